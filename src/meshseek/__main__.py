@@ -1,0 +1,5 @@
+"""``python -m meshseek`` is the ``meshseek`` command."""
+
+from meshseek.interfaces.cli import main
+
+main()

@@ -1,0 +1,58 @@
+"""Dataset layouts: each module here reads one kind of library from disk.
+
+To add a layout, add one file with one :class:`Dataset`; see ``docs/how-to/add-a-dataset.md``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshseek.model import Asset
+from meshseek.plugins import Family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One asset of a library before it is read."""
+
+    asset_id: str
+    fingerprint: str
+    """Cheap to compute; changes when the asset's source may have changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetOptions:
+    """What the user says about a library."""
+
+    path: Path
+    captions: Path | None = None
+    id_map: Path | None = None
+
+
+class Dataset(ABC):
+    """A library on disk. Objects are pickled to worker processes, so they hold plain values only.
+
+    Raises:
+        DatasetError: On construction or in :meth:`entries`, when the library is missing, empty or damaged.
+    """
+
+    def __init__(self, options: DatasetOptions) -> None:
+        self.options = options
+
+    @abstractmethod
+    def entries(self) -> Iterator[Entry]:
+        """List the assets in a stable order, cheaply: no model is opened."""
+
+    @abstractmethod
+    def read(self, entry: Entry, models: Path) -> Asset:
+        """Read one asset and put its GLB whole or not at all at ``models / asset.model``.
+
+        Raises:
+            UnreadableAssetError: This asset cannot be read; the import stage skips and counts it.
+        """
+
+
+DATASETS: Family[Dataset] = Family(__name__, Dataset)  # type: ignore[type-abstract]

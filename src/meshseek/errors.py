@@ -1,0 +1,95 @@
+"""Every deliberate error. Each message is one line that says what is wrong and how to mend it.
+
+::
+
+    MeshseekError
+    ├── InputError                 the caller's mistake (HTTP 4xx)
+    │   ├── QueryError             a query that cannot be searched
+    │   ├── ImageError             a picture that cannot be read
+    │   ├── DatasetError           a library that cannot be read at all
+    │   ├── UnreadableAssetError   one asset that cannot be read: skipped and counted
+    │   ├── UnknownPluginError     a name that no plug-in of the family has
+    │   ├── SettingsError          a setting that is missing or not valid
+    │   └── NotFoundError          no such asset, view or model file (HTTP 404)
+    ├── WorkspaceError             a stage's input is missing, damaged or in use
+    ├── SpaceMismatchError         vectors of one space met the embedder of another
+    ├── EmbedderError              a model that cannot be loaded
+    ├── DatabaseError              the database refused
+    │   ├── DatabaseDownError      the database cannot be reached (HTTP 503)
+    │   ├── DatabaseVersionError   PostgreSQL or pgvector is too old
+    │   └── NotPublishedError      the algorithm has no published version (HTTP 503)
+    ├── FetchError                 something could not be downloaded
+    └── ServiceError               a service of ours cannot start or does not answer
+"""
+
+
+class MeshseekError(Exception):
+    """Something that Meshseek foresaw went wrong; the message carries the cure."""
+
+
+class InputError(MeshseekError):
+    """The caller gave something that cannot be used."""
+
+
+class QueryError(InputError):
+    """The query cannot be searched."""
+
+
+class ImageError(InputError):
+    """The picture cannot be read."""
+
+
+class DatasetError(InputError):
+    """The library cannot be read at all."""
+
+
+class UnreadableAssetError(InputError):
+    """One asset cannot be read; the stage skips and counts it."""
+
+
+class UnknownPluginError(InputError):
+    """No plug-in of the family has this name."""
+
+
+class SettingsError(InputError):
+    """A setting is missing or not valid."""
+
+
+class NotFoundError(InputError):
+    """There is no such asset, view or model file."""
+
+
+class WorkspaceError(MeshseekError):
+    """A stage's input is missing, damaged or in use."""
+
+
+class SpaceMismatchError(MeshseekError):
+    """Vectors of one space met the embedder of another."""
+
+
+class EmbedderError(MeshseekError):
+    """A model cannot be loaded."""
+
+
+class DatabaseError(MeshseekError):
+    """The database refused."""
+
+
+class DatabaseDownError(DatabaseError):
+    """The database cannot be reached."""
+
+
+class DatabaseVersionError(DatabaseError):
+    """PostgreSQL or pgvector is too old."""
+
+
+class NotPublishedError(DatabaseError):
+    """The algorithm has no published version."""
+
+
+class FetchError(MeshseekError):
+    """Something could not be downloaded."""
+
+
+class ServiceError(MeshseekError):
+    """A service of ours cannot start or does not answer."""

@@ -1,0 +1,76 @@
+"""The values that every layer shares: frozen, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Language = Literal["english", "chinese"]
+LANGUAGES: tuple[Language, ...] = ("english", "chinese")
+
+Role = Literal["query", "document"]
+
+Attributes = Mapping[str, Any]
+"""JSON values by field name; ``FILTER_FIELDS`` can be filtered on."""
+
+FILTER_FIELDS = ("category", "creator", "licence", "tags")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewSet:
+    """The rendered pictures of one asset, in the G-Objaverse layout."""
+
+    folder: Path
+    """Holds ``NNNNN/NNNNN.png`` and ``NNNNN/NNNNN.json`` for each viewpoint."""
+    viewpoint_ids: tuple[int, ...]
+    fingerprint: str
+    """Changes when any of the pictures may have changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One 3D object as a dataset describes it."""
+
+    asset_id: str
+    """Stable and unique in the workspace; may hold ``/``, never ``..``; also names the asset's files."""
+    fingerprint: str
+    """Changes when the source of the asset changes; finished work is known by it."""
+    captions_english: tuple[str, ...] = ()
+    """The first one is shown; all of them are embedded, and their mean is the asset's caption vector."""
+    captions_chinese: tuple[str, ...] = ()
+    model: str | None = None
+    """Path of the GLB below the workspace's ``models`` folder, and below ``BASE_URL``."""
+    views: ViewSet | None = None
+    """Views that came with the dataset; None where the render stage has to make them."""
+    attributes: Attributes = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """Where vectors are comparable. Two spaces that differ in any field must never meet."""
+
+    embedder: str
+    model: str
+    revision: str
+    dim: int
+    preprocessing: str
+
+    def __str__(self) -> str:
+        return f"{self.embedder}:{self.model}@{self.revision} ({self.dim}-d, {self.preprocessing})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One ranked asset."""
+
+    asset_id: str
+    score: float
+    """Cosine similarity with the query, or the reciprocal-rank sum where targets are fused."""
+    viewpoint_id: int | None
+    """The view that matched best; None where captions were searched."""
+    caption_english: str | None
+    caption_chinese: str | None
+    model: str | None
+    attributes: Attributes

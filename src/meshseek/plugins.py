@@ -1,0 +1,57 @@
+"""A family of plug-ins: a package whose files are the plug-ins, named by file and listed without importing them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from meshseek.errors import UnknownPluginError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+T = TypeVar("T")
+
+
+class Family(Generic[T]):
+    """The plug-ins of one kind.
+
+    Args:
+        package: Dotted name of the package; each module in it without a leading underscore is one plug-in.
+        contract: The abstract class that each plug-in module implements exactly once.
+    """
+
+    def __init__(self, package: str, contract: type[T]) -> None:
+        self.package = package
+        self.contract = contract
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of all plug-ins, sorted; nothing of them is imported."""
+        path = importlib.import_module(self.package).__path__
+        return tuple(sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")))
+
+    def load(self, name: str) -> type[T]:
+        """Import one plug-in and return its class.
+
+        Raises:
+            UnknownPluginError: No plug-in has this name; the message lists the names.
+        """
+        if name not in self.names:
+            kind = self.contract.__name__.lower()
+            raise UnknownPluginError(f"there is no {kind} '{name}'; choose one of: {', '.join(self.names)}")
+        module = importlib.import_module(f"{self.package}.{name}")
+        return self._implementation(module)
+
+    def _implementation(self, module: ModuleType) -> type[T]:
+        found = [
+            value
+            for value in vars(module).values()
+            if inspect.isclass(value) and issubclass(value, self.contract) and value.__module__ == module.__name__
+        ]
+        if len(found) != 1:
+            raise TypeError(f"{module.__name__} must define exactly one {self.contract.__name__}, found {len(found)}")
+        return found[0]
