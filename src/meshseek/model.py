@@ -70,6 +70,8 @@ class Hit:
     """Cosine similarity with the query, or the reciprocal-rank sum where targets are fused."""
     viewpoint_id: int | None
     """The view that matched best; None where captions were searched."""
+    thumbnail: int | None
+    """The view to show: the one that matched, else the first; None where there are no views."""
     caption_english: str | None
     caption_chinese: str | None
     model: str | None

@@ -1,1 +1,1 @@
-"""To be written."""
+"""What people and programs touch: the command line, the HTTP API, the front end."""

@@ -1,1 +1,1 @@
-"""To be written."""
+"""Answering queries: a Query in, Hits out."""

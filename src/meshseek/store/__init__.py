@@ -1,1 +1,1 @@
-"""To be written."""
+"""Everything that is kept: the files of a workspace and the published databases."""

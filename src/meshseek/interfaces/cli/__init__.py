@@ -1,0 +1,58 @@
+"""The ``meshseek`` command. Command modules import what is heavy only when they run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from meshseek import __version__
+from meshseek.errors import MeshseekError
+
+COMMANDS = {
+    "demo": "demo",
+    "import": "stages",
+    "render": "stages",
+    "translate": "stages",
+    "embed": "stages",
+    "publish": "stages",
+    "search": "searching",
+    "evaluate": "searching",
+    "serve": "serving",
+    "status": "database",
+    "db": "database",
+}
+"""Each command and the module that holds it, in the order of use."""
+
+
+class _Commands(click.Group):
+    """Imports a command's module when the command is needed, and shows deliberate errors in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command by name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"{__name__}.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; a foreseen failure is one line on stderr and exit status 1."""
+        try:
+            return super().invoke(ctx)
+        except MeshseekError as error:
+            click.echo(f"meshseek: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="meshseek")
+def main() -> None:
+    """Search 3D assets with words in English or Chinese, or with a picture."""

@@ -1,0 +1,139 @@
+"""The offline stages as commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from meshseek.datasets import DATASETS, DatasetOptions
+from meshseek.interfaces.cli.options import algorithm, application, common, show
+from meshseek.renderers import RENDERERS
+from meshseek.translators import TRANSLATORS
+
+
+@click.command("import")
+@click.argument("dataset", type=click.Choice(DATASETS.names))
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--captions", type=click.Path(path_type=Path), help="Captions by asset, csv or json.")
+@click.option("--id-map", type=click.Path(path_type=Path), help="Render id to model file, json (gobjaverse).")
+@common
+def import_command(
+    *,
+    dataset: str,
+    path: Path,
+    captions: Path | None,
+    id_map: Path | None,
+    workspace: Path | None,
+    max_assets: int | None,
+    as_json: bool,
+) -> None:
+    """Import a library: its assets, captions and models."""
+    from meshseek.pipeline.import_assets import import_assets
+    from meshseek.pipeline.progress import ConsoleReporter
+
+    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+        summary = import_assets(
+            meshseek.dataset(dataset, DatasetOptions(path=path, captions=captions, id_map=id_map)),
+            meshseek.workspace,
+            workers=meshseek.settings.workers,
+            max_assets=meshseek.settings.max_assets,
+            reporter=ConsoleReporter(),
+        )
+    _show_summaries([summary], as_json=as_json)
+
+
+@click.command("render")
+@click.option("--renderer", type=click.Choice(RENDERERS.names), default="embree", show_default=True)
+@click.option("--views", type=click.IntRange(1, 40), default=8, show_default=True, help="Pictures of each asset.")
+@click.option("--size", type=click.IntRange(32, 2048), default=512, show_default=True, help="Width in pixels.")
+@common
+def render_command(
+    *, renderer: str, views: int, size: int, workspace: Path | None, max_assets: int | None, as_json: bool
+) -> None:
+    """Render the assets that came without views."""
+    from meshseek.pipeline.progress import ConsoleReporter
+    from meshseek.pipeline.render import render
+
+    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+        summary = render(
+            meshseek.renderer(renderer, views=views, size=size),
+            meshseek.workspace,
+            workers=meshseek.settings.workers,
+            max_assets=meshseek.settings.max_assets,
+            reporter=ConsoleReporter(),
+        )
+    _show_summaries([summary], as_json=as_json)
+
+
+@click.command("translate")
+@click.option("--translator", type=click.Choice(TRANSLATORS.names), default="existing", show_default=True)
+@common
+def translate_command(*, translator: str, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
+    """Collect the assets' Chinese captions."""
+    from meshseek.pipeline.progress import ConsoleReporter
+    from meshseek.pipeline.translate import translate
+
+    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+        summary = translate(
+            meshseek.translator(translator),
+            meshseek.workspace,
+            max_assets=meshseek.settings.max_assets,
+            reporter=ConsoleReporter(),
+        )
+    _show_summaries([summary], as_json=as_json)
+
+
+@click.command("embed")
+@algorithm
+@click.option("--model", help="Another model of the same algorithm.")
+@click.option("--model-dir", type=click.Path(path_type=Path), help="Folder of model weights.")
+@common
+def embed_command(
+    *,
+    algorithm: str,
+    model: str | None,
+    model_dir: Path | None,
+    workspace: Path | None,
+    max_assets: int | None,
+    as_json: bool,
+) -> None:
+    """Turn captions and views into vectors."""
+    from meshseek.pipeline.embed import embed
+    from meshseek.pipeline.progress import ConsoleReporter
+
+    with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir) as meshseek:
+        summaries = embed(
+            meshseek.embedder(algorithm, model),
+            algorithm,
+            meshseek.workspace,
+            max_assets=meshseek.settings.max_assets,
+            reporter=ConsoleReporter(),
+        )
+    _show_summaries(summaries, as_json=as_json)
+
+
+@click.command("publish")
+@algorithm
+@common
+def publish_command(*, algorithm: str, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
+    """Load an algorithm's vectors into its database and make them live."""
+    from meshseek.pipeline.progress import ConsoleReporter
+    from meshseek.pipeline.publish import publish
+
+    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+        summary = publish(
+            algorithm,
+            meshseek.workspace,
+            meshseek.server,
+            max_assets=meshseek.settings.max_assets,
+            reporter=ConsoleReporter(),
+        )
+    _show_summaries([summary], as_json=as_json)
+
+
+def _show_summaries(summaries: list[Any], *, as_json: bool) -> None:
+    value = [summary.as_json() for summary in summaries]
+    text = "\n".join(str(summary) for summary in summaries)
+    show(value[0] if len(value) == 1 else value, as_json=as_json, text=text)

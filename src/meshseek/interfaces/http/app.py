@@ -1,0 +1,43 @@
+"""The FastAPI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from meshseek import __version__
+from meshseek.bootstrap import Meshseek
+from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
+from meshseek.interfaces.http.routes import router
+
+DESCRIPTION = """
+Finds 3D assets by words in English or Chinese, or by a picture.
+
+Without `cross_modal` a text is compared with captions and a picture with views; with it, a text with views and a
+picture with captions. `target` names the comparison itself: `caption`, `appearance`, or `both`, fused by rank.
+"""
+
+
+def create_app(meshseek: Meshseek | None = None) -> FastAPI:
+    """Make the API.
+
+    Args:
+        meshseek: Everything it needs; None to read the settings.
+    """
+    meshseek = meshseek or Meshseek()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        meshseek.search_service.warm_up()
+        yield
+        await run_in_threadpool(meshseek.close)
+
+    app = FastAPI(title="Meshseek", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app.state.meshseek = meshseek
+    app.include_router(router)
+    app.add_middleware(TooLargeAsJson)
+    add_error_handlers(app)
+    return app

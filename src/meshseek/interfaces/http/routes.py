@@ -1,0 +1,163 @@
+"""The routes; each turns a request into a value, asks the search service, and turns the answer into a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import Query as Parameter
+from fastapi.responses import FileResponse, StreamingResponse
+
+from meshseek.bootstrap import Meshseek
+from meshseek.errors import NotFoundError, ServiceError
+from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.http.schemas import (
+    DEFAULT_ALGORITHM,
+    AlgorithmName,
+    AssetAnswer,
+    ErrorAnswer,
+    Facet,
+    Health,
+    ImageSearch,
+    Result,
+    SearchAnswer,
+    SearchOptions,
+    SimilarAnswer,
+    TargetName,
+    TextSearch,
+)
+from meshseek.model import FILTER_FIELDS
+from meshseek.search.query import MAX_TOP_K, Query
+from meshseek.store.library import Request as Page
+from meshseek.store.view_files import view_file
+
+FORM_OVERHEAD = 100_000
+GLB = "model/gltf-binary"
+FORM = "multipart/form-data"
+MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
+
+router = APIRouter(responses={422: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}})
+
+
+def _meshseek(request: Request) -> Meshseek:
+    meshseek: Meshseek = request.app.state.meshseek
+    return meshseek
+
+
+Application = Annotated[Meshseek, Depends(_meshseek)]
+
+
+@router.get("/health", responses={503: {"model": Health}})
+def health(meshseek: Application, response: Response) -> Health:
+    """Whether queries can be answered, by algorithm; 503 until one of them can."""
+    states = meshseek.search_service.health()
+    ready = "ready" in states.values()
+    if not ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Health(status="ready" if ready else "unavailable", algorithms=states)
+
+
+@router.post("/search/text")
+def search_text(meshseek: Application, search: TextSearch) -> SearchAnswer:
+    """Find assets by words in English or Chinese."""
+    language = None if search.query_type == "auto" else search.query_type
+    query = Query(text=search.query, language=language, **_shared(search))
+    answer = meshseek.search_service.algorithm(search.algorithm).search(query)
+    return SearchAnswer.of(answer, answer.language, cross_modal=search.cross_modal)
+
+
+@router.post("/search/image", max_body_size=MAX_IMAGE_BYTES + FORM_OVERHEAD)
+def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> SearchAnswer:
+    """Find assets by a picture."""
+    query = Query(image=read_image(search.file.file.read()), **_shared(search))
+    answer = meshseek.search_service.algorithm(search.algorithm).search(query)
+    return SearchAnswer.of(answer, "image", cross_modal=search.cross_modal)
+
+
+@router.get("/facets/{attribute}")
+def facets(meshseek: Application, attribute: str, algorithm: AlgorithmName = DEFAULT_ALGORITHM) -> list[Facet]:
+    """The values of a filter field, most frequent first."""
+    if attribute not in FILTER_FIELDS:
+        raise NotFoundError(f"cannot filter on '{attribute}'; known fields: {', '.join(FILTER_FIELDS)}")
+    library = meshseek.search_service.algorithm(algorithm).library
+    return [Facet(value=value, count=count) for value, count in library.facet(attribute)]
+
+
+@router.get("/assets/{asset_id:path}/similar", responses=MISSING)
+def similar(
+    meshseek: Application,
+    asset_id: str,
+    algorithm: AlgorithmName = DEFAULT_ALGORITHM,
+    target: TargetName = "appearance",
+    top_k: Annotated[int, Parameter(ge=1, le=MAX_TOP_K)] = 10,
+) -> SimilarAnswer:
+    """Assets like this one."""
+    hits = meshseek.search_service.algorithm(algorithm).similar(asset_id, target, Page(limit=top_k))
+    return SimilarAnswer(results=[Result.of(hit) for hit in hits], algorithm=algorithm, target=target)
+
+
+@router.get(
+    "/assets/{asset_id:path}/model", response_class=Response, responses={200: {"content": {GLB: {}}}, **MISSING}
+)
+def model(meshseek: Application, asset_id: str) -> Response:
+    """The asset's GLB, from the workspace or from ``BASE_URL``."""
+    key = meshseek.search_service.asset(asset_id).model
+    if key is None:
+        raise NotFoundError(f"asset '{asset_id}' has no model file")
+    path = (meshseek.workspace.models / key).resolve()
+    if path.is_relative_to(meshseek.workspace.models.resolve()) and path.is_file():
+        return FileResponse(path, media_type=GLB)
+    if meshseek.settings.base_url is None:
+        raise NotFoundError(f"the model of '{asset_id}' is not in the workspace; set MESHSEEK_BASE_URL to fetch it")
+    return StreamingResponse(_fetched(f"{meshseek.settings.base_url.rstrip('/')}/{quote(key)}"), media_type=GLB)
+
+
+@router.get("/assets/{asset_id:path}/views/{viewpoint_id}", response_class=FileResponse, responses=MISSING)
+def view(meshseek: Application, asset_id: str, viewpoint_id: int) -> FileResponse:
+    """One view of the asset, a PNG."""
+    views = meshseek.search_service.asset(asset_id).views
+    if views is None or viewpoint_id not in views.viewpoint_ids:
+        raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
+    path = view_file(meshseek.workspace.folder / views.folder, viewpoint_id)
+    return FileResponse(path, media_type="image/png", headers={"Cache-Control": "max-age=3600"})
+
+
+@router.get("/assets/{asset_id:path}", responses=MISSING)
+def asset(meshseek: Application, asset_id: str) -> AssetAnswer:
+    """All that is known of one asset."""
+    return AssetAnswer.of(meshseek.search_service.asset(asset_id))
+
+
+def _shared(search: SearchOptions) -> dict[str, Any]:
+    return {
+        "cross_modal": search.cross_modal,
+        "target": search.target,
+        "top_k": search.top_k,
+        "offset": search.offset,
+        "filters": search.filter_values(),
+        "exact": search.exact,
+    }
+
+
+def _fetched(url: str) -> Iterator[bytes]:
+    """The bytes behind a URL; asked for before the answer starts, so that a failure still has its own status."""
+    client = httpx.Client(timeout=30, follow_redirects=True)
+    try:
+        answer = client.send(client.build_request("GET", url), stream=True)
+    except httpx.HTTPError as error:
+        client.close()
+        raise ServiceError(f"the model cannot be fetched from MESHSEEK_BASE_URL: {error}") from error
+    if answer.status_code != HTTPStatus.OK:
+        client.close()
+        raise NotFoundError(f"the model is not at MESHSEEK_BASE_URL (HTTP {answer.status_code})")
+
+    def stream() -> Iterator[bytes]:
+        with client, closing(answer):
+            yield from answer.iter_bytes()
+
+    return stream()

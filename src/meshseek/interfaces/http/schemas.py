@@ -1,0 +1,200 @@
+"""What goes over the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field, Json
+
+from meshseek.embedders import EMBEDDERS
+from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.model import FILTER_FIELDS, Asset, Hit, Language
+from meshseek.search.modes import MODES
+from meshseek.search.query import MAX_DEPTH, MAX_TEXT, MAX_TOP_K
+from meshseek.search.service import Answer
+
+DEFAULT_ALGORITHM = "lite"
+
+AlgorithmName = Annotated[str, Field(description="Embedding algorithm", json_schema_extra={"enum": [*EMBEDDERS.names]})]
+TargetName = Annotated[str, Field(description="What to compare with", json_schema_extra={"enum": [*MODES.names]})]
+QueryType = Literal["auto", "english", "chinese"]
+Filters = Annotated[
+    dict[str, str | list[str]],
+    Field(description=f"Attribute to value, or values of which one must hold; of {', '.join(FILTER_FIELDS)}"),
+]
+
+
+class SearchOptions(BaseModel):
+    """What text and image searches have in common."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    algorithm: AlgorithmName = DEFAULT_ALGORITHM
+    cross_modal: bool = Field(default=False, description="Compare a text with views, an image with captions")
+    target: TargetName | None = Field(None, description="Wins over cross_modal")
+    top_k: int = Field(10, description=f"1 to {MAX_TOP_K}")
+    offset: int = Field(0, description=f"First result of the page; pages reach to result {MAX_DEPTH}")
+    filters: Filters = {}
+    exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
+
+    def filter_values(self) -> dict[str, list[str]]:
+        """Filters with every value as a list."""
+        return {name: [value] if isinstance(value, str) else value for name, value in self.filters.items()}
+
+
+class TextSearch(SearchOptions):
+    """A search by words."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"query": "wooden chair", "top_k": 5},
+                {"query": "沙发", "query_type": "auto", "filters": {"category": "Living room"}},
+                {"query": "table lamp", "cross_modal": True},
+            ]
+        },
+    )
+
+    query: str = Field(description=f"English or Chinese, at most {MAX_TEXT} characters")
+    query_type: QueryType = "auto"
+
+
+class ImageSearch(SearchOptions):
+    """A search by a picture, sent as a form."""
+
+    file: UploadFile = Field(description=f"A picture of at most {MAX_IMAGE_BYTES // 1_000_000} MB")
+    filters: Json[Filters] = {}
+
+
+class Result(BaseModel):
+    """One ranked asset."""
+
+    asset_id: str
+    score: float
+    caption_en: str | None
+    caption_zh: str | None
+    viewpoint_id: int | None
+    thumbnail_url: str | None
+    model_url: str | None
+    attributes: dict[str, Any]
+
+    @classmethod
+    def of(cls, hit: Hit) -> Result:
+        """From a hit."""
+        return cls(
+            asset_id=hit.asset_id,
+            score=hit.score,
+            caption_en=hit.caption_english,
+            caption_zh=hit.caption_chinese,
+            viewpoint_id=hit.viewpoint_id,
+            thumbnail_url=None if hit.thumbnail is None else view_url(hit.asset_id, hit.thumbnail),
+            model_url=None if hit.model is None else f"{asset_url(hit.asset_id)}/model",
+            attributes=dict(hit.attributes),
+        )
+
+
+class Took(BaseModel):
+    """Milliseconds."""
+
+    embed: float
+    search: float
+    total: float
+
+
+class SearchAnswer(BaseModel):
+    """The answer to a search."""
+
+    results: list[Result]
+    algorithm: str
+    query_type: Literal["english", "chinese", "image"]
+    cross_modal: bool
+    target: str
+    took_ms: Took
+
+    @classmethod
+    def of(cls, answer: Answer, query_type: Language | Literal["image"], *, cross_modal: bool) -> SearchAnswer:
+        """From the service's answer."""
+        return cls(
+            results=[Result.of(hit) for hit in answer.hits],
+            algorithm=answer.algorithm,
+            query_type=query_type,
+            cross_modal=cross_modal,
+            target=answer.target,
+            took_ms=Took(
+                embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)
+            ),
+        )
+
+
+class SimilarAnswer(BaseModel):
+    """Assets like one asset."""
+
+    results: list[Result]
+    algorithm: str
+    target: str
+
+
+class AssetAnswer(BaseModel):
+    """All that is known of one asset."""
+
+    asset_id: str
+    captions_en: list[str]
+    captions_zh: list[str]
+    viewpoint_ids: list[int]
+    view_urls: list[str]
+    model_url: str | None
+    attributes: dict[str, Any]
+
+    @classmethod
+    def of(cls, asset: Asset) -> AssetAnswer:
+        """From an asset."""
+        ids = list(asset.views.viewpoint_ids) if asset.views else []
+        return cls(
+            asset_id=asset.asset_id,
+            captions_en=list(asset.captions_english),
+            captions_zh=list(asset.captions_chinese),
+            viewpoint_ids=ids,
+            view_urls=[view_url(asset.asset_id, number) for number in ids],
+            model_url=None if asset.model is None else f"{asset_url(asset.asset_id)}/model",
+            attributes=dict(asset.attributes),
+        )
+
+
+class Health(BaseModel):
+    """Whether queries can be answered."""
+
+    status: Literal["ready", "unavailable"]
+    algorithms: dict[str, str] = Field(description="By algorithm: ready, loading, or why it cannot answer")
+
+
+class Facet(BaseModel):
+    """One value of an attribute."""
+
+    value: str
+    count: int
+
+
+class ErrorBody(BaseModel):
+    """What went wrong, and how to mend it."""
+
+    code: str
+    message: str
+
+
+class ErrorAnswer(BaseModel):
+    """Every error has this form."""
+
+    error: ErrorBody
+
+
+def asset_url(asset_id: str) -> str:
+    """Path of an asset; slashes in the id stay."""
+    return f"/assets/{quote(asset_id)}"
+
+
+def view_url(asset_id: str, viewpoint_id: int) -> str:
+    """Path of one view."""
+    return f"{asset_url(asset_id)}/views/{viewpoint_id}"

@@ -1,0 +1,43 @@
+"""Import: a library on disk becomes assets with captions and one GLB each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from meshseek.datasets import Dataset, Entry
+from meshseek.pipeline.progress import Reporter
+from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
+from meshseek.pipeline.workers import in_processes
+from meshseek.store.workspace import Workspace, asset_row
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Picklable: reads one entry in a worker."""
+
+    dataset: Dataset
+    models: Path
+
+    def __call__(self, task: Task[Entry]) -> Outcome:
+        return attempt(task.asset_id, lambda: [asset_row(self.dataset.read(task.payload, self.models))])
+
+
+def import_assets(
+    dataset: Dataset, workspace: Workspace, *, workers: int, max_assets: int | None, reporter: Reporter
+) -> Summary:
+    """Import a library, or its first ``max_assets`` assets.
+
+    Raises:
+        DatasetError: The library cannot be read at all.
+        WorkspaceError: The workspace cannot be written.
+    """
+    with workspace.lock("import"):
+        reporter.say("import: listing the library")
+        tasks = [
+            Task(asset_id=entry.asset_id, fingerprint=entry.fingerprint, payload=entry)
+            for entry in islice(dataset.entries(), max_assets)
+        ]
+        work = in_processes(workers, _Reading(dataset, workspace.models))
+        return run_stage("import", tasks, work, workspace.assets_table(), reporter)

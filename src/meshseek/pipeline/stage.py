@@ -1,0 +1,156 @@
+"""What every stage does: skip what is done, work in batches, write shards, count, and never lose a reason."""
+
+from __future__ import annotations
+
+import errno
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Generic, TypeVar
+
+from meshseek.errors import UnreadableAssetError
+from meshseek.pipeline.progress import Reporter
+from meshseek.store.shards import ShardFolder, disk_error
+
+T = TypeVar("T")
+
+SHARD_ROWS = 4096
+SHARD_SECONDS = 10.0
+"""A shard is written when it has so many rows or after so long, so that an interruption costs little of either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task(Generic[T]):
+    """One asset's work in a stage."""
+
+    asset_id: str
+    fingerprint: str
+    """What the work is made from; equal to the finished row's when there is nothing to do."""
+    payload: T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one task: rows to keep, or the reason why there are none."""
+
+    asset_id: str
+    rows: Sequence[Mapping[str, Any]] = ()
+    skipped: str | None = None
+
+
+Work = Callable[[Sequence[Task[T]]], Iterable[Outcome]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """What a stage did."""
+
+    stage: str
+    done: int = 0
+    skipped: int = 0
+    already_there: int = 0
+    seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        counts = f"{self.stage}: {self.done} done, {self.skipped} skipped, {self.already_there} already there"
+        return f"{counts}, {self.seconds:.1f} s" + "".join(f", {key} {value}" for key, value in self.details.items())
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        return asdict(self)
+
+
+def run_stage(name: str, tasks: Iterable[Task[T]], work: Work[T], table: ShardFolder, reporter: Reporter) -> Summary:
+    """Do the tasks that the table does not hold yet.
+
+    Args:
+        name: Shown to the user.
+        tasks: All tasks, done or not.
+        work: Turns the tasks that are left into outcomes, lazily and in any order.
+        table: Holds the finished rows; what cannot be done is listed in its ``skipped.jsonl``.
+        reporter: Shows the progress.
+
+    Raises:
+        WorkspaceError: The table cannot be read or written, or the disk is full.
+    """
+    started = time.monotonic()
+    summary = Summary(stage=name)
+    finished = table.fingerprints()
+    left: list[Task[T]] = []
+    for task in tasks:
+        if finished.get(task.asset_id) == task.fingerprint:
+            summary.already_there += 1
+        else:
+            left.append(task)
+    try:
+        table.folder.mkdir(parents=True, exist_ok=True)
+        with reporter.bar(name, len(left)) as advance, (table.folder / "skipped.jsonl").open("w") as skipped:
+            buffer = _Buffer(table)
+            try:
+                for outcome in work(left) if left else ():
+                    if outcome.skipped is None:
+                        summary.done += 1
+                        buffer.add(outcome.rows)
+                    else:
+                        summary.skipped += 1
+                        line = {"asset_id": outcome.asset_id, "reason": outcome.skipped}
+                        skipped.write(json.dumps(line, ensure_ascii=False) + "\n")
+                        skipped.flush()
+                    advance(1)
+            finally:
+                buffer.flush()
+    except OSError as error:
+        raise disk_error(error, table.folder) from error
+    if summary.skipped:
+        reporter.say(f"{name}: {summary.skipped} skipped, see {table.folder / 'skipped.jsonl'}")
+    summary.seconds = round(time.monotonic() - started, 3)
+    return summary
+
+
+class _Buffer:
+    """Rows on their way into a shard."""
+
+    def __init__(self, table: ShardFolder) -> None:
+        self.table = table
+        self.rows: list[dict[str, Any]] = []
+        self.since = time.monotonic()
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        self.rows.extend(dict(row) for row in rows)
+        if len(self.rows) >= SHARD_ROWS or time.monotonic() - self.since >= SHARD_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.rows:
+            self.table.append(self.rows)
+        self.rows = []
+        self.since = time.monotonic()
+
+
+def in_batches(size: int, function: Callable[[Sequence[Task[T]]], Iterable[Outcome]]) -> Work[T]:
+    """Work in this process on ``size`` tasks at a time."""
+
+    def work(tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
+        for start in range(0, len(tasks), size):
+            yield from function(tasks[start : start + size])
+
+    return work
+
+
+def attempt(asset_id: str, function: Callable[[], Iterable[Mapping[str, Any]]]) -> Outcome:
+    """Do one asset's work; an asset that cannot be read becomes a skipped outcome.
+
+    Raises:
+        OSError: The disk is full: that is no fault of the asset.
+    """
+    try:
+        return Outcome(asset_id=asset_id, rows=list(function()))
+    except UnreadableAssetError as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise cause from None
+            cause = cause.__cause__
+        return Outcome(asset_id=asset_id, skipped=str(error))

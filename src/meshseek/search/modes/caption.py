@@ -1,0 +1,15 @@
+"""Compare with captions."""
+
+from __future__ import annotations
+
+from meshseek.model import Hit
+from meshseek.search.modes import Mode, Question
+from meshseek.store.library import Library, Request
+
+
+class CaptionMode(Mode):
+    """The query against caption vectors."""
+
+    def search(self, library: Library, question: Question, request: Request) -> list[Hit]:
+        """Rank by the captions in the query's language."""
+        return library.nearest_captions(question.published, question.vector, question.language, request)

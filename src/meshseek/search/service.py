@@ -1,0 +1,184 @@
+"""The search service: algorithms that load once, and answer any number of queries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
+
+from meshseek.embedders import Embedder
+from meshseek.errors import MeshseekError, NotFoundError, SpaceMismatchError
+from meshseek.model import Asset, Hit, Language, Space
+from meshseek.search.modes import MODES, Question
+from meshseek.search.query import Query
+from meshseek.store.library import Library, Request
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The hits of one query, and what it took."""
+
+    hits: Sequence[Hit]
+    algorithm: str
+    language: Language
+    target: str
+    embed_ms: float
+    search_ms: float
+    total_ms: float
+
+
+class Algorithm:
+    """One algorithm ready to answer: its library, and the embedder that the published space names.
+
+    Args:
+        name: The algorithm's name.
+        library: Its published database.
+        load: Makes the embedder for a space; called once, when first needed, and again if another space is published.
+    """
+
+    def __init__(self, name: str, library: Library, load: Callable[[Space], Embedder]) -> None:
+        self.name = name
+        self.library = library
+        self._load = load
+        self._embedder: Embedder | None = None
+        self._loading = Lock()
+        self._failure: str | None = None
+
+    def embedder(self, space: Space) -> Embedder:
+        """The embedder of a space.
+
+        Raises:
+            EmbedderError: The model cannot be loaded.
+            SpaceMismatchError: The model that is here gives vectors of another space.
+        """
+        with self._loading:
+            if self._embedder is None or self._embedder.space != space:
+                embedder = self._load(space)
+                if embedder.space != space:
+                    raise SpaceMismatchError(
+                        f"'{self.name}' was published with {space}, the embedder here is {embedder.space}; "
+                        f"embed and publish again, or install what it was published with"
+                    )
+                self._embedder = embedder
+            return self._embedder
+
+    def warm_up(self) -> None:
+        """Load what the first query needs, so that it is as fast as the others; :meth:`health` tells what failed."""
+        try:
+            self._failure = None
+            self.search(Query(text="chair"))
+        except MeshseekError as error:
+            self._failure = str(error)
+
+    def health(self) -> str:
+        """``ready``, ``loading``, or why queries cannot be answered."""
+        try:
+            self.library.published()
+        except MeshseekError as error:
+            return str(error)
+        if self._embedder is not None:
+            return "ready"
+        return self._failure or "loading"
+
+    def search(self, query: Query) -> Answer:
+        """Answer a query.
+
+        Raises:
+            UnknownPluginError: There is no such search mode.
+            NotPublishedError: Nothing is published.
+            DatabaseDownError: The database cannot be reached.
+        """
+        started = time.perf_counter()
+        mode = MODES.load(query.mode)()
+        published = self.library.published()
+        vector = _embed(self.embedder(published.space), query)
+        embedded = time.perf_counter()
+        question = Question(vector=vector, language=query.resolved_language, published=published)
+        request = Request(limit=query.top_k, offset=query.offset, filters=query.filters, exact=query.exact)
+        hits = mode.search(self.library, question, request)
+        ended = time.perf_counter()
+        return Answer(
+            hits=hits,
+            algorithm=self.name,
+            language=query.resolved_language,
+            target=query.mode,
+            embed_ms=1000 * (embedded - started),
+            search_ms=1000 * (ended - embedded),
+            total_ms=1000 * (ended - started),
+        )
+
+    def similar(self, asset_id: str, target: str, request: Request) -> list[Hit]:
+        """Assets like this one, by its views or its captions; itself left out.
+
+        Raises:
+            NotFoundError: There is no such asset, or it has nothing to compare.
+        """
+        mode = MODES.load(target)()
+        vector = (
+            self.library.caption_vector(asset_id) if target == "caption" else self.library.appearance_vector(asset_id)
+        )
+        question = Question(vector=vector, language="english", published=self.library.published())
+        more = Request(limit=request.limit + 1, offset=0, filters=request.filters, exact=request.exact)
+        hits = mode.search(self.library, question, more)
+        return [hit for hit in hits if hit.asset_id != asset_id][: request.limit]
+
+
+class SearchService:
+    """All algorithms by name."""
+
+    def __init__(self, algorithms: Sequence[Algorithm]) -> None:
+        self._algorithms = {algorithm.name: algorithm for algorithm in algorithms}
+
+    def algorithm(self, name: str) -> Algorithm:
+        """One algorithm.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        if name not in self._algorithms:
+            raise NotFoundError(f"there is no algorithm '{name}'; choose one of: {', '.join(self._algorithms)}")
+        return self._algorithms[name]
+
+    def asset(self, asset_id: str) -> Asset:
+        """One asset from the first algorithm that publishes it.
+
+        Raises:
+            NotFoundError: No algorithm has it.
+            DatabaseDownError: The database cannot be reached.
+        """
+        failure: MeshseekError = NotFoundError(f"there is no asset '{asset_id}'; check the id")
+        for algorithm in self._algorithms.values():
+            try:
+                return algorithm.library.asset(asset_id)
+            except MeshseekError as error:
+                failure = failure if isinstance(error, NotFoundError) else error
+        raise failure
+
+    def warm_up(self) -> None:
+        """Load in the background what the first query of each algorithm needs."""
+        for algorithm in self._algorithms.values():
+            Thread(target=algorithm.warm_up, name=f"warm up {algorithm.name}", daemon=True).start()
+
+    def health(self) -> dict[str, str]:
+        """By algorithm: ``ready``, ``loading``, or why it cannot answer."""
+        return {name: algorithm.health() for name, algorithm in self._algorithms.items()}
+
+    def close(self) -> None:
+        """Close the connections."""
+        for algorithm in self._algorithms.values():
+            algorithm.library.close()
+
+
+def _embed(embedder: Embedder, query: Query) -> NDArray[np.float32]:
+    if query.image is not None:
+        vectors = embedder.embed_images([query.image])
+    else:
+        vectors = embedder.embed_texts([query.text or ""], role="query")
+    vector: NDArray[np.float32] = vectors[0]
+    return vector

@@ -1,0 +1,31 @@
+"""HNSW graphs on captions and on the centroids of views (Malkov and Yashunin, 2016, as pgvector builds them).
+
+Views are searched in two stages: the nearest centroids by the graph, then every view of those assets exactly.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from psycopg import sql
+
+from meshseek.store.indexes import Index
+from meshseek.store.postgres import Connection
+from meshseek.store.queries import query
+
+
+class Hnsw(Index):
+    """About 2 GB per million vectors of 768 dimensions."""
+
+    captions_query: ClassVar[str] = "captions_hnsw"
+    views_query: ClassVar[str] = "views_two_stage"
+
+    def build(self, connection: Connection, *, chinese: bool) -> None:
+        """Build one graph for each caption language and one for the centroids."""
+        columns = [("english_embedding", "chinese_embedding")]
+        if chinese:
+            columns.append(("chinese_embedding", "english_embedding"))
+        for column, other in columns:
+            names = {"name": f"text_embeddings_{column}", "column": column, "other": other}
+            connection.execute(query("index_captions", **{key: sql.Identifier(name) for key, name in names.items()}))
+        connection.execute(query("index_centroids"))

@@ -1,0 +1,246 @@
+"""The reading side of one published algorithm: nearest captions, nearest views, and single assets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from pgvector import HalfVector
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from meshseek.errors import NotFoundError, NotPublishedError
+from meshseek.model import Asset, Hit, Language, Space, ViewSet
+from meshseek.store.indexes import INDEXES, Index
+from meshseek.store.migrate import migrate
+from meshseek.store.postgres import Connection, Server, check_pgvector, translated
+from meshseek.store.queries import query
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+    import numpy as np
+    from numpy.typing import NDArray
+
+CANDIDATES = 200
+"""Assets that the first stage of a search among views passes on."""
+FEW = 10_000
+"""Up to so many assets that pass a filter are compared one by one; beyond, the index is asked."""
+
+Filters = Mapping[str, Sequence[str]]
+"""Attribute name to the values of which an asset must have at least one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Which part of the ranking is wanted."""
+
+    limit: int
+    offset: int = 0
+    filters: Filters = field(default_factory=dict)
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What an algorithm's live version is made of."""
+
+    space: Space
+    index_kind: str
+    assets: int
+    english_captions: int
+    chinese_captions: int
+    views: int
+    content: str
+    """Digest of everything that was published."""
+    published_at: datetime
+
+    @property
+    def index(self) -> type[Index]:
+        """The index kind that was built."""
+        return INDEXES.load(self.index_kind)
+
+
+class Library:
+    """One algorithm's database, open for reading. Safe to share between threads.
+
+    Every method raises :class:`DatabaseDownError` while the database cannot be reached, and works again afterwards.
+    """
+
+    def __init__(self, server: Server, algorithm: str) -> None:
+        self._server = server
+        self._algorithm = algorithm
+        self._pool: ConnectionPool[Connection] | None = None
+        self._opening = Lock()
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._opening:
+            if self._pool is not None:
+                self._pool.close()
+            self._pool = None
+
+    def published(self) -> Published:
+        """What is published now.
+
+        Raises:
+            NotPublishedError: Nothing is.
+        """
+        rows = self._rows(query("space"), {})
+        if not rows:
+            raise NotPublishedError(f"nothing is published; run 'meshseek publish --algorithm {self._algorithm}' first")
+        row = rows[0]
+        space = Space(**{name: row.pop(name) for name in ("embedder", "model", "revision", "dim", "preprocessing")})
+        row.pop("schema_version")
+        return Published(space=space, **row)
+
+    def nearest_captions(
+        self, published: Published, vector: NDArray[np.float32], language: Language, request: Request
+    ) -> list[Hit]:
+        """Assets by the cosine of their captions in one language, or in the other where they have none in it."""
+        column, other = "english_embedding", "chinese_embedding"
+        if language == "chinese" and published.chinese_captions:
+            column, other = other, column
+        name = self._choose(request, "captions_exact", "captions_exact", published.index.captions_query)
+        fragments = {"column": sql.Identifier(column), "other": sql.Identifier(other)}
+        return self._hits(query(name, **fragments, **_common(request)), vector, request)
+
+    def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Hit]:
+        """Distinct assets by the cosine of their best view."""
+        name = self._choose(request, "views_exact", "views_of_matching", published.index.views_query)
+        return self._hits(query(name, best_views=query("best_views"), **_common(request)), vector, request)
+
+    def asset(self, asset_id: str) -> Asset:
+        """One asset; the folder of its views is relative to the workspace where the render stage made them.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        rows = self._rows(query("asset"), {"asset_id": asset_id})
+        if not rows:
+            raise _no_asset(asset_id)
+        return _asset(rows[0])
+
+    def appearance_vector(self, asset_id: str) -> NDArray[np.float32]:
+        """The mean of an asset's views, shape ``(dim,)``.
+
+        Raises:
+            NotFoundError: There is no such asset, or it has no views.
+        """
+        return self._vector("centroid", asset_id)
+
+    def caption_vector(self, asset_id: str) -> NDArray[np.float32]:
+        """An asset's caption vector, shape ``(dim,)``.
+
+        Raises:
+            NotFoundError: There is no such asset, or it has no caption.
+        """
+        return self._vector("caption_vector", asset_id)
+
+    def ids_by_name(self, names: Sequence[str]) -> list[str]:
+        """Ids of the assets whose attribute ``name`` is one of the names, sorted."""
+        return [row["asset_id"] for row in self._rows(query("assets_by_name"), {"names": list(names)})]
+
+    def facet(self, attribute: str, limit: int = 200) -> list[tuple[str, int]]:
+        """The values of an attribute and how many assets have each, most frequent first."""
+        rows = self._rows(query("facet"), {"path": f"$.{attribute}[*]", "limit": limit})
+        return [(row["value"], row["count"]) for row in rows]
+
+    def _choose(self, request: Request, exact: str, few: str, index: str) -> str:
+        """The query that answers: the planner would ask the index even where it must not."""
+        if request.exact:
+            return exact
+        if request.filters and self._matching(request) <= FEW:
+            return few
+        return index
+
+    def _matching(self, request: Request) -> int:
+        counting = query("count_matching", conditions=_conditions(request))
+        return int(self._rows(counting, {"bound": FEW + 1, **_values(request)})[0]["count"])
+
+    def _hits(self, text: sql.Composed, vector: NDArray[np.float32], request: Request) -> list[Hit]:
+        values = {
+            "vector": HalfVector(vector),
+            "limit": request.limit,
+            "offset": request.offset,
+            "candidates": max(CANDIDATES, 2 * (request.limit + request.offset)),
+            **_values(request),
+        }
+        return [_hit(row) for row in self._rows(text, values)]
+
+    def _vector(self, name: str, asset_id: str) -> NDArray[np.float32]:
+        rows = self._rows(query(name), {"asset_id": asset_id})
+        if not rows:
+            raise _no_asset(asset_id)
+        vector: NDArray[np.float32] = rows[0]["vector"].to_numpy().astype("float32")
+        return vector
+
+    def _rows(self, text: sql.Composed, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        pool = self._open()
+        with translated(), pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(text, values).fetchall()
+
+    def _open(self) -> ConnectionPool[Connection]:
+        """The pool, once the database was seen to be fit; a pool alone could not tell why it cannot connect."""
+        with self._opening:
+            if self._pool is None:
+                with self._server.connect(self._algorithm) as connection:
+                    check_pgvector(connection)
+                    migrate(connection)
+                self._pool = self._server.pool(self._algorithm)
+            return self._pool
+
+
+def _common(request: Request) -> dict[str, sql.Composable]:
+    if not request.filters:
+        return {"filter": sql.SQL(""), "hits": query("hits")}
+    return {"filter": query("filter", conditions=_conditions(request)), "hits": query("hits")}
+
+
+def _conditions(request: Request) -> sql.Composed:
+    each = (query("condition", values=sql.Placeholder(f"filter_{name}")) for name in sorted(request.filters))
+    return sql.SQL(" AND ").join(each)
+
+
+def _values(request: Request) -> dict[str, list[Jsonb]]:
+    return {
+        f"filter_{name}": [Jsonb({name: [value] if name == "tags" else value}) for value in values]
+        for name, values in request.filters.items()
+    }
+
+
+def _hit(row: Mapping[str, Any]) -> Hit:
+    return Hit(
+        asset_id=row["asset_id"],
+        score=row["score"],
+        viewpoint_id=row["viewpoint_id"],
+        thumbnail=row["thumbnail"],
+        caption_english=next(iter(row["captions_english"]), None),
+        caption_chinese=next(iter(row["captions_chinese"]), None),
+        model=row["model"],
+        attributes=row["attributes"],
+    )
+
+
+def _asset(row: Mapping[str, Any]) -> Asset:
+    views = None
+    if row["view_folder"] is not None:
+        ids = tuple(row["viewpoint_ids"])
+        views = ViewSet(folder=Path(row["view_folder"]), viewpoint_ids=ids, fingerprint="")
+    return Asset(
+        asset_id=row["asset_id"],
+        fingerprint="",
+        captions_english=tuple(row["captions_english"]),
+        captions_chinese=tuple(row["captions_chinese"]),
+        model=row["model"],
+        views=views,
+        attributes=row["attributes"],
+    )
+
+
+def _no_asset(asset_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")

@@ -1,0 +1,142 @@
+"""The connection to PostgreSQL: where it is, its databases, its pools, and its errors in our words."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+from pgvector.psycopg import register_vector
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
+from meshseek.store.queries import query
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+MINIMUM_PGVECTOR = (0, 8, 4)
+"""Older ones overflow in parallel index builds and corrupt indexes in vacuum."""
+
+CONNECT_SECONDS = 10
+POOL_SIZE = 4
+POOL_SECONDS = 3
+_SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=200 -c jit=off"
+
+
+class Server:
+    """One PostgreSQL server that holds a database per algorithm.
+
+    Args:
+        conninfo: Called before each connection, so that a server of ours that stopped is started again.
+        prefix: Put before the database names.
+    """
+
+    def __init__(self, conninfo: Callable[[], str], prefix: str = "") -> None:
+        self._conninfo = conninfo
+        self._prefix = prefix
+
+    def database_name(self, algorithm: str) -> str:
+        """The name of an algorithm's database."""
+        return f"{self._prefix}{algorithm}_embeddings"
+
+    def conninfo(self, algorithm: str) -> str:
+        """Where an algorithm's database is, as libpq understands it."""
+        return make_conninfo(self._conninfo(), dbname=self.database_name(algorithm), connect_timeout=CONNECT_SECONDS)
+
+    @contextlib.contextmanager
+    def connect(self, algorithm: str) -> Iterator[Connection]:
+        """One connection of its own to an algorithm's database, for loading.
+
+        Raises:
+            DatabaseError: See :func:`translated`.
+        """
+        with translated(), psycopg.connect(self.conninfo(algorithm), autocommit=True) as connection:
+            yield connection
+
+    def pool(self, algorithm: str) -> ConnectionPool[Connection]:
+        """A small pool of warmed connections for searching; opens in the background."""
+        return ConnectionPool(
+            lambda: make_conninfo(self.conninfo(algorithm), options=_SESSION),
+            min_size=1,
+            max_size=POOL_SIZE,
+            timeout=POOL_SECONDS,
+            reconnect_timeout=POOL_SECONDS,
+            kwargs={"autocommit": True},
+            configure=register_vector,
+            check=ConnectionPool.check_connection,
+            open=True,
+            name=algorithm,
+        )
+
+    def create_database(self, algorithm: str) -> None:
+        """Make an algorithm's database, with pgvector, where it is not there yet.
+
+        Raises:
+            DatabaseVersionError: pgvector is missing or too old.
+        """
+        name = self.database_name(algorithm)
+        with translated(), psycopg.connect(self._conninfo(), autocommit=True) as connection:
+            if connection.execute(query("database_exists"), {"name": name}).fetchone() is None:
+                with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        with self.connect(algorithm) as connection:
+            try:
+                connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            except psycopg.errors.FeatureNotSupported as error:
+                raise DatabaseVersionError(
+                    "this PostgreSQL has no pgvector; install pgvector 0.8.6 or newer"
+                ) from error
+            check_pgvector(connection)
+            connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = live, public").format(sql.Identifier(name)))
+
+
+def check_pgvector(connection: Connection) -> None:
+    """Refuse versions with known data loss.
+
+    Raises:
+        DatabaseVersionError: The version is too old.
+    """
+    row = connection.execute(query("pgvector_version")).fetchone()
+    version = str(row[0]) if row else "none"
+    if tuple(int(number) for number in re.findall(r"\d+", version)) < MINIMUM_PGVECTOR:
+        needed = ".".join(str(number) for number in MINIMUM_PGVECTOR)
+        message = f"the database has pgvector {version}, which can lose data; install {needed} or newer, then run "
+        raise DatabaseVersionError(message + "'ALTER EXTENSION vector UPDATE' in it")
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours.
+
+    Raises:
+        DatabaseDownError: The server cannot be reached or went away.
+        NotPublishedError: The database or its tables are not there.
+        DatabaseError: Anything else that the server refused.
+    """
+    try:
+        yield
+    except (
+        psycopg.errors.InvalidCatalogName,
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.InvalidSchemaName,
+    ) as error:
+        raise NotPublishedError("nothing is published; run 'meshseek publish' for this algorithm first") from error
+    except psycopg.errors.DiskFull as error:
+        raise DatabaseError(
+            "the disk of the database is full; free some space and run the same command again"
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        if 'database "' in str(error) and "does not exist" in str(error):
+            raise NotPublishedError("nothing is published; run 'meshseek publish' for this algorithm first") from error
+        message = f"the database cannot be reached ({_first_line(error)}); start it or check MESHSEEK_DATABASE_URL"
+        raise DatabaseDownError(message) from error
+    except psycopg.Error as error:
+        raise DatabaseError(f"the database refused: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,40 @@
+"""Named queries, read from ``queries.sql``."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import LiteralString, cast
+
+from psycopg import sql
+
+_NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
+
+
+@cache
+def _queries() -> dict[str, LiteralString]:
+    parts = _NAME.split(read_sql("queries.sql"))
+    return {name: text.strip().rstrip(";") for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def query(name: str, /, **fragments: sql.Composable) -> sql.Composed:
+    """A named query with its braces filled.
+
+    Args:
+        name: As written in ``queries.sql``.
+        fragments: Identifiers and fragments of our own for the names in braces.
+    """
+    return sql.SQL(_queries()[name]).format(**fragments)
+
+
+def read_sql(name: str) -> LiteralString:
+    """The text of one of our SQL files."""
+    return cast("LiteralString", files("meshseek.store").joinpath(name).read_text("utf-8"))
+
+
+def migrations() -> dict[int, LiteralString]:
+    """The migrations' texts by number, ascending."""
+    folder = files("meshseek.store").joinpath("migrations")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return {int(name.split("_")[0]): read_sql(f"migrations/{name}") for name in names}

@@ -1,0 +1,214 @@
+-- Every query has a name and a sentence. Names in braces are filled with identifiers or fragments of our own,
+-- never with anything from a user.
+
+-- pgvector_version --
+-- The version of pgvector in this database.
+SELECT extversion FROM pg_extension WHERE extname = 'vector';
+
+-- database_exists --
+-- Whether a database of this name is there.
+SELECT 1 FROM pg_database WHERE datname = %(name)s;
+
+-- space --
+-- What the live version is made of; no such table where nothing was published.
+SELECT embedder, model, revision, dim, preprocessing, index_kind, assets, english_captions, chinese_captions,
+       views, content, schema_version, published_at
+FROM live.spaces;
+
+-- content --
+-- Digest of what the live version was made from.
+SELECT content FROM live.spaces;
+
+-- insert_space --
+-- Describe the version that is being loaded.
+INSERT INTO spaces (embedder, model, revision, dim, preprocessing, index_kind, assets, english_captions,
+                    chinese_captions, views, content, schema_version)
+SELECT %(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s,
+       (SELECT count(*) FROM assets), (SELECT count(english_embedding) FROM text_embeddings),
+       (SELECT count(chinese_embedding) FROM text_embeddings), (SELECT count(*) FROM image_embeddings),
+       %(content)s, %(schema_version)s
+RETURNING assets, english_captions, chinese_captions, views;
+
+-- store_plainly --
+-- Keep vectors inside their rows: out of line they cost up to six times as much to read.
+ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE PLAIN;
+
+-- index_views_by_asset --
+-- The second stage of a search reads all views of an asset.
+CREATE INDEX image_embeddings_asset_id ON image_embeddings (asset_id);
+
+-- index_attributes --
+-- Filters ask whether the attributes contain a value.
+CREATE INDEX assets_attributes ON assets USING gin (attributes jsonb_path_ops);
+
+-- index_captions --
+-- Nearest captions in one language; an asset without a caption in it stands with the other language's.
+CREATE INDEX {name} ON text_embeddings USING hnsw ((coalesce({column}, {other})) halfvec_cosine_ops)
+WITH (m = 16, ef_construction = 128);
+
+-- index_centroids --
+-- The first stage of a search among views.
+CREATE INDEX asset_centroids_centroid ON asset_centroids USING hnsw (centroid halfvec_cosine_ops)
+WITH (m = 16, ef_construction = 128);
+
+-- filter --
+-- Keeps the assets whose attributes pass; follows the name of a table that has an asset_id.
+JOIN assets AS filtered USING (asset_id) WHERE {conditions};
+
+-- condition --
+-- The attribute holds any of the values.
+filtered.attributes @> ANY({values}::jsonb[]);
+
+-- count_matching --
+-- How many assets pass the filter, counted no further than the bound.
+SELECT count(*) FROM (SELECT FROM assets AS filtered WHERE {conditions} LIMIT %(bound)s) AS matching;
+
+-- hits --
+-- The end of every search: what the nearest assets look like, best first, equal ones by id.
+SELECT near.asset_id, 1 - near.distance AS score, near.viewpoint_id,
+       coalesce(near.viewpoint_id, viewpoint_ids[1]) AS thumbnail, captions_english, captions_chinese, model, attributes
+FROM near JOIN assets USING (asset_id)
+ORDER BY near.distance, near.asset_id;
+
+-- captions_exact --
+-- Nearest captions by comparing with every one that passes the filter.
+WITH near AS (
+    SELECT asset_id, distance, NULL::smallint AS viewpoint_id
+    FROM (
+        SELECT asset_id, coalesce({column}, {other}) <=> %(vector)s::halfvec AS distance
+        FROM text_embeddings {filter}
+        OFFSET 0
+    ) AS every_caption
+    ORDER BY distance, asset_id
+    LIMIT %(limit)s OFFSET %(offset)s
+)
+{hits};
+
+-- captions_hnsw --
+-- Nearest captions by the index; the scan goes on until enough of them pass the filter.
+WITH scanned AS MATERIALIZED (
+    SELECT asset_id, coalesce({column}, {other}) <=> %(vector)s::halfvec AS distance
+    FROM text_embeddings {filter}
+    ORDER BY coalesce({column}, {other}) <=> %(vector)s::halfvec
+    LIMIT %(limit)s + %(offset)s
+), near AS (
+    SELECT asset_id, distance + 0 AS distance, NULL::smallint AS viewpoint_id
+    FROM scanned
+    ORDER BY distance + 0, asset_id
+    LIMIT %(limit)s OFFSET %(offset)s
+)
+{hits};
+
+-- views_exact --
+-- Nearest assets by their best view, comparing with every view that passes the filter.
+WITH near AS (
+    SELECT asset_id, distance, viewpoint_id
+    FROM (
+        SELECT DISTINCT ON (asset_id) asset_id, distance, viewpoint_id
+        FROM (
+            SELECT asset_id, viewpoint_id, embedding <=> %(vector)s::halfvec AS distance
+            FROM image_embeddings {filter}
+            OFFSET 0
+        ) AS every_view
+        ORDER BY asset_id, distance, viewpoint_id
+    ) AS best
+    ORDER BY distance, asset_id
+    LIMIT %(limit)s OFFSET %(offset)s
+)
+{hits};
+
+-- views_of_matching --
+-- Nearest assets by their best view among the few that pass the filter: their centroids are compared one by one.
+WITH candidates AS MATERIALIZED (
+    SELECT asset_id
+    FROM (
+        SELECT asset_id, centroid <=> %(vector)s::halfvec AS distance
+        FROM asset_centroids {filter}
+        OFFSET 0
+    ) AS matching
+    ORDER BY distance, asset_id
+    LIMIT %(candidates)s
+), near AS ({best_views})
+{hits};
+
+-- views_two_stage --
+-- Nearest centroids by the index, then every view of those assets exactly.
+WITH candidates AS MATERIALIZED (
+    SELECT asset_id
+    FROM asset_centroids {filter}
+    ORDER BY centroid <=> %(vector)s::halfvec
+    LIMIT %(candidates)s
+), near AS ({best_views})
+{hits};
+
+-- best_views --
+-- The second stage: the best view of each candidate.
+SELECT candidates.asset_id, best.distance, best.viewpoint_id
+FROM candidates CROSS JOIN LATERAL (
+    SELECT viewpoint_id, embedding <=> %(vector)s::halfvec AS distance
+    FROM image_embeddings
+    WHERE image_embeddings.asset_id = candidates.asset_id
+    ORDER BY distance, viewpoint_id
+    LIMIT 1
+) AS best
+ORDER BY best.distance, candidates.asset_id
+LIMIT %(limit)s OFFSET %(offset)s;
+
+-- asset --
+-- One asset with all that is known of it.
+SELECT asset_id, captions_english, captions_chinese, model, view_folder, viewpoint_ids, attributes
+FROM assets WHERE asset_id = %(asset_id)s;
+
+-- centroid --
+-- The mean view of one asset.
+SELECT centroid AS vector FROM asset_centroids WHERE asset_id = %(asset_id)s;
+
+-- caption_vector --
+-- The caption vector of one asset.
+SELECT coalesce(english_embedding, chinese_embedding) AS vector FROM text_embeddings WHERE asset_id = %(asset_id)s;
+
+-- assets_by_name --
+-- Ids of the assets that carry one of these names.
+SELECT asset_id FROM assets WHERE attributes->>'name' = ANY(%(names)s) ORDER BY asset_id;
+
+-- facet --
+-- The values of one attribute with their counts, most frequent first.
+SELECT found #>> '{{}}' AS value, count(*)
+FROM assets, jsonb_path_query(attributes, %(path)s::jsonpath) AS found
+GROUP BY value ORDER BY count(*) DESC, value LIMIT %(limit)s;
+
+-- set_schema_version --
+-- Note the migrations that the live version has been through.
+UPDATE spaces SET schema_version = %(version)s;
+
+-- schema_version --
+-- The migrations that the live version has been through.
+SELECT schema_version FROM live.spaces FOR UPDATE;
+
+-- lock_publishing --
+-- Only one process publishes an algorithm at a time; ends with the session.
+SELECT pg_try_advisory_lock(hashtext('meshseek publish'));
+
+-- drop_schema --
+-- Remove a version that nobody sees any more, or one that was never finished.
+DROP SCHEMA IF EXISTS {schema} CASCADE;
+
+-- create_schema --
+-- Room for a new version.
+CREATE SCHEMA {schema};
+
+-- rename_schema --
+-- Change what a version is: incoming, live or retired.
+ALTER SCHEMA {schema} RENAME TO {new_name};
+
+-- schema_exists --
+-- Whether a version is there.
+SELECT to_regnamespace(%(schema)s) IS NOT NULL;
+
+-- use_schema --
+-- Names without a schema mean this version.
+SELECT set_config('search_path', %(schemas)s, false);
+
+-- analyze --
+-- Let the planner know the new version.
+ANALYZE {table};

@@ -1,0 +1,50 @@
+-- One published version of one algorithm. {dim} is the length of its vectors.
+-- Every change here needs a migration in migrations/ that brings a published version to the same shape.
+
+CREATE TABLE assets (
+    asset_id text PRIMARY KEY,
+    captions_english text[] NOT NULL,
+    captions_chinese text[] NOT NULL,
+    model text,
+    view_folder text,
+    viewpoint_ids smallint[] NOT NULL,
+    attributes jsonb NOT NULL
+);
+
+CREATE TABLE text_embeddings (
+    asset_id text PRIMARY KEY,
+    english_embedding halfvec({dim}),
+    chinese_embedding halfvec({dim}),
+    embedding_dim integer NOT NULL
+);
+
+-- viewpoint_id is null where one vector stands for all views of an asset.
+CREATE TABLE image_embeddings (
+    asset_id text NOT NULL,
+    viewpoint_id smallint,
+    embedding halfvec({dim}) NOT NULL,
+    embedding_dim integer NOT NULL
+);
+
+-- spread: 1 minus the length of the mean of an asset's unit view vectors; 0 where all views are alike.
+CREATE TABLE asset_centroids (
+    asset_id text PRIMARY KEY,
+    centroid halfvec({dim}) NOT NULL,
+    spread real NOT NULL
+);
+
+CREATE TABLE spaces (
+    embedder text NOT NULL,
+    model text NOT NULL,
+    revision text NOT NULL,
+    dim integer NOT NULL,
+    preprocessing text NOT NULL,
+    index_kind text NOT NULL,
+    assets integer NOT NULL,
+    english_captions integer NOT NULL,
+    chinese_captions integer NOT NULL,
+    views integer NOT NULL,
+    content text NOT NULL,
+    schema_version integer NOT NULL,
+    published_at timestamptz NOT NULL DEFAULT now()
+);

@@ -1,0 +1,158 @@
+"""Tables on disk as Parquet shards; the manifest, written last, says which shards count."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from meshseek.errors import WorkspaceError
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+class ShardFolder:
+    """A table of rows about assets, written shard by shard; a shard counts whole or not at all.
+
+    Rows about one asset are always together in one shard, and a later shard about the same asset replaces the
+    earlier one. A row's ``fingerprint`` tells what the row was made from.
+
+    Args:
+        folder: Where the shards are; made at the first write.
+        schema: Columns, among them ``asset_id`` and ``fingerprint``.
+        header: JSON values that hold for the whole table, such as the space of vectors.
+
+    Raises:
+        WorkspaceError: The manifest is damaged.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, header: Mapping[str, Any] | None = None) -> None:
+        self.folder = folder
+        self.schema = schema
+        manifest = read_manifest(folder)
+        self.header: dict[str, Any] = dict(header or {}) if manifest is None else manifest["header"]
+        self._shards: list[dict[str, Any]] = [] if manifest is None else manifest["shards"]
+
+    def __len__(self) -> int:
+        """Number of rows, replaced ones included."""
+        return sum(shard["rows"] for shard in self._shards)
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the table changes."""
+        text = json.dumps([self.header, [shard["sha256"] for shard in self._shards]], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def append(self, rows: list[dict[str, Any]]) -> None:
+        """Write the rows as one more shard.
+
+        Raises:
+            WorkspaceError: The disk is full or the folder cannot be written.
+        """
+        table = pa.Table.from_pylist(rows, schema=self.schema)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            sink = pa.BufferOutputStream()
+            pq.write_table(table, sink, compression="zstd")
+            content = sink.getvalue()
+            digest = hashlib.sha256(content).hexdigest()
+            name = f"part-{len(self._shards):05d}-{digest[:8]}.parquet"
+            write_whole(self.folder / name, content)
+            shard = {"file": name, "rows": table.num_rows, "bytes": content.size, "sha256": digest}
+            manifest = {"format": FORMAT, "header": self.header, "shards": [*self._shards, shard]}
+            write_whole(self.folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+        except OSError as error:
+            raise disk_error(error, self.folder) from error
+        self._shards.append(shard)
+
+    def fingerprints(self) -> dict[str, str]:
+        """What each asset's rows were made from, by asset id, in the order of first appearance."""
+        found: dict[str, str] = {}
+        for shard in self._shards:
+            table = self._read(shard, ["asset_id", "fingerprint"])
+            found.update(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
+        return found
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Read the shards one after the other, without the rows that a later shard replaced.
+
+        Raises:
+            WorkspaceError: A shard is missing or was altered.
+        """
+        latest: dict[str, int] = {}
+        for number, shard in enumerate(self._shards):
+            latest.update(dict.fromkeys(self._read(shard, ["asset_id"])["asset_id"].to_pylist(), number))
+        for number, shard in enumerate(self._shards):
+            self._verify(shard)
+            table = self._read(shard, None)
+            keep = [latest[asset_id] == number for asset_id in table["asset_id"].to_pylist()]
+            yield table if all(keep) else table.filter(pa.array(keep))
+
+    def _read(self, shard: dict[str, Any], columns: list[str] | None) -> pa.Table:
+        try:
+            return pq.read_table(self.folder / shard["file"], columns=columns, schema=self.schema)
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(shard, error) from error
+
+    def _verify(self, shard: dict[str, Any]) -> None:
+        try:
+            with (self.folder / shard["file"]).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise self._damaged(shard, error) from error
+        if digest != shard["sha256"]:
+            raise self._damaged(shard, "its checksum differs")
+
+    def _damaged(self, shard: dict[str, Any], reason: object) -> WorkspaceError:
+        path = self.folder / shard["file"]
+        return WorkspaceError(f"{path} is damaged ({reason}); remove the folder {self.folder} and run its stage again")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Read a table's manifest; None where nothing was written yet.
+
+    Raises:
+        WorkspaceError: It is damaged or of a newer format.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read ({error}); remove the folder {folder} and run its stage again"
+        raise WorkspaceError(message) from error
+    if manifest.get("format") != FORMAT:
+        raise WorkspaceError(
+            f"{path} was written by another version of Meshseek; remove {folder} and run its stage again"
+        )
+    return manifest
+
+
+def write_whole(path: Path, content: bytes | pa.Buffer) -> None:
+    """Write a file that appears whole or not at all, even if the machine stops."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def disk_error(error: OSError, place: Path) -> WorkspaceError:
+    """Say in one line why a file could not be written, and what to do."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return WorkspaceError(f"the disk that holds {place} is full; free some space and run the same command again")
+    return WorkspaceError(f"cannot write to {place}: {error.strerror or error}; check the folder and its permissions")
