@@ -26,6 +26,7 @@ class Meshseek:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or read_settings()
         self.workspace = Workspace(self.settings.workspace)
+        self._embedders: dict[tuple[str, str | None], Embedder] = {}
 
     @cached_property
     def embedded(self) -> EmbeddedServer:
@@ -63,8 +64,11 @@ class Meshseek:
         return TRANSLATORS.load(name)()
 
     def embedder(self, name: str, model: str | None = None) -> Embedder:
-        """Load an algorithm's model; None means its default."""
-        return EMBEDDERS.load(name)(EmbedderOptions(model=model, model_dir=self.settings.model_dir))
+        """An algorithm's model, loaded once; None means its default."""
+        if (name, model) not in self._embedders:
+            embedder = EMBEDDERS.load(name)(EmbedderOptions(model=model, model_dir=self.settings.model_dir))
+            self._embedders[name, model] = self._embedders[name, embedder.space.model] = embedder
+        return self._embedders[name, model]
 
     def close(self) -> None:
         """Let go of the database."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import posixpath
 import re
 import zipfile
@@ -12,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from meshseek.datasets._files import fingerprint_of
+from meshseek.datasets._model_files import UNREADABLE
 from meshseek.errors import DatasetError
 from meshseek.language import detect_language
 
@@ -109,7 +109,7 @@ def read_catalogue(path: Path, *, revision: int) -> tuple[CatalogueItem, ...]:
             texts = {name: _member(library, f"{_CATALOGUE}{name}.properties") for name in ("", "_zh_CN", "_zh_TW")}
             licence = _member(library, "LICENSE.TXT")
             folders = _folder_contents(library)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise DatasetError(f"cannot read {path}: {error}; {cure}") from error
     properties = {name: parse_properties(text) for name, text in texts.items()}
     pack_licence = licence_id(properties[""].get("license", ""), licence)
@@ -118,7 +118,7 @@ def read_catalogue(path: Path, *, revision: int) -> tuple[CatalogueItem, ...]:
         model = posixpath.normpath(fields.get("model", "")).lstrip("/")
         chinese = (properties["_zh_CN"].get(f"name#{number}", ""), properties["_zh_TW"].get(f"name#{number}", ""))
         item_licence = licence_id(fields["license"], "") if fields.get("license") else pack_licence
-        parts = [revision, fields, chinese, item_licence, folders[posixpath.dirname(model)]]
+        contents = folders[posixpath.dirname(model)]
         items.append(
             CatalogueItem(
                 number=number,
@@ -126,7 +126,7 @@ def read_catalogue(path: Path, *, revision: int) -> tuple[CatalogueItem, ...]:
                 chinese=chinese,
                 licence=item_licence,
                 model=model,
-                fingerprint=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32],
+                fingerprint=fingerprint_of(revision, fields, chinese, item_licence, contents),
             )
         )
     return tuple(items)

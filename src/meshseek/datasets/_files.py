@@ -1,13 +1,16 @@
-"""Files of a dataset: put there whole or not at all, and named so that they stay below their folder."""
+"""Files of a dataset: put there whole or not at all, safely named, and known again by their fingerprints."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _MAX_NAME = 100
 
@@ -47,3 +50,8 @@ def unique_id(wanted: str, taken: set[str]) -> str:
         asset_id = f"{wanted}-{number}"
     taken.add(asset_id.casefold())
     return asset_id
+
+
+def fingerprint_of(*facts: Any) -> str:
+    """A short hash of JSON values."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

@@ -66,16 +66,20 @@ def build_glb(parts: Sequence[GlbPart], asset: Mapping[str, Any]) -> bytes:
         **{key: rows for key, rows in builder.tables.items() if rows},
         "buffers": [{"byteLength": len(builder.buffer)}],
     }
+    return encode_glb(tree, bytes(builder.buffer))
+
+
+def encode_glb(tree: Mapping[str, Any], binary: bytes) -> bytes:
+    """Put a glTF tree and its one buffer (a multiple of 4 bytes) into the GLB container."""
     header = json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 4)
-    total = 12 + 8 + len(header) + 8 + len(builder.buffer)
     return b"".join(
         (
-            struct.pack("<4sII", b"glTF", 2, total),
+            struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(header) + 8 + len(binary)),
             struct.pack("<II", len(header), _JSON_CHUNK),
             header,
-            struct.pack("<II", len(builder.buffer), _BINARY_CHUNK),
-            builder.buffer,
+            struct.pack("<II", len(binary), _BINARY_CHUNK),
+            binary,
         )
     )
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meshseek.datasets._glb import GlbMaterial, GlbPart, build_glb
+from meshseek.datasets._model_files import ModelFiles
 from meshseek.datasets._mtl import MtlMaterial, linear, parse_mtl
 from meshseek.datasets._normals import crease_normals, unit, weld
 from meshseek.datasets._obj import ObjMesh, parse_obj
@@ -25,27 +24,6 @@ REVISION = 1
 _NORMAL_STEPS = 511
 """Normals that agree to one part in this many share a vertex."""
 _NORMAL_KEYS = 1 << 30
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """The files around an OBJ: names relative to its folder, and how to read one by its name."""
-
-    names: tuple[str, ...]
-    read: Callable[[str], bytes]
-
-    @cached_property
-    def _folded(self) -> dict[str, str]:
-        by_file = {posixpath.basename(name).casefold(): name for name in self.names}
-        return by_file | {name.casefold(): name for name in self.names}
-
-    def find(self, name: str) -> bytes | None:
-        """Read a file by the name that another file calls it: case, back slashes and lost folders are forgiven."""
-        wanted = posixpath.normpath(name.replace("\\", "/"))
-        for candidate in (wanted.casefold(), posixpath.basename(wanted).casefold()):
-            if candidate in self._folded:
-                return self.read(self._folded[candidate])
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

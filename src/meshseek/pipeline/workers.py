@@ -34,7 +34,7 @@ def in_processes(workers: int, function: Callable[[Task[T]], Outcome]) -> Work[T
 
     def work(tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_follow_parent)
+        pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=follow_parent)
         try:
             waiting: deque[Future[Outcome]] = deque()
             for task in tasks:
@@ -52,7 +52,7 @@ def in_processes(workers: int, function: Callable[[Task[T]], Outcome]) -> Work[T
     return work
 
 
-def _follow_parent() -> None:
+def follow_parent() -> None:
     """Leave Ctrl-C to the parent, and end as soon as the parent is gone, even by kill -9."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

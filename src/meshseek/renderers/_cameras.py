@@ -20,6 +20,10 @@ FIELD_OF_VIEW = math.radians(30)
 FIRST_AZIMUTH = math.radians(35)
 """The first view, which becomes the thumbnail, shows the front and some of the right side."""
 ELEVATIONS = (math.radians(25), math.radians(10))
+FLAT = 0.25
+"""An object that is less high than this is flat."""
+FLAT_LIFT = math.radians(25)
+"""How much higher the cameras are for a sheet of paper."""
 FILL = 0.9
 """How much of the picture's width or height the object takes."""
 NEAREST = 0.3
@@ -40,7 +44,7 @@ class Camera:
     def directions(self, pixels: Floats, size: int) -> Floats:
         """Unit vectors (n, 3) through picture positions (n, 2), in pixels from the upper left corner."""
         plane = (pixels * np.float32(2 / size) - 1) * np.float32(math.tan(FIELD_OF_VIEW / 2))
-        x, y, z = np.float32([self.x, self.y, self.z])
+        x, y, z = np.array([self.x, self.y, self.z], np.float32)
         ahead: Floats = plane[:, :1] * x + plane[:, 1:] * y + z
         ahead /= np.sqrt(1 + np.einsum("ij,ij->i", plane, plane))[:, None]
         return ahead
@@ -61,12 +65,18 @@ class Camera:
         }
 
 
-def orbit(views: int) -> list[NDArray[np.float64]]:
-    """Unit vectors (3,) from the object to each viewpoint: even steps around it, higher and lower in turn."""
+def orbit(views: int, height: float) -> list[NDArray[np.float64]]:
+    """Unit vectors (3,) from the object to each viewpoint: even steps around it, higher and lower in turn.
+
+    Args:
+        views: How many.
+        height: The object's height, its longest side being 1: flat things are seen from higher up.
+    """
     directions = []
+    lift = FLAT_LIFT * max(1 - height / FLAT, 0.0)
     for viewpoint in range(views):
         azimuth = FIRST_AZIMUTH + 2 * math.pi * viewpoint / views
-        elevation = ELEVATIONS[viewpoint % len(ELEVATIONS)]
+        elevation = ELEVATIONS[viewpoint % len(ELEVATIONS)] + lift
         level = math.cos(elevation)
         directions.append(np.array([math.sin(azimuth) * level, -math.cos(azimuth) * level, math.sin(elevation)]))
     return directions

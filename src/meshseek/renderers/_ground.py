@@ -42,7 +42,7 @@ class Ground:
         directions = cosine_directions(RAYS)
         for ray in range(RAYS):
             hidden += surfaces.blocked(origins, directions[patterns, ray], REACH)
-        hidden = _blur((hidden / RAYS).reshape(columns.shape))
+        hidden = _blur((hidden / np.float32(RAYS)).reshape(columns.shape))
         self._alpha = np.minimum(hidden * CONTACT, 1) ** FALL * self._fade()
 
     def alpha(self, origin: Floats, directions: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""A small photo studio: a soft key light that turns with the camera, a fill light, sky and floor, and what blocks them."""
+"""A small photo studio: a soft key light that turns with the camera, a fill light, sky, floor, and what blocks them."""
 
 from __future__ import annotations
 
@@ -76,9 +76,7 @@ def lights(camera: Camera) -> Lights:
     back /= np.linalg.norm(back)
     key = -0.55 * camera.x + 0.5 * back + 0.75 * up
     fill = 0.8 * camera.x + 0.5 * back + 0.15 * up
-    return Lights(
-        (key / np.linalg.norm(key)).astype(np.float32), (fill / np.linalg.norm(fill)).astype(np.float32)
-    )
+    return Lights((key / np.linalg.norm(key)).astype(np.float32), (fill / np.linalg.norm(fill)).astype(np.float32))
 
 
 def cosine_directions(rays: int) -> Floats:
@@ -92,7 +90,7 @@ def cosine_directions(rays: int) -> Floats:
 
 
 AMBIENT_DIRECTIONS = cosine_directions(AMBIENT_RAYS)
-KEY_DIRECTIONS = cosine_directions(1)[:, 0] * np.float32([KEY_SOFTNESS, KEY_SOFTNESS, 0])
+KEY_DIRECTIONS = cosine_directions(1)[:, 0] * np.array([KEY_SOFTNESS, KEY_SOFTNESS, 0], np.float32)
 
 
 def around(normals: Floats, local: Floats) -> Floats:

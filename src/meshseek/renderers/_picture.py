@@ -9,7 +9,18 @@ from numpy.typing import NDArray
 
 from meshseek.renderers._cameras import Camera
 from meshseek.renderers._ground import Ground
-from meshseek.renderers._lighting import AMBIENT_RAYS, FEWER_RAYS, PATTERNS, TILE, Samples, lights, openness, shade, smooth, tone
+from meshseek.renderers._lighting import (
+    AMBIENT_RAYS,
+    FEWER_RAYS,
+    PATTERNS,
+    TILE,
+    Samples,
+    lights,
+    openness,
+    shade,
+    smooth,
+    tone,
+)
 from meshseek.renderers._surfaces import Hits, Surfaces
 from meshseek.renderers._textures import encode_srgb
 
@@ -22,7 +33,7 @@ STEP = 2e-5
 """A ray goes on this far behind a transparent surface."""
 OPAQUE = 0.99
 INVISIBLE = 0.01
-SUBSAMPLES = np.float32([[-0.125, -0.375], [0.375, -0.125], [-0.375, 0.125], [0.125, 0.375]])
+SUBSAMPLES = np.array([[-0.125, -0.375], [0.375, -0.125], [-0.375, 0.125], [0.125, 0.375]], np.float32)
 """Further places in a pixel, besides its centre: a rotated grid."""
 CONTRAST = 0.06
 """Pixels that differ more than this from a neighbour, in sRGB or alpha, are sampled further."""
@@ -158,8 +169,8 @@ def _contrasting(colours: Floats) -> NDArray[np.bool_]:
 
 def _to_bytes(colours: Floats, shadow: Floats) -> NDArray[np.uint8]:
     """Put premultiplied linear colours (n, 4) over black of the shadow's alpha (n,): straight sRGB bytes (n, 4)."""
-    alpha = colours[:, 3] + (1 - colours[:, 3]) * shadow
-    straight = np.clip(colours[:, :3] / np.maximum(alpha, INVISIBLE)[:, None], 0, 1)
+    alpha: Floats = colours[:, 3] + (1 - colours[:, 3]) * shadow
+    straight: Floats = np.clip(colours[:, :3] / np.maximum(alpha, INVISIBLE)[:, None], 0, 1)
     result = np.empty((len(colours), 4), np.float32)
     result[:, :3] = encode_srgb(straight)
     result[:, 3] = np.clip(alpha, 0, 1)

@@ -11,41 +11,19 @@ from typing import Any
 import numpy as np
 import trimesh
 from numpy.typing import NDArray
-from PIL import Image
-from trimesh.visual.material import PBRMaterial
 
 from meshseek.errors import UnreadableAssetError
-from meshseek.renderers._textures import Texture
+from meshseek.renderers._materials import Material, read_material
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 MAX_FACES = 20_000_000
-LEAST_AREA = 1e-14
-"""Twice the area, in units of the object's longest side squared, under which a face cannot be seen."""
+SLIVER = 1e-8
+"""Faces with a smaller height than this, in units of their longest side, cannot be seen."""
 MAX_UV = 1e5
-PLAIN_GREY = 0.6
-"""Linear base colour of a mesh that says nothing about its looks."""
-CLEAR = 0.95
-"""A blended surface whose own alpha is below this is taken for glass, not for a cut-out picture."""
-GLASS_ROUGHNESS = 0.15
 Y_UP_TO_Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """How a surface looks; colours are linear in 0..1."""
-
-    base: tuple[float, float, float, float] = (PLAIN_GREY, PLAIN_GREY, PLAIN_GREY, 1.0)
-    glow: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    metallic: float = 0.0
-    roughness: float = 0.9
-    transparent: bool = False
-    clear: bool = False
-    """Glass: it mirrors even where it lets light through."""
-    texture: Texture | None = None
-    glow_texture: Texture | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +63,7 @@ def load_model(path: Path) -> Model:
     """
     scene = _read(path)
     try:
-        materials: dict[int, tuple[int, Material]] = {}
-        parts = list(_parts(scene, materials))
-        if not parts:
-            raise UnreadableAssetError(f"{path.name} has no surfaces; export it with triangle meshes")
-        return _join(parts, tuple(material for _, material in materials.values()), path.name)
+        return _assemble(scene, path.name)
     except UnreadableAssetError:
         raise
     except Exception as error:
@@ -107,6 +81,14 @@ def _read(path: Path) -> trimesh.Scene:
         raise UnreadableAssetError(f"{path.name} is not a readable GLB ({_reason(error)}); export it again") from error
 
 
+def _assemble(scene: trimesh.Scene, name: str) -> Model:
+    materials: dict[int, tuple[int, Material]] = {}
+    parts = list(_parts(scene, materials))
+    if not parts:
+        raise UnreadableAssetError(f"{name} has no surfaces; export it with triangle meshes")
+    return _join(parts, tuple(material for _, material in materials.values()), name)
+
+
 def _reason(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:120]}" if text else type(error).__name__
@@ -122,7 +104,7 @@ def _parts(scene: trimesh.Scene, materials: dict[int, tuple[int, Material]]) -> 
         total += len(mesh.faces)
         if total > MAX_FACES:
             raise UnreadableAssetError(f"the model has more than {MAX_FACES:,} faces; reduce it")
-        yield _part(mesh, np.asarray(transform, np.float64), _material_index(mesh, materials))
+        yield _part(mesh, np.asarray(transform, np.float64), _material_index(mesh.visual, materials))
 
 
 def _part(mesh: trimesh.Trimesh, transform: Doubles, material: int) -> _Part:
@@ -143,8 +125,16 @@ def _part(mesh: trimesh.Trimesh, transform: Doubles, material: int) -> _Part:
     )
 
 
+def _material_index(visual: Any, materials: dict[int, tuple[int, Material]]) -> int:
+    source = getattr(visual, "material", None)
+    key = id(visual if source is None else source)
+    if key not in materials:
+        materials[key] = (len(materials), read_material(visual))
+    return materials[key][0]
+
+
 def _vertex_colours(mesh: trimesh.Trimesh) -> Doubles | None:
-    visual = mesh.visual
+    visual: Any = mesh.visual
     colours = visual.vertex_colors if visual.kind == "vertex" else None
     if visual.kind == "texture":
         colours = visual.vertex_attributes.get("color")
@@ -157,76 +147,12 @@ def _vertex_colours(mesh: trimesh.Trimesh) -> Doubles | None:
     return result
 
 
-def _material_index(mesh: trimesh.Trimesh, materials: dict[int, tuple[int, Material]]) -> int:
-    source = getattr(mesh.visual, "material", None)
-    key = id(source) if source is not None else -1 - (mesh.visual.kind == "vertex")
-    if key not in materials:
-        if source is not None:
-            material = _material(source if isinstance(source, PBRMaterial) else source.to_pbr())
-        else:
-            material = Material(base=(1.0, 1.0, 1.0, 1.0)) if mesh.visual.kind == "vertex" else Material()
-        materials[key] = (len(materials), material)
-    return materials[key][0]
-
-
-def _material(source: PBRMaterial) -> Material:
-    base = (1.0, 1.0, 1.0, 1.0)
-    if source.baseColorFactor is not None:
-        red, green, blue, alpha = (float(value) / 255 for value in source.baseColorFactor)
-        base = (red, green, blue, alpha)
-    mode = source.alphaMode if source.alphaMode in {"MASK", "BLEND"} else "OPAQUE"
-    cutoff = 0.5 if source.alphaCutoff is None else float(source.alphaCutoff)
-    if mode == "MASK" and not _is_image(source.baseColorTexture):
-        base = (*base[:3], float(base[3] >= cutoff))
-    clear = mode == "BLEND" and base[3] < CLEAR
-    metallic, roughness = _metal_rough(source)
-    glow = [0.0, 0.0, 0.0] if source.emissiveFactor is None else [float(value) for value in source.emissiveFactor]
-    return Material(
-        base=base if mode == "BLEND" else (*base[:3], 1.0 if mode == "OPAQUE" else float(base[3] > 0)),
-        glow=(glow[0], glow[1], glow[2]),
-        metallic=metallic,
-        roughness=min(roughness, GLASS_ROUGHNESS) if clear else roughness,
-        transparent=mode != "OPAQUE",
-        clear=clear,
-        texture=Texture(
-            image=source.baseColorTexture,
-            transparent=mode != "OPAQUE",
-            cutoff=cutoff / max(base[3], 1e-3) if mode == "MASK" else None,
-        )
-        if _is_image(source.baseColorTexture)
-        else None,
-        glow_texture=Texture(image=source.emissiveTexture, transparent=False)
-        if _is_image(source.emissiveTexture) and max(glow) > 0
-        else None,
-    )
-
-
-def _is_image(value: Any) -> bool:
-    return isinstance(value, Image.Image) and min(value.size) > 0
-
-
-def _metal_rough(source: PBRMaterial) -> tuple[float, float]:
-    """Factors times the mean of their texture: one value for the whole surface is enough for a small picture."""
-    metallic = 1.0 if source.metallicFactor is None else float(source.metallicFactor)
-    roughness = 1.0 if source.roughnessFactor is None else float(source.roughnessFactor)
-    image = source.metallicRoughnessTexture
-    if _is_image(image):
-        _, green, blue = image.convert("RGB").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
-        metallic, roughness = metallic * blue / 255, roughness * green / 255
-    return min(max(metallic, 0.0), 1.0), min(max(roughness, 0.05), 1.0)
-
-
 def _join(parts: list[_Part], materials: tuple[Material, ...], name: str) -> Model:
     starts = np.cumsum([0] + [len(part.vertices) for part in parts])
     vertices = np.concatenate([part.vertices for part in parts])
     faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)])
     owners = np.repeat([part.material for part in parts], [len(part.faces) for part in parts])
     faces, owners = _valid(vertices, faces, owners)
-    vertices = _unit_box(vertices, faces)
-    corners = vertices[faces]
-    areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    seen = np.einsum("ij,ij->i", areas, areas) > LEAST_AREA**2
-    faces, owners = faces[seen], owners[seen]
     if not len(faces):
         raise UnreadableAssetError(f"{name} has no surfaces that can be seen; export it with triangle meshes")
     return _compact(parts, _unit_box(vertices, faces), faces, owners, materials)
@@ -241,10 +167,15 @@ def _unit_box(vertices: Doubles, faces: Integers) -> Doubles:
 
 
 def _valid(vertices: Doubles, faces: Integers, owners: Integers) -> tuple[Integers, Integers]:
+    """Leave out faces with corners that are not there or no numbers, and those without area."""
     inside = ((faces >= 0) & (faces < len(vertices))).all(axis=1)
     faces, owners = faces[inside], owners[inside]
-    finite = np.isfinite(vertices).all(axis=1)[faces].all(axis=1)
-    return faces[finite], owners[finite]
+    corners = vertices[faces]
+    edges = np.diff(corners, axis=1, append=corners[:, :1])
+    areas = np.cross(edges[:, 0], edges[:, 1])
+    longest = np.einsum("ijk,ijk->ij", edges, edges).max(axis=1)
+    seen = np.sqrt(np.einsum("ij,ij->i", areas, areas)) > SLIVER * longest
+    return faces[seen], owners[seen]
 
 
 def _compact(

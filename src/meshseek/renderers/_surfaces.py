@@ -22,7 +22,7 @@ Booleans = NDArray[np.bool_]
 TYPICAL_DISTANCE = 1.5
 SOLID = 0.5
 """Faces that are less opaque than this on average let light through."""
-PROBES = np.float32([[1 / 3, 1 / 3, 1 / 3], [0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]])
+PROBES = np.array([[1 / 3, 1 / 3, 1 / 3], [0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]], np.float32)
 """Places on a face, as weights of its corners, where its opacity is looked up."""
 SMALL_FACES = 0.02
 """The share of a texture's surface whose sharpness does not decide how large the texture is kept."""
@@ -94,9 +94,9 @@ class Surfaces:
     def __init__(self, model: Model, pixel: float) -> None:
         self.model = model
         self._pixel = pixel
-        self._base = np.float32([material.base for material in model.materials])
-        self._glow = np.float32([material.glow for material in model.materials])
-        self._finish = np.float32([(m.metallic, m.roughness, m.clear) for m in model.materials])
+        self._base = np.array([material.base for material in model.materials], np.float32)
+        self._glow = np.array([material.glow for material in model.materials], np.float32)
+        self._finish = np.array([(m.metallic, m.roughness, m.clear) for m in model.materials], np.float32)
         self._spread = self._uv_spread()
         textures = [texture for material in model.materials for texture in (material.texture, material.glow_texture)]
         self._textures, kept = _index_textures(textures)
@@ -229,5 +229,3 @@ def _index_textures(textures: list[Texture | None]) -> tuple[Integers, list[Text
         key = (id(texture.image), texture.transparent, texture.cutoff)
         numbers.append(kept.setdefault(key, (len(kept), texture))[0])
     return np.array(numbers, np.int64).reshape(-1, 2), [texture for _, texture in kept.values()]
-
-

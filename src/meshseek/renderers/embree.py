@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from meshseek.errors import UnreadableAssetError
@@ -45,19 +46,27 @@ class Embree(Renderer):
         """
         loaded = load_model(model)
         try:
-            surfaces = Surfaces(loaded, 2 * math.tan(FIELD_OF_VIEW / 2) / self.size)
-            ground = Ground(surfaces)
-            seen = False
-            for viewpoint, direction in enumerate(orbit(self.views)):
-                camera = fit(loaded.vertices, direction)
-                image = Image.fromarray(Picture(surfaces, ground, camera, self.size).pixels())
-                seen = seen or image.getbbox() is not None
-                _write(destination / f"{viewpoint:05d}", image, camera, loaded)
-        except (ValueError, ArithmeticError, LookupError, MemoryError) as error:
+            seen = self._render_all(loaded, destination)
+        except OSError:
+            raise
+        except Exception as error:
             raise UnreadableAssetError(f"{model.name} cannot be rendered ({error}); export it again") from error
         if not seen:
-            raise UnreadableAssetError(f"{model.name} shows nothing: its surfaces are all invisible; check its materials")
+            raise UnreadableAssetError(f"{model.name} shows nothing; check that its materials are not all invisible")
         return tuple(range(self.views))
+
+    def _render_all(self, model: Model, destination: Path) -> bool:
+        """Write every view; tell whether any of them shows something."""
+        surfaces = Surfaces(model, 2 * math.tan(FIELD_OF_VIEW / 2) / self.size)
+        ground = Ground(surfaces)
+        seen = False
+        height = float(np.ptp(model.vertices[:, 2]))
+        for viewpoint, direction in enumerate(orbit(self.views, height)):
+            camera = fit(model.vertices, direction)
+            image = Image.fromarray(Picture(surfaces, ground, camera, self.size).pixels())
+            seen = seen or image.getbbox() is not None
+            _write(destination / f"{viewpoint:05d}", image, camera, model)
+        return seen
 
 
 def _write(folder: Path, image: Image.Image, camera: Camera, model: Model) -> None:

@@ -209,9 +209,10 @@ def _make(cluster: Cluster, home: Path, log: int) -> None:
     draft.mkdir(0o700)
     if cluster.account.switched:
         os.chown(draft, cluster.account.uid, cluster.account.gid)
+    how = ["--sync-method=syncfs"] if sys.platform == "linux" else []
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     access = ["--auth=trust", "--username=meshseek", "--no-instructions"]
-    if cluster.run(["initdb", f"--pgdata={draft}", *locale, *access], log).wait() != 0:
+    if cluster.run(["initdb", f"--pgdata={draft}", *how, *locale, *access], log).wait() != 0:
         shutil.rmtree(draft, ignore_errors=True)
         raise DatabaseDownError(last_words(home))
     draft.rename(cluster.data)
@@ -271,7 +272,7 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 def _settings(socket_folder: Path) -> dict[str, str | int]:
     buffers = min(max(psutil.virtual_memory().total // 16 // _MIB, 128), 1024)
-    return {
+    settings: dict[str, str | int] = {
         "listen_addresses": "",
         "unix_socket_directories": str(socket_folder),
         "max_connections": 50,
@@ -287,6 +288,9 @@ def _settings(socket_folder: Path) -> dict[str, str | int]:
         "log_checkpoints": "off",
         "log_line_prefix": "%m [%p] ",
     }
+    if sys.platform == "linux":
+        settings["recovery_init_sync_method"] = "syncfs"
+    return settings
 
 
 def _shm_is_roomy() -> bool:

@@ -41,7 +41,7 @@ def unusable(path: Path, error: OSError) -> DatabaseDownError:
     full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     return DatabaseDownError(
         f"the embedded database cannot use {path}: {error.strerror or error}: "
-        f"{'free some disk space' if full else 'make it writable'}, or set MESHSEEK_DATABASE_URL to a server of your own"
+        f"{'free some disk space' if full else 'make it writable'}, or set MESHSEEK_DATABASE_URL"
     )
 
 

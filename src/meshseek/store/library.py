@@ -141,9 +141,9 @@ class Library:
         """
         return self._vector("caption_vector", asset_id)
 
-    def ids_by_name(self, names: Sequence[str]) -> list[str]:
-        """Ids of the assets whose attribute ``name`` is one of the names, sorted."""
-        return [row["asset_id"] for row in self._rows(query("assets_by_name"), {"names": list(names)})]
+    def ids_of(self, names: Sequence[str]) -> list[str]:
+        """Ids of the assets whose id or attribute ``name`` is one of the names, sorted."""
+        return [row["asset_id"] for row in self._rows(query("ids_of"), {"names": list(names)})]
 
     def facet(self, attribute: str, limit: int = 200) -> list[tuple[str, int]]:
         """The values of an attribute and how many assets have each, most frequent first."""

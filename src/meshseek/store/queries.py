@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -30,7 +30,7 @@ def query(name: str, /, **fragments: sql.Composable) -> sql.Composed:
 
 def read_sql(name: str) -> LiteralString:
     """The text of one of our SQL files."""
-    return cast("LiteralString", files("meshseek.store").joinpath(name).read_text("utf-8"))
+    return files("meshseek.store").joinpath(name).read_text("utf-8")
 
 
 def migrations() -> dict[int, LiteralString]:

@@ -167,9 +167,11 @@ SELECT centroid AS vector FROM asset_centroids WHERE asset_id = %(asset_id)s;
 -- The caption vector of one asset.
 SELECT coalesce(english_embedding, chinese_embedding) AS vector FROM text_embeddings WHERE asset_id = %(asset_id)s;
 
--- assets_by_name --
--- Ids of the assets that carry one of these names.
-SELECT asset_id FROM assets WHERE attributes->>'name' = ANY(%(names)s) ORDER BY asset_id;
+-- ids_of --
+-- Ids of the assets that have one of these ids or names.
+SELECT asset_id FROM assets
+WHERE asset_id = ANY(%(names)s) OR attributes->>'name' = ANY(%(names)s)
+ORDER BY asset_id;
 
 -- facet --
 -- The values of one attribute with their counts, most frequent first.

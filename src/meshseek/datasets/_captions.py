@@ -1,0 +1,151 @@
+"""Captions that come in a file of their own: CSV or JSON, read once and strictly."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meshseek.errors import DatasetError
+
+_ID_COLUMNS = ("id", "asset_id")
+_ENGLISH, _CHINESE = ("caption", "caption_en"), ("caption_zh",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a captions file says about one asset."""
+
+    english: tuple[str, ...] = ()
+    chinese: tuple[str, ...] = ()
+    attributes: Mapping[str, Any]
+
+    def __add__(self, other: Description) -> Description:
+        return Description(
+            english=self.english + other.english,
+            chinese=self.chinese + other.chinese,
+            attributes={**self.attributes, **other.attributes},
+        )
+
+
+def read_descriptions(path: Path) -> dict[str, Description]:
+    """Read a captions file for a folder of models, by the ids as written there.
+
+    CSV has a header with ``id`` (or ``asset_id``), ``caption`` (or ``caption_en``) and ``caption_zh``; JSON is
+    ``{id: "caption"}`` or ``{id: {"caption_en": ..., "caption_zh": ...}}``. All other columns or keys become
+    attributes; ``tags`` may be split by ``;`` or ``|``. Several CSV rows for one id add up.
+
+    Raises:
+        DatasetError: The file is missing, damaged, or of another form.
+    """
+    descriptions: dict[str, Description] = {}
+    for key, fields in _rows_of_csv(path) if is_csv(path) else _rows_of_json(path):
+        name = key.strip().replace("\\", "/").removeprefix("./")
+        description = _describe(fields)
+        descriptions[name] = descriptions[name] + description if name in descriptions else description
+    return descriptions
+
+
+def is_csv(path: Path) -> bool:
+    """Tell the two kinds of file apart by suffix.
+
+    Raises:
+        DatasetError: It is neither.
+    """
+    if path.suffix.lower() not in {".csv", ".json"}:
+        raise DatasetError(f"{path} is neither .csv nor .json; save the captions as one of them")
+    return path.suffix.lower() == ".csv"
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds one object.
+
+    Raises:
+        DatasetError: It is missing or damaged; the message gives the place.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise DatasetError(f"{path}, {place}: not valid JSON ({error.msg}); mend it or download it again") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise DatasetError(f"{path} is not JSON text in UTF-8 ({error}); mend it or download it again") from error
+    if not isinstance(value, dict):
+        raise DatasetError(f"{path} holds a JSON {type(value).__name__}, not an object; give one of id to value")
+    return value
+
+
+def read_csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Read the rows of a CSV file one by one, each with its line number; empty lines are passed over.
+
+    Raises:
+        DatasetError: It is missing or damaged; the message gives the line.
+    """
+    line = 0
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                line = reader.line_num
+                if row:
+                    yield line, row
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}, after line {line}: not UTF-8 text; save the file as UTF-8") from error
+    except csv.Error as error:
+        raise DatasetError(f"{path}, after line {line}: {error}; mend the row or download the file again") from error
+
+
+def _rows_of_csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    rows = read_csv_rows(path)
+    _, header = next(rows, (0, []))
+    names = [name.strip() for name in header]
+    key = next((name for name in _ID_COLUMNS if name in names), None)
+    if key is None:
+        raise DatasetError(f"{path}, line 1: no column 'id' or 'asset_id'; give the file a header with one of them")
+    for line, row in rows:
+        if len(row) != len(names):
+            raise DatasetError(
+                f"{path}, line {line}: {len(row)} columns where the header has {len(names)}; "
+                "put quotes around texts that hold commas"
+            )
+        fields = dict(zip(names, row, strict=True))
+        yield fields.pop(key), {name: value for name, value in fields.items() if name and value.strip()}
+
+
+def _rows_of_json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for key, value in read_json_object(path).items():
+        if isinstance(value, str | list):
+            yield key, {"caption": value}
+        elif isinstance(value, dict):
+            yield key, value
+        else:
+            raise DatasetError(f"{path}: the value of '{key}' is neither a caption nor an object; mend it")
+
+
+def _describe(fields: Mapping[str, Any]) -> Description:
+    attributes = {
+        ("licence" if name == "license" else name): value
+        for name, value in fields.items()
+        if name not in {*_ENGLISH, *_CHINESE}
+    }
+    if isinstance(attributes.get("tags"), str):
+        attributes["tags"] = [tag.strip() for tag in re.split(r"[;|]", attributes["tags"]) if tag.strip()]
+    return Description(
+        english=tuple(_texts(fields, _ENGLISH)), chinese=tuple(_texts(fields, _CHINESE)), attributes=attributes
+    )
+
+
+def _texts(fields: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        value = fields.get(name)
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and text.strip():
+                yield text.strip()

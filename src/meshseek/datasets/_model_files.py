@@ -1,0 +1,84 @@
+"""The files that a model calls for by name: materials, textures, buffers."""
+
+from __future__ import annotations
+
+import posixpath
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+UNREADABLE = (
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    OSError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+"""What parsers and archives raise on damaged input."""
+
+
+class ModelFiles(Protocol):
+    """Where a model's own files are."""
+
+    def find(self, name: str) -> bytes | None:
+        """Read a file by the name that the model calls it; None where there is none.
+
+        Names are often written on another system: letter case, back slashes and lost folders are forgiven.
+        """
+        ...
+
+
+class ZippedFiles:
+    """The files below one folder of an open zip."""
+
+    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
+        self._archive = archive
+        prefix = f"{folder}/" if folder else ""
+        self._members = {name[len(prefix) :]: name for name in archive.namelist() if name.startswith(prefix)}
+
+    def find(self, name: str) -> bytes | None:
+        """Read a member of the folder."""
+        match = _match(name, self._members)
+        return None if match is None else self._archive.read(self._members[match])
+
+
+class FolderFiles:
+    """The files around a model on disk; none outside the library's root is ever read."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self._folder = folder
+        self._root = root.resolve()
+
+    def find(self, name: str) -> bytes | None:
+        """Read a file near the model."""
+        relative = _clean(name)
+        exact = (self._folder / relative).resolve()
+        if not exact.is_relative_to(self._root):
+            exact = self._folder / posixpath.basename(relative)
+        for folder in dict.fromkeys((exact.parent, self._folder)):
+            siblings = {path.name: path for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
+            match = _match(exact.name, siblings)
+            if match is not None and siblings[match].resolve().is_relative_to(self._root):
+                return siblings[match].read_bytes()
+        return None
+
+
+def _match(name: str, known: Iterable[str]) -> str | None:
+    wanted = _clean(name)
+    names = list(known)
+    if wanted in names:
+        return wanted
+    folded = {posixpath.basename(candidate).casefold(): candidate for candidate in reversed(names)}
+    folded |= {candidate.casefold(): candidate for candidate in reversed(names)}
+    return folded.get(wanted.casefold()) or folded.get(posixpath.basename(wanted).casefold())
+
+
+def _clean(name: str) -> str:
+    return posixpath.normpath(name.replace("\\", "/"))

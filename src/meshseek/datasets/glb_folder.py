@@ -1,0 +1,171 @@
+"""Any folder of ``.glb``, ``.gltf`` and ``.obj`` models, with its sub-folders; hidden files are passed over.
+
+``asset_id`` is the path below the folder without the suffix. Where that would name two models (``chair.glb`` and
+``chair.obj``), all of them keep their suffix in the id, so that none hides another.
+
+Captions come from the captions file (:func:`meshseek.datasets._captions.read_descriptions`), whose ids may have the
+suffix or not; models that it does not name have no caption. Without a captions file the file's name is the caption:
+``red_chair-02.glb`` is a "red chair", and a Chinese name is a Chinese caption.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from meshseek.datasets import Dataset, Entry
+from meshseek.datasets._captions import Description, read_descriptions
+from meshseek.datasets._files import fingerprint_of, link_or_copy, unique_id, whole_file
+from meshseek.datasets._gltf import count_faces_of_glb, pack_gltf
+from meshseek.datasets._model_files import UNREADABLE, FolderFiles
+from meshseek.datasets._obj_to_glb import REVISION, convert_obj
+from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.language import detect_language
+from meshseek.model import Asset
+
+log = logging.getLogger(__name__)
+
+_MODELS = frozenset({".glb", ".gltf", ".obj"})
+_SAYS_NOTHING = frozenset({"scene", "model", "mesh", "object", "untitled"})
+"""File names that programs choose; the folder's name is taken instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry(Entry):
+    """One model file; it carries its captions, so that workers need not read the captions file again."""
+
+    file: str
+    """Path below the folder."""
+    description: Description
+
+
+class GlbFolder(Dataset):
+    """A folder of models in common formats."""
+
+    def entries(self) -> Iterator[FileEntry]:
+        """List the models, sorted by path."""
+        files = _walk(self.options.path)
+        models = sorted(file for file in files if file.suffix.lower() in _MODELS)
+        if not models:
+            raise DatasetError(f"{self.options.path} holds no .glb, .gltf or .obj file; give a folder that does")
+        descriptions = None if self.options.captions is None else read_descriptions(self.options.captions)
+        sidecars = _sidecars(files)
+        shared = Counter(file.with_suffix("") for file in models)
+        taken: set[str] = set()
+        used: set[str] = set()
+        for file in models:
+            bare = file.with_suffix("")
+            description = _described(file, descriptions, used)
+            yield FileEntry(
+                asset_id=unique_id(_clean_id(file if shared[bare] > 1 else bare), taken),
+                fingerprint=fingerprint_of(
+                    [str(file), files[file].st_size, files[file].st_mtime_ns],
+                    [description.english, description.chinese, description.attributes],
+                    None if file.suffix.lower() == ".glb" else [REVISION, sidecars.get(file.parent)],
+                ),
+                file=str(file),
+                description=description,
+            )
+        unknown = sorted((descriptions or {}).keys() - used)
+        if unknown:
+            log.warning("%s: no model for %d ids, such as %s", self.options.captions, len(unknown), unknown[0])
+
+    def read(self, entry: Entry, models: Path) -> Asset:
+        """Link, pack or convert one model, and describe it."""
+        assert isinstance(entry, FileEntry)
+        source = self.options.path / entry.file
+        model = f"{entry.asset_id}.glb"
+        try:
+            faces, data = _load(source, self.options.path)
+        except UNREADABLE as error:
+            raise UnreadableAssetError(f"{entry.asset_id}: cannot read {source}: {error}") from error
+        if data is None:
+            link_or_copy(source, models / model)
+        else:
+            with whole_file(models / model) as part:
+                part.write_bytes(data)
+        return Asset(
+            asset_id=entry.asset_id,
+            fingerprint=entry.fingerprint,
+            captions_english=entry.description.english,
+            captions_chinese=entry.description.chinese,
+            model=model,
+            attributes={"faces": faces, **entry.description.attributes},
+        )
+
+
+def caption_from_name(file: PurePosixPath) -> Description:
+    """Turn a file's name into a caption: ``red_chair-02`` into "red chair"; numbers and hashes say nothing."""
+    stem = file.stem
+    if stem.lower() in _SAYS_NOTHING and file.parent.name:
+        stem = file.parent.name
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stem)
+    words = [word for word in re.split(r"[\W_]+", spaced) if word]
+    while words and (words[-1].isdecimal() or re.fullmatch(r"v\d+|[0-9a-f]{12,}", words[-1], re.IGNORECASE)):
+        words.pop()
+    caption = " ".join(word.lower() if word.istitle() else word for word in words)
+    if not any(character.isalpha() for character in caption):
+        return Description(attributes={})
+    if detect_language(caption) == "chinese":
+        return Description(chinese=(caption,), attributes={})
+    return Description(english=(caption,), attributes={})
+
+
+def _walk(root: Path) -> dict[PurePosixPath, os.stat_result]:
+    """All files below the folder by their path in it; hidden ones are left out."""
+    if not root.is_dir():
+        raise DatasetError(f"there is no folder {root}; give a folder of .glb, .gltf or .obj files")
+    found = {}
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(folder, name)
+            if not name.startswith(".") and path.is_file():
+                found[PurePosixPath(path.relative_to(root).as_posix())] = path.stat()
+    return found
+
+
+def _sidecars(files: Mapping[PurePosixPath, os.stat_result]) -> dict[PurePosixPath, str]:
+    """Fingerprint of what lies below each folder and is no model: any of it may be a texture, material or buffer."""
+    found: dict[PurePosixPath, list[tuple[str, int, int]]] = defaultdict(list)
+    for file, stat in files.items():
+        if file.suffix.lower() not in _MODELS:
+            for folder in file.parents:
+                found[folder].append((str(file), stat.st_size, stat.st_mtime_ns))
+    return {folder: fingerprint_of(sorted(rows)) for folder, rows in found.items()}
+
+
+def _described(file: PurePosixPath, descriptions: Mapping[str, Description] | None, used: set[str]) -> Description:
+    if descriptions is None:
+        return caption_from_name(file)
+    for name in (str(file), str(file.with_suffix(""))):
+        if name in descriptions:
+            used.add(name)
+            return descriptions[name]
+    return Description(attributes={})
+
+
+def _clean_id(file: PurePosixPath) -> str:
+    """A file's path as an id: printable, UTF-8, and without ``..``."""
+    text = re.sub(r"\.{2,}", ".", str(file).encode("utf-8", "replace").decode())
+    return "".join(character if character.isprintable() else "-" for character in text)
+
+
+def _load(source: Path, root: Path) -> tuple[int, bytes | None]:
+    """Number of faces, and the GLB; None where the file itself is one."""
+    suffix = source.suffix.lower()
+    if suffix == ".glb":
+        return count_faces_of_glb(source), None
+    files = FolderFiles(source.parent, root)
+    if suffix == ".gltf":
+        data, faces = pack_gltf(source.read_bytes(), files)
+        return faces, data
+    conversion = convert_obj(source.read_bytes(), files)
+    if conversion.missing_textures:
+        log.warning("%s: no textures %s; plain colours are shown", source, ", ".join(conversion.missing_textures))
+    return conversion.faces, conversion.glb

@@ -1,0 +1,178 @@
+"""G-Objaverse renders with Cap3D captions.
+
+The folder is ``<root>/<folder>/<index>/`` with numbers for both, as the official downloader makes it
+(``<NNNNN>/<NNNNN>.png`` in it) or as it lies on the server (``campos_512_v4/<NNNNN>/<NNNNN>.png``); ``asset_id`` is
+``<folder>/<index>``. Eight of an asset's pictures are taken.
+
+The id map (``{"0/10005": "000-142/<uid>.glb"}``) gives assets their model, which stays on its server, and their
+Objaverse uid. Captions are JSON, keyed by ``<folder>/<index>`` or by uid, or Cap3D's CSV (``uid,caption``, no header).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from meshseek.datasets import Dataset, Entry
+from meshseek.datasets._captions import is_csv, read_csv_rows, read_json_object
+from meshseek.datasets._files import fingerprint_of
+from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.model import Asset, ViewSet
+
+log = logging.getLogger(__name__)
+
+VIEWS = 8
+"""Pictures taken of each asset. Of the usual 40, these are five of the upper ring and three of the lower one."""
+
+_SERVER_FOLDER = "campos_512_v4"
+_LAYOUT = "<folder>/<index>/<NNNNN>/<NNNNN>.png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedEntry(Entry):
+    """One rendered asset; it carries its caption and model, so that workers need not read a million of them again."""
+
+    caption: str | None
+    model: str | None
+
+
+class Gobjaverse(Dataset):
+    """Renders in the G-Objaverse layout."""
+
+    def entries(self) -> Iterator[RenderedEntry]:
+        """List the assets by the numbers of their folders."""
+        root = self.options.path
+        ids = list(_list_ids(root))
+        if not ids:
+            raise DatasetError(f"{root} holds no {_LAYOUT}; give the folder that the G-Objaverse downloader wrote to")
+        models = _read_models(self.options.id_map, set(ids)) if self.options.id_map else {}
+        captions = _read_captions(self.options.captions, ids, models) if self.options.captions else {}
+        for asset_id in ids:
+            caption, model = captions.get(asset_id), models.get(asset_id)
+            pictures = [fact for _, *fact in _chosen_pictures(_view_folder(root / asset_id))]
+            yield RenderedEntry(
+                asset_id=asset_id,
+                fingerprint=fingerprint_of(caption, model, pictures),
+                caption=caption,
+                model=model,
+            )
+
+    def read(self, entry: Entry, models: Path) -> Asset:  # noqa: ARG002 - the models stay on their server
+        """Describe one asset and its pictures."""
+        assert isinstance(entry, RenderedEntry)
+        folder = _view_folder(self.options.path / entry.asset_id).absolute()
+        pictures = _chosen_pictures(folder)
+        if not pictures:
+            raise UnreadableAssetError(f"{entry.asset_id}: no picture in {folder}; download it again")
+        return Asset(
+            asset_id=entry.asset_id,
+            fingerprint=entry.fingerprint,
+            captions_english=(entry.caption,) if entry.caption else (),
+            model=entry.model,
+            views=ViewSet(
+                folder=folder,
+                viewpoint_ids=tuple(picture[0] for picture in pictures),
+                fingerprint=fingerprint_of(pictures),
+            ),
+            attributes={"objaverse_uid": _uid(entry.model)} if entry.model else {},
+        )
+
+
+def _list_ids(root: Path) -> Iterator[str]:
+    if not root.is_dir():
+        raise DatasetError(f"there is no folder {root}; give the folder that the G-Objaverse downloader wrote to")
+    for folder in _numbered_folders(root):
+        for index in _numbered_folders(root / folder):
+            yield f"{folder}/{index}"
+
+
+def _numbered_folders(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as found:
+            names = [item.name for item in found if item.name.isdecimal() and item.name.isascii() and item.is_dir()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DatasetError(f"cannot list {folder}: {error.strerror}; mend its permissions") from error
+    return sorted(names, key=lambda name: (int(name), name))
+
+
+def _view_folder(asset: Path) -> Path:
+    deeper = asset / _SERVER_FOLDER
+    return deeper if deeper.is_dir() else asset
+
+
+def _chosen_pictures(folder: Path) -> list[tuple[int, str, int, int]]:
+    """Number, name, size in bytes and time of the pictures to take, by number."""
+    names = _numbered_folders(folder)
+    pictures = [_picture(folder, name) for name in _spread(names)]
+    if None in pictures:
+        present = [name for name in names if _picture(folder, name)]
+        pictures = [_picture(folder, name) for name in _spread(present)]
+    return [picture for picture in pictures if picture]
+
+
+def _picture(folder: Path, name: str) -> tuple[int, str, int, int] | None:
+    try:
+        stat = os.stat(f"{folder}/{name}/{name}.png")  # noqa: PTH116 - called ten times for each of a million assets
+    except OSError:
+        return None
+    return (int(name), name, stat.st_size, stat.st_mtime_ns) if stat.st_size else None
+
+
+def _spread(names: list[str]) -> list[str]:
+    """Eight names at even distances; from the middles of their parts, as the first and last views are often alike."""
+    if len(names) <= VIEWS:
+        return names
+    return [names[(2 * part + 1) * len(names) // (2 * VIEWS)] for part in range(VIEWS)]
+
+
+def _read_models(path: Path, ids: set[str]) -> dict[str, str]:
+    """Model of each asset that the map knows."""
+    models = {key: value for key, value in read_json_object(path).items() if key in ids}
+    for key, value in models.items():
+        parts = PurePosixPath(value).parts if isinstance(value, str) else ()
+        if not parts or parts[0] == "/" or ".." in parts:
+            raise DatasetError(f"{path}: the value of '{key}' is no relative path of a model; download the map again")
+    return models
+
+
+def _uid(model: str) -> str:
+    return PurePosixPath(model).stem
+
+
+def _read_captions(path: Path, ids: list[str], models: dict[str, str]) -> dict[str, str]:
+    """Caption of each asset; those of other assets are dropped while reading, as the file may hold a million."""
+    names: dict[str, list[str]] = {asset_id: [asset_id] for asset_id in ids}
+    for asset_id, model in models.items():
+        names.setdefault(_uid(model), []).append(asset_id)
+    captions: dict[str, str] = {}
+    read: Callable[[Path], Iterator[tuple[str, str]]] = _captions_of_csv if is_csv(path) else _captions_of_json
+    for key, caption in read(path):
+        for asset_id in names.get(key, ()):
+            captions.setdefault(asset_id, caption)
+    if not captions:
+        raise DatasetError(
+            f"{path} has no caption for any asset; where it is keyed by Objaverse uid, give the id map as well"
+        )
+    log.info("%s: captions for %d of %d assets", path, len(captions), len(ids))
+    return captions
+
+
+def _captions_of_csv(path: Path) -> Iterator[tuple[str, str]]:
+    for line, row in read_csv_rows(path):
+        if len(row) != 2:  # noqa: PLR2004 - uid and caption
+            raise DatasetError(f"{path}, line {line}: {len(row)} columns, not 'uid,caption'; download the file again")
+        yield row[0], row[1].strip()
+
+
+def _captions_of_json(path: Path) -> Iterator[tuple[str, str]]:
+    value: Any
+    for key, value in read_json_object(path).items():
+        if not isinstance(value, str):
+            raise DatasetError(f"{path}: the value of '{key}' is not a text; mend it or download it again")
+        yield key, value.strip()

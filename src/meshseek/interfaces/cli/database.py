@@ -1,0 +1,120 @@
+"""The state of a workspace, and its database server."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meshseek.errors import MeshseekError
+from meshseek.interfaces.cli.options import algorithm, application, common, show
+
+if TYPE_CHECKING:
+    from meshseek.bootstrap import Meshseek
+
+workspace_option = click.option(
+    "--workspace", type=click.Path(path_type=Path), help="Folder of all outputs.  [default: workspace]"
+)
+
+
+@click.command("status")
+@common
+def status_command(*, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
+    """Say what each stage has done and what is published."""
+    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+        status = _status(meshseek)
+    show(status, as_json=as_json, text=_as_text(status))
+
+
+@click.group("db")
+def db_command() -> None:
+    """Start, stop or enter the database server of a workspace."""
+
+
+@db_command.command("start")
+@workspace_option
+def db_start(*, workspace: Path | None) -> None:
+    """Keep the embedded server running until 'db stop'."""
+    with application(workspace=workspace) as meshseek:
+        meshseek.embedded.start_detached()
+
+
+@db_command.command("stop")
+@workspace_option
+def db_stop(*, workspace: Path | None) -> None:
+    """Stop the embedded server, also for those who use it."""
+    with application(workspace=workspace) as meshseek:
+        meshseek.embedded.stop()
+
+
+@db_command.command("url")
+@algorithm
+@workspace_option
+def db_url(*, algorithm: str, workspace: Path | None) -> None:
+    """Print where an algorithm's database is, as psql and libpq understand it."""
+    with application(workspace=workspace) as meshseek:
+        click.echo(meshseek.server.conninfo(algorithm))
+        if meshseek.settings.database_url is None:
+            click.echo("the server runs while it is used; 'meshseek db start' keeps it running", err=True)
+
+
+@db_command.command("psql", context_settings={"ignore_unknown_options": True})
+@algorithm
+@workspace_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def db_psql(*, algorithm: str, workspace: Path | None, arguments: tuple[str, ...]) -> None:
+    """Open psql on an algorithm's database; ARGUMENTS are passed on."""
+    from meshseek.store.embedded import psql_program
+
+    with application(workspace=workspace) as meshseek:
+        ended = subprocess.run([psql_program(), meshseek.server.conninfo(algorithm), *arguments], check=False)
+    raise SystemExit(ended.returncode)
+
+
+def _status(meshseek: Meshseek) -> dict[str, Any]:
+    from meshseek.embedders import EMBEDDERS
+
+    workspace = meshseek.workspace
+    tables = {
+        "imported": workspace.assets_table(),
+        "rendered": workspace.rendered_table(),
+        "chinese captions": workspace.chinese_captions_table(),
+    }
+    return {
+        "workspace": str(workspace.folder),
+        "stages": {name: len(table.fingerprints()) for name, table in tables.items()},
+        "vectors": {
+            name: {source: len(workspace.vectors_table(name, source)) for source in workspace.embedded_sources(name)}
+            for name in workspace.algorithms()
+        },
+        "published": {name: _published(meshseek, name) for name in EMBEDDERS.names},
+    }
+
+
+def _published(meshseek: Meshseek, algorithm: str) -> dict[str, Any] | str:
+    try:
+        published = meshseek.search_service.algorithm(algorithm).library.published()
+    except MeshseekError as error:
+        return str(error)
+    return {
+        "assets": published.assets,
+        "english_captions": published.english_captions,
+        "chinese_captions": published.chinese_captions,
+        "views": published.views,
+        "space": str(published.space),
+        "index": published.index_kind,
+        "published_at": published.published_at.isoformat(timespec="seconds"),
+    }
+
+
+def _as_text(status: dict[str, Any]) -> str:
+    lines = [f"workspace  {status['workspace']}"]
+    lines += [f"{name:<18} {count:>8} assets" for name, count in status["stages"].items()]
+    for name, sources in status["vectors"].items():
+        lines += [f"{name} {source:<17} {count:>8} vectors" for source, count in sources.items()]
+    for name, published in status["published"].items():
+        value = published if isinstance(published, str) else ", ".join(f"{k} {v}" for k, v in published.items())
+        lines.append(f"published {name}: {value}")
+    return "\n".join(lines)

@@ -1,0 +1,149 @@
+"""Searching, and measuring how good it is, from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meshseek.interfaces.cli.options import algorithm, application, common, show
+from meshseek.model import FILTER_FIELDS, LANGUAGES, Hit, Language
+from meshseek.search.modes import MODES
+
+if TYPE_CHECKING:
+    from meshseek.search.evaluation import Evaluation
+    from meshseek.search.service import Answer
+
+target_option = click.option(
+    "--target", type=click.Choice(MODES.names), help="What to compare with; wins over --cross-modal."
+)
+cross_modal_option = click.option(
+    "--cross-modal", is_flag=True, help="Compare a text with views, a picture with captions."
+)
+
+
+@click.command("search")
+@click.argument("text", required=False)
+@click.option("--image", type=click.Path(path_type=Path), help="Search with this picture instead of words.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="Language of the text.  [default: by its script]")
+@algorithm
+@target_option
+@cross_modal_option
+@click.option("--top-k", type=int, default=10, show_default=True, help="Number of results, 1 to 200.")
+@click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help="May be given again.")
+@click.option("--exact", is_flag=True, help="Compare with everything instead of asking the index.")
+@common
+def search_command(
+    *,
+    text: str | None,
+    image: Path | None,
+    language: Language | None,
+    algorithm: str,
+    filters: tuple[str, ...],
+    workspace: Path | None,
+    max_assets: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Find assets by TEXT in English or Chinese, or by a picture."""
+    from meshseek.images import read_image
+    from meshseek.search.query import Query
+
+    query = Query(
+        text=text,
+        image=read_image(image) if image else None,
+        language=language,
+        filters=_filters(filters),
+        **options,
+    )
+    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+        answer = meshseek.search_service.algorithm(algorithm).search(query)
+    show(answer_as_json(answer), as_json=as_json, text=answer_as_text(answer))
+
+
+@click.command("evaluate")
+@click.argument("queries", type=click.Path(path_type=Path))
+@algorithm
+@target_option
+@cross_modal_option
+@common
+def evaluate_command(
+    *,
+    queries: Path,
+    algorithm: str,
+    target: str | None,
+    cross_modal: bool,
+    workspace: Path | None,
+    max_assets: int | None,
+    as_json: bool,
+) -> None:
+    """Score the search with judged QUERIES: csv with the columns text, image, relevant."""
+    from meshseek.search.evaluation import evaluate, read_queries
+
+    judged = read_queries(queries)
+    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+        evaluation = evaluate(
+            meshseek.search_service.algorithm(algorithm), judged, target=target, cross_modal=cross_modal
+        )
+    value = {
+        "scores": [scores.as_json() for scores in evaluation.scores],
+        "without_relevant": evaluation.without_relevant,
+    }
+    show(value, as_json=as_json, text=_evaluation_as_text(evaluation))
+
+
+def answer_as_json(answer: Answer) -> dict[str, Any]:
+    """An answer as plain values."""
+    return {
+        "results": [
+            {
+                "asset_id": hit.asset_id,
+                "score": hit.score,
+                "caption_en": hit.caption_english,
+                "caption_zh": hit.caption_chinese,
+                "viewpoint_id": hit.viewpoint_id,
+                "attributes": dict(hit.attributes),
+            }
+            for hit in answer.hits
+        ],
+        "algorithm": answer.algorithm,
+        "query_type": answer.language,
+        "target": answer.target,
+        "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
+    }
+
+
+def answer_as_text(answer: Answer) -> str:
+    """An answer as lines, one for each result."""
+    lines = [_hit_as_text(rank, hit) for rank, hit in enumerate(answer.hits, 1)]
+    return "\n".join(lines) or "nothing found"
+
+
+def _hit_as_text(rank: int, hit: Hit) -> str:
+    captions = " / ".join(caption for caption in (hit.caption_english, hit.caption_chinese) if caption)
+    return f"{rank:>3}  {hit.score:.3f}  {hit.asset_id:<40}  {captions}"
+
+
+def _filters(pairs: Sequence[str]) -> dict[str, list[str]]:
+    filters: dict[str, list[str]] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            known = ", ".join(FILTER_FIELDS)
+            raise click.BadParameter(f"'{pair}' is not FIELD=VALUE; fields: {known}", param_hint="--filter")
+        filters.setdefault(name, []).append(value)
+    return filters
+
+
+def _evaluation_as_text(evaluation: Evaluation) -> str:
+    lines = [f"{'queries':<10}{'n':>5}{'hit@1':>8}{'hit@5':>8}{'hit@10':>8}{'MRR':>8}{'recall@10':>11}"]
+    lines += [
+        f"{row.kind:<10}{row.queries:>5}{row.hit_at_1:>8.3f}{row.hit_at_5:>8.3f}{row.hit_at_10:>8.3f}"
+        f"{row.mrr:>8.3f}{row.recall_at_10:>11.3f}"
+        for row in evaluation.scores
+    ]
+    if evaluation.without_relevant:
+        lines.append(f"{evaluation.without_relevant} queries left out: nothing relevant to them is in the library")
+    return "\n".join(lines)

@@ -1,0 +1,129 @@
+"""``meshseek serve``: the API and the front end together."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from meshseek.errors import ServiceError
+from meshseek.interfaces.cli.options import application
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from meshseek.bootstrap import Meshseek
+
+api_port_option = click.option("--api-port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+ui_port_option = click.option("--ui-port", type=click.IntRange(1, 65535), default=7860, show_default=True)
+no_ui_option = click.option("--no-ui", is_flag=True, help="Serve the API alone.")
+
+
+@click.command("serve")
+@api_port_option
+@ui_port_option
+@no_ui_option
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--workspace", type=click.Path(path_type=Path), help="Folder of all outputs.  [default: workspace]")
+def serve_command(*, api_port: int, ui_port: int, no_ui: bool, host: str | None, workspace: Path | None) -> None:
+    """Serve the HTTP API and the front end until Ctrl-C."""
+    with application(workspace=workspace, host=host) as meshseek:
+        serve(meshseek, api_port, None if no_ui else ui_port)
+
+
+def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
+    """Serve in this process, with the front end in one beside it, until interrupted.
+
+    Raises:
+        ServiceError: A port is taken, or a service cannot start.
+    """
+    import uvicorn
+
+    from meshseek.interfaces.http import create_app
+
+    host = meshseek.settings.host
+    check_port(host, api_port, "--api-port")
+    if ui_port is not None:
+        check_port(host, ui_port, "--ui-port")
+    config = uvicorn.Config(create_app(meshseek), host=host, port=api_port, log_level="warning")
+    server = uvicorn.Server(config)
+    with _front_end(host, api_port, ui_port):
+        announcement = threading.Thread(target=_announce, args=(meshseek, server, api_port, ui_port), daemon=True)
+        announcement.start()
+        server.run()
+
+
+def check_port(host: str, port: int, option: str) -> None:
+    """Make sure that a port is free.
+
+    Raises:
+        ServiceError: It is not; the message names the option that chooses another.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServiceError(f"cannot listen on {host}:{port} ({error.strerror}); choose another {option}") from error
+
+
+@contextmanager
+def _front_end(host: str, api_port: int, ui_port: int | None) -> Iterator[None]:
+    """Run the front end in a process that ends with this one, however this one ends."""
+    if ui_port is None:
+        yield
+        return
+    api_url = f"http://{reachable(host)}:{api_port}"
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_run_front_end, args=(host, ui_port, api_url), daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join(timeout=5)
+
+
+def _run_front_end(host: str, port: int, api_url: str) -> None:
+    from meshseek.interfaces.ui import launch
+    from meshseek.pipeline.workers import follow_parent
+
+    follow_parent()
+    launch(host, port, api_url)
+
+
+def reachable(host: str) -> str:
+    """The address by which this machine reaches a service that listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+
+
+def _announce(meshseek: Meshseek, server: uvicorn.Server, api_port: int, ui_port: int | None) -> None:
+    """Print the addresses once queries can be answered."""
+    while not server.started or "loading" in meshseek.search_service.health().values():
+        if server.should_exit:
+            return
+        time.sleep(0.1)
+    address = reachable(meshseek.settings.host)
+    for name, state in meshseek.search_service.health().items():
+        if state != "ready":
+            click.echo(f"{name}: {state}", err=True)
+    if ui_port is not None:
+        _wait_for_port(address, ui_port, server)
+        click.echo(f"search in a browser   http://{address}:{ui_port}")
+    click.echo(f"search over HTTP      http://{address}:{api_port}/docs")
+    click.echo("stop with Ctrl-C")
+
+
+def _wait_for_port(address: str, port: int, server: uvicorn.Server) -> None:
+    while not server.should_exit:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+            if probe.connect_ex((address.strip("[]"), port)) == 0:
+                return
+        time.sleep(0.1)

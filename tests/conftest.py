@@ -1,0 +1,165 @@
+"""Fixtures on real parts: one PostgreSQL for the whole session, a toy library, and a served library of models."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+
+from meshseek.store.embedded import EmbeddedServer
+from meshseek.store.postgres import Server
+from meshseek.store.workspace import Workspace
+from tests.sample_library import make_library
+from tests.toy import embed_toys, import_toys, publish_toys
+
+START_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedLibrary:
+    """A small library that was imported, rendered, embedded with ``lite`` and published."""
+
+    folder: Path
+    """The workspace."""
+    environment: dict[str, str]
+    """Settings that make any process of ours use it."""
+    asset_ids: tuple[str, ...]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Keep the developer's own settings out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MESHSEEK_")]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the session's PostgreSQL is, as libpq understands it."""
+    folder = tmp_path_factory.mktemp("server")
+    with EmbeddedServer(folder) as embedded:
+        yield embedded.acquire()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def server(conninfo: str) -> Iterator[Server]:
+    """The session's PostgreSQL with database names of this test only."""
+    prefix = f"test_{uuid4().hex[:12]}_"
+    yield Server(lambda: conninfo, prefix)
+    drop_databases(conninfo, prefix)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace."""
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def toys(workspace: Workspace) -> Workspace:
+    """A workspace with 40 toy assets, imported and embedded."""
+    import_toys(workspace)
+    embed_toys(workspace)
+    return workspace
+
+
+@pytest.fixture
+def published_toys(toys: Workspace, server: Server) -> Workspace:
+    """The toy assets, published as algorithm ``toy``."""
+    publish_toys(toys, server)
+    return toys
+
+
+@pytest.fixture(scope="session")
+def library(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedLibrary]:
+    """A small real library that every process of ours can search with ``lite``; to be read only."""
+    folder = tmp_path_factory.mktemp("library")
+    prefix = f"library_{uuid4().hex[:12]}_"
+    asset_ids = make_library(Workspace(folder), Server(lambda: conninfo, prefix), tmp_path_factory.mktemp("models"))
+    environment = {
+        "MESHSEEK_WORKSPACE": str(folder),
+        "MESHSEEK_DATABASE_URL": conninfo,
+        "MESHSEEK_DATABASE_PREFIX": prefix,
+    }
+    yield ServedLibrary(folder=folder, environment=environment, asset_ids=tuple(asset_ids))
+    drop_databases(conninfo, prefix)
+
+
+@pytest.fixture(scope="session")
+def api_url(library: ServedLibrary, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running API over the small real library."""
+    with serving(library.environment, tmp_path_factory.mktemp("api") / "log") as url:
+        wait_until_ready(url)
+        yield url
+
+
+@contextlib.contextmanager
+def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
+    """Run the API as a process of its own; the value is its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--factory", "meshseek.interfaces.http:create_app"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--log-level", "warning"],
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_it_listens(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_until_it_listens(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"{url}/health", timeout=30)
+            return
+        time.sleep(0.1)
+
+
+def wait_until_ready(url: str) -> None:
+    """Wait until the API says that it can answer queries."""
+    deadline = time.monotonic() + START_SECONDS
+    while (answer := httpx.get(f"{url}/health", timeout=30)).status_code != 200:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def drop_databases(conninfo: str, prefix: str) -> None:
+    """Remove the databases whose names begin with the prefix."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        rows = connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [prefix])
+        for (name,) in rows.fetchall():
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
