@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +13,8 @@ from meshseek.errors import ImageError
 
 MAX_IMAGE_BYTES = 10_000_000
 MAX_IMAGE_PIXELS = 50_000_000
+MAX_SIDE = 2048
+"""Larger pictures are made smaller as they are read: no model looks at so many pixels, and memory is short."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels; part of every space's preprocessing."""
@@ -40,16 +41,23 @@ def read_image(source: Path | bytes) -> Pillow.Image:
 
 
 def _decode(file: BinaryIO, name: str) -> Pillow.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Pillow.DecompressionBombWarning)
-        try:
-            picture = Pillow.open(file, formats=FORMATS)
-            if picture.width * picture.height > MAX_IMAGE_PIXELS:
-                raise ImageError(f"{name} is {picture.width} x {picture.height} pixels; send one of at most 50 million")
-            upright = ImageOps.exif_transpose(picture).convert("RGBA")
-        except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
-            raise ImageError(f"{name} unpacks to too many pixels; send one of at most 50 million") from error
-        except (ValueError, SyntaxError, EOFError) as error:
-            raise ImageError(f"cannot read {name}: damaged; send a {', '.join(FORMATS)} picture") from error
-    canvas = Pillow.new("RGBA", upright.size, (*BACKGROUND, 255))
-    return Pillow.alpha_composite(canvas, upright).convert("RGB")
+    try:
+        picture = Pillow.open(file, formats=FORMATS)
+        if picture.width * picture.height > MAX_IMAGE_PIXELS:
+            raise ImageError(f"{name} is {picture.width} x {picture.height} pixels; send one of at most 50 million")
+        if max(picture.size) > MAX_SIDE:
+            picture.thumbnail((MAX_SIDE, MAX_SIDE))
+        return _flat(ImageOps.exif_transpose(picture))
+    except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
+        raise ImageError(f"{name} unpacks to too many pixels; send one of at most 50 million") from error
+    except (ValueError, SyntaxError, EOFError) as error:
+        raise ImageError(f"cannot read {name}: damaged; send a {', '.join(FORMATS)} picture") from error
+
+
+def _flat(picture: Pillow.Image) -> Pillow.Image:
+    if picture.mode.startswith("I;16"):  # Pillow would cut off all above 255 instead of scaling
+        return picture.convert("I").point(lambda value: value * (1 / 256)).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    canvas = Pillow.new("RGBA", picture.size, (*BACKGROUND, 255))
+    return Pillow.alpha_composite(canvas, picture.convert("RGBA")).convert("RGB")

@@ -25,7 +25,7 @@ def _script(character: str) -> str:
     name = unicodedata.name(character, "")
     if name.startswith("CJK "):
         return "han" if unicodedata.category(character) == "Lo" else ""
-    if name.startswith(("HIRAGANA", "KATAKANA", "HANGUL")):
+    if any(script in name for script in ("HIRAGANA", "KATAKANA", "HANGUL")):
         return "other_cjk"
     if name.startswith("LATIN") or "FULLWIDTH LATIN" in name:
         return "latin"

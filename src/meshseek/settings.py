@@ -73,5 +73,7 @@ def read_settings(**given: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         message = f"setting {PREFIX}{name.upper()} (or '{name}' in {FILE_NAME}): {first['msg']}"
         raise SettingsError(message) from error
+    except RuntimeError as error:
+        raise SettingsError(f"setting {PREFIX}WORKSPACE or {PREFIX}MODEL_DIR: {error} Give the whole path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{FILE_NAME} in the workspace is not valid TOML: {error}") from error

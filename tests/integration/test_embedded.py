@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
@@ -46,7 +47,10 @@ server.release()
 class Client:
     """Another process that holds the server until it is told to leave."""
 
+    all: ClassVar[list[Client]] = []
+
     def __init__(self, workspace: Path, *arguments: str) -> None:
+        Client.all.append(self)
         self.process = subprocess.Popen(
             [sys.executable, "-c", CLIENT, str(workspace), *arguments],
             stdin=subprocess.PIPE,
@@ -71,24 +75,47 @@ class Client:
         self.process.communicate()
 
 
+@pytest.fixture(scope="module")
+def lasting_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace with a cluster, which costs a second or more to make."""
+    folder = tmp_path_factory.mktemp("lasting")
+    make_cluster(folder)
+    yield folder
+    remove_cluster(folder)
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Path]:
-    """A workspace; at the end nothing of it may run, wait or lie about."""
+def workspace(lasting_workspace: Path) -> Iterator[Path]:
+    """A workspace with a cluster that other tests used before; at the end nothing of it may run, wait or lie about."""
+    yield lasting_workspace
+    assert_nothing_is_left(lasting_workspace)
+
+
+@pytest.fixture
+def new_workspace(tmp_path: Path) -> Iterator[Path]:
+    """A new workspace, for tests of its making or its end."""
     folder = tmp_path / "workspace"
     folder.mkdir()
     yield folder
     assert_nothing_is_left(folder)
+    remove_cluster(folder)
 
 
 def assert_nothing_is_left(workspace: Path) -> None:
-    """See that the server, its keeper and its notice go, and remove root's cluster."""
+    """See that the server, its keeper and its notice go."""
+    while Client.all:
+        Client.all.pop().kill()
     home = workspace / "database"
     eventually(lambda: is_free(home / SERVER_LOCK))
     eventually(lambda: Notice.read(home) is None)
     eventually(lambda: not [p for p in psutil.process_iter(["cmdline"]) if str(home) in (p.info["cmdline"] or ())])
     assert [child for child in psutil.Process().children(recursive=True) if child.status() == "zombie"] == []
+
+
+def remove_cluster(workspace: Path) -> None:
+    """Remove the cluster, wherever it is."""
+    shutil.rmtree(workspace / "database", ignore_errors=True)
     if IS_ROOT:
-        shutil.rmtree(home, ignore_errors=True)
         with place.opened():
             place.remove_abandoned()
 
@@ -160,7 +187,7 @@ def test_pgvector_is_there_and_new_enough(workspace: Path) -> None:
     """The vector extension is at least 0.8.4, and text is Unicode."""
     with EmbeddedServer(workspace) as server:
         conninfo = server.acquire()
-        ask(conninfo, "create extension vector")
+        ask(conninfo, "create extension if not exists vector")
         version = str(ask(conninfo, "select extversion from pg_extension where extname = 'vector'"))
         assert tuple(map(int, version.split("."))) >= (0, 8, 4)
         assert ask(conninfo, "select lower('ÄÖ') || encoding from pg_database where datname = 'postgres'") == "äö6"
@@ -257,7 +284,7 @@ def test_acquire_right_after_the_keeper_is_killed(workspace: Path) -> None:
 def test_recovery_after_a_crash(workspace: Path) -> None:
     """What was committed is there after every process of the server was killed at once."""
     with EmbeddedServer(workspace) as server:
-        ask(server.acquire(), "create table kept as select 42 as answer")
+        ask(server.acquire(), "drop table if exists kept; create table kept as select 42 as answer")
         for number in processes(Path(notice_of(workspace).data)):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(number, signal.SIGKILL)
@@ -289,13 +316,13 @@ def test_a_server_that_somebody_else_started_is_left_alone(workspace: Path) -> N
     account = Account.of_server()
     (postgres,) = place.PLACE.glob("postgres-*/*/*/bin/postgres") if IS_ROOT else [programs() / "bin" / "postgres"]
     other = subprocess.Popen(
-        [postgres, "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories="],
+        [postgres, "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories=/tmp", "-p", str(os.getpid())],
         user=account.uid if IS_ROOT else None,
         stderr=subprocess.DEVNULL,
         cwd="/",
     )
     try:
-        eventually(lambda: "ready" in (data / "postmaster.pid").read_text())
+        eventually(lambda: Notice("", 0, str(data), "").says_ready())
         with pytest.raises(DatabaseDownError, match=f"process .* already serves .*{data.name}"):
             EmbeddedServer(workspace).acquire()
         assert other.poll() is None
@@ -311,6 +338,7 @@ def test_a_path_with_everything_in_it(tmp_path: Path) -> None:
     with EmbeddedServer(workspace) as server:
         assert ask(server.acquire(), "select 1") == 1
     assert_nothing_is_left(workspace)
+    remove_cluster(workspace)
 
 
 def test_detached_until_stopped(workspace: Path) -> None:
@@ -345,40 +373,38 @@ def test_stop_without_a_workspace_makes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_the_workspace_is_removed_under_it(workspace: Path) -> None:
+def test_the_workspace_is_removed_under_it(new_workspace: Path) -> None:
     """A server whose workspace is gone stops, even when it was detached."""
-    EmbeddedServer(workspace).start_detached()
-    notice, keeper = notice_of(workspace), keeper_of(workspace)
-    shutil.rmtree(workspace, ignore_errors=True)
-    shutil.rmtree(workspace, ignore_errors=True)
+    EmbeddedServer(new_workspace).start_detached()
+    notice, keeper = notice_of(new_workspace), keeper_of(new_workspace)
+    shutil.rmtree(new_workspace, ignore_errors=True)
+    shutil.rmtree(new_workspace, ignore_errors=True)
     eventually(lambda: not keeper.is_running())
     assert not processes(Path(notice.data))
     assert not Path(notice.socket_folder).exists()
     assert not Path(notice.data).exists()
 
 
-def test_a_server_that_cannot_start_says_why_at_once(workspace: Path) -> None:
+def test_a_server_that_cannot_start_says_why_at_once(new_workspace: Path) -> None:
     """The error has PostgreSQL's own last words, the log's place and a cure."""
-    data = make_cluster(workspace)
+    data = make_cluster(new_workspace)
     (data / "PG_VERSION").write_text("17\n")
     began = time.monotonic()
     with pytest.raises(DatabaseDownError, match=r"incompatible with server.*server.log.*publish again"):
-        EmbeddedServer(workspace).acquire()
+        EmbeddedServer(new_workspace).acquire()
     assert time.monotonic() - began < 10
 
 
-def test_half_a_cluster_is_not_taken_for_one(workspace: Path) -> None:
+def test_half_a_cluster_is_not_taken_for_one(new_workspace: Path) -> None:
     """Kill -9 in the middle of making the cluster leaves nothing that the next start would trust."""
-    client = Client(workspace)
+    client = Client(new_workspace)
     eventually(lambda: any("initdb" in (p.info["name"] or "") for p in psutil.process_iter(["name"])))
-    keeper_of_start = [p for p in psutil.process_iter(["cmdline"]) if str(workspace / "database") in p.info["cmdline"]]
-    for process in keeper_of_start:
-        process.kill()
+    keeper_of(new_workspace).kill()
     client.conninfo()
     client.kill()
-    with EmbeddedServer(workspace) as server:
+    with EmbeddedServer(new_workspace) as server:
         assert ask(server.acquire(), "select 1") == 1
-        data = Path(notice_of(workspace).data)
+        data = Path(notice_of(new_workspace).data)
         assert [path.name for path in data.parent.glob(f"{data.name}.new-*")] == []
 
 
@@ -399,12 +425,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 @not_root
-def test_roots_database_is_refused(workspace: Path) -> None:
+def test_roots_database_is_refused(new_workspace: Path) -> None:
     """An ordinary user is told that root made this database."""
-    (workspace / "database").mkdir()
-    (workspace / "database" / place.POINTER).touch()
+    (new_workspace / "database").mkdir()
+    (new_workspace / "database" / place.POINTER).touch()
     with pytest.raises(DatabaseDownError, match="made by root"):
-        EmbeddedServer(workspace).acquire()
+        EmbeddedServer(new_workspace).acquire()
 
 
 @only_root
@@ -422,27 +448,28 @@ def test_a_private_home_stays_private(workspace: Path) -> None:
 
 
 @only_root
-def test_a_users_database_is_refused_to_root(workspace: Path) -> None:
+def test_a_users_database_is_refused_to_root(new_workspace: Path) -> None:
     """Root is told whose database it is and leaves no file of its own there."""
-    (workspace / "database" / "cluster").mkdir(parents=True)
+    (new_workspace / "database" / "cluster").mkdir(parents=True)
     with pytest.raises(DatabaseDownError, match="belongs to user 0: run as that user"):
-        EmbeddedServer(workspace).acquire()
-    assert [path.name for path in (workspace / "database").iterdir()] == ["cluster"]
+        EmbeddedServer(new_workspace).acquire()
+    assert [path.name for path in (new_workspace / "database").iterdir()] == ["cluster"]
 
 
 @only_root
-def test_a_moved_workspace_keeps_its_database(workspace: Path) -> None:
+def test_a_moved_workspace_keeps_its_database(new_workspace: Path) -> None:
     """A workspace that moved finds its cluster, and a copy of it is refused with the cure."""
-    with EmbeddedServer(workspace) as server:
-        ask(server.acquire(), "create table kept as select 42 as answer")
+    with EmbeddedServer(new_workspace) as server:
+        ask(server.acquire(), "drop table if exists kept; create table kept as select 42 as answer")
         server.stop()
-    moved = workspace.rename(workspace.with_name("moved"))
+    moved = new_workspace.rename(new_workspace.with_name("moved"))
     with EmbeddedServer(moved) as server:
         assert ask(server.acquire(), "select answer from kept") == 42
-        shutil.copytree(moved, workspace)
+        shutil.copytree(moved, new_workspace)
         with pytest.raises(DatabaseDownError, match=r"is a copy of .*moved.*publish again"):
-            EmbeddedServer(workspace).acquire()
+            EmbeddedServer(new_workspace).acquire()
     assert_nothing_is_left(moved)
+    remove_cluster(moved)
 
 
 @only_root

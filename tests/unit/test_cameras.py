@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from meshseek.renderers._cameras import ELEVATIONS, FIELD_OF_VIEW, FILL, Camera, Floats, fit, orbit
+from meshseek.renderers._arrays import Floats
+from meshseek.renderers._cameras import ELEVATIONS, FIELD_OF_VIEW, FILL, Camera, fit, orbit
 
 SIZE = 100
 CUBE = (np.indices((2, 2, 2)).reshape(3, -1).T - 0.5).astype(np.float32)
@@ -19,8 +20,7 @@ def project(camera: Camera, points: Floats) -> Floats:
     """Picture positions (n, 2) of world points (n, 3), in pixels."""
     seen = (points - camera.origin) @ np.stack([camera.x, camera.y, camera.z], axis=1)
     plane = seen[:, :2] / seen[:, 2:] / math.tan(FIELD_OF_VIEW / 2)
-    result: Floats = (plane + 1) * SIZE / 2
-    return result
+    return ((plane + 1) * SIZE / 2).astype(np.float32)
 
 
 @pytest.mark.parametrize("points", [CUBE, LEANING], ids=["cube", "leaning"])

@@ -29,6 +29,7 @@ VIEWS = 8
 """Pictures taken of each asset. Of the usual 40, these are five of the upper ring and three of the lower one."""
 
 _SERVER_FOLDER = "campos_512_v4"
+_DIGITS = 5
 _LAYOUT = "<folder>/<index>/<NNNNN>/<NNNNN>.png"
 
 
@@ -108,7 +109,7 @@ def _view_folder(asset: Path) -> Path:
 
 def _chosen_pictures(folder: Path) -> list[tuple[int, str, int, int]]:
     """Number, name, size in bytes and time of the pictures to take, by number."""
-    names = _numbered_folders(folder)
+    names = [name for name in _numbered_folders(folder) if len(name) == _DIGITS]
     pictures = [_picture(folder, name) for name in _spread(names)]
     if None in pictures:
         present = [name for name in names if _picture(folder, name)]

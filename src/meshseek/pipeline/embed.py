@@ -24,6 +24,11 @@ CAPTION_BATCH = 256
 VIEW_BATCH = 8
 """Assets, not views: a batch of eight assets holds about 64 pictures."""
 
+TITLES: dict[Source, str] = {
+    "caption_english": "English captions",
+    "caption_chinese": "Chinese captions",
+    "appearance": "views",
+}
 Captions = tuple[str, ...]
 
 
@@ -40,7 +45,7 @@ def embed(
     def stage(source: Source, tasks: Iterable[Task[Any]], size: int, function: Callable[..., Any]) -> Summary:
         table = workspace.vectors_table(algorithm, source, embedder.space)
         work = in_batches(size, lambda batch: function(embedder, batch))
-        return run_stage(f"embed {source.replace('_', ' ')}s", tasks, work, table, reporter)
+        return run_stage(f"embed {TITLES[source]}", tasks, work, table, reporter)
 
     with workspace.lock(f"embed-{algorithm}"):
         assets = list(workspace.assets(max_assets))

@@ -32,7 +32,10 @@ class ConsoleReporter:
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show a progress bar with the time that is left."""
+        """Show a progress bar with the time that is left; nothing where there is no terminal to draw on."""
+        if not self.console.is_terminal:
+            yield lambda _: None
+            return
         columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         with Progress(*columns, *times, console=self.console, transient=True) as progress:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from meshseek.renderers._arrays import Doubles, Floats
 
 FIELD_OF_VIEW = math.radians(30)
 """Narrow, as a photographer takes furniture: near and far parts keep their proportions."""
@@ -24,7 +23,7 @@ FLAT = 0.25
 """An object that is less high than this is flat."""
 FLAT_LIFT = math.radians(25)
 """How much higher the cameras are for a sheet of paper."""
-FILL = 0.9
+FILL = 0.88
 """How much of the picture's width or height the object takes."""
 NEAREST = 0.3
 """The least distance of the camera from the object."""
@@ -36,10 +35,10 @@ FORMAT_VERSION = 1
 class Camera:
     """A pinhole camera with square pixels; origin and axes are (3,) float64 in world coordinates."""
 
-    origin: NDArray[np.float64]
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    z: NDArray[np.float64]
+    origin: Doubles
+    x: Doubles
+    y: Doubles
+    z: Doubles
 
     def directions(self, pixels: Floats, size: int) -> Floats:
         """Unit vectors (n, 3) through picture positions (n, 2), in pixels from the upper left corner."""
@@ -65,7 +64,7 @@ class Camera:
         }
 
 
-def orbit(views: int, height: float) -> list[NDArray[np.float64]]:
+def orbit(views: int, height: float) -> list[Doubles]:
     """Unit vectors (3,) from the object to each viewpoint: even steps around it, higher and lower in turn.
 
     Args:
@@ -82,7 +81,7 @@ def orbit(views: int, height: float) -> list[NDArray[np.float64]]:
     return directions
 
 
-def fit(points: Floats, direction: NDArray[np.float64]) -> Camera:
+def fit(points: Floats, direction: Doubles) -> Camera:
     """Place a camera in a direction so that the points just fill its picture.
 
     A point is in the picture when ``|x - shift| <= slope * (z + distance)`` in camera axes, which is linear in both

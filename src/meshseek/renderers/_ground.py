@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshseek.renderers._arrays import Floats
 from meshseek.renderers._lighting import PATTERNS, TILE, cosine_directions
 from meshseek.renderers._surfaces import Surfaces
-
-Floats = NDArray[np.float32]
 
 CELLS = 112
 RAYS = 12

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshseek.renderers._arrays import Floats, Integers, unit
 from meshseek.renderers._cameras import Camera
-from meshseek.renderers._surfaces import Surfaces, unit
-
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
+from meshseek.renderers._surfaces import Surfaces
 
 TILE = 4
 """Pixels take turns with the directions in which they look for blockers, in tiles of 4 x 4."""
@@ -35,8 +32,10 @@ FILL = 0.10
 LEAST_AMBIENT = 0.22
 DIELECTRIC = 0.04
 """Share of light that a non-metal reflects straight on (glTF's default)."""
-SHOULDER = 0.72
+SHOULDER = 0.65
 """Up to here tones are kept as they are."""
+WHITEST = 0.9
+"""The brightest tone, linear: a white object stays darker than a white page."""
 SAME_PLANE = 0.02
 SAME_FACING = 0.85
 
@@ -190,8 +189,8 @@ def _reflected(samples: Samples, given: Lights, sky: Floats, key: Floats) -> Flo
 
 
 def tone(light: Floats) -> Floats:
-    """Bend bright tones softly into 0..1; mid tones keep their value."""
-    room = 1 - SHOULDER
-    bent = 1 - room * np.exp(-np.maximum(light - SHOULDER, 0) / room)
+    """Bend bright tones softly to what white may be; mid tones keep their value."""
+    room = WHITEST - SHOULDER
+    bent = WHITEST - room * np.exp(-np.maximum(light - SHOULDER, 0) / room)
     result: Floats = np.where(light > SHOULDER, bent, light)
     return result

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from meshseek.renderers._arrays import Booleans, Bytes, Floats, Integers
 from meshseek.renderers._cameras import Camera
 from meshseek.renderers._ground import Ground
 from meshseek.renderers._lighting import (
@@ -24,9 +24,6 @@ from meshseek.renderers._lighting import (
 from meshseek.renderers._surfaces import Hits, Surfaces
 from meshseek.renderers._textures import encode_srgb
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
-
 LAYERS = 12
 """A ray goes through at most so many transparent surfaces."""
 STEP = 2e-5
@@ -37,7 +34,7 @@ SUBSAMPLES = np.array([[-0.125, -0.375], [0.375, -0.125], [-0.375, 0.125], [0.12
 """Further places in a pixel, besides its centre: a rotated grid."""
 CONTRAST = 0.06
 """Pixels that differ more than this from a neighbour, in sRGB or alpha, are sampled further."""
-FRAME = 0.1
+FRAME = 0.06
 """The shadow fades over this share of the picture's border rather than being cut."""
 
 
@@ -52,7 +49,7 @@ class Picture:
         self._lights = lights(camera)
         self._size = size
 
-    def pixels(self) -> NDArray[np.uint8]:
+    def pixels(self) -> Bytes:
         """Render as (size, size, 4) RGBA."""
         cells = np.arange(self._size * self._size)
         rows, columns = np.divmod(cells, self._size)
@@ -154,7 +151,7 @@ def _towards(normals: Floats, directions: Floats) -> Floats:
     return np.where(away[:, None], -normals, normals)
 
 
-def _contrasting(colours: Floats) -> NDArray[np.bool_]:
+def _contrasting(colours: Floats) -> Booleans:
     """Which pixels (h, w) of premultiplied linear RGBA (h, w, 4) differ from a neighbour."""
     seen = np.sqrt(colours)
     result = np.zeros(colours.shape[:2], np.bool_)
@@ -167,7 +164,7 @@ def _contrasting(colours: Floats) -> NDArray[np.bool_]:
     return result
 
 
-def _to_bytes(colours: Floats, shadow: Floats) -> NDArray[np.uint8]:
+def _to_bytes(colours: Floats, shadow: Floats) -> Bytes:
     """Put premultiplied linear colours (n, 4) over black of the shadow's alpha (n,): straight sRGB bytes (n, 4)."""
     alpha: Floats = colours[:, 3] + (1 - colours[:, 3]) * shadow
     straight: Floats = np.clip(colours[:, :3] / np.maximum(alpha, INVISIBLE)[:, None], 0, 1)

@@ -10,14 +10,10 @@ from typing import Any
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 
 from meshseek.errors import UnreadableAssetError
+from meshseek.renderers._arrays import Doubles, Floats, Integers
 from meshseek.renderers._materials import Material, read_material
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 MAX_FACES = 20_000_000
 SLIVER = 1e-8
@@ -90,6 +86,8 @@ def _assemble(scene: trimesh.Scene, name: str) -> Model:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, ImportError):  # trimesh looks for a package that guesses the encoding of a garbled header
+        return "its header is damaged"
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:120]}" if text else type(error).__name__
 

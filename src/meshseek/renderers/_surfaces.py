@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
-from numpy.typing import NDArray
 
+from meshseek.renderers._arrays import Booleans, Floats, Integers, unit
 from meshseek.renderers._scene import Model
 from meshseek.renderers._textures import Atlas, Texture
-
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
 
 TYPICAL_DISTANCE = 1.5
 SOLID = 0.5
@@ -54,15 +51,17 @@ def one_thread() -> Iterator[None]:
 
     The first build in a process fixes the number. embreex gives no way to pass Embree's own setting.
     """
-    if not hasattr(os, "sched_setaffinity"):
+    if sys.platform != "linux":
         yield
         return
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {sorted(allowed)[os.getpid() % len(allowed)]})
+    with suppress(OSError):  # where it is forbidden, the builder takes more cores for some milliseconds
+        os.sched_setaffinity(0, {sorted(allowed)[os.getpid() % len(allowed)]})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, allowed)
+        with suppress(OSError):
+            os.sched_setaffinity(0, allowed)
 
 
 class _Rays:
@@ -74,8 +73,8 @@ class _Rays:
         nothing = np.zeros((1, 3), np.float32)
         self._scene.run(nothing, nothing + 1, query="OCCLUDED")
 
-    def first(self, origins: Floats, directions: Floats) -> dict[str, NDArray[np.float32]]:
-        result: dict[str, NDArray[np.float32]] = self._scene.run(origins, directions, output=1)
+    def first(self, origins: Floats, directions: Floats) -> dict[str, Floats]:
+        result: dict[str, Floats] = self._scene.run(origins, directions, output=1)
         return result
 
     def blocked(self, origins: Floats, directions: Floats, reach: float) -> Booleans:
@@ -209,13 +208,6 @@ class Surfaces:
             alpha += self.colours(Hits(rays=faces, faces=faces, weights=weights, distances=distances))[:, 3]
         solid[faces] = alpha / len(PROBES) >= SOLID
         return solid
-
-
-def unit(vectors: Floats) -> Floats:
-    """Scale vectors (n, 3) to length 1; zero stays zero."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    result: Floats = vectors / np.maximum(lengths, 1e-20)[:, None]
-    return result
 
 
 def _index_textures(textures: list[Texture | None]) -> tuple[Integers, list[Texture]]:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
+from meshseek.renderers._arrays import Floats, Integers
 
 MAX_SIDE = 2048
 CHANNEL_MAX = 255.0

@@ -52,6 +52,8 @@ class Query:
         unknown = sorted(set(self.filters) - set(FILTER_FIELDS))
         if unknown:
             raise QueryError(f"cannot filter on '{unknown[0]}'; known fields: {', '.join(FILTER_FIELDS)}")
+        if any("\0" in value for values in self.filters.values() for value in values):
+            raise QueryError("a filter's value holds a NUL character; leave it out")
 
     @property
     def resolved_language(self) -> Language:

@@ -24,7 +24,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from meshseek.errors import DatabaseDownError, DatabaseError
-from meshseek.store.embedded_cluster import keeper_exists, last_words, processes, programs, refuse_strangers
+from meshseek.store.embedded_cluster import keeper_exists, processes, programs, refuse_strangers
 from meshseek.store.embedded_files import (
     DETACHED,
     HOLDERS_LOCK,
@@ -33,8 +33,11 @@ from meshseek.store.embedded_files import (
     START_LOCK,
     FileLock,
     Notice,
+    identity,
     is_free,
+    last_words,
     unusable,
+    write_whole,
 )
 
 _LOGGER = logging.getLogger(__name__)
@@ -81,7 +84,7 @@ class EmbeddedServer:
         self.release()
 
     def acquire(self) -> str:
-        """Make sure that the server runs and hold it; where it runs and is held this takes well under a millisecond.
+        """Make sure that the server runs and hold it; where it runs and is held this takes about a millisecond.
 
         Returns:
             Where the server is, in libpq's keyword form, for the database ``postgres``.
@@ -119,7 +122,7 @@ class EmbeddedServer:
             held = self._hold is not None
             self.acquire()
             try:
-                (self._home / DETACHED).touch()
+                write_whole(self._home / DETACHED, identity(self._home).encode())
             except OSError as error:
                 raise unusable(self._home, error) from error
             finally:
@@ -159,7 +162,7 @@ class EmbeddedServer:
 
     def _listening(self) -> Notice | None:
         notice = Notice.read(self._home)
-        return notice if notice and notice.says_ready() and notice.accepts() else None
+        return notice if notice and notice.says_ready() and notice.answers() else None
 
     def _answering(self) -> Notice | None:
         notice = self._listening()

@@ -8,7 +8,6 @@ import dataclasses
 import importlib.util
 import os
 import pwd
-import re
 import secrets
 import shutil
 import signal
@@ -21,7 +20,7 @@ import psutil  # type: ignore[import-untyped]
 
 from meshseek.errors import DatabaseDownError
 from meshseek.store import embedded_place as place
-from meshseek.store.embedded_files import LOG, PORT, SOCKET_NAME, FileLock, accepts
+from meshseek.store.embedded_files import PORT, SOCKET_NAME, FileLock, answers, last_words
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
 _DATA = "cluster"
@@ -29,13 +28,6 @@ _SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _MIB = 1024 * 1024
 _ROOMY_SHM = 1024 * _MIB
-_TROUBLE = re.compile(r"FATAL|PANIC|ERROR|error:|could not")
-_CURES = (
-    ("No space left", "free some disk space"),
-    ("incompatible with", "remove the database folder and publish again"),
-    ("effective user ID", "give this user a line in /etc/passwd, or set MESHSEEK_DATABASE_URL"),
-    ("shared memory", "let this machine share more memory, or set MESHSEEK_DATABASE_URL"),
-)
 
 
 def programs() -> Path:
@@ -146,9 +138,9 @@ def prepare(home: Path, lock: FileLock, log: int) -> Cluster:
     account = Account.of_server()
     if account.switched:
         with place.opened():
-            place.remove_abandoned()
             copy = place.copied_programs(programs())
             folder, second = place.claim(home)
+            place.remove_abandoned()  # last: a workspace that moved has claimed its cluster by now
         cluster = Cluster(folder / "data", copy, account, place.sockets(), (lock, second))
     else:
         cluster = Cluster(home / _DATA, programs(), account, None, (lock,))
@@ -174,21 +166,6 @@ def refuse_strangers(home: Path) -> None:
         raise DatabaseDownError(
             f"the database of {home.parent} was made by root: run as root, or remove {home} and publish again"
         )
-
-
-def last_words(home: Path) -> str:
-    """Why the server or its making ended, from its log, with the cure."""
-    log = home / LOG
-    try:
-        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        lines = []
-    troubles = [line for line in lines if _TROUBLE.search(line) and "the database system is" not in line]
-    silence = "No space left" if shutil.disk_usage(home).free < _MIB else "it left no words"
-    words = (troubles or lines or [silence])[-1]
-    words = re.sub(r"^\S+ \S+ \S+ \[\d+\] ", "", words)
-    cure = next((cure for mark, cure in _CURES if mark in words), "see there")
-    return f"the embedded database stopped: {words} (log: {log}): {cure}"
 
 
 def processes(data: Path) -> list[int]:
@@ -225,11 +202,17 @@ def _clear_stale_pid(data: Path) -> None:
         lines = pid_file.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return
+    written_in = Path(lines[1]) if len(lines) > 1 else data
+    if written_in.is_dir() and not written_in.samefile(data):
+        raise DatabaseDownError(
+            f"{data} was copied while a server used {written_in}: "
+            "copy it again after `meshseek db stop`, or remove it and publish again"
+        )
     number = int(lines[0]) if lines and lines[0].strip().isdigit() else 0
     if number and not psutil.pid_exists(number):
         return
     users = processes(data)
-    if not users and number and _hides(number) and len(lines) > 4 and accepts(Path(lines[4]) / SOCKET_NAME):  # noqa: PLR2004
+    if not users and number and _hides(number) and len(lines) > 4 and answers(Path(lines[4]) / SOCKET_NAME):  # noqa: PLR2004
         users = [number]
     if users:
         raise DatabaseDownError(f"process {users[0]} already serves {data}: stop it, then try again")

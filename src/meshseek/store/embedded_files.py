@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import stat
 import tempfile
@@ -25,15 +26,24 @@ HOLDERS_LOCK = "holders.lock"
 START_LOCK = "start.lock"
 """Locked by the one client that is starting the server."""
 DETACHED = "detached"
-"""While this file exists the server stays up without a holder."""
+"""While this file names its folder the server stays up without a holder."""
 LOG = "server.log"
 PORT = 5432
 SOCKET_NAME = f".s.PGSQL.{PORT}"
 
 _NOTICE = "server.json"
+_SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
+"""The cheapest question that only a living PostgreSQL answers; it leaves no line in the log."""
 _SOCKET_FOLDER = "meshseek-"
 _LONGEST_BASE = 60
 """A socket's path has at most 103 (macOS) or 107 (Linux) bytes; our part of it takes 31."""
+_TROUBLE = re.compile(r"FATAL|PANIC|ERROR|error:|could not")
+_CURES = (
+    ("No space left", "free some disk space"),
+    ("incompatible with", "remove the database folder and publish again"),
+    ("effective user ID", "give this user a line in /etc/passwd, or set MESHSEEK_DATABASE_URL"),
+    ("shared memory", "let this machine share more memory, or set MESHSEEK_DATABASE_URL"),
+)
 
 
 def unusable(path: Path, error: OSError) -> DatabaseDownError:
@@ -128,6 +138,24 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def identity(home: Path) -> str:
+    """What tells a folder from its copies.
+
+    Raises:
+        OSError: It is not there.
+    """
+    found = home.stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def is_detached(home: Path) -> bool:
+    """Whether the server is to stay without a holder; a copied mark does not count."""
+    try:
+        return (home / DETACHED).read_text() == identity(home)
+    except OSError:
+        return False
+
+
 @dataclasses.dataclass(frozen=True)
 class Notice:
     """What the keeper tells its clients."""
@@ -135,12 +163,15 @@ class Notice:
     socket_folder: str
     uid: int
     data: str
+    home: str
+    """See :func:`identity`."""
 
     @classmethod
     def read(cls, home: Path) -> Notice | None:
-        """The last keeper's notice, or None where there is none."""
+        """The last keeper's notice, or None where there is none or it was copied from another workspace."""
         try:
-            return cls(**json.loads((home / _NOTICE).read_text()))
+            found = cls(**json.loads((home / _NOTICE).read_text()))
+            return found if found.home == identity(home) else None
         except (OSError, ValueError, TypeError):
             return None
 
@@ -155,8 +186,9 @@ class Notice:
     def withdraw(self, home: Path) -> None:
         """Take the notice down, and the socket folder with it."""
         self.remove_socket_folder()
-        with contextlib.suppress(OSError):
-            (home / _NOTICE).unlink()
+        if Notice.read(home) == self:
+            with contextlib.suppress(OSError):
+                (home / _NOTICE).unlink()
 
     def socket_is_ours(self) -> bool:
         """Whether the socket folder is the private one of the server's user and no squatter's."""
@@ -183,20 +215,21 @@ class Notice:
             return False
         return len(lines) > 7 and lines[7].strip() == "ready"  # noqa: PLR2004 - pg_ctl counts the same way
 
-    def accepts(self) -> bool:
-        """Whether something listens on the socket, and the socket is ours."""
-        return self.socket_is_ours() and accepts(Path(self.socket_folder) / SOCKET_NAME)
+    def answers(self) -> bool:
+        """Whether a PostgreSQL server answers on the socket, and the socket is ours."""
+        return self.socket_is_ours() and answers(Path(self.socket_folder) / SOCKET_NAME)
 
 
-def accepts(path: Path) -> bool:
-    """Whether something listens on a Unix socket."""
+def answers(path: Path) -> bool:
+    """Whether a PostgreSQL server answers on a Unix socket; it may still refuse clients."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(5)
         try:
             probe.connect(str(path))
+            probe.sendall(_SSL_REQUEST)
+            return probe.recv(1) in {b"N", b"S"}
         except (OSError, ValueError):
             return False
-    return True
 
 
 def make_socket_folder(base: Path | None) -> Path:
@@ -212,3 +245,18 @@ def make_socket_folder(base: Path | None) -> Path:
     if len(place) > _LONGEST_BASE or not re.fullmatch(r"[\w./+-]+", place, re.ASCII):
         place = "/tmp"  # noqa: S108 - mkdtemp makes a folder that nobody else can have prepared
     return Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER, dir=place))
+
+
+def last_words(home: Path) -> str:
+    """Why the server or its making ended, from its log, with the cure."""
+    log = home / LOG
+    try:
+        lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        lines = []
+    troubles = [line for line in lines if _TROUBLE.search(line) and "the database system is" not in line]
+    silence = "No space left" if shutil.disk_usage(home).free < 1024 * 1024 else "it left no words"
+    words = (troubles or lines or [silence])[-1]
+    words = re.sub(r"^\S+ \S+ \S+ \[\d+\] ", "", words)
+    cure = next((cure for mark, cure in _CURES if mark in words), "see there")
+    return f"the embedded database stopped: {words} (log: {log}): {cure}"

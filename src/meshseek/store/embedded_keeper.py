@@ -19,12 +19,13 @@ from meshseek.errors import DatabaseDownError
 from meshseek.store import embedded_place as place
 from meshseek.store.embedded_cluster import Cluster, prepare, processes
 from meshseek.store.embedded_files import (
-    DETACHED,
     HOLDERS_LOCK,
     LOG,
     SERVER_LOCK,
     FileLock,
     Notice,
+    identity,
+    is_detached,
     make_socket_folder,
     unusable,
 )
@@ -85,7 +86,7 @@ class Keeper:
             return True
         if not self._holders.take():
             return False
-        if (self._home / DETACHED).exists():
+        if is_detached(self._home):
             self._holders.unlock()
             return False
         return True  # the lock is kept: newcomers wait until this server is gone and start another
@@ -122,7 +123,7 @@ def launch(home: Path) -> None:
     folder = make_socket_folder(cluster.sockets)
     if cluster.account.switched:
         os.chown(folder, cluster.account.uid, cluster.account.gid)
-    notice = Notice(str(folder), cluster.account.uid, str(cluster.data))
+    notice = Notice(str(folder), cluster.account.uid, str(cluster.data), identity(home))
     notice.write(home)
     keeper = Keeper(home, cluster, notice, log)
     if os.fork():

@@ -120,10 +120,7 @@ class Library:
         Raises:
             NotFoundError: There is none with this id.
         """
-        rows = self._rows(query("asset"), {"asset_id": asset_id})
-        if not rows:
-            raise _no_asset(asset_id)
-        return _asset(rows[0])
+        return _asset(self._row("asset", asset_id))
 
     def appearance_vector(self, asset_id: str) -> NDArray[np.float32]:
         """The mean of an asset's views, shape ``(dim,)``.
@@ -173,11 +170,14 @@ class Library:
         return [_hit(row) for row in self._rows(text, values)]
 
     def _vector(self, name: str, asset_id: str) -> NDArray[np.float32]:
-        rows = self._rows(query(name), {"asset_id": asset_id})
-        if not rows:
-            raise _no_asset(asset_id)
-        vector: NDArray[np.float32] = rows[0]["vector"].to_numpy().astype("float32")
+        vector: NDArray[np.float32] = self._row(name, asset_id)["vector"].to_numpy().astype("float32")
         return vector
+
+    def _row(self, name: str, asset_id: str) -> dict[str, Any]:
+        rows = [] if "\0" in asset_id else self._rows(query(name), {"asset_id": asset_id})
+        if not rows:
+            raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
+        return rows[0]
 
     def _rows(self, text: sql.Composed, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         pool = self._open()
@@ -240,7 +240,3 @@ def _asset(row: Mapping[str, Any]) -> Asset:
         views=views,
         attributes=row["attributes"],
     )
-
-
-def _no_asset(asset_id: str) -> NotFoundError:
-    return NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")

@@ -1,0 +1,101 @@
+"""The page: its parts, and which event calls which handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from meshseek.interfaces.ui.client import ApiClient
+from meshseek.interfaces.ui.files import FileCache, Pictures
+from meshseek.interfaces.ui.handlers import Handlers
+from meshseek.interfaces.ui.layout import Page, lay_out
+
+CLEAN_SECONDS = (600, 3600)
+"""How often uploads are looked through, and how old they get."""
+CONCURRENCY = 8
+SHOW_CHOSEN = "() => setTimeout(() => document.getElementById('chosen')?.scrollIntoView({block: 'nearest'}), 150)"
+"""On a narrow screen the chosen asset lies below the results."""
+
+
+def build(api_url: str, folder: Path) -> gr.Blocks:
+    """Make the page.
+
+    Args:
+        api_url: Where the API is.
+        folder: A private folder for what the page shows.
+    """
+    client = ApiClient(api_url)
+    gr.set_static_paths([folder])
+    with gr.Blocks(title="Meshseek", analytics_enabled=False, delete_cache=CLEAN_SECONDS) as blocks:
+        page = lay_out()
+        page.questions.picture.preprocess = _picture_path  # type: ignore[method-assign]
+        _Wiring(blocks, page, Handlers(page, client, Pictures(client, FileCache(folder)))).connect()
+    blocks.queue(default_concurrency_limit=CONCURRENCY)
+    return blocks
+
+
+def _picture_path(payload: Any) -> str | None:
+    """Leave reading the picture to the API, which says what is wrong with it; Gradio's own way fails without words."""
+    return None if payload is None else payload.path
+
+
+class _Wiring:
+    def __init__(self, blocks: gr.Blocks, page: Page, handlers: Handlers) -> None:
+        self._blocks = blocks
+        self._page = page
+        self._handlers = handlers
+        options, answers, questions = page.options, page.answers, page.questions
+        self._options = {options.algorithm, options.target, options.category, options.limit, page.shown}
+        self._menus = [page.notice, page.retry, options.algorithm, options.target, options.category]
+        self._found = [
+            *(page.shown, answers.summary, answers.body, answers.gallery, answers.more),
+            *(answers.placeholder, answers.chosen),
+        ]
+        self._asked = self._options | {questions.words, questions.picture}
+
+    def connect(self) -> None:
+        """Tie each event to its handler."""
+        handlers, questions, options, answers = (
+            *(self._handlers, self._page.questions),
+            *(self._page.options, self._page.answers),
+        )
+        for start in (self._blocks.load, self._page.retry.tick):
+            start(handlers.refresh, self._asked, [*self._menus, *self._found], **_QUIET)
+        for event in (questions.search.click, questions.words.submit):
+            self._searching(event, handlers.search_words)
+        for example in questions.examples:
+            filled = example.click(_same, example, questions.words, queue=False, **_QUIET)
+            self._searching(filled.then, handlers.search_words)
+        self._searching(questions.picture.change, handlers.search_picture)
+        for event in (options.target.input, options.category.input, options.limit.release):
+            self._searching(event, handlers.search_again)
+        self._searching(options.algorithm.input, handlers.choose_algorithm)
+        self._searching(answers.more.click, handlers.show_more)
+        self._searching(answers.similar.click, handlers.show_similar)
+        chosen = [self._page.shown, answers.placeholder, answers.chosen, answers.model, answers.details]
+        seen = answers.gallery.select(
+            handlers.choose, {self._page.shown}, [*chosen, answers.summary], **_QUIET, trigger_mode="always_last"
+        )
+        seen.then(None, js=SHOW_CHOSEN, **_QUIET)
+
+    def _searching(self, event: Callable[..., Any], handler: Callable[..., Any]) -> None:
+        outputs: Sequence[Any] = [*self._found, *self._menus]
+        event(
+            handler,
+            self._asked,
+            outputs,
+            show_progress="minimal",
+            show_progress_on=self._page.answers.summary,
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
+
+
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def _same(text: str) -> str:
+    return text

@@ -1,0 +1,174 @@
+"""The command line as a user types it, over a small real library."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import ServedLibrary
+
+
+def meshseek(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "meshseek", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def found(library: ServedLibrary, *arguments: str) -> list[dict[str, Any]]:
+    """The results of a search."""
+    ended = meshseek("search", *arguments, "--json", **library.environment)
+    assert ended.returncode == 0, ended.stderr
+    results: list[dict[str, Any]] = json.loads(ended.stdout)["results"]
+    return results
+
+
+@pytest.fixture
+def picture(library: ServedLibrary) -> Path:
+    """A view of a chair."""
+    return library.folder / "views" / "wooden" / "chair 0" / "00001" / "00001.png"
+
+
+def test_english_words_find_captions(library: ServedLibrary) -> None:
+    """An English query finds the assets whose captions say so."""
+    assert {hit["attributes"]["category"] for hit in found(library, "a chair", "--top-k", "4")} == {"chair"}
+
+
+def test_chinese_words_find_captions(library: ServedLibrary) -> None:
+    """A Chinese query finds the assets whose Chinese captions say so."""
+    assert {hit["attributes"]["category"] for hit in found(library, "沙发", "--top-k", "4")} == {"sofa"}
+
+
+def test_a_picture_finds_its_asset(library: ServedLibrary, picture: Path) -> None:
+    """A view finds the asset that it shows, and says which view it is."""
+    first = found(library, "--image", str(picture))[0]
+
+    assert (first["asset_id"], first["viewpoint_id"]) == ("wooden/chair 0", 1)
+    assert first["score"] > 0.99
+
+
+@pytest.mark.parametrize("words", ["a chair", "椅子"])
+def test_words_search_views(library: ServedLibrary, words: str) -> None:
+    """Across modalities, words are compared with views: every result says which view matched."""
+    results = found(library, words, "--cross-modal")
+
+    assert len({hit["asset_id"] for hit in results}) == len(results) == 10
+    assert all(hit["viewpoint_id"] in range(3) for hit in results)
+
+
+def test_a_picture_searches_captions(library: ServedLibrary, picture: Path) -> None:
+    """Across modalities, a picture is compared with captions: no view is named."""
+    results = found(library, "--image", str(picture), "--cross-modal")
+
+    assert len(results) == 10
+    assert {hit["viewpoint_id"] for hit in results} == {None}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["wooden chair"], ["沙发"], ["lamp", "--cross-modal"], ["lamp", "--target", "both"]]
+)
+def test_the_index_finds_what_exact_search_finds(library: ServedLibrary, arguments: list[str]) -> None:
+    """Through the index and without it the ten results are the same."""
+    with_index = [hit["asset_id"] for hit in found(library, *arguments)]
+
+    assert with_index == [hit["asset_id"] for hit in found(library, *arguments, "--exact")]
+
+
+def test_filters(library: ServedLibrary) -> None:
+    """Only assets with one of the values come, as many as there are."""
+    results = found(library, "chair", "--filter", "category=lamp", "--filter", "category=table", "--top-k", "50")
+
+    assert sorted(hit["attributes"]["category"] for hit in results) == ["lamp"] * 4 + ["table"] * 4
+
+
+def test_evaluate(library: ServedLibrary, tmp_path: Path) -> None:
+    """Judged queries become hit rates by kind; a query with nothing relevant is left out and counted."""
+    queries = tmp_path / "queries.csv"
+    queries.write_text(
+        "text,image,relevant\nwooden chair,,wooden/chair 0\n木椅子,,wooden/chair 0\nx,,nothing\n", "utf-8"
+    )
+
+    ended = meshseek("evaluate", str(queries), "--json", **library.environment)
+
+    evaluation = json.loads(ended.stdout)
+    assert [(row["kind"], row["queries"], row["hit_at_10"]) for row in evaluation["scores"]] == [
+        ("chinese", 1, 1.0),
+        ("english", 1, 1.0),
+    ]
+    assert evaluation["without_relevant"] == 1
+
+
+def test_status(library: ServedLibrary) -> None:
+    """The state names what each stage did and what is live."""
+    status = json.loads(meshseek("status", "--json", **library.environment).stdout)
+
+    assert status["stages"] == {"imported": 16, "rendered": 16, "chinese captions": 16}
+    assert status["published"]["lite"]["views"] == 48
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["search", ""], "the query is empty"),
+        (["search", "!!!"], "no English or Chinese words"),
+        (["search", "стул"], "no English or Chinese words"),
+        (["search", "x" * 1001], "at most 1000"),
+        (["search", "chair", "--top-k", "0"], "choose 1 to 200"),
+        (["search"], "either a text or an image"),
+        (["search", "--image", "nowhere.png"], "cannot read nowhere.png"),
+        (["search", "chair", "--filter", "colour=red"], "known fields"),
+        (["import", "glb_folder", "nowhere"], "nowhere"),
+        (["render", "--workspace", "empty"], "run 'meshseek import"),
+        (["publish", "--workspace", "empty"], "run 'meshseek embed"),
+        (["evaluate", "nowhere.csv"], "cannot read queries"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_cure(
+    library: ServedLibrary, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    """A foreseen failure is one line on stderr, exit status 1, and nothing on standard output."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "meshseek", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, **library.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    message = ended.stderr.strip().splitlines()[-1]
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert message.startswith("meshseek: ")
+    assert words in message
+    assert "Traceback" not in ended.stderr
+
+
+def test_wrong_usage_is_status_two(library: ServedLibrary) -> None:
+    """An unknown algorithm is wrong usage, and the message lists the right ones."""
+    ended = meshseek("search", "chair", "--algorithm", "nonsense", **library.environment)
+
+    assert ended.returncode == 2
+    assert "lite" in ended.stderr
+
+
+def test_a_port_in_use(library: ServedLibrary) -> None:
+    """A taken port is said before anything is loaded, with the option that chooses another."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = meshseek("serve", "--api-port", str(taken.getsockname()[1]), **library.environment)
+
+    assert ended.returncode == 1
+    assert "choose another --api-port" in ended.stderr

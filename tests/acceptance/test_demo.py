@@ -1,0 +1,133 @@
+"""The demo from nothing to an answer, interrupted in every stage, on a machine without apt."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from tests.conftest import free_port, wait_until_ready
+
+ASSETS = 24
+SECONDS = 240
+
+
+@pytest.fixture
+def no_apt(tmp_path: Path) -> dict[str, str]:
+    """An environment whose path has no apt-get, so that the demo makes its own assets and needs no network."""
+    (tmp_path / "bin").mkdir()
+    return {**os.environ, "PATH": str(tmp_path / "bin")}
+
+
+def command(workspace: Path, *options: str) -> list[str]:
+    """The demo's command line."""
+    arguments = ["--workspace", str(workspace), "--assets", str(ASSETS), *options]
+    return [sys.executable, "-m", "meshseek", "demo", *arguments]
+
+
+def status(workspace: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """What is in a workspace."""
+    line = [sys.executable, "-m", "meshseek", "status", "--json", "--workspace", str(workspace)]
+    value: dict[str, Any] = json.loads(subprocess.run(line, env=environment, capture_output=True, check=True).stdout)
+    del value["workspace"], value["published"]["lite"]["published_at"]
+    return value
+
+
+def processes(workspace: Path) -> list[psutil.Process]:
+    """Processes that have to do with a workspace."""
+    every = psutil.process_iter(["cmdline"])
+    return [process for process in every if str(workspace) in " ".join(process.info["cmdline"] or ())]
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + SECONDS
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _has(workspace: Path, pattern: str) -> bool:
+    return any(workspace.glob(pattern))
+
+
+def test_kill_in_every_stage(tmp_path: Path, no_apt: dict[str, str]) -> None:
+    """Killed by -9 in import, render, embed and publish, and run again, the demo ends with the counts of one run."""
+    workspace = tmp_path / "interrupted"
+    signs = [
+        "models/**/*.glb",
+        "views/**/00007.json",
+        "vectors/lite/caption_english/manifest.json",
+        "vectors/lite/appearance/manifest.json",
+    ]
+    for sign in signs:
+        with subprocess.Popen(command(workspace, "--once"), env=no_apt, stderr=subprocess.DEVNULL) as child:
+            wait_for(partial(_has, workspace, sign))
+            assert child.poll() is None
+            child.kill()
+
+    for folder in (workspace, tmp_path / "whole"):
+        subprocess.run(command(folder, "--once"), env=no_apt, check=True, capture_output=True, timeout=SECONDS)
+
+    whole = status(tmp_path / "whole", no_apt)
+    assert status(workspace, no_apt) == whole
+    assert whole["stages"] == {"imported": ASSETS, "rendered": ASSETS, "chinese captions": ASSETS}
+    assert whole["vectors"]["lite"]["appearance"] == whole["published"]["lite"]["views"] == 8 * ASSETS
+    assert not list((workspace / "views").rglob("*.tmp"))
+    wait_for(lambda: processes(tmp_path) == [])
+
+
+@contextmanager
+def serving_demo(
+    workspace: Path, environment: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[str], list[str], str]]:
+    """Run the demo until it serves; the value is the process, what it printed, and the API's address."""
+    api, ui = free_port(), free_port()
+    line = command(workspace, "--api-port", str(api), "--ui-port", str(ui))
+    with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        printed: list[str] = []
+        for text in child.stdout:
+            printed.append(text)
+            if text.startswith("stop with"):
+                break
+        try:
+            yield child, printed, f"http://127.0.0.1:{api}"
+        finally:
+            child.kill()
+
+
+def test_serves_and_stops(tmp_path: Path, no_apt: dict[str, str]) -> None:
+    """The demo shows searches and two addresses that answer; Ctrl-C stops everything, database included."""
+    workspace = tmp_path / "a workspace"
+    with serving_demo(workspace, no_apt) as (child, printed, url):
+        assert "wooden chair" in printed[1]
+        addresses = [word for text in printed for word in text.split() if word.startswith("http")]
+        wait_until_ready(url)
+        assert [httpx.get(address).status_code for address in addresses] == [200, 200]
+        child.send_signal(signal.SIGINT)
+        child.wait(timeout=30)
+        _, errors = child.communicate()
+
+    assert "Traceback" not in errors
+    wait_for(lambda: processes(workspace) == [])
+
+
+def test_killed_while_serving(tmp_path: Path, no_apt: dict[str, str]) -> None:
+    """Killed by -9 while it serves, the demo leaves no process behind."""
+    with serving_demo(tmp_path, no_apt) as (child, _, _):
+        child.kill()
+        child.wait()
+
+        wait_for(lambda: processes(tmp_path) == [])

@@ -1,0 +1,73 @@
+"""Families of plug-ins."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meshseek.errors import UnknownPluginError
+from meshseek.plugins import Family
+
+CONTRACT = "class Animal:\n    pass\n"
+DOG = "from {package} import Animal\nclass Dog(Animal):\n    pass\n"
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package ``animals`` with a contract and one plug-in, importable during the test."""
+    folder = tmp_path / "animals_of_a_test"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(CONTRACT)
+    (folder / "dog.py").write_text(DOG.format(package=folder.name))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield folder
+    for name in [name for name in sys.modules if name.startswith(folder.name)]:
+        del sys.modules[name]
+
+
+def family(package: Path) -> Family[object]:
+    module = __import__(package.name)
+    return Family(package.name, module.Animal)
+
+
+def test_names_are_files_and_are_listed_without_importing(package: Path) -> None:
+    """A module is a plug-in unless its name begins with an underscore, even when it cannot be imported."""
+    (package / "broken.py").write_text("raise RuntimeError('imported')")
+    (package / "_helper.py").write_text("raise RuntimeError('imported')")
+    (package / "cat").mkdir()
+    (package / "cat" / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "notes.txt").touch()
+
+    assert family(package).names == ("broken", "cat", "dog")
+    assert f"{package.name}.dog" not in sys.modules
+
+
+def test_load_gives_the_class_that_implements_the_contract(package: Path) -> None:
+    """Classes that a module only imports are not taken for its own."""
+    (package / "puppy.py").write_text(
+        f"from {package.name}.dog import Dog\nfrom pathlib import Path\nclass Puppy(Dog):\n    pass\n"
+    )
+
+    assert family(package).load("puppy").__name__ == "Puppy"
+    assert family(package).load("dog").__name__ == "Dog"
+
+
+@pytest.mark.parametrize("name", ["cow", "_helper", "", "dog.Dog", "../dog", "Dog"])
+def test_an_unknown_name_is_an_error_that_lists_the_names(package: Path, name: str) -> None:
+    """Only listed names are ever imported."""
+    (package / "_helper.py").touch()
+    with pytest.raises(UnknownPluginError) as caught:
+        family(package).load(name)
+
+    assert str(caught.value) == f"there is no animal '{name}'; choose one of: dog"
+
+
+@pytest.mark.parametrize(("text", "count"), [("", 0), (f"{DOG}class Two(Animal):\n    pass\n", 2)])
+def test_a_module_must_have_exactly_one_implementation(package: Path, text: str, count: int) -> None:
+    """A module without an implementation or with two is a programming error that says so."""
+    (package / "odd.py").write_text(text.format(package=package.name))
+    with pytest.raises(TypeError, match=f"must define exactly one Animal, found {count}"):
+        family(package).load("odd")
