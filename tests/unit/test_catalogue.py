@@ -21,7 +21,7 @@ def _item(**fields: str) -> CatalogueItem:
 
 
 def test_properties_follow_java() -> None:
-    r"""Comments, the three separators, continued lines, \uXXXX with surrogate pairs, and other escapes are understood."""
+    r"""Comments, separators, continued lines, \uXXXX with surrogate pairs, and other escapes are understood."""
     text = (
         "# comment\n! comment\n  name#1 = Caf\\u00e9 chair\r\nname#2:Bed\nname#3 Sofa\n"
         "tags#1=Seat,\\\n    Living\nid\\ key=a\\tb\\=c\nemoji=\\ud83d\\ude00\nempty=\n"
@@ -67,7 +67,7 @@ def test_caption_names_tags_and_category_once() -> None:
 def test_size_must_be_positive(width: str) -> None:
     """A size that is missing or senseless is refused."""
     fields = {"depth": "10", "height": "10"} | ({"width": width} if width else {})
-    with pytest.raises(ValueError, match="size|float"):
+    with pytest.raises(ValueError, match=r"size|float"):
         _ = _item(**fields).size_cm
 
 

@@ -119,7 +119,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 def bomb(width: int, height: int) -> bytes:
     header = struct.pack("!IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(9999))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(9999))) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("side", [7_072, 9_500, 15_000, 65_000])

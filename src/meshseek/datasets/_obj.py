@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _CORNER_FIELDS = 3
+_FARTHEST = 1e9
+"""In the file's unit; the squares of such coordinates still fit in 32-bit floats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,9 @@ def parse_obj(data: bytes) -> ObjMesh:
     texcoords = _numbers(lines.texcoords, 2)
     normals = _numbers(lines.normals, 3)
     corners = _checked(corners - 1, (len(positions), len(texcoords), len(normals)))
+    if not _is_usable(positions[corners[:, 0]]).all():
+        raise ValueError("a vertex is not a finite point, or is too far away")
+    positions, texcoords, normals = (np.where(_is_usable(rows), rows, 0) for rows in (positions, texcoords, normals))
     cut, owners = triangulate(counts, positions[corners[:, 0]])
     if not len(cut):
         raise ValueError("it has no faces")
@@ -175,6 +180,10 @@ def _checked(corners: Ints, lengths: tuple[int, int, int]) -> Ints:
     if len(wanted) and (wanted.min() < 0 or wanted.max() >= lengths[0]):
         raise ValueError("a face names a vertex that does not exist")
     return np.where((corners >= 0) & (corners < np.array(lengths)), corners, -1)
+
+
+def _is_usable(values: Floats) -> NDArray[np.bool_]:
+    return np.abs(values) < _FARTHEST
 
 
 def _materials(lines: _Lines) -> tuple[Ints, tuple[str, ...]]:

@@ -24,6 +24,8 @@ REVISION = 1
 _NORMAL_STEPS = 511
 """Normals that agree to one part in this many share a vertex."""
 _NORMAL_KEYS = 1 << 30
+_THINNEST = 1e-9
+"""In the file's unit; a flat model is not scaled along its thin axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,15 +138,14 @@ def _parts(mesh: ObjMesh, placement: Placement | None, looks: _Looks) -> list[Gl
 def _transform(mesh: ObjMesh, placement: Placement | None) -> NDArray[np.float64]:
     """The 3 x 4 matrix from the file's coordinates to metres, y up, centred on the floor."""
     used = mesh.positions[np.unique(mesh.corners[..., 0])]
-    if not np.isfinite(used).all():
-        raise ValueError("a vertex is not a finite point")
     if placement is None:
         return np.eye(3, 4)
     turn = np.eye(3) if placement.rotation is None else np.array(placement.rotation).reshape(3, 3)
     turned = used @ turn.T
     low, high = turned.min(axis=0), turned.max(axis=0)
     extent = high - low
-    scale = np.where(extent > 0, np.array(placement.size) / np.where(extent > 0, extent, 1), 1)
+    thick = extent > _THINNEST
+    scale = np.where(thick, np.array(placement.size) / np.where(thick, extent, 1), 1)
     anchor = np.array([(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2])
     return np.concatenate([turn * scale[:, None], (-anchor * scale)[:, None]], axis=1)
 

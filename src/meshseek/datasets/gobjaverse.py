@@ -50,6 +50,8 @@ class Gobjaverse(Dataset):
         ids = list(_list_ids(root))
         if not ids:
             raise DatasetError(f"{root} holds no {_LAYOUT}; give the folder that the G-Objaverse downloader wrote to")
+        if (root / ids[0] / f"{PurePosixPath(ids[0]).name}.png").exists():
+            raise DatasetError(f"{root} is one level too deep for {_LAYOUT}; give the folder above it")
         models = _read_models(self.options.id_map, set(ids)) if self.options.id_map else {}
         captions = _read_captions(self.options.captions, ids, models) if self.options.captions else {}
         for asset_id in ids:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from meshseek.embedders import Embedder
-from meshseek.errors import MeshseekError, NotFoundError, SpaceMismatchError
+from meshseek.errors import DatabaseError, MeshseekError, NotFoundError, SpaceMismatchError
 from meshseek.model import Asset, Hit, Language, Space
 from meshseek.search.modes import MODES, Question
 from meshseek.search.query import Query
-from meshseek.store.library import Library, Request
+from meshseek.store.library import Library, Published, Request
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +98,15 @@ class Algorithm:
         """
         started = time.perf_counter()
         mode = MODES.load(query.mode)()
-        published = self.library.published()
-        vector = _embed(self.embedder(published.space), query)
-        embedded = time.perf_counter()
-        question = Question(vector=vector, language=query.resolved_language, published=published)
         request = Request(limit=query.top_k, offset=query.offset, filters=query.filters, exact=query.exact)
-        hits = mode.search(self.library, question, request)
+
+        def ask(published: Published) -> tuple[list[Hit], float]:
+            vector = _embed(self.embedder(published.space), query)
+            embedded = time.perf_counter()
+            question = Question(vector=vector, language=query.resolved_language, published=published)
+            return mode.search(self.library, question, request), embedded
+
+        hits, embedded = self._of_one_version(ask)
         ended = time.perf_counter()
         return Answer(
             hits=hits,
@@ -120,13 +125,28 @@ class Algorithm:
             NotFoundError: There is no such asset, or it has nothing to compare.
         """
         mode = MODES.load(target)()
-        vector = (
-            self.library.caption_vector(asset_id) if target == "caption" else self.library.appearance_vector(asset_id)
-        )
-        question = Question(vector=vector, language="english", published=self.library.published())
-        more = Request(limit=request.limit + 1, offset=0, filters=request.filters, exact=request.exact)
-        hits = mode.search(self.library, question, more)
+        own_vector = self.library.caption_vector if target == "caption" else self.library.appearance_vector
+        more = replace(request, limit=request.limit + 1)
+
+        def ask(published: Published) -> list[Hit]:
+            question = Question(vector=own_vector(asset_id), language="english", published=published)
+            return mode.search(self.library, question, more)
+
+        hits = self._of_one_version(ask)
         return [hit for hit in hits if hit.asset_id != asset_id][: request.limit]
+
+    def _of_one_version(self, ask: Callable[[Published], T]) -> T:
+        """Ask again where another version was published meanwhile, so that no answer mixes two."""
+        while True:
+            published = self.library.published()
+            try:
+                answer = ask(published)
+            except DatabaseError:
+                if self.library.published() == published:
+                    raise
+            else:
+                if self.library.published() == published:
+                    return answer
 
 
 class SearchService:

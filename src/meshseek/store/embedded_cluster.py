@@ -16,11 +16,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from meshseek.errors import DatabaseDownError
 from meshseek.store import embedded_place as place
-from meshseek.store.embedded_files import PORT, SOCKET_NAME, FileLock, answers, last_words
+from meshseek.store.embedded_files import PORT, SOCKET_NAME, FileLock, answers, last_words, temporary_socket_folder
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": os.defpath}
 _DATA = "cluster"
@@ -81,7 +81,6 @@ class Cluster:
     data: Path
     programs: Path
     account: Account
-    sockets: Path | None
     locks: tuple[FileLock, ...]
 
     def run(self, arguments: list[str], log: int) -> subprocess.Popen[bytes]:
@@ -106,10 +105,25 @@ class Cluster:
                 preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - the keeper has one thread
             )
         except (OSError, subprocess.SubprocessError) as error:
+            why = getattr(error, "strerror", None) or error
             raise DatabaseDownError(
-                f"PostgreSQL cannot be run as user {self.account.uid} ({error}): "
+                f"PostgreSQL cannot be run as user {self.account.uid} ({why}): "
                 "run as an ordinary user, or set MESHSEEK_DATABASE_URL"
             ) from error
+
+    def make_socket_folder(self) -> Path:
+        """Make a private folder for the server's socket.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        if not self.account.switched:
+            return temporary_socket_folder()
+        folder = self.data.with_name("meshseek-socket")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(0o700)
+        os.chown(folder, self.account.uid, self.account.gid)
+        return folder
 
     def serve(self, socket_folder: Path, log: int) -> subprocess.Popen[bytes]:
         """Start the server.
@@ -141,9 +155,9 @@ def prepare(home: Path, lock: FileLock, log: int) -> Cluster:
             copy = place.copied_programs(programs())
             folder, second = place.claim(home)
             place.remove_abandoned()  # last: a workspace that moved has claimed its cluster by now
-        cluster = Cluster(folder / "data", copy, account, place.sockets(), (lock, second))
+        cluster = Cluster(folder / "data", copy, account, (lock, second))
     else:
-        cluster = Cluster(home / _DATA, programs(), account, None, (lock,))
+        cluster = Cluster(home / _DATA, programs(), account, (lock,))
     if not cluster.data.exists():
         _make(cluster, home, log)
     _clear_stale_pid(cluster.data)

@@ -40,6 +40,7 @@ _LONGEST_BASE = 60
 _TROUBLE = re.compile(r"FATAL|PANIC|ERROR|error:|could not")
 _CURES = (
     ("No space left", "free some disk space"),
+    ("could not extend file", "free some disk space"),
     ("incompatible with", "remove the database folder and publish again"),
     ("effective user ID", "give this user a line in /etc/passwd, or set MESHSEEK_DATABASE_URL"),
     ("shared memory", "let this machine share more memory, or set MESHSEEK_DATABASE_URL"),
@@ -232,16 +233,13 @@ def answers(path: Path) -> bool:
             return False
 
 
-def make_socket_folder(base: Path | None) -> Path:
-    """Make a new, private folder for the socket; its path is short and needs no quoting.
-
-    Args:
-        base: Where to make it; None means the temporary folder, or /tmp where that one's path is long or odd.
+def temporary_socket_folder() -> Path:
+    """Make a new, private folder for a socket in the temporary folder, or in /tmp where that one's path is long or odd.
 
     Raises:
         OSError: It cannot be made.
     """
-    place = str(base or tempfile.gettempdir())
+    place = tempfile.gettempdir()
     if len(place) > _LONGEST_BASE or not re.fullmatch(r"[\w./+-]+", place, re.ASCII):
         place = "/tmp"  # noqa: S108 - mkdtemp makes a folder that nobody else can have prepared
     return Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER, dir=place))
@@ -256,7 +254,8 @@ def last_words(home: Path) -> str:
         lines = []
     troubles = [line for line in lines if _TROUBLE.search(line) and "the database system is" not in line]
     silence = "No space left" if shutil.disk_usage(home).free < 1024 * 1024 else "it left no words"
-    words = (troubles or lines or [silence])[-1]
-    words = re.sub(r"^\S+ \S+ \S+ \[\d+\] ", "", words)
+    known = [line for line in troubles if any(mark in line for mark, _ in _CURES)]
+    words = (known or troubles or lines or [silence])[-1]
+    words = re.sub(r"^.*?:\d\d\.\d+ \S+ \[\d+\] ", "", words)
     cure = next((cure for mark, cure in _CURES if mark in words), "see there")
     return f"the embedded database stopped: {words} (log: {log}): {cure}"

@@ -26,7 +26,6 @@ from meshseek.store.embedded_files import (
     Notice,
     identity,
     is_detached,
-    make_socket_folder,
     unusable,
 )
 
@@ -120,10 +119,7 @@ def launch(home: Path) -> None:
         former.withdraw(home)
     log = os.open(home / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     cluster = prepare(home, lock, log)
-    folder = make_socket_folder(cluster.sockets)
-    if cluster.account.switched:
-        os.chown(folder, cluster.account.uid, cluster.account.gid)
-    notice = Notice(str(folder), cluster.account.uid, str(cluster.data), identity(home))
+    notice = Notice(str(cluster.make_socket_folder()), cluster.account.uid, str(cluster.data), identity(home))
     notice.write(home)
     keeper = Keeper(home, cluster, notice, log)
     if os.fork():
@@ -142,7 +138,7 @@ def main() -> None:
     except DatabaseDownError as error:
         sys.exit(str(error))
     except OSError as error:
-        sys.exit(str(unusable(Path(error.filename or home), error)))
+        sys.exit(str(unusable(Path(error.filename2 or error.filename or home), error)))
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

@@ -5,11 +5,11 @@
     /var/lib/meshseek/
     ├── lock
     ├── postgres-18.6.3-x86_64/     the programs, copied once per version
-    ├── clusters/<id>/
-    │   ├── lock                    held while a server uses it
-    │   ├── workspace               whose it is; the workspace points back with ``database/cluster-place``
-    │   └── data/                   belongs to the unprivileged user
-    └── sockets/
+    └── clusters/<id>/
+        ├── lock                    held while a server uses it
+        ├── workspace               whose it is; the workspace points back with ``database/cluster-place``
+        ├── data/                   belongs to the unprivileged user
+        └── meshseek-socket/        likewise
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ POINTER = "cluster-place"
 _RECORD = "workspace"
 _KEEP_SECONDS = 7 * 24 * 3600
 """A workspace that is not there may be on a disk that is not mounted, or have moved: its database is kept a while."""
-_NOT_NEEDED = shutil.ignore_patterns("__pycache__", "include", "*.a", "*.py", "pgxs", "pkgconfig")
+_NOT_NEEDED = {"__pycache__", "include", "pgxs", "pkgconfig"}
 
 
 @contextlib.contextmanager
@@ -51,8 +51,7 @@ def opened() -> Iterator[None]:
     found = PLACE.stat()
     if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise DatabaseDownError(f"{PLACE} must be a folder that only root can write: remove it, or correct its owner")
-    for name in ("clusters", "sockets"):
-        _make_folder(PLACE / name)
+    _make_folder(PLACE / "clusters")
     lock = FileLock(PLACE / "lock")
     try:
         while not lock.take():
@@ -60,11 +59,6 @@ def opened() -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def sockets() -> Path:
-    """Where root's servers have their socket folders."""
-    return PLACE / "sockets"
 
 
 def copied_programs(programs: Path) -> Path:
@@ -86,10 +80,10 @@ def copied_programs(programs: Path) -> Path:
         shutil.rmtree(leftover, ignore_errors=True)
     draft = PLACE / f".copy-{secrets.token_hex(4)}"
     try:
+        _make_folder(draft)
         for source in (package, package.with_name(f"{package.name}.libs")):
             if source.exists():
-                shutil.copytree(source, draft / source.name, ignore=_NOT_NEEDED)
-        _open_up(draft)
+                _copy(source, draft / source.name)
         draft.rename(target)
     except OSError:
         shutil.rmtree(draft, ignore_errors=True)
@@ -176,9 +170,14 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(0o755)
 
 
-def _open_up(folder: Path) -> None:
-    folder.chmod(0o755)
-    for path in folder.rglob("*"):
-        if not path.is_symlink():
-            runnable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
-            path.chmod(0o755 if runnable else 0o644)
+def _copy(source: Path, target: Path) -> None:
+    # shutil.copytree goes on after an error and reports a thousand; it also keeps modes that shut the server out.
+    for folder, names, files in os.walk(source):
+        names[:] = [name for name in names if name not in _NOT_NEEDED]
+        here = target / Path(folder).relative_to(source)
+        _make_folder(here)
+        for name in files:
+            if not name.endswith((".a", ".py")):
+                runnable = (Path(folder) / name).stat().st_mode & stat.S_IXUSR
+                shutil.copyfile(Path(folder) / name, here / name)
+                (here / name).chmod(0o755 if runnable else 0o644)

@@ -22,12 +22,12 @@ from meshseek.store.postgres import Connection, Server, check_pgvector, translat
 from meshseek.store.queries import query
 
 if TYPE_CHECKING:
-    from psycopg_pool import ConnectionPool
     import numpy as np
     from numpy.typing import NDArray
+    from psycopg_pool import ConnectionPool
 
 CANDIDATES = 200
-"""Assets that the first stage of a search among views passes on."""
+"""What the index gives at least: for views, the assets that the first stage passes on."""
 FEW = 10_000
 """Up to so many assets that pass a filter are compared one by one; beyond, the index is asked."""
 
@@ -105,14 +105,13 @@ class Library:
         column, other = "english_embedding", "chinese_embedding"
         if language == "chinese" and published.chinese_captions:
             column, other = other, column
-        name = self._choose(request, "captions_exact", "captions_exact", published.index.captions_query)
-        fragments = {"column": sql.Identifier(column), "other": sql.Identifier(other)}
-        return self._hits(query(name, **fragments, **_common(request)), vector, request)
+        names = ("captions_exact", "captions_exact", published.index.captions_query)
+        return self._hits(names, {"column": sql.Identifier(column), "other": sql.Identifier(other)}, vector, request)
 
     def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Hit]:
         """Distinct assets by the cosine of their best view."""
-        name = self._choose(request, "views_exact", "views_of_matching", published.index.views_query)
-        return self._hits(query(name, best_views=query("best_views"), **_common(request)), vector, request)
+        names = ("views_exact", "views_of_matching", published.index.views_query)
+        return self._hits(names, {"best_views": query("best_views")}, vector, request)
 
     def asset(self, asset_id: str) -> Asset:
         """One asset; the folder of its views is relative to the workspace where the render stage made them.
@@ -147,27 +146,36 @@ class Library:
         rows = self._rows(query("facet"), {"path": f"$.{attribute}[*]", "limit": limit})
         return [(row["value"], row["count"]) for row in rows]
 
-    def _choose(self, request: Request, exact: str, few: str, index: str) -> str:
-        """The query that answers: the planner would ask the index even where it must not."""
+    def _hits(
+        self,
+        names: tuple[str, str, str],
+        fragments: Mapping[str, sql.Composable],
+        vector: NDArray[np.float32],
+        request: Request,
+    ) -> list[Hit]:
+        """Ask one of three queries: exact, for few matches, or by index; the planner would not choose well."""
+        exact, few, index = names
+        values = {
+            "vector": HalfVector(vector),
+            "limit": request.limit,
+            "candidates": max(CANDIDATES, 2 * request.limit),
+            **_values(request),
+        }
+
+        def ask(name: str) -> list[Hit]:
+            return [_hit(row) for row in self._rows(query(name, **fragments, **_common(request)), values)]
+
         if request.exact:
-            return exact
+            return ask(exact)
         if request.filters and self._matching(request) <= FEW:
-            return few
-        return index
+            return ask(few)
+        hits = ask(index)
+        # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
+        return ask(few) if request.filters and len(hits) < request.limit else hits
 
     def _matching(self, request: Request) -> int:
         counting = query("count_matching", conditions=_conditions(request))
         return int(self._rows(counting, {"bound": FEW + 1, **_values(request)})[0]["count"])
-
-    def _hits(self, text: sql.Composed, vector: NDArray[np.float32], request: Request) -> list[Hit]:
-        values = {
-            "vector": HalfVector(vector),
-            "limit": request.limit,
-            "offset": request.offset,
-            "candidates": max(CANDIDATES, 2 * (request.limit + request.offset)),
-            **_values(request),
-        }
-        return [_hit(row) for row in self._rows(text, values)]
 
     def _vector(self, name: str, asset_id: str) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._row(name, asset_id)["vector"].to_numpy().astype("float32")

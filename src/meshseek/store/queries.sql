@@ -80,7 +80,7 @@ WITH near AS (
         OFFSET 0
     ) AS every_caption
     ORDER BY distance, asset_id
-    LIMIT %(limit)s OFFSET %(offset)s
+    LIMIT %(limit)s
 )
 {hits};
 
@@ -90,12 +90,12 @@ WITH scanned AS MATERIALIZED (
     SELECT asset_id, coalesce({column}, {other}) <=> %(vector)s::halfvec AS distance
     FROM text_embeddings {filter}
     ORDER BY coalesce({column}, {other}) <=> %(vector)s::halfvec
-    LIMIT %(limit)s + %(offset)s
+    LIMIT %(candidates)s
 ), near AS (
     SELECT asset_id, distance + 0 AS distance, NULL::smallint AS viewpoint_id
     FROM scanned
     ORDER BY distance + 0, asset_id
-    LIMIT %(limit)s OFFSET %(offset)s
+    LIMIT %(limit)s
 )
 {hits};
 
@@ -113,7 +113,7 @@ WITH near AS (
         ORDER BY asset_id, distance, viewpoint_id
     ) AS best
     ORDER BY distance, asset_id
-    LIMIT %(limit)s OFFSET %(offset)s
+    LIMIT %(limit)s
 )
 {hits};
 
@@ -152,7 +152,7 @@ FROM candidates CROSS JOIN LATERAL (
     LIMIT 1
 ) AS best
 ORDER BY best.distance, candidates.asset_id
-LIMIT %(limit)s OFFSET %(offset)s;
+LIMIT %(limit)s;
 
 -- asset --
 -- One asset with all that is known of it.
@@ -160,12 +160,12 @@ SELECT asset_id, captions_english, captions_chinese, model, view_folder, viewpoi
 FROM assets WHERE asset_id = %(asset_id)s;
 
 -- centroid --
--- The mean view of one asset.
-SELECT centroid AS vector FROM asset_centroids WHERE asset_id = %(asset_id)s;
+-- The mean view of one asset; cast so that its type is the same after a publication with another dimension.
+SELECT centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = %(asset_id)s;
 
 -- caption_vector --
--- The caption vector of one asset.
-SELECT coalesce(english_embedding, chinese_embedding) AS vector FROM text_embeddings WHERE asset_id = %(asset_id)s;
+-- The caption vector of one asset, cast likewise.
+SELECT coalesce(english_embedding, chinese_embedding)::halfvec AS vector FROM text_embeddings WHERE asset_id = %(asset_id)s;
 
 -- ids_of --
 -- Ids of the assets that have one of these ids or names.

@@ -60,6 +60,8 @@ class ShardFolder:
         table = pa.Table.from_pylist(rows, schema=self.schema)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed: a table has one writer
+                leftover.unlink()
             sink = pa.BufferOutputStream()
             pq.write_table(table, sink, compression="zstd")
             content = sink.getvalue()
@@ -112,8 +114,8 @@ class ShardFolder:
             raise self._damaged(shard, "its checksum differs")
 
     def _damaged(self, shard: dict[str, Any], reason: object) -> WorkspaceError:
-        path = self.folder / shard["file"]
-        return WorkspaceError(f"{path} is damaged ({reason}); remove the folder {self.folder} and run its stage again")
+        path, first = self.folder / shard["file"], str(reason).partition("\n")[0]
+        return WorkspaceError(f"{path} is damaged ({first}); remove the folder {self.folder} and run its stage again")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -124,15 +126,15 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        manifest: Any = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read ({error}); remove the folder {folder} and run its stage again"
         raise WorkspaceError(message) from error
-    if manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not {"header", "shards"} <= set(manifest):
         raise WorkspaceError(
-            f"{path} was written by another version of Meshseek; remove {folder} and run its stage again"
+            f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
         )
     return manifest
 

@@ -16,7 +16,11 @@ from meshseek.interfaces.ui.layout import Page, lay_out
 CLEAN_SECONDS = (600, 3600)
 """How often uploads are looked through, and how old they get."""
 CONCURRENCY = 8
-SHOW_CHOSEN = "() => setTimeout(() => document.getElementById('chosen')?.scrollIntoView({block: 'nearest'}), 150)"
+SHOW_CHOSEN = """() => setTimeout(() => {
+  const panel = document.getElementById('chosen');
+  const top = panel?.getBoundingClientRect().top;
+  if (top < 0 || top > innerHeight / 2) panel.scrollIntoView({behavior: 'smooth'});
+}, 150)"""
 """On a narrow screen the chosen asset lies below the results."""
 
 
@@ -49,10 +53,10 @@ class _Wiring:
         self._handlers = handlers
         options, answers, questions = page.options, page.answers, page.questions
         self._options = {options.algorithm, options.target, options.category, options.limit, page.shown}
-        self._menus = [page.notice, page.retry, options.algorithm, options.target, options.category]
+        self._menus = [page.notice, page.retry, options.algorithm, options.target, options.category, options.note]
         self._found = [
             *(page.shown, answers.summary, answers.body, answers.gallery, answers.more),
-            *(answers.placeholder, answers.chosen),
+            answers.placeholder,
         ]
         self._asked = self._options | {questions.words, questions.picture}
 
@@ -75,7 +79,7 @@ class _Wiring:
         self._searching(options.algorithm.input, handlers.choose_algorithm)
         self._searching(answers.more.click, handlers.show_more)
         self._searching(answers.similar.click, handlers.show_similar)
-        chosen = [self._page.shown, answers.placeholder, answers.chosen, answers.model, answers.details]
+        chosen = [self._page.shown, answers.placeholder, answers.model, answers.details]
         seen = answers.gallery.select(
             handlers.choose, {self._page.shown}, [*chosen, answers.summary], **_QUIET, trigger_mode="always_last"
         )

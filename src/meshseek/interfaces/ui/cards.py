@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -22,10 +21,6 @@ LICENCES = {
     "CC-BY-3.0": "https://creativecommons.org/licenses/by/3.0/",
     "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
 }
-DEFAULT_VIEW = (55.0, 68.0, None)
-"""From the front, a little from the right and from above."""
-
-Angles = tuple[float, float, None]
 
 HEADER = """
 <header class="brand">
@@ -79,6 +74,13 @@ def summary(answer: Answer, shown: int, like: str | None = None) -> str:
     )
 
 
+def note(algorithm: str) -> str:
+    """What an algorithm is good at, and what the automatic comparison does."""
+    known = ALGORITHM_NOTES.get(algorithm)
+    about = f"<b>{escape(algorithm)}</b>: {known} " if known else ""
+    return f"<p>{about}Automatic compares words with captions, and pictures with appearance.</p>"
+
+
 def tile_caption(result: Result, *, chinese: bool) -> str:
     """Two parts, which the style sheet tells apart by their line: category and score, then the caption."""
     category = str(result.attributes.get("category") or "")
@@ -121,22 +123,6 @@ def details(result: Result, trouble: str | None = None) -> str:
     chinese = f'<p lang="zh">{escape(result.caption_zh)}</p>' if result.caption_zh else ""
     english = f"<h2>{escape(result.caption_en)}</h2>" if result.caption_en else ""
     return f'<article class="asset">{problem(trouble) if trouble else ""}{english}{chinese}<dl>{facts}</dl></article>'
-
-
-def open_from(camera: Mapping[str, Any] | None) -> Angles:
-    """The angles, in degrees, that show a model as a view's camera saw it.
-
-    Views have Z up, models Y up; the angles count from the model's X axis towards Z, and down from Y.
-
-    Args:
-        camera: The camera in the G-Objaverse layout; None for a view from the front.
-    """
-    try:
-        x, y, z = (float(value) for value in (camera or {})["origin"])
-        distance = math.hypot(x, y, z)
-        return math.degrees(math.atan2(-y, x)), math.degrees(math.acos(z / distance)), None
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
-        return DEFAULT_VIEW
 
 
 def _text(value: Any) -> str:

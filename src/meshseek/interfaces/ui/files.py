@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import mkdtemp
 from threading import Lock
+from typing import NamedTuple
+from uuid import uuid4
 
 from PIL import Image as Pillow
 from PIL import ImageOps
 
 from meshseek.errors import InputError, MeshseekError
 from meshseek.interfaces.ui.client import ApiClient, Result
+from meshseek.interfaces.ui.glb import diagonal, read_document, unsupported_compression
 
 CACHE_BYTES = 500_000_000
 MODEL_BYTES = 100_000_000
@@ -24,19 +26,13 @@ VIEW_BYTES = 20_000_000
 FRESH_SECONDS = 3600
 """How long a file is shown before it is asked for again; the API says the same of its views."""
 DOWNLOADS_AT_ONCE = 8
+TILE_NAME = "tile.webp"
 TILE = 384
 OBJECT = 352
 """Size of the view on its tile, in pixels."""
 CENTRE = (247, 248, 250)
 EDGE = (224, 228, 234)
 """The tile's background: light, but dark enough around the middle that white objects stand out."""
-GLB_MAGIC = b"glTF"
-UNSUPPORTED = {
-    "KHR_draco_mesh_compression": "Draco",
-    "EXT_meshopt_compression": "meshopt",
-    "KHR_texture_basisu": "Basis",
-}
-"""What the 3D view could only decode with programs from another site, which this page never contacts."""
 
 
 class FileCache:
@@ -53,22 +49,22 @@ class FileCache:
         self._known: OrderedDict[Path, tuple[float, int]] = OrderedDict()
         self._lock = Lock()
 
-    def file(self, key: str, suffix: str, make: Callable[[Path], None]) -> Path:
-        """Path of the file of a key; ``make`` writes it. Two threads may make the same file, and either one is good."""
-        path = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}{suffix}"
+    def file(self, key: str, name: str, make: Callable[[Path], None]) -> Path:
+        """The file of a key, which ``make`` writes; where two threads make the same file, either one is good."""
+        path = self.folder / hashlib.sha256(key.encode()).hexdigest()[:32] / name
         with self._lock:
             made, _ = self._known.get(path, (float("-inf"), 0))
             if time.monotonic() - made < FRESH_SECONDS and path.is_file():
                 self._known.move_to_end(path)
                 return path
-        unfinished = Path(mkdtemp(dir=self.folder)) / path.name
+        path.parent.mkdir(exist_ok=True)
+        unfinished = path.with_name(uuid4().hex)
         try:
             make(unfinished)
             size = unfinished.stat().st_size
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
-            unfinished.parent.rmdir()
         self._add(path, size)
         return path
 
@@ -81,6 +77,14 @@ class FileCache:
                 oldest, (_, freed) = self._known.popitem(last=False)
                 oldest.unlink(missing_ok=True)
                 total -= freed
+
+
+class Model(NamedTuple):
+    """A model to show."""
+
+    path: Path
+    diagonal: float | None
+    """Length of the diagonal of the box around it, where known."""
 
 
 class Pictures:
@@ -102,7 +106,7 @@ class Pictures:
         with ThreadPoolExecutor(min(DOWNLOADS_AT_ONCE, len(results))) as pool:
             return list(pool.map(self._tile, results))
 
-    def model(self, result: Result) -> Path | None:
+    def model(self, result: Result) -> Model | None:
         """The model to show; None where the asset has none.
 
         Raises:
@@ -112,27 +116,29 @@ class Pictures:
         url = result.model_url
         if url is None:
             return None
-        path = self._cache.file(url, ".glb", lambda file: self._client.download(url, file, MODEL_BYTES))
-        compression = unsupported_compression(path)
+        name = re.sub(r"[^\w.-]+", "_", result.asset_id.rpartition("/")[2])[:100]
+        path = self._cache.file(url, f"{name}.glb", lambda file: self._client.download(url, file, MODEL_BYTES))
+        document = read_document(path)
+        compression = unsupported_compression(document)
         if compression:
             raise InputError(f"This model is compressed with {compression}, which the 3D view cannot open.")
-        return path
+        return Model(path, diagonal(document))
 
     def _tile(self, result: Result) -> Path:
         url = result.thumbnail_url
         try:
             if url is not None:
-                return self._cache.file(url, ".webp", lambda file: self._make_tile(url, file))
+                return self._cache.file(url, TILE_NAME, lambda file: self._make_tile(url, file))
         except (MeshseekError, OSError, ValueError):  # one missing picture must not hide the other results
             pass
-        return self._cache.file("", ".webp", lambda file: _background().save(file, quality=90))
+        return self._cache.file("", TILE_NAME, lambda file: _save(_background(), file))
 
     def _make_tile(self, url: str, file: Path) -> None:
         view = file.with_suffix(".view")
         try:
             self._client.download(url, view, VIEW_BYTES)
             with Pillow.open(view) as picture:
-                on_tile(picture).save(file, quality=90)
+                _save(on_tile(picture), file)
         finally:
             view.unlink(missing_ok=True)
 
@@ -145,18 +151,8 @@ def on_tile(view: Pillow.Image) -> Pillow.Image:
     return tile.convert("RGB")
 
 
-def unsupported_compression(path: Path) -> str | None:
-    """Name of the compression that a GLB cannot be shown without; None for a plain one."""
-    with path.open("rb") as file:
-        header = file.read(20)
-        if header[:4] != GLB_MAGIC:
-            return None
-        try:
-            document = json.loads(file.read(int.from_bytes(header[12:16], "little")))
-        except ValueError:
-            return None
-    required = document.get("extensionsRequired", [])
-    return next((UNSUPPORTED[name] for name in required if name in UNSUPPORTED), None)
+def _save(tile: Pillow.Image, file: Path) -> None:
+    tile.save(file, "WEBP", quality=88)
 
 
 def _background() -> Pillow.Image:

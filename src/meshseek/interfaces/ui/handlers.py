@@ -12,10 +12,12 @@ from meshseek.errors import MeshseekError, ServiceError
 from meshseek.interfaces.ui import cards
 from meshseek.interfaces.ui.client import Answer, ApiClient, Health, Result, Search
 from meshseek.interfaces.ui.files import Pictures
+from meshseek.interfaces.ui.glb import camera_position
 from meshseek.interfaces.ui.layout import EVERYTHING, Page, Shown
 
 DEEPEST = 1000
 """The API's pages end here."""
+NO_MODEL = "This asset has no model file, only its pictures."
 STARTING = "The search service is starting; this page goes on by itself as soon as it answers."
 
 Values = dict[Any, Any]
@@ -110,21 +112,24 @@ class Handlers:
         answers = self._page.answers
         return {
             self._page.shown: replace(shown, chosen=result),
-            answers.placeholder: gr.HTML(visible=False),
-            answers.chosen: gr.Column(visible=True),
+            answers.placeholder: "",
             **self._asset(result),
         }
 
     def _asset(self, result: Result) -> Changes:
         answers = self._page.answers
         try:
-            path = self._pictures.model(result)
-            angles = cards.open_from(self._client.camera(result))
-            trouble = None if path else "This asset has no model file, only its pictures."
+            model = self._pictures.model(result)
+            camera = self._client.camera(result)
         except MeshseekError as error:
-            path, angles, trouble = None, cards.DEFAULT_VIEW, str(error)
-        model = gr.Model3D(str(path), camera_position=angles, visible=True) if path else gr.Model3D(visible=False)
-        return {answers.model: model, answers.details: cards.details(result, trouble)}
+            return {answers.model: gr.Model3D(None), answers.details: cards.details(result, str(error))}
+        if model is None:
+            return {answers.model: gr.Model3D(None), answers.details: cards.details(result, NO_MODEL)}
+        start = camera_position(camera, model.diagonal)
+        return {
+            answers.model: gr.Model3D(str(model.path), camera_position=start),
+            answers.details: cards.details(result),
+        }
 
     def _search(self, values: Values, question: Search) -> Changes:
         page = self._page
@@ -137,8 +142,7 @@ class Handlers:
         return {
             **self._results(shown, more=self._is_more(answer, shown)),
             page.answers.summary: cards.summary(answer, len(shown.results)),
-            page.answers.placeholder: gr.HTML(visible=True),
-            page.answers.chosen: gr.Column(visible="hidden"),
+            page.answers.placeholder: cards.NOTHING_CHOSEN,
             page.retry: gr.Timer(active=False),
         }
 
@@ -149,7 +153,7 @@ class Handlers:
         gallery = [(str(tile), caption) for tile, caption in zip(tiles, captions, strict=True)]
         return {
             self._page.shown: shown,
-            answers.body: gr.Row(visible=True if gallery else "hidden"),
+            answers.body: gr.Row(visible=bool(gallery)),
             answers.gallery: gr.Gallery(gallery, selected_index=None),
             answers.more: gr.Button(visible=more),
         }
@@ -172,7 +176,7 @@ class Handlers:
         targets = [(cards.TARGET_NAMES.get(name, name), name) for name in self._client.targets()]
         return {
             **self._algorithm_menus(chosen, values),
-            options.algorithm: gr.Dropdown(ready, value=chosen, info=cards.ALGORITHM_NOTES.get(chosen, "")),
+            options.algorithm: gr.Dropdown(ready, value=chosen),
             options.target: gr.Dropdown([(cards.AUTOMATIC, ""), *targets]),
         }
 
@@ -183,7 +187,7 @@ class Handlers:
         menu = [("All", EVERYTHING), *((f"{facet.value} ({facet.count})", facet.value) for facet in facets)]
         value = chosen if chosen in {value for _, value in menu} else EVERYTHING
         return {
-            options.algorithm: gr.Dropdown(info=cards.ALGORITHM_NOTES.get(algorithm, "")),
+            options.note: cards.note(algorithm),
             options.category: gr.Dropdown(menu, value=value),
         }
 
@@ -194,7 +198,7 @@ class Handlers:
             page.shown: Shown(search=search, waiting=waiting and search is not None),
             page.retry: gr.Timer(active=waiting),
             page.answers.summary: cards.waiting(str(error)) if waiting else cards.problem(str(error)),
-            page.answers.body: gr.Row(visible="hidden"),
+            page.answers.body: gr.Row(visible=False),
         }
 
     def _unchanged(self) -> Changes:

@@ -38,6 +38,7 @@ class Options:
     target: gr.Dropdown
     category: gr.Dropdown
     limit: gr.Slider
+    note: gr.HTML
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,6 @@ class Answers:
     gallery: gr.Gallery
     more: gr.Button
     placeholder: gr.HTML
-    chosen: gr.Column
     model: gr.Model3D
     details: gr.HTML
     similar: gr.Button
@@ -79,8 +79,8 @@ class Page:
 
 def lay_out() -> Page:
     """Make the parts, from top to bottom; to be called inside of a ``gr.Blocks``."""
-    gr.HTML(cards.HEADER, padding=False)
-    notice = gr.HTML(visible=False, padding=False, elem_id="notice")
+    gr.HTML(cards.HEADER)
+    notice = gr.HTML(visible=False, elem_id="notice")
     with gr.Column(elem_id="ask"):
         questions = _questions()
         options = _options()
@@ -129,23 +129,19 @@ def _questions() -> Questions:
 
 
 def _options() -> Options:
-    with gr.Accordion("Options", open=False, elem_id="options"), gr.Row():
-        category = gr.Dropdown([("All", EVERYTHING)], value=EVERYTHING, label="Category", min_width=180)
-        target = gr.Dropdown(
-            [(cards.AUTOMATIC, "")],
-            value="",
-            label="Compare with",
-            info="Automatic: words with captions, pictures with appearance.",
-            min_width=180,
-        )
-        algorithm = gr.Dropdown([], label="Algorithm", info=" ", min_width=180, elem_id="algorithm")
-        limit = gr.Slider(FEWEST, MOST, value=USUAL, step=4, label="Results", min_width=180)
-    return Options(algorithm=algorithm, target=target, category=category, limit=limit)
+    with gr.Accordion("Options", open=False, elem_id="options"):
+        with gr.Row():
+            category = gr.Dropdown([("All", EVERYTHING)], value=EVERYTHING, label="Category", min_width=180)
+            target = gr.Dropdown([(cards.AUTOMATIC, "")], value="", label="Compare with", min_width=180)
+            algorithm = gr.Dropdown([], label="Algorithm", min_width=180, elem_id="algorithm")
+            limit = gr.Slider(FEWEST, MOST, value=USUAL, step=4, label="Results", min_width=180)
+        note = gr.HTML(elem_id="note")
+    return Options(algorithm=algorithm, target=target, category=category, limit=limit, note=note)
 
 
 def _answers() -> Answers:
-    summary = gr.HTML(padding=False, elem_id="summary")
-    with gr.Row(visible="hidden", elem_id="answers") as body:
+    summary = gr.HTML(elem_id="summary")
+    with gr.Row(visible=False, elem_id="answers") as body:
         with gr.Column(scale=7, min_width=320):
             gallery = gr.Gallery(
                 label="Results",
@@ -161,20 +157,16 @@ def _answers() -> Answers:
             )
             more = gr.Button("Show more", visible=False, elem_id="more")
         with gr.Column(scale=4, min_width=320, elem_id="chosen"):
-            placeholder = gr.HTML(cards.NOTHING_CHOSEN, padding=False)
-            with gr.Column(visible="hidden") as chosen:
-                model = gr.Model3D(
-                    show_label=False, container=False, height=360, clear_color=(0, 0, 0, 0), elem_id="model"
-                )
-                details = gr.HTML(padding=False, elem_id="details")
-                similar = gr.Button("Find similar", elem_id="similar")
+            placeholder = gr.HTML(cards.NOTHING_CHOSEN)
+            model = gr.Model3D(show_label=False, container=False, height=380, clear_color=(0, 0, 0, 0), elem_id="model")
+            details = gr.HTML(elem_id="details")
+            similar = gr.Button("Find similar", elem_id="similar")
     return Answers(
         summary=summary,
         body=body,
         gallery=gallery,
         more=more,
         placeholder=placeholder,
-        chosen=chosen,
         model=model,
         details=details,
         similar=similar,

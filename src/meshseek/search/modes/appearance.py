@@ -10,6 +10,6 @@ from meshseek.store.library import Library, Request
 class AppearanceMode(Mode):
     """The query against view vectors."""
 
-    def search(self, library: Library, question: Question, request: Request) -> list[Hit]:
+    def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """Rank by each asset's best view."""
         return library.nearest_views(question.published, question.vector, request)

@@ -10,6 +10,6 @@ from meshseek.store.library import Library, Request
 class CaptionMode(Mode):
     """The query against caption vectors."""
 
-    def search(self, library: Library, question: Question, request: Request) -> list[Hit]:
+    def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """Rank by the captions in the query's language."""
         return library.nearest_captions(question.published, question.vector, question.language, request)

@@ -1,0 +1,108 @@
+"""What a GLB says of itself before it is shown: whether it can be, and how large the object is."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"glTF"
+HEADER_BYTES = 20
+UNSUPPORTED = {
+    "KHR_draco_mesh_compression": "Draco",
+    "EXT_meshopt_compression": "meshopt",
+    "KHR_texture_basisu": "Basis",
+}
+"""What the 3D view could only decode with programs from another site, which the page never contacts."""
+DEEPEST = 64
+"""Nodes below this level are left out; a file may lie about its tree."""
+
+FRONT = (55.0, 68.0)
+"""From the front, a little from the right and from above."""
+FILLING = 1.4
+"""Distance of the 3D view's camera in diagonals of the model: all of it is seen however it is turned."""
+
+Document = Mapping[str, Any]
+Matrix = NDArray[np.float64]
+
+
+def read_document(path: Path) -> Document:
+    """The JSON of a GLB; empty where the file is not one."""
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+        if header[:4] != MAGIC:
+            return {}
+        try:
+            document = json.loads(file.read(int.from_bytes(header[12:16], "little")))
+        except ValueError:
+            return {}
+    return document if isinstance(document, dict) else {}
+
+
+def unsupported_compression(document: Document) -> str | None:
+    """Name of the compression that the model cannot be shown without; None for a plain one."""
+    return next((UNSUPPORTED[name] for name in document.get("extensionsRequired", ()) if name in UNSUPPORTED), None)
+
+
+def diagonal(document: Document) -> float | None:
+    """Length of the diagonal of the box around the model; None where the file does not tell."""
+    try:
+        scene = document["scenes"][document.get("scene", 0)]
+        corners = np.array([place for node in scene["nodes"] for place in _corners(document, node, np.eye(4), 0)])
+        length = float(np.linalg.norm(corners.max(axis=0) - corners.min(axis=0)))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+    return length if 0 < length < math.inf else None
+
+
+def camera_position(camera: Mapping[str, Any] | None, size: float | None) -> tuple[float, float, float | None]:
+    """Where the 3D view starts: two angles in degrees, and the distance, where it is known.
+
+    Views have Z up, models Y up; the angles count from the model's X axis towards Z, and down from Y.
+
+    Args:
+        camera: A view's camera in the G-Objaverse layout, to see the model as it did; None for one from the front.
+        size: The model's diagonal.
+    """
+    distance = size * FILLING if size else None
+    try:
+        x, y, z = (float(value) for value in (camera or {})["origin"])
+        return math.degrees(math.atan2(-y, x)), math.degrees(math.acos(z / math.hypot(x, y, z))), distance
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return *FRONT, distance
+
+
+def _corners(document: Document, number: int, above: Matrix, level: int) -> Iterator[Matrix]:
+    node = document["nodes"][number]
+    placed = above @ _transform(node)
+    if "mesh" in node:
+        for part in document["meshes"][node["mesh"]]["primitives"]:
+            box = document["accessors"][part["attributes"]["POSITION"]]
+            for corner in product(*zip(box["min"], box["max"], strict=True)):
+                yield (placed @ np.array([*corner, 1.0]))[:3]
+    if level < DEEPEST:
+        for child in node.get("children", ()):
+            yield from _corners(document, child, placed, level + 1)
+
+
+def _transform(node: Mapping[str, Any]) -> Matrix:
+    if "matrix" in node:
+        return np.array(node["matrix"], float).reshape(4, 4).T
+    x, y, z, w = node.get("rotation", (0.0, 0.0, 0.0, 1.0))
+    turned = np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+    placed = np.eye(4)
+    placed[:3, :3] = turned * np.array(node.get("scale", (1.0, 1.0, 1.0)), float)
+    placed[:3, 3] = node.get("translation", (0.0, 0.0, 0.0))
+    return placed

@@ -1,0 +1,353 @@
+"""Searching a published library, against rankings computed by hand from the same vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import psycopg
+import pytest
+from numpy.typing import NDArray
+from psycopg import sql
+
+from meshseek.errors import NotFoundError
+from meshseek.model import Asset, Hit, Language
+from meshseek.search.fusion import fuse
+from meshseek.search.modes import MODES, Question
+from meshseek.search.service import Algorithm
+from meshseek.store import library as library_module
+from meshseek.store.library import Library, Request
+from meshseek.store.postgres import Server
+from meshseek.store.workspace import Workspace
+from tests.conftest import drop_databases
+from tests.crowd import Crowd, cosines
+
+Vector = NDArray[np.float32]
+Ranking = list[tuple[str, float, int | None]]
+COUNT = 600
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Crowd:
+    """600 assets whose vectors are known."""
+    return Crowd.of(COUNT)
+
+
+@pytest.fixture(scope="module")
+def crowd_server(crowd: Crowd, conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server that has the crowd published."""
+    prefix = f"crowd_{uuid4().hex[:12]}_"
+    server = Server(lambda: conninfo, prefix)
+    crowd.publish(Workspace(tmp_path_factory.mktemp("crowd")), server)
+    yield server
+    drop_databases(conninfo, prefix)
+
+
+@pytest.fixture
+def library(crowd_server: Server) -> Iterator[Library]:
+    """The crowd's library, open for reading."""
+    opened = Library(crowd_server, "crowd")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def queries(crowd: Crowd) -> list[Vector]:
+    """Vectors near and far from the assets."""
+    random = np.random.default_rng(1)
+    near = [own.astype(np.float32)[0] + random.normal(scale=0.1, size=own.shape[1]) for own in crowd.views.values()]
+    return [unit(vector) for vector in (*near[:12], *random.normal(size=(8, near[0].shape[0])))]
+
+
+def unit(vector: NDArray[Any]) -> Vector:
+    """The vector at length one."""
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def search(
+    library: Library, target: str, vector: Vector, request: Request, language: Language = "english"
+) -> list[Hit]:
+    """Search in one mode."""
+    question = Question(vector=vector, language=language, published=library.published())
+    return MODES.load(target)().search(library, question, request)
+
+
+def by_views(crowd: Crowd, query: Vector, wanted: set[str] | None = None) -> Ranking:
+    """Every asset by its best view."""
+    best = {name: cosines(own, query) for name, own in crowd.views.items() if wanted is None or name in wanted}
+    ranking = [(name, float(own.max()), 10 * (int(own.argmax()) + 1)) for name, own in best.items()]
+    return sorted(ranking, key=lambda found: (-found[1], found[0]))
+
+
+def by_captions(crowd: Crowd, query: Vector, language: Language, wanted: set[str] | None = None) -> Ranking:
+    """Every asset by its caption in a language, or in the other where it has none."""
+    first, other = (crowd.english, crowd.chinese) if language == "english" else (crowd.chinese, crowd.english)
+    ranking: Ranking = [
+        (name, float(cosines(own, query)), None)
+        for name, own in {**other, **first}.items()
+        if wanted is None or name in wanted
+    ]
+    return sorted(ranking, key=lambda found: (-found[1], found[0]))
+
+
+def same(hits: list[Hit], ranking: Ranking) -> None:
+    """The same assets in the same order with the same scores and viewpoints."""
+    assert [(hit.asset_id, hit.viewpoint_id) for hit in hits] == [(name, view) for name, _, view in ranking]
+    assert [hit.score for hit in hits] == pytest.approx([score for _, score, _ in ranking], abs=1e-3)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_best_view_of_each_asset_counts(
+    library: Library, crowd: Crowd, queries: list[Vector], exact: bool  # noqa: FBT001
+) -> None:
+    """Distinct assets by their best view, with that view's number: exactly, and by the index at recall >= .99."""
+    found = 0
+    for query in queries:
+        hits, expected = search(library, "appearance", query, Request(limit=10, exact=exact)), by_views(crowd, query)[:10]
+        assert len({hit.asset_id for hit in hits}) == 10
+        if exact:
+            same(hits, expected)
+        best = {name: (score, view) for name, score, view in by_views(crowd, query)}
+        assert [(hit.asset_id, best[hit.asset_id][1]) for hit in hits] == [(h.asset_id, h.viewpoint_id) for h in hits]
+        assert [hit.thumbnail for hit in hits] == [hit.viewpoint_id for hit in hits]
+        found += len({hit.asset_id for hit in hits} & {name for name, _, _ in expected})
+    assert found >= 0.99 * 10 * len(queries)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("language", ["english", "chinese"])
+def test_captions_in_the_language_or_else_in_the_other(
+    library: Library, crowd: Crowd, queries: list[Vector], exact: bool, language: Language  # noqa: FBT001
+) -> None:
+    """Each asset is compared by its caption in the language, or by its only one; the index finds >= .99 of them."""
+    found = 0
+    for query in queries:
+        hits = search(library, "caption", query, Request(limit=10, exact=exact), language)
+        expected = by_captions(crowd, query, language)[:10]
+        if exact:
+            same(hits, expected)
+        found += len({hit.asset_id for hit in hits} & {name for name, _, _ in expected})
+    assert found >= 0.99 * 10 * len(queries)
+
+
+def test_the_two_languages_are_not_the_same_answer(library: Library, queries: list[Vector]) -> None:
+    """The test above would be worth nothing if the columns were alike."""
+    request = Request(limit=10, exact=True)
+    answers = [search(library, "caption", queries[-1], request, language) for language in ("english", "chinese")]  # type: ignore[arg-type]
+    assert [hit.asset_id for hit in answers[0]] != [hit.asset_id for hit in answers[1]]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_both_targets_are_fused_by_rank(
+    library: Library, crowd: Crowd, queries: list[Vector], exact: bool  # noqa: FBT001
+) -> None:
+    """``both`` is the reciprocal-rank fusion of the two whole rankings, as far as the page can tell."""
+    hits = search(library, "both", queries[0], Request(limit=10, exact=exact))
+
+    rankings = [by_views(crowd, queries[0]), by_captions(crowd, queries[0], "english")]
+    ranks = [{name: rank for rank, (name, _, _) in enumerate(ranking, 1)} for ranking in rankings]
+    fused = {name: sum(1 / (60 + own[name]) for own in ranks if name in own) for name in {*ranks[0], *ranks[1]}}
+    expected = sorted(fused, key=lambda name: (-fused[name], name))[:10]
+    assert [hit.asset_id for hit in hits] == expected
+    assert [hit.score for hit in hits] == pytest.approx([fused[name] for name in expected])
+
+
+FILTERS: list[dict[str, list[str]]] = [
+    {"category": ["cluster 3"]},
+    {"category": ["cluster 3", "cluster 11"]},
+    {"tags": ["even"]},
+    {"tags": ["of seven 2", "of seven 5"]},
+    {"category": ["cluster 3"], "tags": ["odd"]},
+    {"licence": ["CC0"]},
+    {"licence": ["CC0"], "tags": ["odd"], "category": [f"cluster {n}" for n in range(30)]},
+]
+
+
+def passing(crowd: Crowd, filters: Mapping[str, list[str]]) -> set[str]:
+    """The assets that a filter lets through."""
+
+    def holds(asset: Asset, name: str, values: list[str]) -> bool:
+        own = asset.attributes[name]
+        return bool({*own} & {*values}) if isinstance(own, list) else own in values
+
+    return {a.asset_id for a in crowd.assets if all(holds(a, name, values) for name, values in filters.items())}
+
+
+@pytest.fixture(params=["few", "index", "short scan"])
+def branch(
+    request: pytest.FixtureRequest, crowd_server: Server, conninfo: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """How a filtered query is answered: by comparing the few, or by a scan of the index, which may end too early."""
+    name = sql.Identifier(crowd_server.database_name("crowd"))
+    scanned = 1 if request.param == "short scan" else 20_000
+    if request.param != "few":
+        monkeypatch.setattr(library_module, "FEW", 0)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER DATABASE {} SET hnsw.max_scan_tuples = {}").format(name, scanned))
+        connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, request.param == "few"))
+        yield
+        connection.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=str)
+def test_a_filtered_answer_is_full_and_right(
+    library: Library,
+    crowd: Crowd,
+    queries: list[Vector],
+    filters: dict[str, list[str]],
+    branch: None,
+) -> None:
+    """As many results as pass, and the best of them: by comparing the few, by the index, and where its scan gives up."""
+    wanted = passing(crowd, filters)
+    for query in (queries[0], -queries[0], queries[-1]):
+        request = Request(limit=25, filters=filters)
+        for target, ranking in (
+            ("appearance", by_views(crowd, query, wanted)),
+            ("caption", by_captions(crowd, query, "english", wanted)),
+        ):
+            hits = search(library, target, query, request)
+            expected = [name for name, _, _ in ranking[:25]]
+            assert len(hits) == len(expected)
+            assert len({hit.asset_id for hit in hits} & {*expected}) >= 0.99 * len(expected)
+
+
+@pytest.mark.parametrize("filters", [{"category": ["no such"]}, {"category": []}, {"tags": ["Even"]}, {"creator": ["x"]}])
+def test_a_filter_that_nothing_passes_gives_nothing(
+    library: Library, queries: list[Vector], filters: dict[str, list[str]]
+) -> None:
+    """No results, whichever way it is asked."""
+    for target in MODES.names:
+        for exact in (True, False):
+            assert search(library, target, queries[0], Request(limit=5, filters=filters, exact=exact)) == []
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("target", ["caption", "appearance", "both"])
+@pytest.mark.parametrize("size", [7, 60])
+def test_pages_put_together_are_the_whole_ranking(
+    library: Library, queries: list[Vector], exact: bool, target: str, size: int  # noqa: FBT001
+) -> None:
+    """Page after page gives each asset once, in the order of one long page."""
+    depth = 180
+    for query in queries[::6]:
+        whole = search(library, target, query, Request(limit=depth, exact=exact))
+        pages = [
+            hit
+            for start in range(0, depth, size)
+            for hit in search(library, target, query, Request(limit=min(size, depth - start), offset=start, exact=exact))
+        ]
+        assert [hit.asset_id for hit in pages] == [hit.asset_id for hit in whole]
+
+
+def test_beyond_the_end_is_an_empty_page(library: Library, queries: list[Vector]) -> None:
+    """A page after the last asset holds nothing."""
+    for target in MODES.names:
+        assert search(library, target, queries[0], Request(limit=10, offset=900)) == []
+
+
+def test_results_carry_what_the_asset_is(library: Library, crowd: Crowd, queries: list[Vector]) -> None:
+    """Captions, attributes and viewpoint are those of the asset, missing ones None."""
+    assets = {asset.asset_id: asset for asset in crowd.assets}
+    for hit in search(library, "caption", queries[0], Request(limit=200)):
+        asset = assets[hit.asset_id]
+        captions = (next(iter(asset.captions_english), None), next(iter(asset.captions_chinese), None))
+        assert (hit.caption_english, hit.caption_chinese, hit.attributes) == (*captions, asset.attributes)
+        assert hit.viewpoint_id is None
+        assert hit.thumbnail == (asset.views.viewpoint_ids[0] if asset.views else None)
+
+
+def test_an_asset_is_found_by_its_id(library: Library, crowd: Crowd) -> None:
+    """All that was published of it comes back; another id is an error."""
+    for expected in crowd.assets[:10]:
+        found = library.asset(expected.asset_id)
+        assert (found.captions_english, found.captions_chinese) == (expected.captions_english, expected.captions_chinese)
+        assert found.attributes == expected.attributes
+        assert (found.views.viewpoint_ids if found.views else None) == (
+            expected.views.viewpoint_ids if expected.views else None
+        )
+    for unknown in ("", "no such", "crowd-00000' OR '1'='1", "crowd-00000\x00", "x" * 10_000):
+        with pytest.raises(NotFoundError, match="check the id"):
+            library.asset(unknown)
+
+
+@pytest.mark.parametrize("target", ["caption", "appearance"])
+def test_similar_leaves_the_asset_itself_out(library: Library, crowd: Crowd, target: str) -> None:
+    """The neighbours of an asset's own vector, as many as asked for, without the asset."""
+    algorithm = Algorithm("crowd", library, lambda _: pytest.fail("no model is needed"))
+    for asset_id in list(crowd.views)[:5]:
+        if target == "caption" and asset_id not in crowd.english:
+            continue
+        hits = algorithm.similar(asset_id, target, Request(limit=10, exact=True))
+        own = crowd.views[asset_id].astype(np.float32).mean(axis=0) if target == "appearance" else crowd.english[asset_id]
+        vector = unit(own.astype(np.float32))
+        ranking = by_views(crowd, vector) if target == "appearance" else by_captions(crowd, vector, "english")
+        assert [hit.asset_id for hit in hits] == [name for name, _, _ in ranking if name != asset_id][:10]
+
+
+def test_similar_needs_something_to_compare(library: Library, crowd: Crowd) -> None:
+    """An unknown asset and one without views are not found."""
+    algorithm = Algorithm("crowd", library, lambda _: pytest.fail("no model is needed"))
+    blind = next(asset.asset_id for asset in crowd.assets if asset.views is None)
+    for asset_id in (blind, "no such"):
+        with pytest.raises(NotFoundError, match=asset_id):
+            algorithm.similar(asset_id, "appearance", Request(limit=10))
+
+
+def test_equal_scores_stand_in_the_order_of_ids(server: Server, workspace: Workspace) -> None:
+    """Assets with one and the same vector are ordered by id, in every mode, exact or not."""
+    crowd = Crowd.of(40)
+    same_caption, same_views = crowd.english["crowd-00001"], next(iter(crowd.views.values()))
+    names = sorted(asset.asset_id for asset in crowd.assets)
+    crowd.english = dict.fromkeys(reversed(names), same_caption)
+    crowd.views = dict.fromkeys(reversed(names), same_views)
+    crowd.publish(workspace, server)
+    library = Library(server, "crowd")
+    try:
+        for target in MODES.names:
+            for exact in (True, False):
+                hits = search(library, target, unit(same_caption), Request(limit=40, exact=exact))
+                assert [hit.asset_id for hit in hits] == names
+    finally:
+        library.close()
+
+
+def test_facets_are_counted(library: Library, crowd: Crowd) -> None:
+    """The values of single and of many-valued attributes, most frequent first."""
+    tags: dict[str, int] = {}
+    for asset in crowd.assets:
+        for tag in asset.attributes["tags"]:
+            tags[tag] = tags.get(tag, 0) + 1
+
+    assert library.facet("tags") == sorted(tags.items(), key=lambda found: (-found[1], found[0]))
+    assert library.facet("licence") == [("CC-BY", 588), ("CC0", 12)]
+    assert library.facet("creator") == []
+    assert len(library.facet("category", limit=5)) == 5
+
+
+def test_the_index_is_used_without_a_filter(crowd_server: Server, library: Library, queries: list[Vector]) -> None:
+    """The planner answers an unfiltered query from the HNSW graphs once there are more than a handful."""
+    library.published()
+    with psycopg.connect(crowd_server.conninfo("crowd"), options="-c search_path=live,public") as connection:
+        connection.execute("SET enable_seqscan = off")
+        vector = "[" + ",".join(f"{value:.4f}" for value in queries[0]) + "]"
+        for statement in (
+            "SELECT asset_id FROM asset_centroids ORDER BY centroid <=> %s::halfvec LIMIT 200",
+            "SELECT asset_id FROM text_embeddings"
+            " ORDER BY coalesce(english_embedding, chinese_embedding) <=> %s::halfvec LIMIT 10",
+            "SELECT asset_id FROM text_embeddings"
+            " ORDER BY coalesce(chinese_embedding, english_embedding) <=> %s::halfvec LIMIT 10",
+        ):
+            plan = connection.execute(b"EXPLAIN " + statement.encode(), [vector]).fetchall()
+            assert "Index Scan" in "\n".join(line for (line,) in plan)
+
+
+def test_fusion_is_that_of_the_rankings(library: Library, queries: list[Vector]) -> None:
+    """``both`` with a filter fuses the two filtered rankings."""
+    request = Request(limit=100, filters={"tags": ["odd"]}, exact=True)
+    rankings = [search(library, target, queries[1], request) for target in ("appearance", "caption")]
+    hits = search(library, "both", queries[1], Request(limit=10, filters={"tags": ["odd"]}, exact=True))
+
+    assert [hit.asset_id for hit in hits] == [hit.asset_id for hit in fuse(rankings)][:10]
