@@ -3,7 +3,7 @@ FROM python:3.11-slim-bookworm
 
 RUN useradd --create-home meshseek && install -d -o meshseek /app /data
 WORKDIR /app
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY src src
 RUN pip install --no-cache-dir -c constraints.txt .
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class Crowd:
         publish("crowd", workspace, server, max_assets=None, reporter=SilentReporter())
 
     def _write(
-        self, workspace: Workspace, space: Space, source: Source, rows: list[tuple[str, int | None, Vectors]]
+        self, workspace: Workspace, space: Space, source: Source, rows: Sequence[tuple[str, int | None, Vectors]]
     ) -> None:
         columns = ("asset_id", "viewpoint_id", "vector", "fingerprint")
         table = workspace.vectors_table("crowd", source, space)
@@ -75,7 +76,8 @@ class Crowd:
 
 def units(vectors: NDArray[np.float64]) -> Vectors:
     """Unit vectors as they are stored."""
-    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float16)
+    made: Vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float16)
+    return made
 
 
 def cosines(vectors: Vectors, query: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -19,11 +19,12 @@ from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.translate import translate
+from meshseek.search.service import Algorithm
+from meshseek.store.library import Library
 from meshseek.store.postgres import Server
 from meshseek.store.workspace import Workspace, asset_row
 from meshseek.translators.existing import Existing
 
-DIM = 64
 GRID = 4
 SIDE = 16
 
@@ -34,33 +35,29 @@ VIEWS = 3
 
 
 class Toy(Embedder):
-    """Words as a hashed bag, pictures as a grid of mean colours."""
+    """Words as a hashed bag, pictures as a grid of mean colours; ``toy-96`` has 96 dimensions instead of 64."""
 
     revision: ClassVar[str] = "1"
 
     @property
     def space(self) -> Space:
         """Where the vectors are comparable."""
-        return Space(
-            embedder="toy",
-            model=self.options.model or "toy-64",
-            revision=self.revision,
-            dim=DIM,
-            preprocessing=f"{GRID} x {GRID} grid",
-        )
+        model = self.options.model or "toy-64"
+        dim = int(model.removeprefix("toy-"))
+        return Space(embedder="toy", model=model, revision=self.revision, dim=dim, preprocessing=f"{GRID} x {GRID}")
 
     def embed_texts(self, texts: Sequence[str], *, role: Role) -> NDArray[np.float32]:
-        """Count each Latin word and each other character in one of 64 places."""
+        """Count each Latin word and each other character in one place of the vector."""
         del role
-        vectors = np.zeros((len(texts), DIM), dtype=np.float32)
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         for row, text in zip(vectors, texts, strict=True):
             for word in re.findall(r"[a-z0-9]+|[^\x00-\x7f]", text.lower()) or [""]:
-                row[zlib.crc32(word.encode()) % DIM] += 1
+                row[zlib.crc32(word.encode()) % self.dim] += 1
         return _units(vectors)
 
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Average the colours of 16 fields."""
-        vectors = np.full((len(images), DIM), 0.05, dtype=np.float32)
+        vectors = np.full((len(images), self.dim), 0.05, dtype=np.float32)
         for row, image in zip(vectors, images, strict=True):
             small = image.convert("RGB").resize((GRID, GRID), Image.Resampling.BOX)
             row[: GRID * GRID * 3] = np.asarray(small, dtype=np.float32).ravel() / 255 - 0.45
@@ -78,12 +75,12 @@ def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return units
 
 
-def toy(options: EmbedderOptions | None = None) -> Toy:
-    """A toy embedder with its default model."""
-    return Toy(options or EmbedderOptions())
+def toy(model: str | None = None) -> Toy:
+    """A toy embedder."""
+    return Toy(EmbedderOptions(model=model))
 
 
-def toy_assets(folder: Path, count: int = 40) -> Iterator[Asset]:
+def toy_assets(folder: Path, count: int = 40, word: str = "number") -> Iterator[Asset]:
     """Assets with captions in both languages and pictures below ``folder``; every fifth lacks Chinese captions."""
     names = [(thing, colour) for thing in THINGS for colour in COLOURS]
     for number in range(count):
@@ -95,7 +92,7 @@ def toy_assets(folder: Path, count: int = 40) -> Iterator[Asset]:
         yield Asset(
             asset_id=f"toys/{number:03d}",
             fingerprint=f"made-{number}",
-            captions_english=(f"a {colour} {thing} number{number}",),
+            captions_english=(f"a {colour} {thing} {word}{number}",),
             captions_chinese=chinese,
             model=f"toys/{number:03d}.glb",
             views=ViewSet(folder=views, viewpoint_ids=tuple(range(VIEWS)), fingerprint=f"drawn-{number}"),
@@ -113,9 +110,9 @@ def _draw(views: Path, viewpoint: int, number: int) -> None:
     Image.fromarray(mixed).resize((SIDE, SIDE), Image.Resampling.NEAREST).save(path)
 
 
-def import_toys(workspace: Workspace, count: int = 40) -> list[Asset]:
+def import_toys(workspace: Workspace, count: int = 40, word: str = "number") -> list[Asset]:
     """Put toy assets into a workspace as the import stage would."""
-    assets = list(toy_assets(workspace.folder / "pictures", count))
+    assets = list(toy_assets(workspace.folder / "pictures", count, word))
     workspace.assets_table().append([asset_row(asset) for asset in assets])
     return assets
 
@@ -124,6 +121,11 @@ def embed_toys(workspace: Workspace, embedder: Embedder | None = None) -> list[S
     """Translate and embed what a workspace holds, with the real stages."""
     translate(Existing(), workspace, max_assets=None, reporter=SilentReporter())
     return embed(embedder or toy(), "toy", workspace, max_assets=None, reporter=SilentReporter())
+
+
+def toy_algorithm(server: Server) -> Algorithm:
+    """The published toys, ready to be searched."""
+    return Algorithm("toy", Library(server, "toy"), lambda space: toy(space.model))
 
 
 def publish_toys(workspace: Workspace, server: Server, max_assets: int | None = None) -> Summary:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,9 +62,11 @@ class Sweethome3d(Dataset):
         except UNREADABLE as error:
             message = f"{entry.asset_id}: cannot convert {item.model} in {library.name}: {error}"
             raise UnreadableAssetError(message) from error
+        attributes = _attributes(library, item, conversion.faces)
         if conversion.missing_textures:
-            missing = ", ".join(conversion.missing_textures)
-            log.warning("%s: shown in plain colours for lack of textures: %s", entry.asset_id, missing)
+            # The library's own gaps, the same for everybody: told with the asset instead of at every import.
+            attributes["missing_textures"] = [re.split(r"[\\/]", name)[-1] for name in conversion.missing_textures]
+            log.info("%s lacks the textures %s", entry.asset_id, attributes["missing_textures"])
         model = f"{entry.asset_id}.glb"
         with whole_file(models / model) as part:
             part.write_bytes(conversion.glb)
@@ -73,7 +76,7 @@ class Sweethome3d(Dataset):
             captions_english=tuple(dict.fromkeys((item.caption, item.name))) if item.name else (),
             captions_chinese=_chinese(item),
             model=model,
-            attributes=_attributes(library, item, conversion.faces),
+            attributes=attributes,
         )
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float16]
 
+Wanted = Mapping[Source, set[str]]
+"""Ids of the assets that have what was embedded; vectors may be left of what they had once."""
+
 UNIT_TOLERANCE = 0.01
 INDEX_KIND = "hnsw"
 
@@ -55,7 +58,7 @@ def publish(
                 reporter.bar(f"publish {algorithm}", vectors.rows) as advance,
                 publishing(server, algorithm, vectors.space) as publisher,
             ):
-                wanted = {asset.asset_id for asset in assets}
+                wanted = _wanted(assets)
                 centroids: list[tuple[str, Vectors, float]] = []
                 summary.done = publisher.load_assets(assets)
                 publisher.load_captions(vectors.captions(wanted, advance))
@@ -76,6 +79,14 @@ def _whole_assets(workspace: Workspace, max_assets: int | None) -> Iterator[Asse
             views = replace(views, folder=views.folder.relative_to(workspace.folder))
         captions = chinese.get(asset.asset_id, asset.captions_chinese)
         yield replace(asset, captions_chinese=captions, views=views)
+
+
+def _wanted(assets: Sequence[Asset]) -> Wanted:
+    return {
+        "caption_english": {asset.asset_id for asset in assets if asset.captions_english},
+        "caption_chinese": {asset.asset_id for asset in assets if asset.captions_chinese},
+        "appearance": {asset.asset_id for asset in assets if asset.views},
+    }
 
 
 def _content(workspace: Workspace, vectors: _VectorFiles, count: int) -> str:
@@ -110,7 +121,7 @@ class _VectorFiles:
         return sum(len(table) for table in self.tables.values())
 
     def captions(
-        self, wanted: set[str], advance: Callable[[int], None]
+        self, wanted: Wanted, advance: Callable[[int], None]
     ) -> Iterator[tuple[str, Vectors | None, Vectors | None]]:
         """Each asset's English and Chinese caption vectors; the Chinese ones wait in memory for their English ones."""
         chinese = {ids[0]: own[0] for ids, _, own in self._read("caption_chinese", wanted, advance)}
@@ -120,7 +131,7 @@ class _VectorFiles:
             yield asset_id, None, vector
 
     def views(
-        self, wanted: set[str], advance: Callable[[int], None], centroids: list[tuple[str, Vectors, float]]
+        self, wanted: Wanted, advance: Callable[[int], None], centroids: list[tuple[str, Vectors, float]]
     ) -> Iterator[tuple[str, int | None, Vectors]]:
         """Each view's vector; the centroid and spread of each asset's views are added to ``centroids``."""
         for ids, viewpoints, own in self._read("appearance", wanted, advance):
@@ -131,7 +142,7 @@ class _VectorFiles:
             yield from zip(ids, viewpoints, own, strict=True)
 
     def _read(
-        self, source: Source, wanted: set[str], advance: Callable[[int], None]
+        self, source: Source, wanted: Wanted, advance: Callable[[int], None]
     ) -> Iterator[tuple[Sequence[str], Sequence[int | None], Vectors]]:
         """Asset by asset: its id for each row, viewpoint ids, and vectors of shape ``(rows, dim)``."""
         if source not in self.tables:
@@ -143,7 +154,7 @@ class _VectorFiles:
             vectors = _unit_vectors(table, self.space.dim, folder.as_posix())
             starts = [0, *(n for n in range(1, len(ids)) if ids[n] != ids[n - 1]), len(ids)]
             for start, end in pairwise(starts):
-                if start < end and ids[start] in wanted:
+                if start < end and ids[start] in wanted[source]:
                     yield ids[start:end], viewpoints[start:end], vectors[start:end]
             advance(len(ids))
 

@@ -86,7 +86,8 @@ def run_stage(name: str, tasks: Iterable[Task[T]], work: Work[T], table: ShardFo
             left.append(task)
     try:
         table.folder.mkdir(parents=True, exist_ok=True)
-        with reporter.bar(name, len(left)) as advance, (table.folder / "skipped.jsonl").open("w", encoding="utf-8") as skipped:
+        listing = (table.folder / "skipped.jsonl").open("w", encoding="utf-8")
+        with reporter.bar(name, len(left)) as advance, listing as skipped:
             buffer = _Buffer(table)
             try:
                 for outcome in work(left) if left else ():

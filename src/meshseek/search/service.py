@@ -50,6 +50,7 @@ class Algorithm:
         self._load = load
         self._embedder: Embedder | None = None
         self._loading = Lock()
+        self._warming = Lock()
         self._failure: str | None = None
 
     def embedder(self, space: Space) -> Embedder:
@@ -71,21 +72,28 @@ class Algorithm:
             return self._embedder
 
     def warm_up(self) -> None:
-        """Load what the first query needs, so that it is as fast as the others; :meth:`health` tells what failed."""
+        """Load in the background what the first query needs, so that it is as fast as the others."""
+        if self._warming.acquire(blocking=False):
+            Thread(target=self._warm_up, name=f"warm up {self.name}", daemon=True).start()
+
+    def _warm_up(self) -> None:
         try:
-            self._failure = None
             self.search(Query(text="chair"))
+            self._failure = None
         except MeshseekError as error:
             self._failure = str(error)
+        finally:
+            self._warming.release()
 
     def health(self) -> str:
-        """``ready``, ``loading``, or why queries cannot be answered."""
+        """``ready``, ``loading``, or why queries cannot be answered; what is not loaded begins to load."""
         try:
-            self.library.published()
+            published = self.library.published()
         except MeshseekError as error:
             return str(error)
-        if self._embedder is not None:
+        if self._embedder is not None and self._embedder.space == published.space:
             return "ready"
+        self.warm_up()
         return self._failure or "loading"
 
     def search(self, query: Query) -> Answer:
@@ -183,7 +191,7 @@ class SearchService:
     def warm_up(self) -> None:
         """Load in the background what the first query of each algorithm needs."""
         for algorithm in self._algorithms.values():
-            Thread(target=algorithm.warm_up, name=f"warm up {algorithm.name}", daemon=True).start()
+            algorithm.warm_up()
 
     def health(self) -> dict[str, str]:
         """By algorithm: ``ready``, ``loading``, or why it cannot answer."""

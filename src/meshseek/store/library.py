@@ -14,11 +14,11 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from meshseek.errors import NotFoundError, NotPublishedError
+from meshseek.errors import DatabaseDownError, NotFoundError, NotPublishedError
 from meshseek.model import Asset, Hit, Language, Space, ViewSet
 from meshseek.store.indexes import INDEXES, Index
 from meshseek.store.migrate import migrate
-from meshseek.store.postgres import Connection, Server, check_pgvector, translated
+from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
 from meshseek.store.queries import query
 
 if TYPE_CHECKING:
@@ -194,13 +194,17 @@ class Library:
 
     def _open(self) -> ConnectionPool[Connection]:
         """The pool, once the database was seen to be fit; a pool alone could not tell why it cannot connect."""
-        with self._opening:
+        if not self._opening.acquire(timeout=POOL_SECONDS):
+            raise DatabaseDownError("the database is still being opened; try again in a moment")
+        try:
             if self._pool is None:
                 with self._server.connect(self._algorithm) as connection:
                     check_pgvector(connection)
                     migrate(connection)
                 self._pool = self._server.pool(self._algorithm)
             return self._pool
+        finally:
+            self._opening.release()
 
 
 def _common(request: Request) -> dict[str, sql.Composable]:

@@ -78,20 +78,20 @@ class Server:
         Raises:
             DatabaseVersionError: pgvector is missing or too old.
         """
-        name = self.database_name(algorithm)
-        with translated(), psycopg.connect(self._conninfo(), autocommit=True) as connection:
-            if connection.execute(query("database_exists"), {"name": name}).fetchone() is None:
-                with contextlib.suppress(psycopg.errors.DuplicateDatabase):
-                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        with self.connect(algorithm) as connection:
-            try:
-                connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
-            except psycopg.errors.FeatureNotSupported as error:
-                raise DatabaseVersionError(
-                    "this PostgreSQL has no pgvector; install pgvector 0.8.6 or newer"
-                ) from error
-            check_pgvector(connection)
-            connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = live, public").format(sql.Identifier(name)))
+        name = sql.Identifier(self.database_name(algorithm))
+        with translated(), psycopg.connect(self._conninfo(), autocommit=True) as server:
+            server.execute(query("lock_creating"))
+            if server.execute(query("database_exists"), {"name": self.database_name(algorithm)}).fetchone() is None:
+                server.execute(sql.SQL("CREATE DATABASE {}").format(name))
+            with self.connect(algorithm) as connection:
+                try:
+                    connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+                except psycopg.errors.FeatureNotSupported as error:
+                    raise DatabaseVersionError(
+                        "this PostgreSQL has no pgvector; install pgvector 0.8.6 or newer"
+                    ) from error
+                check_pgvector(connection)
+                connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = live, public").format(name))
 
 
 def check_pgvector(connection: Connection) -> None:

@@ -132,6 +132,7 @@ def publishing(server: Server, algorithm: str, space: Space) -> Iterator[Publish
         if not row or not row[0]:
             raise DatabaseError(f"another process is publishing '{algorithm}'; wait until it ends")
         connection.execute(sql.SQL("SET maintenance_work_mem = {}").format(sql.Literal(MAINTENANCE_MEMORY)))
+        connection.execute("SET client_connection_check_interval = '2s'")  # else a killed process keeps the lock
         for schema in (INCOMING, RETIRED):
             connection.execute(query("drop_schema", schema=schema))
         connection.execute(query("create_schema", schema=INCOMING))

@@ -187,6 +187,10 @@ UPDATE spaces SET schema_version = %(version)s;
 -- The migrations that the live version has been through.
 SELECT schema_version FROM live.spaces FOR UPDATE;
 
+-- lock_creating --
+-- Only one process at a time creates databases; ends with the session.
+SELECT pg_advisory_lock(hashtext('meshseek create'));
+
 -- lock_publishing --
 -- Only one process publishes an algorithm at a time; ends with the session.
 SELECT pg_try_advisory_lock(hashtext('meshseek publish'));

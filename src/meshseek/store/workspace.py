@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -151,19 +152,29 @@ class Workspace:
 
 
 def asset_row(asset: Asset) -> dict[str, Any]:
-    """One row of the assets table."""
+    """One row of the assets table; what neither Parquet nor PostgreSQL can hold is left out of its texts."""
     views = asset.views
     return {
         "asset_id": asset.asset_id,
         "fingerprint": asset.fingerprint,
-        "captions_english": list(asset.captions_english),
-        "captions_chinese": list(asset.captions_chinese),
+        "captions_english": _storable(asset.captions_english),
+        "captions_chinese": _storable(asset.captions_chinese),
         "model": asset.model,
         "view_folder": str(views.folder) if views else None,
         "viewpoint_ids": list(views.viewpoint_ids) if views else None,
         "view_fingerprint": views.fingerprint if views else None,
-        "attributes": json.dumps(dict(asset.attributes), ensure_ascii=False, sort_keys=True),
+        "attributes": json.dumps(_storable(asset.attributes), ensure_ascii=False, sort_keys=True),
     }
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "").encode(errors="ignore").decode()
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(own) for key, own in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return [_storable(own) for own in value] if isinstance(value, list | tuple) else value
 
 
 def _asset_from_row(row: dict[str, Any]) -> Asset:

@@ -123,6 +123,7 @@ def _questions() -> Questions:
                 container=False,
                 height=220,
                 buttons=[],
+                placeholder="Drop a picture here\nor click to choose one",
                 elem_id="picture",
             )
     return Questions(words=words, search=search, examples=examples, picture=picture)
