@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
-
-import trimesh
-from trimesh.visual.material import PBRMaterial
 
 from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.embedders import EMBEDDERS, EmbedderOptions
@@ -15,44 +13,44 @@ from meshseek.pipeline.import_assets import import_assets
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.render import render
+from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.translate import translate
 from meshseek.renderers import RENDERERS
 from meshseek.store.postgres import Server
 from meshseek.store.workspace import Workspace
 from meshseek.translators.existing import Existing
 
+SAMPLES = 20
 VIEWS = 3
 SIZE = 128
-THINGS = {"chair": "椅子", "table": "桌子", "lamp": "灯", "sofa": "沙发"}
-KINDS = {"wooden": "木", "metal": "金属", "small": "小", "blue": "蓝色"}
+ODD_ID = "古董 家具/50% off? #1 椅子"
+"""Slash, spaces, Chinese and all that means something in a URL."""
+BARE_ID = "bare"
+"""An asset without captions, tags and licence."""
 
 
 def make_models(folder: Path) -> Path:
-    """Write 16 GLBs in sub-folders and their captions; returns the captions file."""
-    rows = []
-    for thing, chinese in THINGS.items():
-        for number, (kind, kind_chinese) in enumerate(KINDS.items()):
-            asset_id = f"{kind}/{thing} {number}"
-            path = folder / f"{asset_id}.glb"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            mesh = trimesh.creation.box((1, 1 + number, len(thing) - 3))
-            material = PBRMaterial(baseColorFactor=[60 * number, 200, 90, 255])
-            mesh.visual = trimesh.visual.TextureVisuals(material=material)
-            path.write_bytes(mesh.export(file_type="glb"))
-            rows.append((asset_id, f"{kind} {thing}", f"{kind_chinese}{chinese}", thing, f"{kind}|sample", "CC0"))
-    captions = folder / "captions.csv"
-    with captions.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("id", "caption_en", "caption_zh", "category", "tags", "licence"), *rows])
-    return captions
+    """Write 22 models with captions.csv; returns the folder."""
+    made = make_sample_assets(folder, SAMPLES)
+    (made / ODD_ID).parent.mkdir(exist_ok=True)
+    shutil.copy(made / "chair-0001.glb", made / f"{ODD_ID}.glb")
+    shutil.copy(made / "cup-0001.glb", made / f"{BARE_ID}.glb")
+    texts = ("an antique wooden chair", "一把古董木椅", "Antique", "Living room", "seat;antique", "Meshseek", "CC0-1.0")
+    with (made / "captions.csv").open("a", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow((ODD_ID, *texts))
+    return made
 
 
 def make_library(workspace: Workspace, server: Server, source: Path) -> list[str]:
     """Import, render, embed and publish sample models; returns the asset ids."""
-    rest = {"max_assets": None, "reporter": SilentReporter()}
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=source, captions=make_models(source)))
-    import_assets(dataset, workspace, workers=2, **rest)
-    render(RENDERERS.load("embree")(views=VIEWS, size=SIZE), workspace, workers=2, **rest)
-    translate(Existing(), workspace, **rest)
-    embed(EMBEDDERS.load("lite")(EmbedderOptions()), "lite", workspace, **rest)
-    publish("lite", workspace, server, **rest)
+    reporter = SilentReporter()
+    models = make_models(source)
+    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
+    import_assets(dataset, workspace, workers=2, max_assets=None, reporter=reporter)
+    renderer = RENDERERS.load("embree")(views=VIEWS, size=SIZE)
+    render(renderer, workspace, workers=2, max_assets=None, reporter=reporter)
+    translate(Existing(), workspace, max_assets=None, reporter=reporter)
+    lite = EMBEDDERS.load("lite")(EmbedderOptions())
+    embed(lite, "lite", workspace, max_assets=None, reporter=reporter)
+    publish("lite", workspace, server, max_assets=None, reporter=reporter)
     return [asset.asset_id for asset in workspace.assets()]

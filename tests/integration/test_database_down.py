@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from meshseek.errors import DatabaseDownError, DatabaseVersionError, MeshseekError, NotPublishedError
+from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
 from meshseek.search.query import Query
 from meshseek.search.service import Algorithm
 from meshseek.store import postgres
@@ -125,8 +125,9 @@ def fails_soon(ask: Callable[[], object]) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_away_and_back_again(algorithm: Algorithm, cable: Cable) -> None:
+def test_away_and_back_again(algorithm: Algorithm, cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches fail within seconds while it is away, more than once, and work again by themselves."""
+    monkeypatch.setattr(postgres, "POOL_SECONDS", 1)
     assert answers(algorithm)
     for _ in range(2):
         cable.pull_out()
@@ -222,9 +223,12 @@ def test_nothing_published(server: Server, make: bool) -> None:  # noqa: FBT001
 
 def test_a_wrong_address_is_one_line() -> None:
     """A name that cannot be resolved, a bad URL and a wrong user are errors of ours with the setting's name."""
-    for address in ("postgresql://no-such-host.invalid/x", "postgresql://[", "host=/nowhere", "nonsense=1"):
-        with pytest.raises(MeshseekError, match=r"^[^\n]*MESHSEEK_DATABASE_URL[^\n]*$"):
-            Library(Server(lambda address=address: address), "toy").published()  # type: ignore[misc]
+    for address in ("postgresql://no-such-host.invalid/x", "postgresql://[hunter2", "host=/nowhere", "hunter2=1"):
+        server = Server(lambda address=address: address)  # type: ignore[misc]
+        for ask in (Library(server, "toy").published, lambda server=server: server.create_database("toy")):  # type: ignore[misc]
+            with pytest.raises(DatabaseError, match=r"^[^\n]*MESHSEEK_DATABASE_URL[^\n]*$") as caught:
+                ask()
+            assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from psycopg_pool import ConnectionPool
 
-CANDIDATES = 200
+CANDIDATES = 400
 """What the index gives at least: for views, the assets that the first stage passes on."""
 FEW = 10_000
 """Up to so many assets that pass a filter are compared one by one; beyond, the index is asked."""

@@ -24,7 +24,7 @@ MINIMUM_PGVECTOR = (0, 8, 4)
 CONNECT_SECONDS = 10
 POOL_SIZE = 4
 POOL_SECONDS = 3
-_SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=200 -c jit=off"
+_SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=400 -c jit=off"
 
 
 class Server:
@@ -44,8 +44,21 @@ class Server:
         return f"{self._prefix}{algorithm}_embeddings"
 
     def conninfo(self, algorithm: str) -> str:
-        """Where an algorithm's database is, as libpq understands it."""
-        return make_conninfo(self._conninfo(), dbname=self.database_name(algorithm), connect_timeout=CONNECT_SECONDS)
+        """Where an algorithm's database is, as libpq understands it.
+
+        Raises:
+            DatabaseError: The address is none; it is not quoted, for it may hold a password.
+        """
+        return self._address(dbname=self.database_name(algorithm), connect_timeout=CONNECT_SECONDS)
+
+    def _address(self, **parts: str | int) -> str:
+        try:
+            return make_conninfo(self._conninfo(), **parts)
+        except psycopg.ProgrammingError as error:
+            message = (
+                "MESHSEEK_DATABASE_URL is no address of a database; write postgresql://user:password@host/postgres"
+            )
+            raise DatabaseError(message) from error
 
     @contextlib.contextmanager
     def connect(self, algorithm: str) -> Iterator[Connection]:
@@ -79,7 +92,7 @@ class Server:
             DatabaseVersionError: pgvector is missing or too old.
         """
         name = sql.Identifier(self.database_name(algorithm))
-        with translated(), psycopg.connect(self._conninfo(), autocommit=True) as server:
+        with translated(), psycopg.connect(self._address(connect_timeout=CONNECT_SECONDS), autocommit=True) as server:
             server.execute(query("lock_creating"))
             if server.execute(query("database_exists"), {"name": self.database_name(algorithm)}).fetchone() is None:
                 server.execute(sql.SQL("CREATE DATABASE {}").format(name))

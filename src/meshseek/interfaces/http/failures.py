@@ -43,7 +43,8 @@ class TooLargeAsJson:
             elif started is None:
                 await send(message)
             elif message["type"] == "http.response.body" and not message.get("more_body"):
-                text = f"the request is too large; send a picture of at most {MAX_IMAGE_BYTES // 1_000_000} MB"
+                limit = f"{MAX_IMAGE_BYTES // 1_000_000} MB"
+                text = f"the request is too large; send a picture of at most {limit}, and less without a picture"
                 await _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)(scope, receive, send)
 
         await self.app(scope, receive, send_as_json)

@@ -36,7 +36,8 @@ from meshseek.search.query import MAX_TOP_K, Query
 from meshseek.store.library import Request as Page
 from meshseek.store.view_files import view_file
 
-FORM_OVERHEAD = 100_000
+FIELD_BYTES = 100_000
+"""More than all fields of a search together; a picture comes on top."""
 GLB = "model/gltf-binary"
 FORM = "multipart/form-data"
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
@@ -62,7 +63,7 @@ def health(meshseek: Application, response: Response) -> Health:
     return Health(status="ready" if ready else "unavailable", algorithms=states)
 
 
-@router.post("/search/text")
+@router.post("/search/text", max_body_size=FIELD_BYTES)
 def search_text(meshseek: Application, search: TextSearch) -> SearchAnswer:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
@@ -71,7 +72,7 @@ def search_text(meshseek: Application, search: TextSearch) -> SearchAnswer:
     return SearchAnswer.of(answer, answer.language, cross_modal=search.cross_modal)
 
 
-@router.post("/search/image", max_body_size=MAX_IMAGE_BYTES + FORM_OVERHEAD)
+@router.post("/search/image", max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES)
 def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> SearchAnswer:
     """Find assets by a picture."""
     query = Query(image=read_image(search.file.file.read()), **_shared(search))
@@ -112,7 +113,7 @@ def model(meshseek: Application, asset_id: str) -> Response:
     path = (meshseek.workspace.models / key).resolve()
     if path.is_relative_to(meshseek.workspace.models.resolve()) and path.is_file():
         return FileResponse(path, media_type=GLB)
-    if meshseek.settings.base_url is None:
+    if meshseek.settings.base_url is None or ".." in key.split("/"):
         raise NotFoundError(f"the model of '{asset_id}' is not in the workspace; set MESHSEEK_BASE_URL to fetch it")
     return StreamingResponse(_fetched(f"{meshseek.settings.base_url.rstrip('/')}/{quote(key)}"), media_type=GLB)
 
@@ -123,7 +124,10 @@ def view(meshseek: Application, asset_id: str, viewpoint_id: int) -> FileRespons
     views = meshseek.search_service.asset(asset_id).views
     if views is None or viewpoint_id not in views.viewpoint_ids:
         raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
-    path = view_file(meshseek.workspace.folder / views.folder, viewpoint_id)
+    try:
+        path = view_file(meshseek.workspace.folder / views.folder, viewpoint_id)
+    except NotFoundError as error:  # its message has a path of this machine
+        raise NotFoundError(f"the picture of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
     return FileResponse(path, media_type="image/png", headers={"Cache-Control": "max-age=3600"})
 
 
@@ -157,7 +161,7 @@ def _fetched(url: str) -> Iterator[bytes]:
         raise NotFoundError(f"the model is not at MESHSEEK_BASE_URL (HTTP {answer.status_code})")
 
     def stream() -> Iterator[bytes]:
-        with client, closing(answer):
+        with closing(client), closing(answer):
             yield from answer.iter_bytes()
 
     return stream()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
 from meshseek.errors import MeshseekError
+from meshseek.interfaces.ui import launch
 from meshseek.settings import read_settings
 
 DEFAULT_PORT = 7860
@@ -19,11 +19,9 @@ DEFAULT_PORT = 7860
 @click.option("--api-url", help="Where the API is.  [default: the setting MESHSEEK_API_URL]")
 def main(host: str | None, port: int, api_url: str | None) -> None:
     """Serve Meshseek's page."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
         settings = read_settings(host=host, api_url=api_url)
-        from meshseek.interfaces.ui.app import launch  # noqa: PLC0415  # seconds to import: --help and mistakes do not wait
-
+        click.echo(f"the page of {settings.api_url} will be at {settings.host}, port {port}; stop it with Ctrl-C")
         launch(settings.host, port, settings.api_url)
     except MeshseekError as error:
         click.echo(f"meshseek: {error}", err=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +25,8 @@ from meshseek.interfaces.ui.theme import theme
 STYLE = Path(__file__).with_name("style.css")
 LARGEST_UPLOAD = "30mb"
 """Above what the API takes, so that the API's own sentence is shown for pictures that are only a little too large."""
+GRACE_SECONDS = 1
+"""How long open pages may keep the service from stopping; each of them holds a connection."""
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
@@ -56,7 +61,7 @@ def create_app(api_url: str, folder: Path) -> FastAPI:
     """
     app = FastAPI(openapi_url=None)
     app.add_middleware(StayHere)
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         build(api_url, folder),
         path="/",
@@ -68,20 +73,26 @@ def create_app(api_url: str, folder: Path) -> FastAPI:
         ssr_mode=False,
         max_file_size=LARGEST_UPLOAD,
     )
+    return app
 
 
-def launch(host: str, port: int, api_url: str) -> None:
-    """Serve the page until told to stop; does not wait for the API.
+def serve(host: str, port: int, api_url: str) -> None:
+    """Serve the page until told to stop.
 
     Raises:
         ServiceError: The address cannot be listened on.
     """
-    with _listening(host, port) as listener, TemporaryDirectory(prefix="meshseek-ui-") as folder:
-        config = uvicorn.Config(create_app(api_url, Path(folder).resolve()), log_level="warning")
-        url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
-        sys.stdout.write(f"the page is at {url} and searches through {api_url}\n")
-        sys.stdout.flush()
-        uvicorn.Server(config).run(sockets=[listener])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the folder is removed then, too
+    with suppress(KeyboardInterrupt), TemporaryDirectory(prefix="meshseek-ui-") as folder:
+        shown, uploads = Path(folder).resolve() / "shown", Path(folder).resolve() / "uploads"
+        shown.mkdir()
+        os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+        app = create_app(api_url, shown)
+        with _listening(host, port) as listener:
+            config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=GRACE_SECONDS)
+            server = uvicorn.Server(config)
+            logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # pages are cut off then
+            server.run(sockets=[listener])
 
 
 @contextmanager
@@ -90,6 +101,6 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise ServiceError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+        raise ServiceError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another --port") from error
     with listener:
         yield listener

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.files import FileCache, Pictures
@@ -16,6 +17,8 @@ from meshseek.interfaces.ui.layout import Page, lay_out
 CLEAN_SECONDS = (600, 3600)
 """How often uploads are looked through, and how old they get."""
 CONCURRENCY = 8
+"""Events of one kind that are answered at once."""
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SHOW_CHOSEN = """() => setTimeout(() => {
   const panel = document.getElementById('chosen');
   const top = panel?.getBoundingClientRect().top;
@@ -33,6 +36,7 @@ def build(api_url: str, folder: Path) -> gr.Blocks:
     """
     client = ApiClient(api_url)
     gr.set_static_paths([folder])
+    blocks: gr.Blocks
     with gr.Blocks(title="Meshseek", analytics_enabled=False, delete_cache=CLEAN_SECONDS) as blocks:
         page = lay_out()
         page.questions.picture.preprocess = _picture_path  # type: ignore[method-assign]
@@ -52,26 +56,26 @@ class _Wiring:
         self._page = page
         self._handlers = handlers
         options, answers, questions = page.options, page.answers, page.questions
-        self._options = {options.algorithm, options.target, options.category, options.limit, page.shown}
-        self._menus = [page.notice, page.retry, options.algorithm, options.target, options.category, options.note]
-        self._found = [
-            *(page.shown, answers.summary, answers.body, answers.gallery, answers.more),
-            answers.placeholder,
+        self._asked: set[Block] = {
+            *(page.shown, questions.words, questions.picture),
+            *(options.algorithm, options.target, options.category, options.limit),
+        }
+        self._answered = [
+            *(page.notice, page.retry, page.shown),
+            *(options.algorithm, options.target, options.category, options.note),
+            *(answers.summary, answers.body, answers.gallery, answers.more, answers.placeholder),
         ]
-        self._asked = self._options | {questions.words, questions.picture}
 
     def connect(self) -> None:
         """Tie each event to its handler."""
-        handlers, questions, options, answers = (
-            *(self._handlers, self._page.questions),
-            *(self._page.options, self._page.answers),
-        )
+        handlers, questions = self._handlers, self._page.questions
+        options, answers = self._page.options, self._page.answers
         for start in (self._blocks.load, self._page.retry.tick):
-            start(handlers.refresh, self._asked, [*self._menus, *self._found], **_QUIET)
+            start(handlers.refresh, self._asked, self._answered, **QUIET)
         for event in (questions.search.click, questions.words.submit):
             self._searching(event, handlers.search_words)
         for example in questions.examples:
-            filled = example.click(_same, example, questions.words, queue=False, **_QUIET)
+            filled = example.click(_same, example, questions.words, queue=False, **QUIET)
             self._searching(filled.then, handlers.search_words)
         self._searching(questions.picture.change, handlers.search_picture)
         for event in (options.target.input, options.category.input, options.limit.release):
@@ -79,26 +83,24 @@ class _Wiring:
         self._searching(options.algorithm.input, handlers.choose_algorithm)
         self._searching(answers.more.click, handlers.show_more)
         self._searching(answers.similar.click, handlers.show_similar)
-        chosen = [self._page.shown, answers.placeholder, answers.model, answers.details]
-        seen = answers.gallery.select(
-            handlers.choose, {self._page.shown}, [*chosen, answers.summary], **_QUIET, trigger_mode="always_last"
-        )
-        seen.then(None, js=SHOW_CHOSEN, **_QUIET)
+        self._choosing()
+
+    def _choosing(self) -> None:
+        shown, answers = self._page.shown, self._page.answers
+        changed = [shown, answers.summary, answers.placeholder, answers.model, answers.details]
+        chosen = answers.gallery.select(self._handlers.choose, {shown}, changed, trigger_mode="always_last", **QUIET)
+        chosen.then(None, js=SHOW_CHOSEN, **QUIET)
 
     def _searching(self, event: Callable[..., Any], handler: Callable[..., Any]) -> None:
-        outputs: Sequence[Any] = [*self._found, *self._menus]
         event(
             handler,
             self._asked,
-            outputs,
+            self._answered,
             show_progress="minimal",
             show_progress_on=self._page.answers.summary,
             trigger_mode="always_last",
             api_visibility="private",
         )
-
-
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def _same(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -16,6 +16,10 @@ ALGORITHM_NOTES = {
 }
 TARGET_NAMES = {"caption": "Captions", "appearance": "Appearance", "both": "Both"}
 AUTOMATIC = "Automatic"
+FUSED = 0.1
+"""Scores of targets that were fused by rank are smaller than this."""
+LONG = 10
+"""Centimetres from which on their fractions are left out."""
 LICENCES = {
     "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "CC-BY-3.0": "https://creativecommons.org/licenses/by/3.0/",
@@ -98,7 +102,7 @@ def title(result: Result, *, chinese: bool = False) -> str:
 
 def score(result: Result) -> str:
     """The score with as many digits as say something: fused scores are small."""
-    return f"{result.score:.2f}" if result.score >= 0.1 else f"{result.score:.3f}"
+    return f"{result.score:.{2 if result.score >= FUSED else 3}f}"
 
 
 def details(result: Result, trouble: str | None = None) -> str:
@@ -136,7 +140,7 @@ def _number(value: Any) -> str:
 def _size(sides: Sequence[float] | None) -> str:
     if not isinstance(sides, list) or not all(isinstance(side, int | float) for side in sides):
         return ""
-    return f"{' × '.join(f'{side:.0f}' if side >= 10 else f'{side:.1f}' for side in sides)} cm"
+    return " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in sides) + " cm"
 
 
 def _licence(name: Any) -> str:

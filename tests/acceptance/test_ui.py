@@ -1,0 +1,330 @@
+"""The page in a real browser, on a real API."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+)
+START_SECONDS = 60
+PATIENCE = 30_000
+"""Milliseconds that the page may take for anything; the machine may be busy."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert program, "the page's tests need Chromium; install it with 'apt-get install chromium'"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def ui_url(api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page."""
+    with serving_page(api_url, tmp_path_factory.mktemp("ui") / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor; none of the pages may contact another machine or fail."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    context.set_default_timeout(PATIENCE)
+    elsewhere: list[str] = []
+    failures: list[str] = []
+    context.on("request", lambda request: elsewhere.extend([] if is_ours(request.url) else [request.url]))
+    context.on("weberror", lambda error: failures.append(str(error.error)))
+    yield context
+    context.close()
+    assert elsewhere == []
+    assert failures == []
+
+
+@pytest.fixture
+def page(context: BrowserContext, ui_url: str) -> Page:
+    """The page, opened."""
+    page = context.new_page()
+    page.goto(ui_url)
+    return page
+
+
+def is_ours(url: str) -> bool:
+    """Whether a request stays on this machine."""
+    return url.startswith(("data:", "blob:")) or urlsplit(url).hostname == "127.0.0.1"
+
+
+@contextlib.contextmanager
+def serving_page(api_url: str, log: Path) -> Iterator[str]:
+    """Run the page as a process of its own; the value is its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "meshseek.interfaces.ui", "--port", str(port), "--api-url", api_url]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(url):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert "Traceback" not in log.read_text()
+
+
+def answers(url: str) -> bool:
+    """Whether something listens there."""
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url, timeout=10).is_success
+    return False
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def search(page: Page, words: str) -> None:
+    """Type words and press Enter."""
+    box = page.get_by_placeholder("Describe what you are looking for")
+    box.fill(words)
+    box.press("Enter")
+
+
+def results(page: Page) -> Locator:
+    """The tiles of the results."""
+    return page.locator("#gallery button.thumbnail-item")
+
+
+def seen_in_3d(page: Page) -> Locator:
+    """The canvas of the 3D view, once something is drawn on it."""
+    canvas = page.locator("#model canvas")
+    canvas.wait_for()
+    deadline = time.monotonic() + PATIENCE / 1000
+    while spread(canvas) < 60:
+        assert time.monotonic() < deadline, "nothing was drawn in the 3D view"
+        page.wait_for_timeout(200)
+    return canvas
+
+
+def spread(canvas: Locator) -> int:
+    """Difference between the darkest and the lightest grey in the middle; the background alone has few."""
+    picture = Image.open(io.BytesIO(canvas.screenshot())).convert("L")
+    middle = picture.crop((picture.width // 4, picture.height // 4, picture.width * 3 // 4, picture.height * 3 // 4))
+    darkest, lightest = middle.getextrema()
+    assert isinstance(darkest, int)
+    assert isinstance(lightest, int)
+    return lightest - darkest
+
+
+def test_words_find_assets(page: Page) -> None:
+    """Words typed into the box bring tiles with loaded pictures, and the language that was understood."""
+    search(page, "chair")
+
+    results(page).first.wait_for()
+    expect(page.locator("#summary")).to_contain_text("results in")
+    expect(page.locator("#summary .language")).to_have_text("English")
+    assert results(page).first.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+
+
+def test_chinese_is_recognised(page: Page) -> None:
+    """A Chinese query is shown as such."""
+    search(page, "椅子")
+
+    results(page).first.wait_for()
+    expect(page.locator("#summary .language")).to_have_text("中文")
+
+
+def test_example_searches(page: Page) -> None:
+    """A click on an example fills the box and searches."""
+    page.get_by_role("button", name="table lamp").click()
+
+    results(page).first.wait_for()
+    expect(page.get_by_placeholder("Describe what you are looking for")).to_have_value("table lamp")
+
+
+def test_result_is_shown_in_3d(page: Page, api_url: str) -> None:
+    """A click on a result draws its model and tells all about it."""
+    search(page, "chair")
+    results(page).first.click()
+
+    seen_in_3d(page)
+    best = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 1}).json()["results"][0]
+    expect(page.locator("#details")).to_contain_text(best["asset_id"])
+    expect(page.locator("#details")).to_contain_text(best["attributes"]["licence"])
+
+
+def test_second_result_replaces_the_first(page: Page) -> None:
+    """Choosing another result shows another asset."""
+    search(page, "chair")
+    results(page).nth(0).click()
+    seen_in_3d(page)
+    first = page.locator("#details code").inner_text()
+    results(page).nth(1).click()
+
+    expect(page.locator("#details code")).not_to_have_text(first)
+    seen_in_3d(page)
+
+
+def test_similar_assets(page: Page) -> None:
+    """The chosen asset stays in view beside the ones that are like it."""
+    search(page, "chair")
+    results(page).first.click()
+    page.locator("#details code").wait_for()
+    chosen = page.locator("#details code").inner_text()
+    page.get_by_role("button", name="Find similar").click()
+
+    expect(page.locator("#summary")).to_contain_text("similar to")
+    expect(page.locator("#details code")).to_have_text(chosen)
+
+
+def test_more_results_are_added(page: Page) -> None:
+    """The button below the results adds the next ones, until there are none."""
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("number input for Results").fill("4")
+    search(page, "chair")
+    expect(results(page)).to_have_count(4)
+    page.get_by_role("button", name="Show more").click()
+
+    expect(results(page)).not_to_have_count(4)
+
+
+def test_category_filters(page: Page, api_url: str) -> None:
+    """A chosen category is asked for at once, and only its assets are found."""
+    facet = httpx.get(f"{api_url}/facets/category").json()[0]
+    search(page, "chair")
+    results(page).first.wait_for()
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Category").click()
+    page.get_by_role("option", name=f"{facet['value']} ({facet['count']})").click()
+
+    expect(page.locator("#summary")).to_contain_text(f"{facet['count']} result")
+
+
+def test_picture_finds_assets(page: Page, api_url: str, tmp_path: Path) -> None:
+    """A dropped picture of an asset finds assets by their appearance."""
+    best = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 1}).json()["results"][0]
+    picture = tmp_path / "chair.png"
+    picture.write_bytes(httpx.get(f"{api_url}{best['thumbnail_url']}").content)
+    page.get_by_role("tab", name="By picture").click()
+    page.locator("#picture input[type=file]").set_input_files(picture)
+
+    results(page).first.wait_for()
+    expect(page.locator("#summary")).to_contain_text("compared with appearance")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"not a picture", "not a picture"), (b"\xff" * 11_000_000, "at most 10 MB")],
+    ids=["damaged", "large"],
+)
+def test_bad_picture_is_explained(page: Page, tmp_path: Path, content: bytes, sentence: str) -> None:
+    """What is wrong with a picture is said in a sentence."""
+    picture = tmp_path / "bad.png"
+    picture.write_bytes(content)
+    page.get_by_role("tab", name="By picture").click()
+    page.locator("#picture input[type=file]").set_input_files(picture)
+
+    expect(page.get_by_role("alert")).to_contain_text(sentence)
+
+
+def test_bad_query_is_explained(page: Page) -> None:
+    """A query without words is answered with a sentence, and hides what was found before."""
+    search(page, "chair")
+    results(page).first.wait_for()
+    search(page, "!!!")
+
+    expect(page.get_by_role("alert")).to_have_text(
+        "The query has no English or Chinese words; type some in either language."
+    )
+    expect(results(page)).to_have_count(0)
+
+
+def test_page_on_a_phone(context: BrowserContext, ui_url: str) -> None:
+    """On a narrow screen nothing is wider than the screen, and the chosen asset comes into view."""
+    page = context.new_page()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(ui_url)
+    search(page, "chair")
+    results(page).first.click()
+
+    seen_in_3d(page)
+    expect(page.locator("#model")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_page_waits_for_the_api(context: BrowserContext, api_url: str, tmp_path: Path) -> None:
+    """A page that is opened before the API is up says so, and answers the waiting query by itself."""
+    port = free_port()
+    with serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url:
+        page = context.new_page()
+        page.goto(url)
+        expect(page.locator("#notice")).to_contain_text("starting")
+        search(page, "chair")
+        expect(page.locator("#summary")).to_contain_text("does not answer")
+        with forwarding(port, api_url):
+            results(page).first.wait_for()
+            expect(page.locator("#notice")).to_be_hidden()
+
+
+@contextlib.contextmanager
+def forwarding(port: int, api_url: str) -> Iterator[None]:
+    """Answer on a port with what the API says."""
+
+    class Forward(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.forward()
+
+        def do_POST(self) -> None:
+            self.forward()
+
+        def forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            kind = {"content-type": self.headers.get("content-type", "application/json")}
+            answer = httpx.request(self.command, f"{api_url}{self.path}", content=body, headers=kind, timeout=30)
+            self.send_response(answer.status_code)
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Forward) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
