@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  # a script, not a package
 """Take the README's picture of a running page: ``python docs/screenshot.py http://127.0.0.1:7860``."""
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ FLAGS = (
 )
 WIDTH, HEIGHT = 1440, 1000
 TARGET = Path(__file__).with_name("images") / "ui.png"
-COLOURS = 256
-"""The picture is stored with a palette, which more than halves the file."""
+LARGEST = 400_000
+"""Bytes from which on the picture is stored with a palette, which more than halves it."""
 DRAWN = 60
 """Difference of greys in the 3D view from which on more than its background is seen."""
 TRIES = 100
@@ -47,7 +48,9 @@ def main(url: str, query: str, to: Path) -> None:
         _search(page, query)
         picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     to.parent.mkdir(parents=True, exist_ok=True)
-    picture.quantize(COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(to, optimize=True)
+    picture.save(to, optimize=True)
+    if to.stat().st_size > LARGEST:
+        picture.quantize(dither=Image.Dither.FLOYDSTEINBERG).save(to, optimize=True)
     click.echo(f"{to}: {to.stat().st_size // 1000} kB")
 
 
@@ -60,14 +63,20 @@ def _search(page: Page, query: str) -> None:
     canvas.wait_for()
     for _ in range(TRIES):
         page.wait_for_timeout(PAUSE_MS)
-        darkest, lightest = Image.open(io.BytesIO(canvas.screenshot())).convert("L").getextrema()
-        if lightest - darkest > DRAWN:  # type: ignore[operator]  # one band has two numbers
+        if _contrast(Image.open(io.BytesIO(canvas.screenshot()))) > DRAWN:
             break
     else:
         sys.exit("nothing was drawn in the 3D view")
     box.blur()
     page.mouse.move(WIDTH - 1, HEIGHT - 1)
     page.wait_for_timeout(PAUSE_MS * 5)
+
+
+def _contrast(view: Image.Image) -> float:
+    """Difference of greys in the middle, where no buttons are."""
+    middle = view.convert("L").crop((view.width // 4, view.height // 4, view.width * 3 // 4, view.height * 3 // 4))
+    values = middle.tobytes()
+    return max(values) - min(values)
 
 
 if __name__ == "__main__":

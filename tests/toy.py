@@ -52,7 +52,7 @@ class Toy(Embedder):
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         for row, text in zip(vectors, texts, strict=True):
             for word in re.findall(r"[a-z0-9]+|[^\x00-\x7f]", text.lower()) or [""]:
-                row[zlib.crc32(word.encode()) % self.dim] += 1
+                row[zlib.crc32(word.encode(errors="replace")) % self.dim] += 1
         return _units(vectors)
 
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.toy import embed_toys, import_toys, publish_toys, toy_algorithm
 
 from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
 from meshseek.search.query import Query
@@ -26,7 +27,6 @@ from meshseek.store.embedded_files import Notice
 from meshseek.store.library import Library
 from meshseek.store.postgres import Server, check_pgvector
 from meshseek.store.workspace import Workspace
-from tests.toy import embed_toys, import_toys, publish_toys, toy_algorithm
 
 CHAIR = Query(text="chair")
 SOON = 8.0
@@ -164,7 +164,9 @@ def test_connections_that_were_cut_are_replaced(algorithm: Algorithm, conninfo: 
     """A server that closed its connections, as in a restart, costs no failed search."""
     assert answers(algorithm)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE '%toy_embeddings'")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE '%toy_embeddings'"
+        )
     assert answers(algorithm)
 
 
@@ -225,15 +227,23 @@ def test_a_wrong_address_is_one_line() -> None:
     """A name that cannot be resolved, a bad URL and a wrong user are errors of ours with the setting's name."""
     for address in ("postgresql://no-such-host.invalid/x", "postgresql://[hunter2", "host=/nowhere", "hunter2=1"):
         server = Server(lambda address=address: address)  # type: ignore[misc]
-        for ask in (Library(server, "toy").published, lambda server=server: server.create_database("toy")):  # type: ignore[misc]
+        for ask in (lambda server: Library(server, "toy").published(), lambda server: server.create_database("toy")):
             with pytest.raises(DatabaseError, match=r"^[^\n]*MESHSEEK_DATABASE_URL[^\n]*$") as caught:
-                ask()
+                ask(server)
             assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("version", "fits"),
-    [("0.8.4", True), ("0.8.10", True), ("0.10.0", True), ("1.0", True), ("0.8.3", False), ("0.7.9", False), (None, False)],
+    [
+        ("0.8.4", True),
+        ("0.8.10", True),
+        ("0.10.0", True),
+        ("1.0", True),
+        ("0.8.3", False),
+        ("0.7.9", False),
+        (None, False),
+    ],
 )
 def test_pgvector_must_not_lose_data(conninfo: str, version: str | None, fits: bool) -> None:  # noqa: FBT001
     """Versions are compared as numbers; one that is too old or missing is named with the cure."""

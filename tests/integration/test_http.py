@@ -8,7 +8,6 @@ import struct
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +15,6 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-
 from tests.conftest import ServedLibrary
 from tests.sample_library import BARE_ID, ODD_ID, SIZE, VIEWS
 
@@ -128,7 +126,12 @@ def test_every_format_can_be_sent(api: httpx.Client, form: str) -> None:
 
 @pytest.mark.parametrize(
     ("options", "target"),
-    [({}, "caption"), ({"cross_modal": True}, "appearance"), ({"target": "both"}, "both"), ({"target": "appearance"}, "appearance")],
+    [
+        ({}, "caption"),
+        ({"cross_modal": True}, "appearance"),
+        ({"target": "both"}, "both"),
+        ({"target": "appearance"}, "appearance"),
+    ],
 )
 @pytest.mark.parametrize("exact", [True, False])
 def test_every_target_answers(api: httpx.Client, options: dict[str, Any], target: str, exact: bool) -> None:  # noqa: FBT001
@@ -250,9 +253,17 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
         ({"query": "a", "offset": 1000}, "query", "offset is 1000"),
         ({"query": "a", "algorithm": "no such"}, None, "no algorithm 'no such'; choose one of: "),
         ({"query": "a", "algorithm": "../lite"}, None, "no algorithm"),
-        ({"query": "a", "target": "no such"}, "unknown_plugin", "no mode 'no such'; choose one of: appearance, both, caption"),
+        (
+            {"query": "a", "target": "no such"},
+            "unknown_plugin",
+            "no mode 'no such'; choose one of: appearance, both, caption",
+        ),
         ({"query": "a", "query_type": "klingon"}, "invalid", "query_type"),
-        ({"query": "a", "filters": {"price": "1"}}, "query", "cannot filter on 'price'; known fields: category, creator"),
+        (
+            {"query": "a", "filters": {"price": "1"}},
+            "query",
+            "cannot filter on 'price'; known fields: category, creator",
+        ),
         ({"query": "a", "filters": {"category'); DROP TABLE assets; --": "1"}}, "query", "cannot filter on"),
         ({"query": "a", "filters": {"category": 5}}, "invalid", "filters"),
         ({"query": "a", "filters": {"category": "a\x00b"}}, "query", "NUL"),
@@ -273,7 +284,16 @@ def test_a_bad_text_search_is_the_callers_mistake(api: httpx.Client, body: Any, 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"query=chair", b'{"query": "a"', b"\xff\xfe\x00", b'{"query": "\\ud83e"}', b"[" * 5000, b'{"query": NaN}'],
+    [
+        b"",
+        b"{",
+        b"query=chair",
+        b'{"query": "a"',
+        b"\xff\xfe\x00",
+        b'{"query": "\\ud83e"}',
+        b"[" * 5000,
+        b'{"query": NaN}',
+    ],
 )
 def test_what_is_no_json_is_the_callers_mistake(api: httpx.Client, content: bytes) -> None:
     """Broken, cut, mis-encoded and very deep JSON are each an error in our form."""
@@ -284,7 +304,14 @@ def test_what_is_no_json_is_the_callers_mistake(api: httpx.Client, content: byte
 
 def test_odd_but_fair_queries_are_answered(api: httpx.Client) -> None:
     """Quotes, SQL, paths and URLs are words like others; the longest query and the largest page are allowed."""
-    for query in ("'; DROP TABLE live.assets; --", "/etc/passwd", "http://127.0.0.1/x.png", "%s %(x)s {y}", "chair\x00", "木の椅子"):
+    for query in (
+        "'; DROP TABLE live.assets; --",
+        "/etc/passwd",
+        "http://127.0.0.1/x.png",
+        "%s %(x)s {y}",
+        "chair\x00",
+        "木の椅子",
+    ):
         assert len(find(api, query)) == 10
     assert len(find(api, "chair " * 166, top_k=200)) == 21  # all but the asset without a caption
     assert find(api, "chair", top_k=10, offset=990) == []
@@ -362,11 +389,26 @@ def test_a_body_that_is_too_large_is_refused(api: httpx.Client, path: str, decla
     if not declared:
         body = request.read()
         chunks = (body[start : start + 65536] for start in range(0, len(body), 65536))
-        request = api.build_request("POST", path, content=chunks, headers={"content-type": request.headers.get("content-type", "application/json")})
+        request = api.build_request(
+            "POST",
+            path,
+            content=chunks,
+            headers={"content-type": request.headers.get("content-type", "application/json")},
+        )
     assert "10 MB" in refused(api.send(request), 413, "too_large")
 
 
-UNKNOWN = ["no such", "椅子", "a/b/c", "..", "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "a\x00b", "'; --", "x" * 3000]
+UNKNOWN = [
+    "no such",
+    "椅子",
+    "a/b/c",
+    "..",
+    "../../etc/passwd",
+    "%2e%2e/%2e%2e/etc/passwd",
+    "a\x00b",
+    "'; --",
+    "x" * 3000,
+]
 
 
 @pytest.mark.parametrize("asset_id", UNKNOWN)
@@ -380,7 +422,11 @@ def test_an_unknown_asset_is_not_found(api: httpx.Client, asset_id: str, rest: s
 def test_paths_are_not_left(api_url: str) -> None:
     """Dots that a client would resolve are sent as they are, and lead nowhere."""
     url = httpx.URL(api_url)
-    for path in ("/assets/../../../../etc/passwd", "/assets/cup-0001/views/../../../../../etc/passwd", "/assets//etc/passwd/model"):
+    for path in (
+        "/assets/../../../../etc/passwd",
+        "/assets/cup-0001/views/../../../../../etc/passwd",
+        "/assets//etc/passwd/model",
+    ):
         with httpx.Client() as client:
             request = httpx.Request("GET", url.copy_with(raw_path=path.encode()))
             refused(client.send(request), 404, "not_found")
@@ -399,7 +445,9 @@ def test_a_view_has_a_number(api: httpx.Client) -> None:
     refused(answer, answer.status_code, answer.json()["error"]["code"])
 
 
-@pytest.mark.parametrize("parameters", [{"top_k": 0}, {"top_k": 201}, {"top_k": "x"}, {"target": "no such"}, {"algorithm": "x"}])
+@pytest.mark.parametrize(
+    "parameters", [{"top_k": 0}, {"top_k": 201}, {"top_k": "x"}, {"target": "no such"}, {"algorithm": "x"}]
+)
 def test_a_bad_request_for_similar_assets(api: httpx.Client, parameters: dict[str, Any]) -> None:
     """The limits are those of a search."""
     answer = api.get("/assets/cup-0001/similar", params=parameters)

@@ -6,11 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from tests.conftest import free_port
+from tests.toy import NewerToy, embed_toys, import_toys, publish_toys, toy, toy_algorithm
 
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http import create_app
@@ -18,9 +20,7 @@ from meshseek.search.service import Algorithm, SearchService
 from meshseek.settings import read_settings
 from meshseek.store.library import Library
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
-from tests.conftest import free_port
-from tests.toy import NewerToy, import_toys, publish_toys, toy, toy_algorithm
+from meshseek.store.workspace import Workspace, asset_row
 
 GLB = b"glTF" + bytes(range(256)) * 1000
 SEARCH = {"query": "chair", "algorithm": "toy"}
@@ -115,7 +115,7 @@ class Models(BaseHTTPRequestHandler):
 
     asked: list[str]
 
-    def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
+    def do_GET(self) -> None:  # the name that http.server calls
         """Answer by path."""
         self.asked.append(self.path)
         status = {"/glbs/toys/000.glb": 200, "/glbs/toys/001.glb": 500}.get(self.path, 404)
@@ -173,11 +173,6 @@ def test_a_model_outside_the_workspace_is_not_served(
 ) -> None:
     """A key that leads out, by dots, by a root or by a link, is neither read nor asked for outside BASE_URL."""
     (asset,) = import_toys(workspace, 1)
-    from dataclasses import replace
-
-    from meshseek.store.workspace import asset_row
-    from tests.toy import embed_toys
-
     workspace.assets_table().append([asset_row(replace(asset, model=key))])
     embed_toys(workspace)
     publish_toys(workspace, server)
@@ -190,9 +185,7 @@ def test_a_model_outside_the_workspace_is_not_served(
     assert all(path.startswith("/glbs/") and ".." not in path for path in Models.asked)
 
 
-def test_a_bug_is_not_shown(
-    api: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_bug_is_not_shown(api: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """An unforeseen error is a 500 in our form; what went wrong is in the log only."""
 
     def fail(*_: object) -> None:

@@ -12,9 +12,11 @@ import psycopg
 import pytest
 from numpy.typing import NDArray
 from psycopg import sql
+from tests.conftest import drop_databases
+from tests.crowd import Crowd, cosines
 
 from meshseek.errors import NotFoundError
-from meshseek.model import Asset, Hit, Language
+from meshseek.model import LANGUAGES, Asset, Hit, Language
 from meshseek.search.fusion import fuse
 from meshseek.search.modes import MODES, Question
 from meshseek.search.service import Algorithm
@@ -22,8 +24,6 @@ from meshseek.store import library as library_module
 from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
 from meshseek.store.workspace import Workspace
-from tests.conftest import drop_databases
-from tests.crowd import Crowd, cosines
 
 Vector = NDArray[np.float32]
 Ranking = list[tuple[str, float, int | None]]
@@ -64,7 +64,8 @@ def queries(crowd: Crowd) -> list[Vector]:
 
 def unit(vector: NDArray[Any]) -> Vector:
     """The vector at length one."""
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
+    made: Vector = (vector / np.linalg.norm(vector)).astype(np.float32)
+    return made
 
 
 def search(
@@ -101,12 +102,18 @@ def same(hits: list[Hit], ranking: Ranking) -> None:
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_the_best_view_of_each_asset_counts(
-    library: Library, crowd: Crowd, queries: list[Vector], exact: bool  # noqa: FBT001
+    library: Library,
+    crowd: Crowd,
+    queries: list[Vector],
+    exact: bool,  # noqa: FBT001
 ) -> None:
     """Distinct assets by their best view, with that view's number: exactly, and by the index at recall >= .99."""
     found = 0
     for query in queries:
-        hits, expected = search(library, "appearance", query, Request(limit=10, exact=exact)), by_views(crowd, query)[:10]
+        hits, expected = (
+            search(library, "appearance", query, Request(limit=10, exact=exact)),
+            by_views(crowd, query)[:10],
+        )
         assert len({hit.asset_id for hit in hits}) == 10
         if exact:
             same(hits, expected)
@@ -120,7 +127,11 @@ def test_the_best_view_of_each_asset_counts(
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("language", ["english", "chinese"])
 def test_captions_in_the_language_or_else_in_the_other(
-    library: Library, crowd: Crowd, queries: list[Vector], exact: bool, language: Language  # noqa: FBT001
+    library: Library,
+    crowd: Crowd,
+    queries: list[Vector],
+    exact: bool,  # noqa: FBT001
+    language: Language,
 ) -> None:
     """Each asset is compared by its caption in the language, or by its only one; the index finds >= .99 of them."""
     found = 0
@@ -136,13 +147,16 @@ def test_captions_in_the_language_or_else_in_the_other(
 def test_the_two_languages_are_not_the_same_answer(library: Library, queries: list[Vector]) -> None:
     """The test above would be worth nothing if the columns were alike."""
     request = Request(limit=10, exact=True)
-    answers = [search(library, "caption", queries[-1], request, language) for language in ("english", "chinese")]  # type: ignore[arg-type]
+    answers = [search(library, "caption", queries[-1], request, language) for language in LANGUAGES]
     assert [hit.asset_id for hit in answers[0]] != [hit.asset_id for hit in answers[1]]
 
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_both_targets_are_fused_by_rank(
-    library: Library, crowd: Crowd, queries: list[Vector], exact: bool  # noqa: FBT001
+    library: Library,
+    crowd: Crowd,
+    queries: list[Vector],
+    exact: bool,  # noqa: FBT001
 ) -> None:
     """``both`` is the reciprocal-rank fusion of the two whole rankings, as far as the page can tell."""
     hits = search(library, "both", queries[0], Request(limit=10, exact=exact))
@@ -200,7 +214,7 @@ def test_a_filtered_answer_is_full_and_right(
     filters: dict[str, list[str]],
     branch: None,
 ) -> None:
-    """As many results as pass, and the best of them: by comparing the few, by the index, and where its scan gives up."""
+    """As many results as pass, and the best of them: by comparing few, by the index, and where its scan gives up."""
     wanted = passing(crowd, filters)
     for query in (queries[0], -queries[0], queries[-1]):
         request = Request(limit=25, filters=filters)
@@ -214,7 +228,9 @@ def test_a_filtered_answer_is_full_and_right(
             assert len({hit.asset_id for hit in hits} & {*expected}) >= 0.95 * len(expected)
 
 
-@pytest.mark.parametrize("filters", [{"category": ["no such"]}, {"category": []}, {"tags": ["Even"]}, {"creator": ["x"]}])
+@pytest.mark.parametrize(
+    "filters", [{"category": ["no such"]}, {"category": []}, {"tags": ["Even"]}, {"creator": ["x"]}]
+)
 def test_a_filter_that_nothing_passes_gives_nothing(
     library: Library, queries: list[Vector], filters: dict[str, list[str]]
 ) -> None:
@@ -228,7 +244,11 @@ def test_a_filter_that_nothing_passes_gives_nothing(
 @pytest.mark.parametrize("target", ["caption", "appearance", "both"])
 @pytest.mark.parametrize("size", [7, 60])
 def test_pages_put_together_are_the_whole_ranking(
-    library: Library, queries: list[Vector], exact: bool, target: str, size: int  # noqa: FBT001
+    library: Library,
+    queries: list[Vector],
+    exact: bool,  # noqa: FBT001
+    target: str,
+    size: int,
 ) -> None:
     """Page after page gives each asset once, in the order of one long page."""
     depth = 180
@@ -237,7 +257,9 @@ def test_pages_put_together_are_the_whole_ranking(
         pages = [
             hit
             for start in range(0, depth, size)
-            for hit in search(library, target, query, Request(limit=min(size, depth - start), offset=start, exact=exact))
+            for hit in search(
+                library, target, query, Request(limit=min(size, depth - start), offset=start, exact=exact)
+            )
         ]
         assert [hit.asset_id for hit in pages] == [hit.asset_id for hit in whole]
 
@@ -263,7 +285,10 @@ def test_an_asset_is_found_by_its_id(library: Library, crowd: Crowd) -> None:
     """All that was published of it comes back; another id is an error."""
     for expected in crowd.assets[:10]:
         found = library.asset(expected.asset_id)
-        assert (found.captions_english, found.captions_chinese) == (expected.captions_english, expected.captions_chinese)
+        assert (found.captions_english, found.captions_chinese) == (
+            expected.captions_english,
+            expected.captions_chinese,
+        )
         assert found.attributes == expected.attributes
         assert (found.views.viewpoint_ids if found.views else None) == (
             expected.views.viewpoint_ids if expected.views else None
@@ -281,7 +306,9 @@ def test_similar_leaves_the_asset_itself_out(library: Library, crowd: Crowd, tar
         if target == "caption" and asset_id not in crowd.english:
             continue
         hits = algorithm.similar(asset_id, target, Request(limit=10, exact=True))
-        own = crowd.views[asset_id].astype(np.float32).mean(axis=0) if target == "appearance" else crowd.english[asset_id]
+        own = (
+            crowd.views[asset_id].astype(np.float32).mean(axis=0) if target == "appearance" else crowd.english[asset_id]
+        )
         vector = unit(own.astype(np.float32))
         ranking = by_views(crowd, vector) if target == "appearance" else by_captions(crowd, vector, "english")
         assert [hit.asset_id for hit in hits] == [name for name, _, _ in ranking if name != asset_id][:10]
@@ -335,13 +362,13 @@ def test_the_index_is_used_without_a_filter(crowd_server: Server, library: Libra
     with psycopg.connect(crowd_server.conninfo("crowd"), options="-c search_path=live,public") as connection:
         connection.execute("SET enable_seqscan = off")
         vector = "[" + ",".join(f"{value:.4f}" for value in queries[0]) + "]"
-        for statement in (
-            "SELECT asset_id FROM asset_centroids ORDER BY centroid <=> %s::halfvec LIMIT 200",
-            "SELECT asset_id FROM text_embeddings"
-            " ORDER BY coalesce(english_embedding, chinese_embedding) <=> %s::halfvec LIMIT 10",
-            "SELECT asset_id FROM text_embeddings"
-            " ORDER BY coalesce(chinese_embedding, english_embedding) <=> %s::halfvec LIMIT 10",
+        first, second = "english_embedding", "chinese_embedding"
+        for table, column in (
+            ("asset_centroids", "centroid"),
+            ("text_embeddings", f"coalesce({first}, {second})"),
+            ("text_embeddings", f"coalesce({second}, {first})"),
         ):
+            statement = f"SELECT asset_id FROM {table} ORDER BY {column} <=> %s::halfvec LIMIT 10"
             plan = connection.execute(b"EXPLAIN " + statement.encode(), [vector]).fetchall()
             assert "Index Scan" in "\n".join(line for (line,) in plan)
 

@@ -29,14 +29,17 @@ row = {"asset_id": "new", "fingerprint": "f", "value": 9}
 
 
 def row(asset_id: str, value: int, fingerprint: str = "f") -> dict[str, Any]:
+    """One row."""
     return {"asset_id": asset_id, "fingerprint": fingerprint, "value": value}
 
 
 def table(folder: Path) -> ShardFolder:
+    """The table in a folder, read afresh."""
     return ShardFolder(folder, SCHEMA)
 
 
 def rows(folder: Path) -> list[tuple[str, int]]:
+    """What the table says now."""
     return [(found["asset_id"], found["value"]) for part in table(folder).tables() for found in part.to_pylist()]
 
 
@@ -90,7 +93,7 @@ def test_a_full_disk_leaves_the_table_whole(tmp_path: Path) -> None:
     with tiny_disk(tmp_path / "disk") as disk:
         table(disk / "table").append([row("a", 1)])
         (disk / "filler").write_bytes(bytes(48_000))
-        with pytest.raises(WorkspaceError, match="the disk that holds .* is full; free some space"):
+        with pytest.raises(WorkspaceError, match=r"the disk that holds .* is full; free some space"):
             table(disk / "table").append([row(os.urandom(32).hex(), number) for number in range(2000)])
 
         assert rows(disk / "table") == [("a", 1)]

@@ -19,12 +19,14 @@ Colour = tuple[int, int, int]
 
 
 def encoded(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    """The bytes of a picture file."""
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
     return buffer.getvalue()
 
 
 def pixel(picture: Image.Image, x: int = 0, y: int = 0) -> Colour:
+    """The colour at a place."""
     value = picture.getpixel((x, y))
     assert isinstance(value, tuple)
     red, green, blue = value
@@ -114,10 +116,12 @@ def test_a_file_is_read_like_bytes(tmp_path: Path) -> None:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
+    """One chunk of a PNG."""
     return struct.pack("!I", len(content)) + kind + content + struct.pack("!I", zlib.crc32(kind + content))
 
 
 def bomb(width: int, height: int) -> bytes:
+    """A PNG of few bytes that claims many pixels."""
     header = struct.pack("!IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(9999))) + chunk(b"IEND", b"")
@@ -186,7 +190,7 @@ def test_just_ten_megabytes_are_read() -> None:
 
 def test_a_missing_file_and_a_folder_say_so(tmp_path: Path) -> None:
     """The system's reason is in the message."""
-    with pytest.raises(ImageError, match="cannot read none.png: No such file"):
+    with pytest.raises(ImageError, match=r"cannot read none\.png: No such file"):
         read_image(tmp_path / "none.png")
     with pytest.raises(ImageError, match="Is a directory"):
         read_image(tmp_path)

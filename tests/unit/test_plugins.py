@@ -29,6 +29,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def family(package: Path) -> Family[object]:
+    """The family of a package."""
     module = __import__(package.name)
     return Family(package.name, module.Animal)
 

@@ -62,7 +62,7 @@ def test_no_sql_is_put_together_from_strings(path: Path) -> None:
     """No f-string holds a statement, and nothing is executed but queries by name and literals."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.JoinedStr):
-            literal = "".join(part.value for part in node.values if isinstance(part, ast.Constant))
+            literal = "".join(str(part.value) for part in node.values if isinstance(part, ast.Constant))
             assert not STATEMENT.search(literal), f"{path.name}:{node.lineno}"
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "execute":
             assert not isinstance(node.args[0], ast.JoinedStr | ast.BinOp), f"{path.name}:{node.lineno}"

@@ -123,4 +123,4 @@ def test_secrets_are_not_shown_by_errors(folder: Path) -> None:
 def test_settings_cannot_be_changed(folder: Path) -> None:
     """They are one frozen value."""
     with pytest.raises(ValueError, match="frozen"):
-        read_settings().host = "elsewhere"  # type: ignore[misc]
+        read_settings().host = "elsewhere"

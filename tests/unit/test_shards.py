@@ -16,18 +16,22 @@ SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value"
 
 
 def row(asset_id: str, value: int, fingerprint: str = "f") -> dict[str, Any]:
+    """One row."""
     return {"asset_id": asset_id, "fingerprint": fingerprint, "value": value}
 
 
 def table(folder: Path) -> ShardFolder:
+    """The table in a folder, read afresh."""
     return ShardFolder(folder, SCHEMA)
 
 
 def rows(folder: Path) -> list[tuple[str, int]]:
+    """What the table says now."""
     return [(found["asset_id"], found["value"]) for part in table(folder).tables() for found in part.to_pylist()]
 
 
 def shards(folder: Path) -> list[Path]:
+    """The files that the manifest names."""
     return [folder / shard["file"] for shard in json.loads((folder / "manifest.json").read_text())["shards"]]
 
 

@@ -23,6 +23,7 @@ SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value"
 
 
 def task(asset_id: str, fingerprint: str = "1") -> Task[str]:
+    """One asset's work, told by its id."""
     return Task(asset_id=asset_id, fingerprint=fingerprint, payload=asset_id)
 
 
@@ -39,6 +40,7 @@ def done(item: Task[str]) -> Outcome:
 
 
 def work(tasks: Sequence[Task[str]]) -> Iterator[Outcome]:
+    """Do the tasks one by one, lazily."""
     return (done(item) for item in tasks)
 
 
@@ -49,14 +51,17 @@ class Run:
         self.folder = folder
 
     def __call__(self, *tasks: Task[str], how: Any = work) -> Summary:
+        """Run it on these tasks."""
         return run_stage("try", iter(tasks), how, ShardFolder(self.folder, SCHEMA), SilentReporter())
 
     @property
     def ids(self) -> list[str]:
+        """The finished assets in the order of writing."""
         return [name for table in ShardFolder(self.folder, SCHEMA).tables() for name in table["asset_id"].to_pylist()]
 
     @property
     def skipped(self) -> list[dict[str, str]]:
+        """What the last run listed."""
         return [json.loads(line) for line in (self.folder / "skipped.jsonl").read_text("utf-8").splitlines()]
 
 
@@ -67,6 +72,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def counts(summary: Summary) -> tuple[int, int, int]:
+    """Done, skipped, already there."""
     return summary.done, summary.skipped, summary.already_there
 
 
@@ -143,7 +149,7 @@ def test_workers_are_other_processes_and_keep_the_order(run: Run) -> None:
     (table,) = ShardFolder(run.folder, SCHEMA).tables()
     assert str(os.getpid()) not in table["value"].to_pylist()
 
-    with pytest.raises(ServiceError, match="a worker process was killed.*MESHSEEK_WORKERS=1"):
+    with pytest.raises(ServiceError, match=r"a worker process was killed.*MESHSEEK_WORKERS=1"):
         run(task("killed"), task("later"), how=in_processes(1, done))
     assert run.ids == names
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -40,6 +41,7 @@ FIELD_BYTES = 100_000
 """More than all fields of a search together; a picture comes on top."""
 GLB = "model/gltf-binary"
 FORM = "multipart/form-data"
+CACHED = {"Cache-Control": "max-age=3600"}
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
 
 router = APIRouter(responses={422: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}})
@@ -121,20 +123,32 @@ def model(meshseek: Application, asset_id: str) -> Response:
 @router.get("/assets/{asset_id:path}/views/{viewpoint_id}", response_class=FileResponse, responses=MISSING)
 def view(meshseek: Application, asset_id: str, viewpoint_id: int) -> FileResponse:
     """One view of the asset, a PNG."""
-    views = meshseek.search_service.asset(asset_id).views
-    if views is None or viewpoint_id not in views.viewpoint_ids:
-        raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
-    try:
-        path = view_file(meshseek.workspace.folder / views.folder, viewpoint_id)
-    except NotFoundError as error:  # its message has a path of this machine
-        raise NotFoundError(f"the picture of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
-    return FileResponse(path, media_type="image/png", headers={"Cache-Control": "max-age=3600"})
+    return FileResponse(_picture(meshseek, asset_id, viewpoint_id), media_type="image/png", headers=CACHED)
+
+
+@router.get("/assets/{asset_id:path}/views/{viewpoint_id}/camera", response_class=FileResponse, responses=MISSING)
+def camera(meshseek: Application, asset_id: str, viewpoint_id: int) -> FileResponse:
+    """Where one view was taken from, as JSON in the layout of G-Objaverse."""
+    path = _picture(meshseek, asset_id, viewpoint_id).with_suffix(".json")
+    if not path.is_file():
+        raise NotFoundError(f"the camera of view {viewpoint_id} of '{asset_id}' is not known")
+    return FileResponse(path, media_type="application/json", headers=CACHED)
 
 
 @router.get("/assets/{asset_id:path}", responses=MISSING)
 def asset(meshseek: Application, asset_id: str) -> AssetAnswer:
     """All that is known of one asset."""
     return AssetAnswer.of(meshseek.search_service.asset(asset_id))
+
+
+def _picture(meshseek: Meshseek, asset_id: str, viewpoint_id: int) -> Path:
+    views = meshseek.search_service.asset(asset_id).views
+    if views is None or viewpoint_id not in views.viewpoint_ids:
+        raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
+    try:
+        return view_file(meshseek.workspace.folder / views.folder, viewpoint_id)
+    except NotFoundError as error:  # its message has a path of this machine
+        raise NotFoundError(f"the picture of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
 
 
 def _shared(search: SearchOptions) -> dict[str, Any]:

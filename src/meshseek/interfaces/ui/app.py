@@ -101,6 +101,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
-        raise ServiceError(f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another --port") from error
+        raise ServiceError(
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another --port"
+        ) from error
     with listener:
         yield listener

@@ -16,9 +16,11 @@ from meshseek.interfaces.ui.layout import Page, lay_out
 
 CLEAN_SECONDS = (600, 3600)
 """How often uploads are looked through, and how old they get."""
-CONCURRENCY = 8
-"""Events of one kind that are answered at once."""
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+EVENT: dict[str, Any] = {"queue": False, "api_visibility": "private", "trigger_mode": "always_last"}
+"""Common to all events. Each is one plain request: with Gradio's queue, one in ten answers was lost where two events
+overlapped, because its browser part closes the stream of the first while the second joins it. How many handlers run at
+once is bounded by the server's threads (40), and how long, by the client's timeout."""
+QUIET: dict[str, Any] = {**EVENT, "show_progress": "hidden"}
 SHOW_CHOSEN = """() => setTimeout(() => {
   const panel = document.getElementById('chosen');
   const top = panel?.getBoundingClientRect().top;
@@ -41,7 +43,6 @@ def build(api_url: str, folder: Path) -> gr.Blocks:
         page = lay_out()
         page.questions.picture.preprocess = _picture_path  # type: ignore[method-assign]
         _Wiring(blocks, page, Handlers(page, client, Pictures(client, FileCache(folder)))).connect()
-    blocks.queue(default_concurrency_limit=CONCURRENCY)
     return blocks
 
 
@@ -75,7 +76,7 @@ class _Wiring:
         for event in (questions.search.click, questions.words.submit):
             self._searching(event, handlers.search_words)
         for example in questions.examples:
-            filled = example.click(_same, example, questions.words, queue=False, **QUIET)
+            filled = example.click(_same, example, questions.words, **QUIET)
             self._searching(filled.then, handlers.search_words)
         self._searching(questions.picture.change, handlers.search_picture)
         for event in (options.target.input, options.category.input, options.limit.release):
@@ -88,7 +89,7 @@ class _Wiring:
     def _choosing(self) -> None:
         shown, answers = self._page.shown, self._page.answers
         changed = [shown, answers.summary, answers.placeholder, answers.model, answers.details]
-        chosen = answers.gallery.select(self._handlers.choose, {shown}, changed, trigger_mode="always_last", **QUIET)
+        chosen = answers.gallery.select(self._handlers.choose, {shown}, changed, **QUIET)
         chosen.then(None, js=SHOW_CHOSEN, **QUIET)
 
     def _searching(self, event: Callable[..., Any], handler: Callable[..., Any]) -> None:
@@ -98,8 +99,7 @@ class _Wiring:
             self._answered,
             show_progress="minimal",
             show_progress_on=self._page.answers.summary,
-            trigger_mode="always_last",
-            api_visibility="private",
+            **EVENT,
         )
 
 

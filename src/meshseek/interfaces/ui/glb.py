@@ -20,9 +20,6 @@ UNSUPPORTED = {
     "KHR_texture_basisu": "Basis",
 }
 """What the 3D view could only decode with programs from another site, which the page never contacts."""
-DEEPEST = 64
-"""Nodes below this level are left out; a file may lie about its tree."""
-
 FRONT = (55.0, 68.0)
 """From the front, a little from the right and from above."""
 FILLING = 1.4
@@ -47,16 +44,16 @@ def read_document(path: Path) -> Document:
 
 def unsupported_compression(document: Document) -> str | None:
     """Name of the compression that the model cannot be shown without; None for a plain one."""
-    return next((UNSUPPORTED[name] for name in document.get("extensionsRequired", ()) if name in UNSUPPORTED), None)
+    required = document.get("extensionsRequired")
+    return next((name for key, name in UNSUPPORTED.items() if isinstance(required, list) and key in required), None)
 
 
 def diagonal(document: Document) -> float | None:
     """Length of the diagonal of the box around the model; None where the file does not tell."""
     try:
-        scene = document["scenes"][document.get("scene", 0)]
-        corners = np.array([place for node in scene["nodes"] for place in _corners(document, node, np.eye(4), 0)])
+        corners = np.array(list(_corners(document)))
         length = float(np.linalg.norm(corners.max(axis=0) - corners.min(axis=0)))
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError):
         return None
     return length if 0 < length < math.inf else None
 
@@ -78,17 +75,24 @@ def camera_position(camera: Mapping[str, Any] | None, size: float | None) -> tup
         return *FRONT, distance
 
 
-def _corners(document: Document, number: int, above: Matrix, level: int) -> Iterator[Matrix]:
-    node = document["nodes"][number]
-    placed = above @ _transform(node)
-    if "mesh" in node:
+def _corners(document: Document) -> Iterator[Matrix]:
+    """The corners of the boxes around all meshes; each node is looked at once, whatever the file says of its tree."""
+    waiting = [(number, np.eye(4)) for number in document["scenes"][document.get("scene", 0)]["nodes"]]
+    seen = set()
+    while waiting:
+        number, above = waiting.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        node = document["nodes"][number]
+        placed = above @ _transform(node)
+        waiting += [(child, placed) for child in node.get("children", ())]
+        if "mesh" not in node:
+            continue
         for part in document["meshes"][node["mesh"]]["primitives"]:
             box = document["accessors"][part["attributes"]["POSITION"]]
             for corner in product(*zip(box["min"], box["max"], strict=True)):
                 yield (placed @ np.array([*corner, 1.0]))[:3]
-    if level < DEEPEST:
-        for child in node.get("children", ()):
-            yield from _corners(document, child, placed, level + 1)
 
 
 def _transform(node: Mapping[str, Any]) -> Matrix:

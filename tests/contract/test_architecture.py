@@ -1,0 +1,166 @@
+"""The house rules that the build guards: layers, one added file for one more part, and a light command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.conftest import drop_databases, serving, wait_until_ready
+from tests.toy import import_toys
+
+from meshseek.interfaces.ui.client import ApiClient
+from meshseek.store.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+HEAVY = (
+    "torch psycopg psycopg_pool pgvector fastapi starlette uvicorn gradio pyarrow trimesh PIL numpy pydantic httpx rich"
+)
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program and keep what it says."""
+    settings = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, env=settings, cwd=ROOT, check=False)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the project's source that may be changed; the value is its package's folder."""
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path / "src" / "meshseek"
+
+
+def lint(package: Path) -> subprocess.CompletedProcess[str]:
+    """Check the import contracts of a copy."""
+    config = str(package.parents[1] / "pyproject.toml")
+    program = str(Path(sys.executable).with_name("lint-imports"))
+    return run(program, "--config", config, "--no-cache", PYTHONPATH=str(package.parent))
+
+
+def test_the_layers_are_kept(copy: Path) -> None:
+    """Every import contract holds."""
+    told = lint(copy)
+    assert told.returncode == 0, told.stdout
+    assert "0 broken" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("store/shards.py", "import meshseek.pipeline.stage", "Dependencies point down the layers"),
+        ("search/fusion.py", "import meshseek.pipeline.stage", "Dependencies point down the layers"),
+        ("model.py", "import meshseek.plugins", "Dependencies point down the layers"),
+        ("utils.py", "", "Dependencies point down the layers"),
+        ("search/fusion.py", "import psycopg", "The database driver stays in the store"),
+        ("pipeline/stage.py", "import torch", "Neural networks stay in embedders and translators"),
+        ("store/workspace.py", "import fastapi", "Web frameworks stay in interfaces"),
+        ("search/service.py", "from meshseek.settings import read_settings", "Only bootstrap reads settings"),
+    ],
+)
+def test_a_broken_rule_is_reported(copy: Path, file: str, line: str, contract: str) -> None:
+    """A planted import, and a stray module, break the contract that they should."""
+    with (copy / file).open("a") as source:
+        source.write(f"\n{line}\n")
+    told = lint(copy)
+    assert told.returncode == 1
+    assert f"{contract} BROKEN" in told.stdout
+    assert file.removesuffix(".py").replace("/", ".") in told.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["import"], ["embed"], ["search"], ["publish"], ["serve"], ["demo"], ["evaluate"], ["db"]]
+)
+def test_help_is_light(command: list[str]) -> None:
+    """No command's help imports what is heavy."""
+    script = (
+        "import sys\nfrom meshseek.interfaces.cli import main\n"
+        f"try:\n    main({[*command, '--help']!r})\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print('LOADED', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    told = run(sys.executable, "-c", script)
+    assert told.returncode == 0, told.stderr
+    loaded = told.stdout.rpartition("LOADED")[2].split()
+    assert "Usage:" in told.stdout
+    assert not {*loaded} & {*HEAVY.split()}
+
+
+@pytest.fixture
+def extended(copy: Path) -> Path:
+    """A copy with one more file, and no other edit, in each family."""
+    toy = (ROOT / "tests" / "toy.py").read_text().partition("THINGS = ")[0]
+    rest = (ROOT / "tests" / "toy.py").read_text()
+    classes = rest[rest.index("class Toy(Embedder)") : rest.index("class NewerToy")]
+    units = rest[rest.index("def _units") : rest.index("def toy(")]
+    kept = "\n".join(
+        line for line in toy.splitlines() if "meshseek." not in line or "embedders" in line or "model" in line
+    )
+    (copy / "embedders" / "toy.py").write_text(f"{kept}\n\n\n{classes}\n\n{units}")
+    for family, name in (
+        ("datasets", "glb_folder"),
+        ("renderers", "embree"),
+        ("translators", "existing"),
+        ("search/modes", "caption"),
+        ("store/indexes", "exact"),
+    ):
+        shutil.copy(copy / family / f"{name}.py", copy / family / f"another_{name}.py")
+    return copy
+
+
+def test_one_added_file_is_offered_by_the_command_line(extended: Path) -> None:
+    """Each family's new name is a choice of its command."""
+    for command, name in (
+        ("embed", "toy"),
+        ("publish", "toy"),
+        ("search", "toy"),
+        ("import", "another_glb_folder"),
+        ("render", "another_embree"),
+        ("translate", "another_existing"),
+        ("search", "another_caption"),
+    ):
+        told = run(sys.executable, "-m", "meshseek", command, "--help", PYTHONPATH=str(extended.parent))
+        assert name in told.stdout, (command, told.stdout, told.stderr)
+        assert name not in run(sys.executable, "-m", "meshseek", command, "--help").stdout
+
+
+@pytest.fixture
+def prefix(conninfo: str) -> Iterator[str]:
+    """Database names of this test only."""
+    yield "added_"
+    drop_databases(conninfo, "added_")
+
+
+def test_one_added_file_is_offered_by_the_services(
+    extended: Path, workspace: Workspace, conninfo: str, prefix: str, tmp_path: Path
+) -> None:
+    """The new algorithm embeds and publishes by command; it is in the API's description, and in the UI's menu."""
+    import_toys(workspace, 5)
+    environment = {
+        "PYTHONPATH": str(extended.parent),
+        "MESHSEEK_WORKSPACE": str(workspace.folder),
+        "MESHSEEK_DATABASE_URL": conninfo,
+        "MESHSEEK_DATABASE_PREFIX": prefix,
+    }
+    for command in (["translate"], ["embed", "--algorithm", "toy"], ["publish", "--algorithm", "toy"]):
+        done = run(sys.executable, "-m", "meshseek", *command, "--json", **environment)
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["done"] == 5
+
+    with serving(environment, tmp_path / "log") as url:
+        wait_until_ready(url)
+        text = httpx.get(f"{url}/openapi.json").json()["components"]["schemas"]["TextSearch"]["properties"]
+        assert "toy" in text["algorithm"]["enum"]
+        assert "another_caption" in text["target"]["anyOf"][0]["enum"]
+        search = {"query": "red chair", "algorithm": "toy", "target": "another_caption"}
+        assert len(httpx.post(f"{url}/search/text", json=search).json()["results"]) == 5
+        with httpx.HTTPTransport() as transport:
+            page = ApiClient(url, transport)  # the front end's own client: its menus show what this one tells
+            assert page.health().ready == ["toy"]
+            assert "another_caption" in page.targets()

@@ -1,0 +1,146 @@
+"""The page's view of the API: what is asked, and how failures are put into words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from meshseek.errors import InputError, ServiceError
+from meshseek.interfaces.ui.client import ApiClient, Result, Search, sentence
+
+ANSWER = {
+    "results": [{"asset_id": "a/b", "score": 0.5, "attributes": {"category": "Chairs"}}],
+    "algorithm": "lite",
+    "query_type": "english",
+    "cross_modal": False,
+    "target": "caption",
+    "took_ms": {"embed": 1.0, "search": 2.0, "total": 3.0},
+}
+
+
+def client(answer: Callable[[httpx.Request], httpx.Response]) -> ApiClient:
+    """A client of an API that answers like this."""
+    return ApiClient("http://api.test/", httpx.MockTransport(answer))
+
+
+def test_text_search_sends_what_was_chosen() -> None:
+    """Words, options and the category go into one JSON body."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json=ANSWER)
+
+    search = Search(text="chair", algorithm="lite", target="both", category="Chairs", limit=8)
+    found = client(answer).search(search, offset=8)
+
+    expected = {
+        "query": "chair",
+        "algorithm": "lite",
+        "target": "both",
+        "top_k": 8,
+        "offset": 8,
+        "filters": {"category": "Chairs"},
+    }
+    assert expected == json.loads(sent[0].content)
+    assert [result.asset_id for result in found.results] == ["a/b"]
+
+
+def test_choices_that_were_not_made_are_left_to_the_api() -> None:
+    """Without an algorithm and a target neither is sent."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json=ANSWER)
+
+    client(answer).search(Search(text="chair"))
+
+    assert {"query", "top_k", "offset", "filters"} == set(json.loads(sent[0].content))
+
+
+def test_picture_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
+    """An upload that was cleaned away in the meantime is the visitor's to repeat."""
+    search = Search(picture=tmp_path / "gone.png")
+
+    with pytest.raises(InputError, match="drop it again"):
+        client(lambda _: httpx.Response(200, json=ANSWER)).search(search)
+
+
+def test_mistake_is_told_as_a_sentence() -> None:
+    """The API's message about a bad query is shown as a sentence."""
+    refusal = {"error": {"code": "query", "message": "the query is empty; type some words"}}
+
+    with pytest.raises(InputError, match=r"^The query is empty; type some words\.$"):
+        client(lambda _: httpx.Response(422, json=refusal)).search(Search(text=" "))
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_answer_that_is_not_ours_is_told_by_its_status(status: int) -> None:
+    """What a proxy says instead of the API is not shown, its status is."""
+    with pytest.raises(ServiceError, match=f"HTTP {status}"):
+        client(lambda _: httpx.Response(status, text="<html>Bad gateway</html>")).search(Search(text="chair"))
+
+
+def test_answer_of_another_form_is_told() -> None:
+    """An answer without results is not understood, and says so."""
+    with pytest.raises(ServiceError, match="does not understand"):
+        client(lambda _: httpx.Response(200, json={"hits": []})).search(Search(text="chair"))
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [(httpx.ConnectError("refused"), "does not answer"), (httpx.ReadTimeout("slow"), "takes too long")],
+    ids=["down", "slow"],
+)
+def test_silent_api_is_told(failure: httpx.HTTPError, words: str) -> None:
+    """An API that is down or slow is our failure, in one sentence."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise failure
+
+    with pytest.raises(ServiceError, match=words):
+        client(answer).health()
+
+
+def test_health_of_an_api_that_is_not_ready_is_an_answer() -> None:
+    """Status 503 with states is no failure of the question."""
+    states = {"status": "unavailable", "algorithms": {"lite": "loading", "siglip": "not published"}}
+
+    health = client(lambda _: httpx.Response(503, json=states)).health()
+
+    assert health.loading
+    assert health.ready == []
+
+
+def test_targets_come_from_the_description_of_the_api() -> None:
+    """A search mode that is added to the API appears in the menu."""
+    target = {"anyOf": [{"type": "string", "enum": ["appearance", "caption", "sketch"]}, {"type": "null"}]}
+    document = {"components": {"schemas": {"TextSearch": {"properties": {"target": target}}}}}
+
+    assert client(lambda _: httpx.Response(200, json=document)).targets() == ["appearance", "caption", "sketch"]
+
+
+def test_camera_that_is_not_told_is_none() -> None:
+    """An API without cameras, or an asset without pictures, leaves the view as it is."""
+    refusing = client(lambda _: httpx.Response(404, json={"error": {"code": "not_found", "message": "no"}}))
+
+    assert refusing.camera(Result(asset_id="a", score=1, thumbnail_url="/assets/a/views/0")) is None
+    assert refusing.camera(Result(asset_id="a", score=1)) is None
+
+
+def test_download_is_bounded(tmp_path: Path) -> None:
+    """A file that is larger than allowed is refused."""
+    with pytest.raises(InputError, match="larger than"):
+        client(lambda _: httpx.Response(200, content=b"x" * 11)).download("/file", tmp_path / "file", limit=10)
+
+
+def test_sentence_has_a_capital_and_a_stop() -> None:
+    """Messages are made sentences, and sentences are left alone."""
+    assert sentence("the query is empty") == "The query is empty."
+    assert sentence("没有结果。") == "没有结果。"
+    assert sentence(" ") == "Something went wrong."

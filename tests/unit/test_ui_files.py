@@ -1,0 +1,155 @@
+"""What the page shows: the bounded cache, tiles, what a GLB says of itself, and pieces of HTML."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from meshseek.errors import InputError
+from meshseek.interfaces.ui import cards
+from meshseek.interfaces.ui.client import Result
+from meshseek.interfaces.ui.files import TILE, FileCache, on_tile
+from meshseek.interfaces.ui.glb import FRONT, camera_position, diagonal, read_document, unsupported_compression
+
+
+def glb(path: Path, document: object) -> Path:
+    """A GLB that has nothing but its JSON."""
+    content = json.dumps(document).encode()
+    length = len(content).to_bytes(4, "little")
+    path.write_bytes(b"glTF" + (2).to_bytes(4, "little") + (20 + len(content)).to_bytes(4, "little") + length + b"JSON")
+    path.write_bytes(path.read_bytes() + content)
+    return path
+
+
+def test_cache_makes_a_file_once(tmp_path: Path) -> None:
+    """A file that is there is not made again."""
+    made: list[Path] = []
+
+    def make(file: Path) -> None:
+        made.append(file)
+        file.write_text("content")
+
+    cache = FileCache(tmp_path)
+    first, second = cache.file("key", "a.txt", make), cache.file("key", "a.txt", make)
+
+    assert first == second
+    assert first.read_text() == "content"
+    assert len(made) == 1
+
+
+def test_cache_forgets_what_was_not_used(tmp_path: Path) -> None:
+    """The file that was used least recently goes when all take too much room."""
+    cache = FileCache(tmp_path, limit=25)
+
+    def make(file: Path) -> None:
+        file.write_bytes(b"x" * 10)
+
+    def file(key: str) -> Path:
+        return cache.file(key, "a.txt", make)
+
+    first, second = file("first"), file("second")
+    file("first")
+    file("third")
+
+    assert first.exists()
+    assert not second.exists()
+
+
+def test_cache_keeps_nothing_unfinished(tmp_path: Path) -> None:
+    """A file that could not be made leaves nothing behind."""
+
+    def fail(file: Path) -> None:
+        file.write_text("half")
+        raise InputError("no")
+
+    with pytest.raises(InputError):
+        FileCache(tmp_path).file("key", "a.txt", fail)
+
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_white_object_stands_out_on_its_tile() -> None:
+    """The tile around a white view is darker than the view."""
+    tile = on_tile(Image.new("RGBA", (64, 32), "white"))
+
+    assert tile.size == (TILE, TILE)
+    assert tile.getpixel((TILE // 2, TILE // 2)) == (255, 255, 255)
+    corner = tile.getpixel((2, 2))
+    assert isinstance(corner, tuple)
+    assert max(corner) < 240
+
+
+def test_glb_tells_its_size(tmp_path: Path) -> None:
+    """The diagonal takes the nodes' scale, rotation and translation into account."""
+    half = math.sqrt(0.5)
+    document = {
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"scale": [2, 2, 2], "children": [1]}, {"mesh": 0, "rotation": [0, 0, half, half]}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [{"min": [0, 0, 0], "max": [1, 2, 2]}],
+    }
+
+    assert diagonal(read_document(glb(tmp_path / "a.glb", document))) == pytest.approx(6)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"scenes": []},
+        {"scenes": [{"nodes": [3]}], "nodes": []},
+        {"scenes": [{"nodes": []}]},
+        {"scenes": [{"nodes": [0]}], "nodes": [{"children": [0, 0]}]},
+        {"scenes": [{"nodes": [0]}], "nodes": ["chair"]},
+        [],
+    ],
+    ids=["empty", "no scene", "no node", "nothing in it", "circle", "no nodes", "no object"],
+)
+def test_glb_that_does_not_tell_has_no_size(tmp_path: Path, document: object) -> None:
+    """A file that is incomplete is no failure here."""
+    assert diagonal(read_document(glb(tmp_path / "a.glb", document))) is None
+
+
+def test_compressed_model_is_recognised(tmp_path: Path) -> None:
+    """A model that the 3D view cannot decode by itself is named."""
+    document = read_document(glb(tmp_path / "a.glb", {"extensionsRequired": ["KHR_draco_mesh_compression"]}))
+
+    assert unsupported_compression(document) == "Draco"
+    assert unsupported_compression({}) is None
+
+
+def test_model_opens_from_the_camera_of_the_view() -> None:
+    """A camera in front of the object, where Z is up, is one on the positive Z axis where Y is up."""
+    alpha, beta, distance = camera_position({"origin": [0.0, -2.0, 0.0]}, 1.0)
+
+    assert (alpha, beta) == pytest.approx((90, 90))
+    assert distance is not None
+    assert distance > 1
+
+
+@pytest.mark.parametrize("camera", [None, {}, {"origin": [0, 0]}, {"origin": [0, 0, 0]}, {"origin": "here"}])
+def test_model_opens_from_the_front_without_a_camera(camera: dict[str, object] | None) -> None:
+    """A camera that is missing or damaged is replaced."""
+    assert camera_position(camera, None) == (*FRONT, None)
+
+
+def test_details_escape_what_a_library_says() -> None:
+    """A caption or an attribute cannot bring markup of its own."""
+    evil = "<script>alert(1)</script>"
+    attributes = {"creator": evil, "tags": [evil], "licence": evil, "category": evil, "faces": evil}
+    result = Result(asset_id=evil, score=1, caption_en=evil, caption_zh=evil, attributes=attributes)
+
+    assert "<script" not in cards.details(result, trouble=evil)
+
+
+def test_caption_follows_the_language_of_the_query() -> None:
+    """A Chinese query shows Chinese captions where there are any."""
+    both = Result(asset_id="a", score=1, caption_en="chair", caption_zh="椅子")
+
+    assert cards.title(both) == "chair"
+    assert cards.title(both, chinese=True) == "椅子"
+    assert cards.title(Result(asset_id="a", score=1)) == "a"
