@@ -188,6 +188,8 @@ def test_an_asset_its_views_and_its_model(api: httpx.Client, library: ServedLibr
             assert view.headers["content-type"] == "image/png"
             assert view.content == (library.folder / f"views/{asset_id}/{number:05d}/{number:05d}.png").read_bytes()
             assert Image.open(io.BytesIO(view.content)).size == (SIZE, SIZE)
+            camera = (library.folder / f"views/{asset_id}/{number:05d}/{number:05d}.json").read_text()
+            assert api.get(f"{url}/camera").json() == json.loads(camera)
         model = api.get(asset["model_url"])
         assert model.headers["content-type"] == "model/gltf-binary"
         assert model.content == (library.folder / "models" / f"{asset_id}.glb").read_bytes()
@@ -221,6 +223,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
         "/assets/{asset_id}/model",
         "/assets/{asset_id}/similar",
         "/assets/{asset_id}/views/{viewpoint_id}",
+        "/assets/{asset_id}/views/{viewpoint_id}/camera",
         "/facets/{attribute}",
         "/health",
         "/search/image",
@@ -412,7 +415,7 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize("asset_id", UNKNOWN)
-@pytest.mark.parametrize("rest", ["", "/model", "/similar", "/views/0"])
+@pytest.mark.parametrize("rest", ["", "/model", "/similar", "/views/0", "/views/0/camera"])
 def test_an_unknown_asset_is_not_found(api: httpx.Client, asset_id: str, rest: str) -> None:
     """Nothing but published assets is ever looked for on the disk."""
     answer = api.get(f"/assets/{quote(asset_id, safe='')}{rest}")
@@ -436,6 +439,7 @@ def test_paths_are_not_left(api_url: str) -> None:
 def test_an_unknown_view_is_not_found(api: httpx.Client, number: str) -> None:
     """The numbers of an asset's views are those that were rendered."""
     refused(api.get(f"/assets/cup-0001/views/{number}"), 404, "not_found")
+    refused(api.get(f"/assets/cup-0001/views/{number}/camera"), 404, "not_found")
 
 
 def test_a_view_has_a_number(api: httpx.Client) -> None:

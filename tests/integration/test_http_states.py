@@ -97,6 +97,7 @@ def test_views_that_came_with_the_dataset(api: TestClient, published_toys: Works
     asset = next(published_toys.assets())
     assert asset.views is not None
     assert api.get("/assets/toys/000/views/2").content == (asset.views.folder / "00002/00002.png").read_bytes()
+    assert api.get("/assets/toys/000/views/2/camera").json()["error"]["code"] == "not_found"  # it came without
     (asset.views.folder / "00002/00002.png").unlink()
     answer = api.get("/assets/toys/000/views/2")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")

@@ -22,7 +22,7 @@ IMPORTS = """
 import pyarrow as pa
 from pathlib import Path
 from meshseek.errors import WorkspaceError
-from meshseek.store import shards
+from meshseek.store import files, shards
 schema = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value": pa.int64()})
 row = {"asset_id": "new", "fingerprint": "f", "value": 9}
 """
@@ -64,7 +64,7 @@ def fsync(number):
     calls.append(number)
     if len(calls) == {1 if victim == "FIRST" else 2}:
         os.kill(os.getpid(), 9)
-shards.os.fsync = fsync
+files.os.fsync = fsync
 shards.ShardFolder(Path({str(filled)!r}), schema).append([row])
 """
     ended = subprocess.run([sys.executable, "-c", IMPORTS + kill], check=False).returncode

@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from meshseek.errors import UnreadableAssetError
 from meshseek.pipeline.progress import Reporter
-from meshseek.store.shards import ShardFolder, disk_error
+from meshseek.store.files import disk_error
+from meshseek.store.shards import ShardFolder
 
 T = TypeVar("T")
 

@@ -37,8 +37,8 @@ from meshseek.store.embedded_files import (
     is_free,
     last_words,
     unusable,
-    write_whole,
 )
+from meshseek.store.files import write_whole
 
 _LOGGER = logging.getLogger(__name__)
 _ALREADY_KEPT = 3

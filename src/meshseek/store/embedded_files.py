@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 import shutil
 import socket
 import stat
@@ -18,6 +17,7 @@ import weakref
 from pathlib import Path
 
 from meshseek.errors import DatabaseDownError
+from meshseek.store.files import write_whole
 
 SERVER_LOCK = "server.lock"
 """Locked by the keeper and, through inheritance, by every process of its server: free means that nothing runs."""
@@ -122,21 +122,6 @@ def is_free(path: Path) -> bool:
         return lock.take(shared=True)
     finally:
         lock.release()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that readers see the old content or the new one.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    draft = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def identity(home: Path) -> str:

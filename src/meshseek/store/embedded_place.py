@@ -28,7 +28,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from meshseek.errors import DatabaseDownError
-from meshseek.store.embedded_files import FileLock, write_whole
+from meshseek.store.embedded_files import FileLock
+from meshseek.store.files import write_whole
 
 PLACE = Path("/var/lib/meshseek")
 POINTER = "cluster-place"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
+from meshseek.store.files import disk_error, write_whole
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -64,11 +63,11 @@ class ShardFolder:
                 leftover.unlink()
             sink = pa.BufferOutputStream()
             pq.write_table(table, sink, compression="zstd")
-            content = sink.getvalue()
+            content = memoryview(sink.getvalue())
             digest = hashlib.sha256(content).hexdigest()
             name = f"part-{len(self._shards):05d}-{digest[:8]}.parquet"
             write_whole(self.folder / name, content)
-            shard = {"file": name, "rows": table.num_rows, "bytes": content.size, "sha256": digest}
+            shard = {"file": name, "rows": table.num_rows, "bytes": content.nbytes, "sha256": digest}
             manifest = {"format": FORMAT, "header": self.header, "shards": [*self._shards, shard]}
             write_whole(self.folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
         except OSError as error:
@@ -137,24 +136,3 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
             f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
         )
     return manifest
-
-
-def write_whole(path: Path, content: bytes | pa.Buffer) -> None:
-    """Write a file that appears whole or not at all, even if the machine stops."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def disk_error(error: OSError, place: Path) -> WorkspaceError:
-    """Say in one line why a file could not be written, and what to do."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return WorkspaceError(f"the disk that holds {place} is full; free some space and run the same command again")
-    return WorkspaceError(f"cannot write to {place}: {error.strerror or error}; check the folder and its permissions")

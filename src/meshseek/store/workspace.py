@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.model import Asset, Space, ViewSet
-from meshseek.store.shards import ShardFolder, disk_error, read_manifest
+from meshseek.store.files import disk_error
+from meshseek.store.shards import ShardFolder, read_manifest
 
 Source = Literal["caption_english", "caption_chinese", "appearance"]
 SOURCES: tuple[Source, ...] = get_args(Source)
