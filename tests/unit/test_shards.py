@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from meshseek.errors import WorkspaceError
@@ -104,10 +105,16 @@ def _empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("harm", [_cut, _flip, _empty, Path.unlink])
+def _exchange(path: Path) -> None:
+    """Another table of the same form, which can be read without complaint."""
+    content = pq.read_table(path).to_pylist()
+    pq.write_table(pa.Table.from_pylist([{**found, "value": 99} for found in content], schema=SCHEMA), path)
+
+
+@pytest.mark.parametrize("harm", [_cut, _flip, _empty, _exchange, Path.unlink])
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_damaged_shard_is_named(filled: Path, harm: Any, number: int) -> None:
-    """A shard that is cut, altered, empty or missing is one line with its path and the cure."""
+    """A shard that is cut, altered, empty, exchanged or missing is one line with its path and the cure."""
     broken = shards(filled)[number]
     harm(broken)
     with pytest.raises(
