@@ -35,7 +35,7 @@ check: $(VENV)/.installed-dev  ## Lint, types, import contracts, formatting
 bench: $(VENV)/.installed-dev  ## Measure the demo: stages, latency, memory
 	$(BIN)/python benchmarks/demo.py $(ARGS)
 
-clean:  ## Remove the workspace's derived files and the caches of the tools
+clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
 .PHONY: help setup demo test check bench clean

@@ -36,12 +36,14 @@ class Asset:
     asset_id: str
     """Stable and unique in the workspace; may hold ``/``, never ``..``; also names the asset's files."""
     fingerprint: str
-    """Changes when the source of the asset changes; finished work is known by it."""
+    """Changes when anything about the source of the asset changes; import knows finished work by it."""
     captions_english: tuple[str, ...] = ()
     """The first one is shown; all of them are embedded, and their mean is the asset's caption vector."""
     captions_chinese: tuple[str, ...] = ()
     model: str | None = None
     """Path of the GLB below the workspace's ``models`` folder, and below ``BASE_URL``."""
+    model_fingerprint: str | None = None
+    """Changes when the GLB does, and not with the captions; None where it is not in the workspace."""
     views: ViewSet | None = None
     """Views that came with the dataset; None where the render stage has to make them."""
     attributes: Attributes = field(default_factory=dict)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from meshseek.errors import DatasetError
 from meshseek.model import Asset
 from meshseek.plugins import Family
 
@@ -19,8 +20,13 @@ class Entry:
     """One asset of a library before it is read."""
 
     asset_id: str
+    """May hold ``/``; it names files, so no part of it may be empty, ``.`` or ``..``."""
     fingerprint: str
     """Cheap to compute; changes when the asset's source may have changed."""
+
+    def __post_init__(self) -> None:
+        if {"", ".", ".."} & set(self.asset_id.split("/")) or "\0" in self.asset_id:
+            raise DatasetError(f"'{self.asset_id}' cannot be an asset's id; rename it, without empty parts and '..'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +19,7 @@ _MAX_NAME = 100
 def whole_file(target: Path) -> Iterator[Path]:
     """Give a new path beside the target; what is put there takes the target's place when the block ends well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield part
         part.replace(target)

@@ -49,9 +49,8 @@ def embed(
 
     with workspace.lock(f"embed-{algorithm}"):
         assets = list(workspace.assets(max_assets))
-        captions = {
-            language: _caption_tasks(assets, language, workspace.chinese_captions()) for language in embedder.languages
-        }
+        chinese = workspace.chinese_captions()
+        captions = {language: _caption_tasks(assets, language, chinese) for language in embedder.languages}
         summaries = [
             stage("caption_english" if language == "english" else "caption_chinese", tasks, CAPTION_BATCH, _captions)
             for language, tasks in captions.items()
@@ -65,8 +64,12 @@ def _caption_tasks(
 ) -> Iterator[Task[Captions]]:
     for asset in assets:
         captions = asset.captions_english if language == "english" else chinese.get(asset.asset_id, ())
-        fingerprint = hashlib.sha256(repr(captions).encode()).hexdigest()[:16]
-        yield Task(asset_id=asset.asset_id, fingerprint=fingerprint, payload=captions)
+        yield Task(asset_id=asset.asset_id, fingerprint=caption_fingerprint(captions), payload=captions)
+
+
+def caption_fingerprint(captions: Captions) -> str:
+    """What a caption vector is made from, in short."""
+    return hashlib.sha256(repr(captions).encode()).hexdigest()[:16]
 
 
 def _view_tasks(assets: Sequence[Asset], rendered: Mapping[str, ViewSet]) -> Iterator[Task[ViewSet | None]]:

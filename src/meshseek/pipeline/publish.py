@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.model import Asset, Space
+from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Summary
 from meshseek.store.migrate import CURRENT
@@ -28,15 +29,21 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float16]
 
-Wanted = Mapping[Source, set[str]]
-"""Ids of the assets that have what was embedded; vectors may be left of what they had once."""
+Wanted = Mapping[Source, Mapping[str, str]]
+"""What each asset's vectors must have been made from; vectors may be left of what it had once."""
 
 UNIT_TOLERANCE = 0.01
-INDEX_KIND = "hnsw"
+DEFAULT_INDEX = "hnsw"
 
 
 def publish(
-    algorithm: str, workspace: Workspace, server: Server, *, max_assets: int | None, reporter: Reporter
+    algorithm: str,
+    workspace: Workspace,
+    server: Server,
+    *,
+    index_kind: str = DEFAULT_INDEX,
+    max_assets: int | None,
+    reporter: Reporter,
 ) -> Summary:
     """Publish an algorithm's vectors, unless just these are live already.
 
@@ -49,8 +56,9 @@ def publish(
     summary = Summary(stage="publish")
     with workspace.lock(f"publish-{algorithm}"):
         vectors = _VectorFiles.open(workspace, algorithm)
+        # First the digest, then the data: what another stage adds in between is published again, not forgotten.
+        content = _content(workspace, vectors, index_kind, max_assets)
         assets = list(_whole_assets(workspace, max_assets))
-        content = _content(workspace, vectors, len(assets))
         if published_content(server, algorithm) == content:
             summary.already_there = len(assets)
         else:
@@ -64,7 +72,13 @@ def publish(
                 publisher.load_captions(vectors.captions(wanted, advance))
                 publisher.load_views(vectors.views(wanted, advance, centroids))
                 publisher.load_centroids(centroids)
-                summary.details = publisher.finish(INDEX_KIND, content)
+                summary.details = publisher.finish(index_kind, content)
+            if vectors.stale:
+                summary.details["stale"] = len(vectors.stale)
+                reporter.say(
+                    f"publish: {len(vectors.stale)} assets changed since they were embedded, and are published without "
+                    f"their old vectors; run 'meshseek embed --algorithm {algorithm}' and publish again"
+                )
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
 
@@ -83,16 +97,16 @@ def _whole_assets(workspace: Workspace, max_assets: int | None) -> Iterator[Asse
 
 def _wanted(assets: Sequence[Asset]) -> Wanted:
     return {
-        "caption_english": {asset.asset_id for asset in assets if asset.captions_english},
-        "caption_chinese": {asset.asset_id for asset in assets if asset.captions_chinese},
-        "appearance": {asset.asset_id for asset in assets if asset.views},
+        "caption_english": {a.asset_id: caption_fingerprint(a.captions_english) for a in assets if a.captions_english},
+        "caption_chinese": {a.asset_id: caption_fingerprint(a.captions_chinese) for a in assets if a.captions_chinese},
+        "appearance": {a.asset_id: a.views.fingerprint for a in assets if a.views},
     }
 
 
-def _content(workspace: Workspace, vectors: _VectorFiles, count: int) -> str:
+def _content(workspace: Workspace, vectors: _VectorFiles, index_kind: str, max_assets: int | None) -> str:
     tables = [workspace.assets_table(), workspace.rendered_table(), workspace.chinese_captions_table()]
     digests = [table.digest for table in (*tables, *vectors.tables.values())]
-    return hashlib.sha256(json.dumps([digests, count, INDEX_KIND, CURRENT]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([digests, max_assets, index_kind, CURRENT]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +115,8 @@ class _VectorFiles:
 
     space: Space
     tables: Mapping[Source, ShardFolder]
+    stale: set[str] = field(default_factory=set)
+    """Assets some of whose vectors were made from something else than they are now."""
 
     @classmethod
     def open(cls, workspace: Workspace, algorithm: str) -> _VectorFiles:
@@ -152,10 +168,15 @@ class _VectorFiles:
             ids = table["asset_id"].to_pylist()
             viewpoints = table["viewpoint_id"].to_pylist()
             vectors = _unit_vectors(table, self.space.dim, folder.as_posix())
+            fingerprints = table["fingerprint"].to_pylist()
             starts = [0, *(n for n in range(1, len(ids)) if ids[n] != ids[n - 1]), len(ids)]
             for start, end in pairwise(starts):
-                if start < end and ids[start] in wanted[source]:
+                if start == end or ids[start] not in wanted[source]:
+                    continue
+                if fingerprints[start] == wanted[source][ids[start]]:
                     yield ids[start:end], viewpoints[start:end], vectors[start:end]
+                else:
+                    self.stale.add(ids[start])
             advance(len(ids))
 
 

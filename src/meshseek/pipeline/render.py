@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from meshseek.errors import UnreadableAssetError
@@ -16,6 +16,9 @@ from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
 from meshseek.pipeline.workers import in_processes
 from meshseek.renderers import Renderer
 from meshseek.store.workspace import Workspace
+
+DRAFTS = ".drafts"
+VIEW_SUFFIXES = {".png", ".json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,11 @@ class _Rendering:
         model = self.workspace.models / task.payload
         if not model.is_file():
             raise UnreadableAssetError(f"its model {model} is missing; put it there, or run 'meshseek import' again")
-        final = self.workspace.views / task.asset_id
-        temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        try:
-            viewpoint_ids = self.renderer.render(model, temporary)
-            _replace_folder(temporary, final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        drafts = self.workspace.views / DRAFTS
+        drafts.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=drafts) as draft:
+            viewpoint_ids = self.renderer.render(model, Path(draft))
+            _replace_views(Path(draft), self.workspace.views / task.asset_id)
         yield {"asset_id": task.asset_id, "fingerprint": task.fingerprint, "viewpoint_ids": list(viewpoint_ids)}
 
 
@@ -55,7 +54,7 @@ def render(
         WorkspaceError: Nothing was imported, or the workspace cannot be written.
     """
     with workspace.lock("render"):
-        _remove_leftovers(workspace.views)
+        shutil.rmtree(workspace.views / DRAFTS, ignore_errors=True)  # of a run that was killed
         tasks = [
             Task(asset_id=asset.asset_id, fingerprint=_fingerprint(asset, renderer), payload=asset.model)
             for asset in workspace.assets(max_assets)
@@ -66,15 +65,18 @@ def render(
 
 
 def _fingerprint(asset: Asset, renderer: Renderer) -> str:
-    return f"{asset.fingerprint}:{renderer.fingerprint}"
+    return f"{asset.model_fingerprint or asset.fingerprint}:{renderer.fingerprint}"
 
 
-def _replace_folder(temporary: Path, final: Path) -> None:
-    shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
+def _replace_views(draft: Path, final: Path) -> None:
+    """Put views in the place of older ones, file by file: below the folder of ``chair`` is also ``chair/leg``'s.
 
-
-def _remove_leftovers(views: Path) -> None:
-    """Remove half-made folders of a run that was killed."""
-    for folder in views.rglob(".*.tmp"):
-        shutil.rmtree(folder, ignore_errors=True)
+    The views count only when the table names them, so nobody sees a half of them.
+    """
+    for old in final.glob("*/*.*"):
+        if old.stem == old.parent.name and old.suffix in VIEW_SUFFIXES:
+            old.unlink()
+    for file in draft.glob("*/*.*"):
+        target = final / file.relative_to(draft)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)

@@ -19,6 +19,10 @@ T = TypeVar("T")
 SHARD_ROWS = 4096
 SHARD_SECONDS = 10.0
 """A shard is written when it has so many rows or after so long, so that an interruption costs little of either."""
+SHARD_SHARE = 0.02
+"""In a long run a shard may take so much of the time that has passed, so that shards do not become too many."""
+OF_ONE_ASSET = {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+"""Faults of one asset's files, not of the disk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +121,13 @@ class _Buffer:
     def __init__(self, table: ShardFolder) -> None:
         self.table = table
         self.rows: list[dict[str, Any]] = []
-        self.since = time.monotonic()
+        self.began = self.since = time.monotonic()
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self.rows.extend(dict(row) for row in rows)
-        if len(self.rows) >= SHARD_ROWS or time.monotonic() - self.since >= SHARD_SECONDS:
+        now = time.monotonic()
+        patience = max(SHARD_SECONDS, SHARD_SHARE * (now - self.began))
+        if len(self.rows) >= SHARD_ROWS or now - self.since >= patience:
             self.flush()
 
     def flush(self) -> None:
@@ -156,3 +162,7 @@ def attempt(asset_id: str, function: Callable[[], Iterable[Mapping[str, Any]]]) 
                 raise cause from None
             cause = cause.__cause__
         return Outcome(asset_id=asset_id, skipped=str(error))
+    except OSError as error:
+        if error.errno not in OF_ONE_ASSET:
+            raise
+        return Outcome(asset_id=asset_id, skipped=f"{error.strerror}: {error.filename}")

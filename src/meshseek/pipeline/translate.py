@@ -24,18 +24,19 @@ def translate(translator: Translator, workspace: Workspace, *, max_assets: int |
     def work(tasks: Sequence[Task[Asset]]) -> Iterator[Outcome]:
         translations = translator.translate([task.payload for task in tasks])
         for task, captions in zip(tasks, translations, strict=True):
-            if captions:
-                row = {"asset_id": task.asset_id, "fingerprint": task.fingerprint, "captions": list(captions)}
-                yield Outcome(asset_id=task.asset_id, rows=[row])
-            else:
-                yield Outcome(asset_id=task.asset_id, skipped="has no Chinese caption")
+            # Rows without captions too: they replace what an asset had once.
+            row = {"asset_id": task.asset_id, "fingerprint": task.fingerprint, "captions": list(captions)}
+            yield Outcome(asset_id=task.asset_id, rows=[row])
 
     with workspace.lock("translate"):
         tasks = (
             Task(asset_id=asset.asset_id, fingerprint=_fingerprint(asset, translator), payload=asset)
             for asset in workspace.assets(max_assets)
         )
-        return run_stage("translate", tasks, in_batches(BATCH, work), workspace.chinese_captions_table(), reporter)
+        table = workspace.chinese_captions_table()
+        summary = run_stage("translate", tasks, in_batches(BATCH, work), table, reporter)
+        summary.details["without Chinese"] = sum(not captions for captions in workspace.chinese_captions().values())
+        return summary
 
 
 def _fingerprint(asset: Asset, translator: Translator) -> str:

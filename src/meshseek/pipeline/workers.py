@@ -10,9 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
-from meshseek.errors import ServiceError
 from meshseek.pipeline.stage import Outcome, Task, Work
 
 T = TypeVar("T")
@@ -24,32 +24,57 @@ QUEUED_PER_WORKER = 16
 def in_processes(workers: int, function: Callable[[Task[T]], Outcome]) -> Work[T]:
     """Work on one task at a time in each of ``workers`` processes; outcomes come in the order of the tasks.
 
+    A task during which its process is killed (by a crash, or for want of memory) is skipped. Which one it was is found
+    by doing those that were waiting once more, each in a process of its own.
+
     Args:
         workers: How many processes.
         function: Picklable; its exceptions end the stage.
-
-    Raises:
-        ServiceError: A worker was killed, most often because memory ran out.
     """
 
     def work(tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=follow_parent)
-        try:
-            waiting: deque[Future[Outcome]] = deque()
-            for task in tasks:
-                waiting.append(pool.submit(function, task))
-                if len(waiting) >= workers * QUEUED_PER_WORKER:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool as error:
-            message = "a worker process was killed, perhaps for want of memory; set MESHSEEK_WORKERS=1 and run again"
-            raise ServiceError(message) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+        done = 0
+        while done < len(tasks):
+            try:
+                for outcome in _pooled(workers, function, tasks[done:]):
+                    done += 1
+                    yield outcome
+            except BrokenProcessPool:
+                suspects = tasks[done : done + workers * QUEUED_PER_WORKER]
+                for task in suspects:
+                    done += 1
+                    yield _alone(function, task)
 
     return work
+
+
+def _pooled(workers: int, function: Callable[[Task[T]], Outcome], tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
+    with _pool(min(workers, len(tasks))) as pool:
+        waiting: deque[Future[Outcome]] = deque()
+        for task in tasks:
+            waiting.append(pool.submit(function, task))
+            if len(waiting) >= workers * QUEUED_PER_WORKER:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _alone(function: Callable[[Task[T]], Outcome], task: Task[T]) -> Outcome:
+    try:
+        with _pool(1) as pool:
+            return pool.submit(function, task).result()
+    except BrokenProcessPool:
+        return Outcome(asset_id=task.asset_id, skipped="its process was killed, by a crash or for want of memory")
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=follow_parent)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def follow_parent() -> None:

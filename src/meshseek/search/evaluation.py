@@ -9,12 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from meshseek.errors import DatasetError, MeshseekError
+from meshseek.errors import DatasetError, InputError
 from meshseek.images import read_image
+from meshseek.model import LANGUAGES, Language
 from meshseek.search.query import Query
 from meshseek.search.service import Algorithm
 
 COLUMNS = ("text", "image", "relevant")
+LANGUAGE_COLUMN = "language"
 DEPTH = 10
 SEPARATOR = "|"
 
@@ -26,6 +28,8 @@ class JudgedQuery:
     line: int
     text: str | None
     image: Path | None
+    language: Language | None
+    """Language of the text; None tells it by the script."""
     relevant: tuple[str, ...]
     """Asset ids, or names as in the attribute ``name``."""
 
@@ -62,7 +66,8 @@ class Evaluation:
 def read_queries(path: Path) -> list[JudgedQuery]:
     """Read a csv file with the columns ``text``, ``image`` (a path from the file's folder) and ``relevant``.
 
-    ``relevant`` holds asset ids or names, separated by ``|``; each line has either a text or an image.
+    ``relevant`` holds asset ids or names, separated by ``|``; each line has either a text or an image. A column
+    ``language`` may say ``english`` or ``chinese``; without it the script tells.
 
     Raises:
         DatasetError: The file cannot be read; the message names the line.
@@ -87,8 +92,16 @@ def _judged(rows: csv.DictReader[str], path: Path) -> Iterator[JudgedQuery]:
             line=rows.line_num,
             text=text or None,
             image=path.parent / image if image else None,
+            language=_language(row, path, rows.line_num),
             relevant=wanted,
         )
+
+
+def _language(row: dict[str, str], path: Path, line: int) -> Language | None:
+    named = (row.get(LANGUAGE_COLUMN) or "").strip()
+    if named not in {"", *LANGUAGES}:
+        raise DatasetError(f"{path}, line {line}: language is '{named}'; give {' or '.join(LANGUAGES)}, or nothing")
+    return next((language for language in LANGUAGES if language == named), None)
 
 
 def evaluate(
@@ -108,7 +121,7 @@ def evaluate(
             continue
         try:
             kind, rank, recall = _judge(algorithm, judged, relevant, target, cross_modal=cross_modal)
-        except MeshseekError as error:
+        except InputError as error:
             raise DatasetError(f"the query in line {judged.line}: {error}") from error
         ranks.setdefault(kind, []).append((rank, recall))
     scores = [_scores(kind, found) for kind, found in sorted(ranks.items())]
@@ -122,9 +135,17 @@ def _judge(
     image = read_image(judged.image) if judged.image else None
 
     def ask(*, exact: bool) -> tuple[str, list[str]]:
-        query = Query(text=judged.text, image=image, target=target, cross_modal=cross_modal, top_k=DEPTH, exact=exact)
+        query = Query(
+            text=judged.text,
+            image=image,
+            language=judged.language,
+            target=target,
+            cross_modal=cross_modal,
+            top_k=DEPTH,
+            exact=exact,
+        )
         answer = algorithm.search(query)
-        return ("image" if image else answer.language), [hit.asset_id for hit in answer.hits]
+        return answer.query_type, [hit.asset_id for hit in answer.hits]
 
     kind, found = ask(exact=False)
     _, truth = ask(exact=True)

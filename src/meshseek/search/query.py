@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from meshseek.errors import QueryError
 from meshseek.language import detect_language, is_searchable
@@ -12,6 +12,8 @@ from meshseek.model import FILTER_FIELDS, Language
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+QueryType = Literal["english", "chinese", "image"]
 
 MAX_TEXT = 1000
 MAX_TOP_K = 200
@@ -59,6 +61,11 @@ class Query:
     def resolved_language(self) -> Language:
         """The language whose captions are compared first; English for an image."""
         return self.language or detect_language(self.text or "")
+
+    @property
+    def query_type(self) -> QueryType:
+        """The language of the text, or ``image``."""
+        return "image" if self.text is None else self.resolved_language
 
     @property
     def mode(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +10,10 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from meshseek.embedders import Embedder
-from meshseek.errors import DatabaseError, MeshseekError, NotFoundError, SpaceMismatchError
-from meshseek.model import Asset, Hit, Language, Space
+from meshseek.errors import DatabaseError, MeshseekError, NotFoundError, NotPublishedError, SpaceMismatchError
+from meshseek.model import Asset, Hit, Space
 from meshseek.search.modes import MODES, Question
-from meshseek.search.query import Query
+from meshseek.search.query import Query, QueryType
 from meshseek.store.library import Library, Published, Request
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,8 @@ class Answer:
 
     hits: Sequence[Hit]
     algorithm: str
-    language: Language
+    query_type: QueryType
+    cross_modal: bool
     target: str
     embed_ms: float
     search_ms: float
@@ -82,6 +85,9 @@ class Algorithm:
             self._failure = None
         except MeshseekError as error:
             self._failure = str(error)
+        except Exception:
+            log.exception("the model of '%s' cannot be loaded", self.name)
+            self._failure = "the model cannot be loaded; the server's log says why"
         finally:
             self._warming.release()
 
@@ -119,7 +125,8 @@ class Algorithm:
         return Answer(
             hits=hits,
             algorithm=self.name,
-            language=query.resolved_language,
+            query_type=query.query_type,
+            cross_modal=query.cross_modal,
             target=query.mode,
             embed_ms=1000 * (embedded - started),
             search_ms=1000 * (ended - embedded),
@@ -178,15 +185,16 @@ class SearchService:
 
         Raises:
             NotFoundError: No algorithm has it.
+            NotPublishedError: No algorithm has anything.
             DatabaseDownError: The database cannot be reached.
         """
-        failure: MeshseekError = NotFoundError(f"there is no asset '{asset_id}'; check the id")
+        failures: list[MeshseekError] = []
         for algorithm in self._algorithms.values():
             try:
                 return algorithm.library.asset(asset_id)
-            except MeshseekError as error:
-                failure = failure if isinstance(error, NotFoundError) else error
-        raise failure
+            except (NotFoundError, NotPublishedError) as error:
+                failures.append(error)
+        raise next((error for error in failures if isinstance(error, NotFoundError)), failures[0])
 
     def warm_up(self) -> None:
         """Load in the background what the first query of each algorithm needs."""

@@ -16,7 +16,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with draft.open("wb") as file:
             file.write(content)

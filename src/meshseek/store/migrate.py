@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from meshseek.errors import DatabaseVersionError
 from meshseek.store.queries import migrations, query
 
 if TYPE_CHECKING:
@@ -19,17 +20,21 @@ def migrate(connection: Connection) -> None:
 
     Raises:
         psycopg.errors.UndefinedTable: Nothing is published.
+        DatabaseVersionError: A newer Meshseek published it.
     """
     with connection.transaction():
         connection.execute(query("use_schema"), {"schemas": "live, public"})
         row = connection.execute(query("schema_version")).fetchone()
-        version = row[0] if row else CURRENT
+        version, dim = row or (CURRENT, 0)
+        if version > CURRENT:
+            message = "a newer Meshseek published this database; install that one, or publish again with this one"
+            raise DatabaseVersionError(message)
         for number in (n for n in migrations() if n > version):
-            apply(connection, number, {})
-        if version != CURRENT:
+            apply(connection, number, dim)
+        if version < CURRENT:
             connection.execute(query("set_schema_version"), {"version": CURRENT})
 
 
-def apply(connection: Connection, number: int, fragments: dict[str, Any]) -> None:
-    """Run one migration in the schema that is first in the search path."""
-    connection.execute(sql.SQL(migrations()[number]).format(**fragments))
+def apply(connection: Connection, number: int, dim: int) -> None:
+    """Run one migration in the schema that is first in the search path; ``dim`` is the length of its vectors."""
+    connection.execute(sql.SQL(migrations()[number]).format(dim=sql.Literal(dim)))

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
@@ -59,6 +59,18 @@ class Server:
                 "MESHSEEK_DATABASE_URL is no address of a database; write postgresql://user:password@host/postgres"
             )
             raise DatabaseError(message) from error
+
+    def shown_conninfo(self, algorithm: str) -> str:
+        """The same without a password, to be shown."""
+        return make_conninfo(**{key: value for key, value in self._parts(algorithm).items() if key != "password"})
+
+    def password(self, algorithm: str) -> str | None:
+        """The password, where there is one."""
+        password = self._parts(algorithm).get("password")
+        return None if password is None else str(password)
+
+    def _parts(self, algorithm: str) -> dict[str, Any]:
+        return dict(conninfo_to_dict(self.conninfo(algorithm)))
 
     @contextlib.contextmanager
     def connect(self, algorithm: str) -> Iterator[Connection]:

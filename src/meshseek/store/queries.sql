@@ -177,6 +177,7 @@ ORDER BY asset_id;
 -- The values of one attribute with their counts, most frequent first.
 SELECT found #>> '{{}}' AS value, count(*)
 FROM assets, jsonb_path_query(attributes, %(path)s::jsonpath) AS found
+WHERE found #>> '{{}}' <> ''
 GROUP BY value ORDER BY count(*) DESC, value LIMIT %(limit)s;
 
 -- set_schema_version --
@@ -185,7 +186,7 @@ UPDATE spaces SET schema_version = %(version)s;
 
 -- schema_version --
 -- The migrations that the live version has been through.
-SELECT schema_version FROM live.spaces FOR UPDATE;
+SELECT schema_version, dim FROM live.spaces FOR UPDATE;
 
 -- lock_creating --
 -- Only one process at a time creates databases; ends with the session.

@@ -82,20 +82,32 @@ class ShardFolder:
             found.update(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
         return found
 
+    def count(self) -> int:
+        """Number of rows that no later shard replaced."""
+        latest = self._latest()
+        shards = enumerate(self._shards)
+        return sum(latest[asset_id] == number for number, shard in shards for asset_id in self._ids(shard))
+
     def tables(self) -> Iterator[pa.Table]:
         """Read the shards one after the other, without the rows that a later shard replaced.
 
         Raises:
             WorkspaceError: A shard is missing or was altered.
         """
-        latest: dict[str, int] = {}
-        for number, shard in enumerate(self._shards):
-            latest.update(dict.fromkeys(self._read(shard, ["asset_id"])["asset_id"].to_pylist(), number))
+        latest = self._latest()
         for number, shard in enumerate(self._shards):
             self._verify(shard)
             table = self._read(shard, None)
             keep = [latest[asset_id] == number for asset_id in table["asset_id"].to_pylist()]
             yield table if all(keep) else table.filter(pa.array(keep))
+
+    def _latest(self) -> dict[str, int]:
+        """The number of the shard that holds each asset's rows."""
+        return {asset_id: number for number, shard in enumerate(self._shards) for asset_id in self._ids(shard)}
+
+    def _ids(self, shard: dict[str, Any]) -> list[str]:
+        ids: list[str] = self._read(shard, ["asset_id"])["asset_id"].to_pylist()
+        return ids
 
     def _read(self, shard: dict[str, Any], columns: list[str] | None) -> pa.Table:
         try:

@@ -28,6 +28,7 @@ _ASSETS = pa.schema(
         "captions_english": pa.list_(pa.string()),
         "captions_chinese": pa.list_(pa.string()),
         "model": pa.string(),
+        "model_fingerprint": pa.string(),
         "view_folder": pa.string(),
         "viewpoint_ids": pa.list_(pa.int16()),
         "view_fingerprint": pa.string(),
@@ -161,6 +162,7 @@ def asset_row(asset: Asset) -> dict[str, Any]:
         "captions_english": _storable(asset.captions_english),
         "captions_chinese": _storable(asset.captions_chinese),
         "model": asset.model,
+        "model_fingerprint": asset.model_fingerprint,
         "view_folder": str(views.folder) if views else None,
         "viewpoint_ids": list(views.viewpoint_ids) if views else None,
         "view_fingerprint": views.fingerprint if views else None,
@@ -192,6 +194,7 @@ def _asset_from_row(row: dict[str, Any]) -> Asset:
         captions_english=tuple(row["captions_english"]),
         captions_chinese=tuple(row["captions_chinese"]),
         model=row["model"],
+        model_fingerprint=row["model_fingerprint"],
         views=views,
         attributes=json.loads(row["attributes"]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def db_stop(*, workspace: Path | None) -> None:
 def db_url(*, algorithm: str, workspace: Path | None) -> None:
     """Print where an algorithm's database is, as psql and libpq understand it."""
     with application(workspace=workspace) as meshseek:
-        click.echo(meshseek.server.conninfo(algorithm))
+        click.echo(meshseek.server.shown_conninfo(algorithm))
         if meshseek.settings.database_url is None:
             click.echo("the server runs while it is used; 'meshseek db start' keeps it running", err=True)
 
@@ -69,7 +70,10 @@ def db_psql(*, algorithm: str, workspace: Path | None, arguments: tuple[str, ...
     from meshseek.store.embedded import psql_program
 
     with application(workspace=workspace) as meshseek:
-        ended = subprocess.run([psql_program(), meshseek.server.conninfo(algorithm), *arguments], check=False)
+        conninfo = meshseek.server.shown_conninfo(algorithm)
+        password = meshseek.server.password(algorithm)  # not among the arguments, which everybody on the machine sees
+        environment = {**os.environ, **({"PGPASSWORD": password} if password else {})}
+        ended = subprocess.run([psql_program(), conninfo, *arguments], env=environment, check=False)
     raise SystemExit(ended.returncode)
 
 
@@ -86,7 +90,7 @@ def _status(meshseek: Meshseek) -> dict[str, Any]:
         "workspace": str(workspace.folder),
         "stages": {name: len(table.fingerprints()) for name, table in tables.items()},
         "vectors": {
-            name: {source: len(workspace.vectors_table(name, source)) for source in workspace.embedded_sources(name)}
+            name: {source: workspace.vectors_table(name, source).count() for source in workspace.embedded_sources(name)}
             for name in workspace.algorithms()
         },
         "published": {name: _published(meshseek, name) for name in EMBEDDERS.names},

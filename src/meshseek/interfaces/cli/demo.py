@@ -72,10 +72,10 @@ def _prepare(meshseek: Meshseek, max_assets: int | None) -> list[dict[str, Any]]
             reporter.say(str(summary))
             summaries.append(summary.as_json())
 
-    parallel: dict[str, Any] = {"workers": workers, "max_assets": max_assets, "reporter": reporter}
-    single: dict[str, Any] = {"max_assets": max_assets, "reporter": reporter}
-    add(import_assets(dataset, workspace, **parallel))
-    add(render(meshseek.renderer("embree", views=VIEWS, size=VIEW_SIZE), workspace, **parallel))
+    # Only the import is limited: whatever else the workspace holds stays searchable beside the furniture.
+    single: dict[str, Any] = {"max_assets": None, "reporter": reporter}
+    add(import_assets(dataset, workspace, workers=workers, max_assets=max_assets, reporter=reporter))
+    add(render(meshseek.renderer("embree", views=VIEWS, size=VIEW_SIZE), workspace, workers=workers, **single))
     add(translate(meshseek.translator("existing"), workspace, **single))
     add(*embed(meshseek.embedder(ALGORITHM), ALGORITHM, workspace, **single))
     add(publish(ALGORITHM, workspace, meshseek.server, **single))
@@ -112,8 +112,8 @@ def _sample_searches(meshseek: Meshseek, *, as_json: bool) -> list[dict[str, Any
 
     algorithm = meshseek.search_service.algorithm(ALGORITHM)
     queries = [(text, Query(text=text, top_k=3)) for text in SAMPLE_TEXTS]
-    shown = algorithm.search(queries[0][1]).hits[0]
-    views = algorithm.library.asset(shown.asset_id).views
+    shown = algorithm.search(queries[0][1]).hits
+    views = algorithm.library.asset(shown[0].asset_id).views if shown else None
     if views is not None:
         picture = view_file(meshseek.workspace.folder / views.folder, views.viewpoint_ids[-1])
         queries.append((f"the picture {picture}", Query(image=read_image(picture), top_k=3)))

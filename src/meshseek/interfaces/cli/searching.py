@@ -79,7 +79,7 @@ def evaluate_command(
     max_assets: int | None,
     as_json: bool,
 ) -> None:
-    """Score the search with judged QUERIES: csv with the columns text, image, relevant."""
+    """Score the search with judged QUERIES: csv with the columns text, image, relevant and, if need be, language."""
     from meshseek.search.evaluation import evaluate, read_queries
 
     judged = read_queries(queries)
@@ -109,7 +109,8 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
             for hit in answer.hits
         ],
         "algorithm": answer.algorithm,
-        "query_type": answer.language,
+        "query_type": answer.query_type,
+        "cross_modal": answer.cross_modal,
         "target": answer.target,
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +56,7 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
         check_port(host, ui_port, "--ui-port")
     config = uvicorn.Config(create_app(meshseek), host=host, port=api_port, log_level="warning")
     server = uvicorn.Server(config)
-    with _front_end(host, api_port, ui_port):
+    with _front_end(host, api_port, ui_port), contextlib.suppress(KeyboardInterrupt):
         announcement = threading.Thread(target=_announce, args=(meshseek, server, api_port, ui_port), daemon=True)
         announcement.start()
         server.run()
@@ -84,6 +86,7 @@ def _front_end(host: str, api_port: int, ui_port: int | None) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_run_front_end, args=(host, ui_port, api_url), daemon=True)
     process.start()
+    threading.Thread(target=_watch, args=(process,), daemon=True).start()
     try:
         yield
     finally:
@@ -96,7 +99,15 @@ def _run_front_end(host: str, port: int, api_url: str) -> None:
     from meshseek.pipeline.workers import follow_parent
 
     follow_parent()
-    launch(host, port, api_url)
+    try:
+        launch(host, port, api_url)
+    except ServiceError as error:
+        click.echo(f"meshseek: {error}", err=True)
+
+
+def _watch(process: SpawnProcess) -> None:
+    process.join()
+    click.echo("the front end has stopped; the API goes on. Stop with Ctrl-C and start again", err=True)
 
 
 def reachable(host: str) -> str:

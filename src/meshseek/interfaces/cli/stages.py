@@ -10,6 +10,7 @@ import click
 from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.interfaces.cli.options import algorithm, application, common, show
 from meshseek.renderers import RENDERERS
+from meshseek.store.indexes import INDEXES
 from meshseek.translators import TRANSLATORS
 
 
@@ -116,8 +117,11 @@ def embed_command(
 
 @click.command("publish")
 @algorithm
+@click.option("--index", type=click.Choice(INDEXES.names), default="hnsw", show_default=True, help="Kind of index.")
 @common
-def publish_command(*, algorithm: str, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
+def publish_command(
+    *, algorithm: str, index: str, workspace: Path | None, max_assets: int | None, as_json: bool
+) -> None:
     """Load an algorithm's vectors into its database and make them live."""
     from meshseek.pipeline.progress import ConsoleReporter
     from meshseek.pipeline.publish import publish
@@ -127,6 +131,7 @@ def publish_command(*, algorithm: str, workspace: Path | None, max_assets: int |
             algorithm,
             meshseek.workspace,
             meshseek.server,
+            index_kind=index,
             max_assets=meshseek.settings.max_assets,
             reporter=ConsoleReporter(),
         )

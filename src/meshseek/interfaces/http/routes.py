@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import httpx
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi import Query as Parameter
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import NotFoundError, ServiceError
@@ -41,6 +42,8 @@ FIELD_BYTES = 100_000
 """More than all fields of a search together; a picture comes on top."""
 GLB = "model/gltf-binary"
 FORM = "multipart/form-data"
+PICTURES = BoundedSemaphore(2)
+"""So many pictures are unpacked at a time: one of 50 million pixels takes 200 MB."""
 CACHED = {"Cache-Control": "max-age=3600"}
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
 
@@ -71,15 +74,16 @@ def search_text(meshseek: Application, search: TextSearch) -> SearchAnswer:
     language = None if search.query_type == "auto" else search.query_type
     query = Query(text=search.query, language=language, **_shared(search))
     answer = meshseek.search_service.algorithm(search.algorithm).search(query)
-    return SearchAnswer.of(answer, answer.language, cross_modal=search.cross_modal)
+    return SearchAnswer.of(answer)
 
 
 @router.post("/search/image", max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES)
 def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> SearchAnswer:
     """Find assets by a picture."""
-    query = Query(image=read_image(search.file.file.read()), **_shared(search))
-    answer = meshseek.search_service.algorithm(search.algorithm).search(query)
-    return SearchAnswer.of(answer, "image", cross_modal=search.cross_modal)
+    algorithm = meshseek.search_service.algorithm(search.algorithm)
+    with PICTURES:
+        query = Query(image=read_image(search.file.file.read()), **_shared(search))
+        return SearchAnswer.of(algorithm.search(query))
 
 
 @router.get("/facets/{attribute}")
@@ -109,7 +113,11 @@ def similar(
 )
 def model(meshseek: Application, asset_id: str) -> Response:
     """The asset's GLB, from the workspace or from ``BASE_URL``."""
-    key = meshseek.search_service.asset(asset_id).model
+    try:
+        key = meshseek.search_service.asset(asset_id).model
+    except NotFoundError:
+        # An id may itself end in "/model": then this is the address of that asset.
+        return JSONResponse(asset(meshseek, f"{asset_id}/model").model_dump())
     if key is None:
         raise NotFoundError(f"asset '{asset_id}' has no model file")
     path = (meshseek.workspace.models / key).resolve()

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
-from meshseek.model import FILTER_FIELDS, Asset, Hit, Language
+from meshseek.model import FILTER_FIELDS, Asset, Hit
 from meshseek.search.modes import MODES
 from meshseek.search.query import MAX_DEPTH, MAX_TEXT, MAX_TOP_K
+from meshseek.search.query import QueryType as AnsweredQueryType
 from meshseek.search.service import Answer
 
 DEFAULT_ALGORITHM = "lite"
@@ -109,19 +110,19 @@ class SearchAnswer(BaseModel):
 
     results: list[Result]
     algorithm: str
-    query_type: Literal["english", "chinese", "image"]
+    query_type: AnsweredQueryType
     cross_modal: bool
     target: str
     took_ms: Took
 
     @classmethod
-    def of(cls, answer: Answer, query_type: Language | Literal["image"], *, cross_modal: bool) -> SearchAnswer:
+    def of(cls, answer: Answer) -> SearchAnswer:
         """From the service's answer."""
         return cls(
             results=[Result.of(hit) for hit in answer.hits],
             algorithm=answer.algorithm,
-            query_type=query_type,
-            cross_modal=cross_modal,
+            query_type=answer.query_type,
+            cross_modal=answer.cross_modal,
             target=answer.target,
             took_ms=Took(
                 embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)

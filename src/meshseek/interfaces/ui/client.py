@@ -104,7 +104,7 @@ class ApiClient:
     """Talks to one API; safe to share between threads.
 
     Each method raises an error whose message is a sentence to show: InputError where the question is at fault,
-    ServiceError where waiting may help.
+    ServiceError where waiting may help, MeshseekError where it will not.
 
     Args:
         api_url: Where the API is, as in ``http://127.0.0.1:8000``.
@@ -205,7 +205,8 @@ def sentence(message: str) -> str:
 def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
-    kind: type[MeshseekError] = InputError if answer.is_client_error else ServiceError
+    may_pass = answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    kind: type[MeshseekError] = ServiceError if may_pass else InputError if answer.is_client_error else MeshseekError
     try:
         message = str(answer.json()["error"]["message"])
     except (KeyError, TypeError, ValueError):

@@ -182,7 +182,10 @@ class Handlers:
 
     def _algorithm_menus(self, algorithm: str, values: Values) -> Changes:
         options = self._page.options
-        facets = self._client.categories(algorithm)
+        try:
+            facets = self._client.categories(algorithm)
+        except MeshseekError:
+            facets = []  # one can search without them
         chosen = values[options.category]
         menu = [("All", EVERYTHING), *((f"{facet.value} ({facet.count})", facet.value) for facet in facets)]
         value = chosen if chosen in {value for _, value in menu} else EVERYTHING
