@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshseek.model import Asset, Space, ViewSet
+from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.store.postgres import Server
@@ -70,8 +71,9 @@ class Crowd:
         self, workspace: Workspace, space: Space, source: Source, rows: Sequence[tuple[str, int | None, Vectors]]
     ) -> None:
         columns = ("asset_id", "viewpoint_id", "vector", "fingerprint")
+        made = {asset.asset_id: _made_from(asset, source) for asset in self.assets}
         table = workspace.vectors_table("crowd", source, space)
-        table.append([dict(zip(columns, (*row, "made"), strict=True)) for row in rows])
+        table.append([dict(zip(columns, (*row, made[row[0]]), strict=True)) for row in rows])
 
 
 def units(vectors: NDArray[np.float64]) -> Vectors:
@@ -85,6 +87,12 @@ def cosines(vectors: Vectors, query: NDArray[np.float32]) -> NDArray[np.float64]
     exact, other = vectors.astype(np.float64), query.astype(np.float16).astype(np.float64)
     found: NDArray[np.float64] = exact @ other / np.linalg.norm(exact, axis=-1) / np.linalg.norm(other)
     return found
+
+
+def _made_from(asset: Asset, source: Source) -> str:
+    if source == "appearance":
+        return "made"
+    return caption_fingerprint(asset.captions_english if source == "caption_english" else asset.captions_chinese)
 
 
 def _asset(asset_id: str, number: int, cluster: int, viewpoints: tuple[int, ...]) -> Asset:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.toy import embed_toys, import_toys, publish_toys, toy_algorithm
+from tests.toy import embed_toys, import_toys, toy_algorithm
 
-from meshseek.pipeline import publish as publishing
+from meshseek.pipeline.progress import SilentReporter
+from meshseek.pipeline.publish import publish
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.search.service import Algorithm
@@ -19,15 +20,12 @@ from meshseek.store.workspace import Workspace
 
 
 @pytest.fixture(params=INDEXES.names)
-def algorithm(
-    request: pytest.FixtureRequest, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Algorithm]:
+def algorithm(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Algorithm]:
     """The toys, published with each kind of index."""
-    monkeypatch.setattr(publishing, "INDEX_KIND", request.param)
     workspace = Workspace(tmp_path)
     import_toys(workspace, 30)
     embed_toys(workspace)
-    publish_toys(workspace, server)
+    publish("toy", workspace, server, index_kind=request.param, max_assets=None, reporter=SilentReporter())
     opened = toy_algorithm(server)
     assert opened.library.published().index_kind == request.param
     yield opened

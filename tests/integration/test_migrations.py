@@ -51,11 +51,11 @@ def shape(connection: Connection, schema: str, make: Callable[[], None]) -> list
 
 def add_up(connection: Connection) -> None:
     """The first publication as it was, and then every migration since."""
-    apply(connection, 1, {"dim": sql.Literal(64)})
+    apply(connection, 1, 64)
     for table, column in VECTOR_COLUMNS:
         connection.execute(query("store_plainly", table=sql.Identifier(table), column=sql.Identifier(column)))
     for number in range(2, CURRENT + 1):
-        apply(connection, number, {})
+        apply(connection, number, 64)
 
 
 def test_the_schema_is_the_sum_of_its_migrations(connection: Connection) -> None:

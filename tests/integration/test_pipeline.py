@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -153,12 +154,18 @@ def test_only_so_many_assets(models: Path, workspace: Workspace) -> None:
 
 
 def test_an_asset_comes_back_as_it_was_imported(models: Path, workspace: Workspace) -> None:
-    """Captions, attributes and model of every asset survive the table."""
+    """Captions, attributes and model of every asset survive the table, and the model's fingerprint joins them."""
     dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
     expected = [dataset.read(entry, workspace.models) for entry in dataset.entries()]
     run_import(models, workspace)
 
-    assert list(workspace.assets()) == [replace(asset, attributes=dict(asset.attributes)) for asset in expected]
+    imported = list(workspace.assets())
+    assert [replace(asset, model_fingerprint=None) for asset in imported] == [
+        replace(asset, attributes=dict(asset.attributes)) for asset in expected
+    ]
+    assert [asset.model_fingerprint for asset in imported] == [
+        hashlib.sha256((workspace.models / str(asset.model)).read_bytes()).hexdigest() for asset in expected
+    ]
 
 
 def test_assets_without_captions_are_counted(workspace: Workspace) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from meshseek.errors import InputError, ServiceError
+from meshseek.errors import InputError, MeshseekError, ServiceError
 from meshseek.interfaces.ui.client import ApiClient, Result, Search, sentence
 
 ANSWER = {
@@ -79,11 +79,13 @@ def test_mistake_is_told_as_a_sentence() -> None:
         client(lambda _: httpx.Response(422, json=refusal)).search(Search(text=" "))
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
-def test_answer_that_is_not_ours_is_told_by_its_status(status: int) -> None:
-    """What a proxy says instead of the API is not shown, its status is."""
-    with pytest.raises(ServiceError, match=f"HTTP {status}"):
+@pytest.mark.parametrize(("status", "waiting_helps"), [(500, False), (502, True), (503, True)])
+def test_answer_that_is_not_ours_is_told_by_its_status(status: int, waiting_helps: bool) -> None:  # noqa: FBT001
+    """What a proxy says instead of the API is not shown, its status is; a fault of the API is not asked for again."""
+    with pytest.raises(MeshseekError, match=f"HTTP {status}") as caught:
         client(lambda _: httpx.Response(status, text="<html>Bad gateway</html>")).search(Search(text="chair"))
+
+    assert isinstance(caught.value, ServiceError) == waiting_helps
 
 
 def test_answer_of_another_form_is_told() -> None:

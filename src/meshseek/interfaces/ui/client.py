@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from meshseek.errors import InputError, MeshseekError, ServiceError
 
 TIMEOUT = httpx.Timeout(30, connect=3)
+PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 LOADING = "loading"
 READY = "ready"
 
@@ -205,8 +206,7 @@ def sentence(message: str) -> str:
 def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
-    may_pass = answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-    kind: type[MeshseekError] = ServiceError if may_pass else InputError if answer.is_client_error else MeshseekError
+    kind = InputError if answer.is_client_error else ServiceError if answer.status_code in PASSING else MeshseekError
     try:
         message = str(answer.json()["error"]["message"])
     except (KeyError, TypeError, ValueError):
