@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from meshseek.errors import DatabaseError
+from meshseek.errors import DatabaseError, DatabaseVersionError
 from meshseek.store import migrate as migrating
 from meshseek.store.library import Library
 from meshseek.store.migrate import CURRENT, apply
@@ -135,3 +135,14 @@ def test_a_migration_that_fails_changes_nothing(
         with pytest.raises(psycopg.errors.UndefinedColumn):
             connection.execute("SELECT first FROM live.assets")
         assert connection.execute("SELECT schema_version FROM live.spaces").fetchone() == (CURRENT,)
+
+
+def test_a_newer_meshseeks_version_is_refused(published_toys: Workspace, server: Server) -> None:
+    """What a newer Meshseek published is neither read nor marked as older."""
+    with server.connect("toy") as connection:
+        connection.execute("UPDATE live.spaces SET schema_version = 999")
+
+    with pytest.raises(DatabaseVersionError, match="a newer Meshseek published this database"):
+        Library(server, "toy").published()
+    with server.connect("toy") as connection:
+        assert connection.execute("SELECT schema_version FROM live.spaces").fetchone() == (999,)

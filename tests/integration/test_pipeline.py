@@ -277,3 +277,43 @@ def test_views_of_a_dataset_are_not_rendered(workspace: Workspace) -> None:
     workspace.assets_table().append([asset_row(replace(assets[0], views=None, model=None))])
     assert run_render(workspace) == (0, 1, 0)
     assert reasons(workspace.rendered_table()) == {"toys/000": "has neither views nor a model to render"}
+
+
+def test_assets_below_one_another_keep_their_views(tmp_path: Path, workspace: Workspace) -> None:
+    """``chair`` and ``chair/00000`` share folders, and each has all of its views, also after rendering again."""
+    made = make_sample_assets(tmp_path / "made", 1)
+    library = tmp_path / "library"
+    (library / "chair").mkdir(parents=True)
+    for name in ("chair.glb", "chair/00000.glb"):
+        shutil.copy(made / "chair-0001.glb", library / name)
+    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=library))
+    import_assets(dataset, workspace, workers=1, max_assets=None, reporter=SilentReporter())
+
+    for views in (3, 2):
+        assert run_render(workspace, views) == (2, 0, 0)
+        found = sorted(path.relative_to(workspace.views).as_posix() for path in workspace.views.rglob("*.png"))
+        numbers = [f"{number:05d}" for number in range(views)]
+        assert found == sorted(f"{asset}/{n}/{n}.png" for asset in ("chair", "chair/00000") for n in numbers)
+
+
+def test_new_captions_cost_no_rendering(models: Path, workspace: Workspace) -> None:
+    """Another caption is imported and embedded; the model is as it was, so its views are not made again."""
+    run_import(models, workspace)
+    run_render(workspace)
+    captions = models / "captions.csv"
+    captions.write_text(captions.read_text("utf-8").replace("a small red chair", "a small scarlet chair"), "utf-8")
+
+    assert run_import(models, workspace)[0] == 1
+    assert run_render(workspace)[0] == 0
+
+
+def test_a_withdrawn_translation_is_gone(workspace: Workspace) -> None:
+    """A Chinese caption that the dataset takes back is not kept by the translate stage."""
+    asset = next(iter(import_toys(workspace, 2)[1:]))
+    embed_toys(workspace)
+    assert workspace.chinese_captions()[asset.asset_id]
+
+    workspace.assets_table().append([{**asset_row(asset), "captions_chinese": [], "fingerprint": "changed"}])
+    embed_toys(workspace)
+
+    assert workspace.chinese_captions()[asset.asset_id] == ()

@@ -156,6 +156,15 @@ def test_what_an_asset_no_longer_has_is_not_published(toys: Workspace, server: S
     assert publish_toys(toys, server).details["english_captions"] == 39
 
 
+def test_vectors_of_an_older_caption_stay_out(toys: Workspace, server: Server, algorithm: Algorithm) -> None:
+    """A caption that changed after it was embedded is not ranked by its old vector; how many such is told."""
+    row = asset_row(next(toys.assets()))
+    toys.assets_table().append([{**row, "captions_english": ["something else"], "fingerprint": "changed"}])
+
+    assert publish_toys(toys, server).details["stale"] == 1
+    assert algorithm.library.published().english_captions == 39
+
+
 def test_odd_characters_are_published(workspace: Workspace, server: Server, algorithm: Algorithm) -> None:
     """Quotes, tabs, backslashes, emoji, and what no database can store do not stop the others."""
     odd = "\\N a\tb\nc 'd' \"e\" {f} 🪑 椅子 \x00 \ud83e"

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
 
 CANDIDATES = 400
-"""What the index gives at least: for views, the assets that the first stage passes on."""
+"""What the index gives at least: for views, the assets that the first stage passes on. With 200, words found .98 of the
+exact ten assets of the furniture library by their views; with 400 .997, for half a millisecond more."""
 FEW = 10_000
 """Up to so many assets that pass a filter are compared one by one; beyond, the index is asked."""
 
