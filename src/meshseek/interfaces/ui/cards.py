@@ -11,8 +11,6 @@ from meshseek.interfaces.ui.client import Answer, Result
 LANGUAGES = {"english": "English", "chinese": "中文", "image": "Picture"}
 ALGORITHM_NOTES = {
     "lite": "Small and built in: knows everyday objects, but does not see colours, materials or styles.",
-    "siglip": "Sees colours, materials and styles, in words and in pictures.",
-    "qwen": "Understands long descriptions in English and Chinese, and pictures.",
 }
 TARGET_NAMES = {"caption": "Captions", "appearance": "Appearance", "both": "Both"}
 AUTOMATIC = "Automatic"
