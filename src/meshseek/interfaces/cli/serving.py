@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 api_port_option = click.option("--api-port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 ui_port_option = click.option("--ui-port", type=click.IntRange(1, 65535), default=7860, show_default=True)
 no_ui_option = click.option("--no-ui", is_flag=True, help="Serve the API alone.")
+
+
+POLL_SECONDS = 0.1
 
 
 @click.command("serve")
@@ -56,9 +60,9 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
         check_port(host, ui_port, "--ui-port")
     config = uvicorn.Config(create_app(meshseek), host=host, port=api_port, log_level="warning")
     server = uvicorn.Server(config)
-    with _front_end(host, api_port, ui_port), contextlib.suppress(KeyboardInterrupt):
-        announcement = threading.Thread(target=_announce, args=(meshseek, server, api_port, ui_port), daemon=True)
-        announcement.start()
+    with _front_end(host, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
+        announcement = _Announcement(meshseek, server, api_port, ui_port, front_end)
+        threading.Thread(target=announcement.make, daemon=True).start()
         server.run()
 
 
@@ -77,18 +81,17 @@ def check_port(host: str, port: int, option: str) -> None:
 
 
 @contextmanager
-def _front_end(host: str, api_port: int, ui_port: int | None) -> Iterator[None]:
+def _front_end(host: str, api_port: int, ui_port: int | None) -> Iterator[SpawnProcess | None]:
     """Run the front end in a process that ends with this one, however this one ends."""
     if ui_port is None:
-        yield
+        yield None
         return
     api_url = f"http://{reachable(host)}:{api_port}"
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_run_front_end, args=(host, ui_port, api_url), daemon=True)
     process.start()
-    threading.Thread(target=_watch, args=(process,), daemon=True).start()
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.join(timeout=5)
@@ -105,36 +108,48 @@ def _run_front_end(host: str, port: int, api_url: str) -> None:
         click.echo(f"meshseek: {error}", err=True)
 
 
-def _watch(process: SpawnProcess) -> None:
-    process.join()
-    click.echo("the front end has stopped; the API goes on. Stop with Ctrl-C and start again", err=True)
-
-
 def reachable(host: str) -> str:
     """The address by which this machine reaches a service that listens on ``host``."""
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
 
 
-def _announce(meshseek: Meshseek, server: uvicorn.Server, api_port: int, ui_port: int | None) -> None:
-    """Print the addresses once queries can be answered."""
-    while not server.started or "loading" in meshseek.search_service.health().values():
-        if server.should_exit:
-            return
-        time.sleep(0.1)
-    address = reachable(meshseek.settings.host)
-    for name, state in meshseek.search_service.health().items():
-        if state != "ready":
-            click.echo(f"{name}: {state}", err=True)
-    if ui_port is not None:
-        _wait_for_port(address, ui_port, server)
-        click.echo(f"search in a browser   http://{address}:{ui_port}")
-    click.echo(f"search over HTTP      http://{address}:{api_port}/docs")
-    click.echo("stop with Ctrl-C")
+@dataclass(frozen=True, slots=True)
+class _Announcement:
+    """Prints the addresses once queries can be answered, and says when the front end stops by itself."""
 
+    meshseek: Meshseek
+    server: uvicorn.Server
+    api_port: int
+    ui_port: int | None
+    front_end: SpawnProcess | None
 
-def _wait_for_port(address: str, port: int, server: uvicorn.Server) -> None:
-    while not server.should_exit:
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
-            if probe.connect_ex((address.strip("[]"), port)) == 0:
+    def make(self) -> None:
+        """Wait, and print."""
+        while not self.server.started or "loading" in self.meshseek.search_service.health().values():
+            if self.server.should_exit:
                 return
-        time.sleep(0.1)
+            time.sleep(POLL_SECONDS)
+        for name, state in self.meshseek.search_service.health().items():
+            if state != "ready":
+                click.echo(f"{name}: {state}", err=True)
+        address = reachable(self.meshseek.settings.host)
+        if self.ui_port is not None and self._wait_for_page(address, self.ui_port):
+            click.echo(f"search in a browser   http://{address}:{self.ui_port}")
+        click.echo(f"search over HTTP      http://{address}:{self.api_port}/docs")
+        click.echo("stop with Ctrl-C")
+        while self._lives():
+            time.sleep(1)
+        if self.front_end and not self.server.should_exit:
+            click.echo("the front end has stopped; the API goes on. Stop with Ctrl-C and start again", err=True)
+
+    def _lives(self) -> bool:
+        return self.front_end is not None and self.front_end.is_alive() and not self.server.should_exit
+
+    def _wait_for_page(self, address: str, port: int) -> bool:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        while self._lives():
+            with socket.socket(family) as probe:
+                if probe.connect_ex((address.strip("[]"), port)) == 0:
+                    return True
+            time.sleep(POLL_SECONDS)
+        return False
