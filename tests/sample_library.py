@@ -18,6 +18,7 @@ from meshseek.pipeline.translate import translate
 from meshseek.renderers import RENDERERS
 from meshseek.store.postgres import Server
 from meshseek.store.workspace import Workspace
+from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
 
 SAMPLES = 20
@@ -49,7 +50,7 @@ def make_library(workspace: Workspace, server: Server, source: Path) -> list[str
     import_assets(dataset, workspace, workers=2, max_assets=None, reporter=reporter)
     renderer = RENDERERS.load("embree")(views=VIEWS, size=SIZE)
     render(renderer, workspace, workers=2, max_assets=None, reporter=reporter)
-    translate(Existing(), workspace, max_assets=None, reporter=reporter)
+    translate(Existing(TranslatorOptions()), workspace, max_assets=None, reporter=reporter)
     lite = EMBEDDERS.load("lite")(EmbedderOptions())
     embed(lite, "lite", workspace, max_assets=None, reporter=reporter)
     publish("lite", workspace, server, max_assets=None, reporter=reporter)

@@ -23,6 +23,7 @@ from meshseek.search.service import Algorithm
 from meshseek.store.library import Library
 from meshseek.store.postgres import Server
 from meshseek.store.workspace import Workspace, asset_row
+from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
 
 GRID = 4
@@ -119,7 +120,7 @@ def import_toys(workspace: Workspace, count: int = 40, word: str = "number") -> 
 
 def embed_toys(workspace: Workspace, embedder: Embedder | None = None) -> list[Summary]:
     """Translate and embed what a workspace holds, with the real stages."""
-    translate(Existing(), workspace, max_assets=None, reporter=SilentReporter())
+    translate(Existing(TranslatorOptions()), workspace, max_assets=None, reporter=SilentReporter())
     return embed(embedder or toy(), "toy", workspace, max_assets=None, reporter=SilentReporter())
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshseek.datasets import DATASETS, Dataset, DatasetOptions
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
+from meshseek.hosted import HostedOptions
 from meshseek.renderers import RENDERERS, Renderer
 from meshseek.search.service import Algorithm, SearchService
 from meshseek.settings import Settings, read_settings
@@ -14,10 +18,10 @@ from meshseek.store.embedded import EmbeddedServer
 from meshseek.store.library import Library
 from meshseek.store.postgres import Server
 from meshseek.store.workspace import Workspace
-from meshseek.translators import TRANSLATORS, Translator
+from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
 
 if TYPE_CHECKING:
-    from meshseek.model import Space
+    from meshseek.model import Language, Space
 
 
 class Meshseek:
@@ -26,7 +30,7 @@ class Meshseek:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or read_settings()
         self.workspace = Workspace(self.settings.workspace)
-        self._embedders: dict[tuple[str, str | None], Embedder] = {}
+        self._embedders: dict[tuple[str, str | None, int | None], Embedder] = {}
 
     @cached_property
     def embedded(self) -> EmbeddedServer:
@@ -47,9 +51,9 @@ class Meshseek:
 
     def _algorithm(self, name: str) -> Algorithm:
         def load(space: Space) -> Embedder:
-            return self.embedder(name, space.model)
+            return self.embedder(name, space.model, space.dim)
 
-        return Algorithm(name, Library(self.server, name), load)
+        return Algorithm(name, Library(self.server, name), load, translate=self._query_translation)
 
     def dataset(self, name: str, options: DatasetOptions) -> Dataset:
         """Open a library."""
@@ -59,16 +63,87 @@ class Meshseek:
         """Make a renderer."""
         return RENDERERS.load(name)(views=views, size=size)
 
-    def translator(self, name: str) -> Translator:
+    def translator(
+        self,
+        name: str,
+        *,
+        model: str | None = None,
+        terms: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> Translator:
         """Make a translator."""
-        return TRANSLATORS.load(name)()
+        options = TranslatorOptions(
+            model=model,
+            hosted=self._chat_service,
+            folder=self.workspace.folder / "translations" / name,
+            poll_seconds=self.settings.batch_poll_seconds,
+            terms=terms,
+            say=say,
+        )
+        return TRANSLATORS.load(name)(options)
 
-    def embedder(self, name: str, model: str | None = None) -> Embedder:
+    def embedder(
+        self,
+        name: str,
+        model: str | None = None,
+        dim: int | None = None,
+        languages: tuple[Language, ...] | None = None,
+    ) -> Embedder:
         """An algorithm's model, loaded once; None means its default."""
-        if (name, model) not in self._embedders:
-            embedder = EMBEDDERS.load(name)(EmbedderOptions(model=model, model_dir=self.settings.model_dir))
-            self._embedders[name, model] = self._embedders[name, embedder.space.model] = embedder
-        return self._embedders[name, model]
+        wanted = (name, model, dim)
+        if wanted not in self._embedders:
+            options = EmbedderOptions(
+                model=model,
+                dim=dim,
+                languages=languages,
+                model_dir=self.settings.model_dir or self.workspace.model_folder(name),
+                device=self.settings.device,
+                cache_dir=self.workspace.folder / "cache",
+                hosted=self._dashscope,
+            )
+            embedder = EMBEDDERS.load(name)(options)
+            self._embedders[wanted] = self._embedders[name, embedder.space.model, embedder.space.dim] = embedder
+        return self._embedders[wanted]
+
+    def remember_model_folder(self, algorithm: str) -> None:
+        """Let later commands in this workspace find the weights where this one does."""
+        if self.settings.model_dir is not None:
+            self.workspace.remember_model_folder(algorithm, self.settings.model_dir)
+
+    @property
+    def _dashscope(self) -> HostedOptions:
+        key = self.settings.dashscope_api_key
+        return HostedOptions(
+            base_url=self.settings.dashscope_base_url.rstrip("/"),
+            api_key=key.get_secret_value() if key else None,
+            requests_per_minute=self.settings.requests_per_minute,
+            tokens_per_minute=self.settings.tokens_per_minute,
+            concurrency=self.settings.concurrent_requests,
+            retry_seconds=self.settings.retry_seconds,
+        )
+
+    @property
+    def _chat_service(self) -> HostedOptions:
+        """DashScope in OpenAI's protocol, or the other service that the settings name."""
+        url, key = self.settings.openai_base_url, self.settings.openai_api_key
+        if url is None:
+            return replace(self._dashscope, base_url=f"{self._dashscope.base_url}/compatible-mode/v1")
+        return replace(
+            self._dashscope,
+            base_url=url.rstrip("/"),
+            api_key=key.get_secret_value() if key else None,
+            key_setting="MESHSEEK_OPENAI_API_KEY",
+            url_setting="MESHSEEK_OPENAI_BASE_URL",
+        )
+
+    @cached_property
+    def _query_translation(self) -> Callable[[str], str | None] | None:
+        """Translates Chinese queries, where a model for that is named."""
+        if self.settings.query_translator is None:
+            return None
+        from meshseek.translators.openai_chat import OpenaiChat  # noqa: PLC0415  # only where it is wanted
+
+        return OpenaiChat(TranslatorOptions(model=self.settings.query_translator, hosted=self._chat_service)).to_english
 
     def close(self) -> None:
         """Let go of the database."""

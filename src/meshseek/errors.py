@@ -13,7 +13,10 @@
     │   └── NotFoundError          no such asset, view or model file (HTTP 404)
     ├── WorkspaceError             a stage's input is missing, damaged or in use
     ├── SpaceMismatchError         vectors of one space met the embedder of another
-    ├── EmbedderError              a model that cannot be loaded
+    ├── EmbedderError              a model that cannot be loaded or used
+    ├── TranslatorError            a translation that cannot be started or gone on with
+    ├── HostedError                a hosted service refused, or cannot be reached (HTTP 503)
+    │   └── HostedItemError        it refused what was sent: this one item, not the next
     ├── DatabaseError              the database refused
     │   ├── DatabaseDownError      the database cannot be reached (HTTP 503)
     │   ├── DatabaseVersionError   PostgreSQL or pgvector is too old
@@ -68,7 +71,28 @@ class SpaceMismatchError(MeshseekError):
 
 
 class EmbedderError(MeshseekError):
-    """A model cannot be loaded."""
+    """A model cannot be loaded or used."""
+
+
+class TranslatorError(MeshseekError):
+    """A translation cannot be started or gone on with."""
+
+
+class HostedError(MeshseekError):
+    """A hosted service refused, or cannot be reached.
+
+    Args:
+        message: What is wrong, and the cure.
+        retryable: It may pass by itself; and where the connection broke, what was asked may have been done.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class HostedItemError(HostedError):
+    """A hosted service refused what was sent; other items may pass."""
 
 
 class DatabaseError(MeshseekError):

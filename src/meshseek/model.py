@@ -64,6 +64,39 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What paid work would take, told before anything is sent."""
+
+    service: str
+    """Model and host."""
+    items: int
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    price: float | None
+    """In yuan (CNY); None where the model's price is not known."""
+    seconds: float
+
+    def __add__(self, other: Estimate) -> Estimate:
+        prices = (self.price, other.price)
+        return Estimate(
+            service=self.service,
+            items=self.items + other.items,
+            requests=self.requests + other.requests,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            price=None if None in prices else sum(price for price in prices if price is not None),
+            seconds=self.seconds + other.seconds,
+        )
+
+    def __str__(self) -> str:
+        price = "price not known" if self.price is None else f"about {self.price:,.2f} CNY"
+        tokens = f"about {self.input_tokens:,} tokens in and {self.output_tokens:,} out"
+        minutes = f"about {max(1, round(self.seconds / 60)):,} min"
+        return f"{self.service}: {self.items:,} items in {self.requests:,} requests, {tokens}, {price}, {minutes}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """One ranked asset."""
 

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from meshseek.errors import SettingsError
@@ -33,6 +33,28 @@ class Settings(BaseSettings):
     """Where model files are read from when they are not in the workspace."""
     model_dir: Path | None = None
     """Folder of model weights, for machines without a hub."""
+    device: str | None = None
+    """Where models run, as torch names it: ``cpu``, ``cuda``, ``cuda:1``; the best there is, if not given."""
+    dashscope_api_key: SecretStr | None = None
+    """Key of Alibaba Cloud's Model Studio (DashScope)."""
+    dashscope_base_url: str = Field("https://dashscope.aliyuncs.com", pattern=r"^https?://")
+    """Its address; keys belong to one region, and each region has its own address."""
+    openai_api_key: SecretStr | None = None
+    """Key of another service that speaks OpenAI's protocol, to translate with instead of DashScope."""
+    openai_base_url: str | None = Field(None, pattern=r"^https?://")
+    """Its address with the version, as in ``https://api.openai.com/v1``."""
+    query_translator: str | None = None
+    """Chat model that translates Chinese queries for algorithms that are weak at Chinese, such as ``qwen-mt-flash``."""
+    requests_per_minute: PositiveInt = 600
+    """What hosted services are asked at most."""
+    tokens_per_minute: PositiveInt = 600_000
+    """Likewise in tokens."""
+    concurrent_requests: PositiveInt = 8
+    """Requests to a hosted service that are under way at a time."""
+    retry_seconds: PositiveFloat = 1.0
+    """First wait before a hosted service is asked once more; it doubles each time."""
+    batch_poll_seconds: PositiveFloat = 60.0
+    """How often a batch translation is asked for its state."""
     workers: PositiveInt = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     """Processes that convert and render."""
     host: str = "127.0.0.1"
@@ -44,6 +66,14 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else path
+
+    @field_validator("dashscope_api_key", "openai_api_key")
+    @classmethod
+    def _key(cls, key: SecretStr | None) -> SecretStr | None:
+        text = key.get_secret_value().strip() if key else ""
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError("the key holds characters that no key has; copy it again")
+        return SecretStr(text) if text else None
 
     @classmethod
     def settings_customise_sources(

@@ -20,7 +20,8 @@ from meshseek.store.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
-    "torch psycopg psycopg_pool pgvector fastapi starlette uvicorn gradio pyarrow trimesh PIL numpy pydantic httpx rich"
+    "torch transformers sentence_transformers onnxruntime psycopg psycopg_pool pgvector fastapi starlette uvicorn "
+    "gradio pyarrow trimesh PIL numpy pydantic httpx rich"
 )
 
 
@@ -76,7 +77,8 @@ def test_a_broken_rule_is_reported(copy: Path, file: str, line: str, contract: s
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["import"], ["embed"], ["search"], ["publish"], ["serve"], ["demo"], ["evaluate"], ["db"]]
+    "command",
+    [[], ["import"], ["translate"], ["embed"], ["search"], ["publish"], ["serve"], ["demo"], ["evaluate"], ["db"]],
 )
 def test_help_is_light(command: list[str]) -> None:
     """No command's help imports what is heavy."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.checkpoints import write_siglip
+from tests.qwen_checkpoint import write_qwen
 from tests.toy import Toy
 
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
@@ -16,7 +19,9 @@ from meshseek.errors import EmbedderError
 from meshseek.model import LANGUAGES
 
 ALWAYS_THERE = {"lite", "toy"}
-"""These need no weights from elsewhere, so that they may not be skipped."""
+"""These need no weights from elsewhere."""
+CHECKPOINTS: dict[str, Callable[[Path], Path]] = {"siglip": write_siglip, "qwen": write_qwen}
+"""These run on tiny random weights in the real format. Neither they nor those that are always there may be skipped."""
 TEXTS = ["a wooden chair", "沙发", "a blue car with four wheels, seen from the side", "灯", "chair"]
 ODD_TEXTS = [
     "",
@@ -34,12 +39,16 @@ ODD_TEXTS = [
 
 
 @pytest.fixture(scope="module", params=[*EMBEDDERS.names, "toy"])
-def embedder(request: pytest.FixtureRequest) -> Iterator[Embedder]:
-    """Each algorithm with its default model."""
+def embedder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
+    """Each algorithm, on its default model or a tiny one."""
+    name: str = request.param
+    options = EmbedderOptions(device="cpu")
+    if name in CHECKPOINTS:
+        options = replace(options, model_dir=CHECKPOINTS[name](tmp_path_factory.mktemp("models") / name))
     try:
-        yield (Toy if request.param == "toy" else EMBEDDERS.load(request.param))(EmbedderOptions())
+        yield (Toy if name == "toy" else EMBEDDERS.load(name))(options)
     except EmbedderError as error:
-        if request.param in ALWAYS_THERE:
+        if name in ALWAYS_THERE or name in CHECKPOINTS:
             raise
         pytest.skip(str(error))
 
@@ -64,7 +73,7 @@ def test_the_space_is_whole_and_the_same_each_time(embedder: Embedder) -> None:
     assert all([space.embedder, space.model, space.revision, space.preprocessing])
     assert embedder.dim == space.dim
     assert 1 <= space.dim <= 4000
-    assert type(embedder)(EmbedderOptions(model=space.model)).space == space
+    assert type(embedder)(replace(embedder.options, model=space.model)).space == space
     assert {*embedder.languages} <= {*LANGUAGES}
     assert embedder.languages
 
@@ -123,6 +132,11 @@ def test_threads_may_share_it(embedder: Embedder) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(embed, range(16)))
+
+
+def test_none_of_ours_is_skipped() -> None:
+    """The algorithms that this file knows are all there."""
+    assert {*CHECKPOINTS, *ALWAYS_THERE} <= {*EMBEDDERS.names, "toy"}
 
 
 @pytest.mark.parametrize("name", EMBEDDERS.names)

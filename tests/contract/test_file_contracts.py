@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.batch_service import batch_service, expected
 
 from meshseek.datasets import DATASETS, Dataset, DatasetOptions
-from meshseek.errors import DatasetError, MeshseekError, UnreadableAssetError
-from meshseek.model import Asset
+from meshseek.errors import DatasetError, MeshseekError, TranslatorError, UnreadableAssetError
+from meshseek.hosted import HostedOptions
 from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.renderers import RENDERERS, Renderer
-from meshseek.translators import TRANSLATORS, Translator
+from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
 
 
 @pytest.fixture(scope="module")
@@ -124,18 +125,62 @@ def test_a_model_that_is_none_is_unreadable(
         renderer.render(tmp_path / "x.glb", tmp_path)
 
 
+@pytest.fixture(params=TRANSLATORS.names)
+def translator(request: pytest.FixtureRequest, tmp_path: Path) -> Translator:
+    """Each translator, with a service that is not there."""
+    hosted = HostedOptions(base_url="http://127.0.0.1:9/v1")
+    translator: Translator = TRANSLATORS.load(request.param)(TranslatorOptions(hosted=hosted, folder=tmp_path / "t"))
+    return translator
+
+
+def test_a_translator_answers_each_text_once(translator: Translator) -> None:
+    """Nothing in, nothing out; each text has its Chinese or a reason, and what needs no service asks none."""
+    assert list(translator.translate([])) == []
+    answers = list(translator.translate(["椅子", "123", "!?"]))
+    assert sorted(answer.text for answer in answers) == ["!?", "123", "椅子"]
+    assert all((answer.chinese is None) != (answer.reason is None) for answer in answers)
+
+
 @pytest.mark.parametrize("name", TRANSLATORS.names)
-def test_a_translator_keeps_to_its_assets(name: str) -> None:
-    """Nothing in, nothing out; its fingerprint is the same each time."""
-    translators: list[Translator] = [TRANSLATORS.load(name)() for _ in range(2)]
-    assert translators[0].fingerprint == translators[1].fingerprint != ""
-    assert translators[0].translate([]) == []
+def test_a_translator_asks_once(name: str, tmp_path: Path) -> None:
+    """What was answered is taken from its folder the next time, by a translator that was made anew."""
+    with batch_service() as service:
+        hosted = HostedOptions(base_url=service.url, api_key=service.key, requests_per_minute=600_000)
+        options = TranslatorOptions(hosted=hosted, folder=tmp_path / "t", poll_seconds=0.01)
+        for _ in range(2):
+            translator: Translator = TRANSLATORS.load(name)(options)
+            answers = {answer.text: answer.chinese for answer in translator.translate(["a chair", "a table"])}
+            assert answers == {text: expected(text) if translator.translates else None for text in answers}
+            assert answers.keys() == {"a chair", "a table"}
+        assert service.paid == (dict.fromkeys(answers, 1) if translator.translates else {})
 
 
-def test_existing_captions_are_taken_as_they_are() -> None:
-    """In the order of the assets, with nothing for those that have none."""
-    assets = [
-        Asset(asset_id=str(n), fingerprint="", captions_chinese=own)
-        for n, own in enumerate([("椅", "凳"), (), ("灯",)])
-    ]
-    assert TRANSLATORS.load("existing")().translate(assets) == [("椅", "凳"), (), ("灯",)]
+def test_a_translator_tells_the_price_without_a_key(translator: Translator, tmp_path: Path) -> None:
+    """Before anything is sent, and leaving nothing behind; None where nothing is paid."""
+    estimate = translator.estimate(["a chair", "a table", "桌子"])
+    assert estimate is None or estimate.items == 2
+    assert translator.translates or estimate is None
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_translator_writes_requests_or_says_which_one_does(translator: Translator, tmp_path: Path) -> None:
+    """For an engine of the user's own, as many lines as texts; else one line names another translator."""
+    file = tmp_path / "requests.jsonl"
+    try:
+        assert translator.write_requests(["a chair", "a table"], file) == 2
+    except TranslatorError as error:
+        assert "use --translator" in str(error)  # noqa: PT017  # either is allowed
+        assert not file.exists()
+        with pytest.raises(TranslatorError, match=r"^[^\n]*use --translator[^\n]*$"):
+            list(translator.read_answers(["a chair"], file))
+    else:
+        assert len(file.read_bytes().splitlines()) == 2
+        with pytest.raises(TranslatorError, match=r"^[^\n]*cannot be read[^\n]*$"):
+            list(translator.read_answers(["a chair"], tmp_path / "none.jsonl"))
+
+
+def test_existing_captions_are_left_to_the_library() -> None:
+    """It translates nothing, and says so of each text."""
+    existing = TRANSLATORS.load("existing")(TranslatorOptions())
+    assert not existing.translates
+    assert [answer.chinese for answer in existing.translate(["a chair", "椅子"])] == [None, None]

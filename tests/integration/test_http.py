@@ -78,6 +78,7 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "query_type": query_type,
             "cross_modal": False,
             "target": "caption",
+            "translated_query": None,
             "took_ms": None,
         }
         assert 0 <= answer["took_ms"]["embed"] + answer["took_ms"]["search"] <= answer["took_ms"]["total"] + 0.1
@@ -90,8 +91,8 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "caption_en": "an antique wooden chair",
             "caption_zh": "一把古董木椅",
             "viewpoint_id": None,
-            "thumbnail_url": f"{asset_path(ODD_ID)}/views/0",
-            "model_url": f"{asset_path(ODD_ID)}/model",
+            "thumbnail_url": f"{asset_path(ODD_ID)}/views/0?algorithm=lite",
+            "model_url": f"{asset_path(ODD_ID)}/model?algorithm=lite",
             "attributes": None,
         }
         assert first["attributes"]["category"] == "Living room"
@@ -113,7 +114,7 @@ def test_a_view_finds_its_asset(api: httpx.Client, library: ServedLibrary) -> No
     first = answer["results"][0]
     assert (first["asset_id"], first["viewpoint_id"]) == ("sofa-0001", 2)
     assert first["score"] == pytest.approx(1, abs=0.01)
-    assert first["thumbnail_url"] == "/assets/sofa-0001/views/2"
+    assert first["thumbnail_url"] == "/assets/sofa-0001/views/2?algorithm=lite"
     assert send(api, content, cross_modal="true").json()["target"] == "caption"
     assert send(api, content, target="both").json()["target"] == "both"
 

@@ -31,6 +31,7 @@ from meshseek.renderers import RENDERERS
 from meshseek.store.shards import ShardFolder
 from meshseek.store.view_files import view_file
 from meshseek.store.workspace import Workspace, asset_row
+from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
 
 COUNT = 6
@@ -188,7 +189,7 @@ def test_one_stage_runs_once_at_a_time(workspace: Workspace) -> None:
     """A second process is told which stage is busy and where."""
     import_toys(workspace, 1)
     with workspace.lock("translate"), pytest.raises(WorkspaceError, match="another process runs 'translate' in "):
-        translate(Existing(), workspace, max_assets=None, reporter=SilentReporter())
+        translate(Existing(TranslatorOptions()), workspace, max_assets=None, reporter=SilentReporter())
     with workspace.lock("embed-toy"), pytest.raises(WorkspaceError, match="another process runs 'embed-toy' in "):
         embed(toy(), "toy", workspace, max_assets=None, reporter=SilentReporter())
 

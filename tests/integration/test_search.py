@@ -72,7 +72,7 @@ def search(
     library: Library, target: str, vector: Vector, request: Request, language: Language = "english"
 ) -> list[Hit]:
     """Search in one mode."""
-    question = Question(vector=vector, language=language, published=library.published())
+    question = Question(vector=vector, query_type=language, published=library.published())
     return MODES.load(target)().search(library, question, request)
 
 

@@ -124,3 +124,19 @@ def test_settings_cannot_be_changed(folder: Path) -> None:
     """They are one frozen value."""
     with pytest.raises(ValueError, match="frozen"):
         read_settings().host = "elsewhere"
+
+
+@pytest.mark.parametrize("name", ["dashscope_api_key", "openai_api_key"])
+def test_keys_are_secret(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is trimmed, and shown neither in the settings nor in what is said about a bad one."""
+    monkeypatch.setenv(f"MESHSEEK_{name.upper()}", " sk-secret\n")
+    settings = read_settings()
+    assert getattr(settings, name).get_secret_value() == "sk-secret"
+    assert "sk-secret" not in repr(settings)
+
+    monkeypatch.setenv(f"MESHSEEK_{name.upper()}", "sk-secret\u201d")
+    with pytest.raises(SettingsError, match="copy it again") as caught:
+        read_settings()
+    assert "sk-secret" not in str(caught.value)
+    monkeypatch.setenv(f"MESHSEEK_{name.upper()}", " ")
+    assert getattr(read_settings(), name) is None

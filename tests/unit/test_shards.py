@@ -118,7 +118,7 @@ def test_a_damaged_shard_is_named(filled: Path, harm: Any, number: int) -> None:
     broken = shards(filled)[number]
     harm(broken)
     with pytest.raises(
-        WorkspaceError, match=rf"^{broken} is damaged \([^\n]*\); remove the folder {filled} and [^\n]+$"
+        WorkspaceError, match=rf"^{broken} is damaged \([^\n]*\); run its stage again: only this part is made anew$"
     ):
         rows(filled)
 

@@ -6,12 +6,14 @@ To add an algorithm, add one file with one :class:`Embedder`; see ``docs/how-to/
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from meshseek.model import LANGUAGES, Language, Role, Space
+from meshseek.errors import EmbedderError, MeshseekError
+from meshseek.hosted import HostedOptions
+from meshseek.model import LANGUAGES, Estimate, Language, Role, Space
 from meshseek.plugins import Family
 
 if TYPE_CHECKING:
@@ -25,21 +27,57 @@ class EmbedderOptions:
     """What the user, or the published space, says about the model; None means the algorithm's default."""
 
     model: str | None = None
+    """Id of the model, or its folder."""
+    dim: int | None = None
+    """Length of the vectors, for models that can shorten them."""
+    languages: tuple[Language, ...] | None = None
+    """Caption languages that are to be embedded."""
     model_dir: Path | None = None
+    """Holds a checkpoint, or checkpoints in folders named by their ids."""
+    device: str | None = None
+    cache_dir: Path | None = None
+    """Where files that are made from the model may be kept."""
+    hosted: HostedOptions | None = None
+    """How to reach a hosted model."""
+
+
+class PartlyEmbeddedError(EmbedderError):
+    """Some items could not be embedded; what was embedded, and perhaps paid for, is here.
+
+    Args:
+        vectors: One row for each item; the rows of the failed ones mean nothing.
+        reasons: Why, by the number of the item.
+        stop: What ended the work early, so that the next batch need not be tried; None where only items were refused.
+    """
+
+    def __init__(
+        self, vectors: NDArray[np.float32], reasons: Mapping[int, str], stop: MeshseekError | None = None
+    ) -> None:
+        super().__init__(str(stop) if stop else next(iter(reasons.values())))
+        self.vectors = vectors
+        self.reasons = reasons
+        self.stop = stop
 
 
 class Embedder(ABC):
     """One algorithm. Building it loads the model.
 
+    Only ``space``, ``embed_texts`` and ``embed_images`` must be written; the rest is for models that are hosted, that
+    make one vector of several views, or that a GPU runs faster than one process can read pictures.
+
     Raises:
         EmbedderError: On construction, when the model cannot be loaded; the message says how to get it.
     """
 
-    languages: ClassVar[tuple[Language, ...]] = LANGUAGES
-    """Caption languages that get a column of their own."""
+    languages: tuple[Language, ...] = LANGUAGES
+    """Caption languages that get a column of their own, if the options do not say otherwise."""
+    weak_languages: ClassVar[tuple[Language, ...]] = ()
+    """Languages in which queries are better translated first, where a translator is configured."""
 
     def __init__(self, options: EmbedderOptions) -> None:
         self.options = options
+        if options.languages:
+            self.languages = options.languages
 
     @property
     @abstractmethod
@@ -61,15 +99,64 @@ class Embedder(ABC):
 
         Returns:
             Unit vectors, shape ``(len(texts), dim)``, in the order of ``texts``.
+
+        Raises:
+            PartlyEmbeddedError: A hosted model refused some of them.
         """
 
     @abstractmethod
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """Embed RGB images of any size.
+        """Embed RGB images of any size, as queries.
 
         Returns:
             Unit vectors, shape ``(len(images), dim)``, in the order of ``images``.
+
+        Raises:
+            PartlyEmbeddedError: A hosted model refused some of them.
         """
+
+    @property
+    def views_together(self) -> int | None:
+        """How many views, sampled uniformly, make one vector of an asset; None where each view has its own."""
+        return None
+
+    def image_preparer(self) -> Callable[[Image], Any]:
+        """What can be done to one image before the model sees it; picklable, it runs in processes of its own."""
+        return _as_it_is
+
+    def embed_prepared(self, images: Sequence[Any]) -> NDArray[np.float32]:
+        """Embed what ``image_preparer`` made of views, as documents; otherwise like ``embed_images``."""
+        return self.embed_images(images)
+
+    def embed_together(self, views: Sequence[Sequence[Any]]) -> NDArray[np.float32]:
+        """Embed each asset's prepared views as one vector, where ``views_together`` is set.
+
+        Returns:
+            Unit vectors, shape ``(len(views), dim)``.
+        """
+        raise NotImplementedError
+
+    def export_onnx(self) -> str:
+        """Write a form of the model that embeds queries faster on a CPU; returns a sentence about it.
+
+        Raises:
+            EmbedderError: This model has none.
+        """
+        raise EmbedderError(f"'{self.space.embedder}' has no ONNX form; leave --export-onnx out")
+
+    def estimate_texts(self, texts: Sequence[str]) -> Estimate | None:
+        """What embedding these texts would cost; None where nothing is paid."""
+        del texts
+        return None
+
+    def estimate_views(self, views: Sequence[int]) -> Estimate | None:
+        """What embedding so many views of each asset would cost; None where nothing is paid."""
+        del views
+        return None
+
+
+def _as_it_is(image: Image) -> Image:
+    return image
 
 
 EMBEDDERS: Family[Embedder] = Family(__name__, Embedder)  # type: ignore[type-abstract]

@@ -37,7 +37,7 @@ class Task(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one task: rows to keep, or the reason why there are none."""
+    """What became of one task: rows to keep, or the reason why there are none, or why they are not all."""
 
     asset_id: str
     rows: Sequence[Mapping[str, Any]] = ()
@@ -82,6 +82,8 @@ def run_stage(name: str, tasks: Iterable[Task[T]], work: Work[T], table: ShardFo
     """
     started = time.monotonic()
     summary = Summary(stage=name)
+    for told in table.drop_damaged():
+        reporter.say(told)
     finished = table.fingerprints()
     left: list[Task[T]] = []
     for task in tasks:
@@ -96,9 +98,9 @@ def run_stage(name: str, tasks: Iterable[Task[T]], work: Work[T], table: ShardFo
             buffer = _Buffer(table)
             try:
                 for outcome in work(left) if left else ():
+                    buffer.add(outcome.rows)
                     if outcome.skipped is None:
                         summary.done += 1
-                        buffer.add(outcome.rows)
                     else:
                         summary.skipped += 1
                         line = {"asset_id": outcome.asset_id, "reason": outcome.skipped}

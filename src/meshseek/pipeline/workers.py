@@ -21,7 +21,7 @@ QUEUED_PER_WORKER = 16
 """Outcomes come in order, so a slow task must not leave the others without work."""
 
 
-def in_processes(workers: int, function: Callable[[Task[T]], Outcome]) -> Work[T]:
+def in_processes(workers: int, function: Callable[[Task[T]], Outcome], *, ahead: int = QUEUED_PER_WORKER) -> Work[T]:
     """Work on one task at a time in each of ``workers`` processes; outcomes come in the order of the tasks.
 
     A task during which its process is killed (by a crash, or for want of memory) is skipped. Which one it was is found
@@ -30,17 +30,18 @@ def in_processes(workers: int, function: Callable[[Task[T]], Outcome]) -> Work[T
     Args:
         workers: How many processes.
         function: Picklable; its exceptions end the stage.
+        ahead: Tasks that are under way or done for each process before their outcomes are taken.
     """
 
     def work(tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
         done = 0
         while done < len(tasks):
             try:
-                for outcome in _pooled(workers, function, tasks[done:]):
+                for outcome in _pooled(workers, function, tasks[done:], workers * ahead):
                     done += 1
                     yield outcome
             except BrokenProcessPool:
-                suspects = tasks[done : done + workers * QUEUED_PER_WORKER]
+                suspects = tasks[done : done + workers * ahead]
                 for task in suspects:
                     done += 1
                     yield _alone(function, task)
@@ -48,12 +49,14 @@ def in_processes(workers: int, function: Callable[[Task[T]], Outcome]) -> Work[T
     return work
 
 
-def _pooled(workers: int, function: Callable[[Task[T]], Outcome], tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
+def _pooled(
+    workers: int, function: Callable[[Task[T]], Outcome], tasks: Sequence[Task[T]], most: int
+) -> Iterator[Outcome]:
     with _pool(min(workers, len(tasks))) as pool:
         waiting: deque[Future[Outcome]] = deque()
         for task in tasks:
             waiting.append(pool.submit(function, task))
-            if len(waiting) >= workers * QUEUED_PER_WORKER:
+            if len(waiting) >= most:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

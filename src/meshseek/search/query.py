@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from meshseek.errors import QueryError
 from meshseek.language import detect_language, is_searchable
 from meshseek.model import FILTER_FIELDS, Language
+from meshseek.search.combinations import MODE, QueryType
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-QueryType = Literal["english", "chinese", "image"]
 
 MAX_TEXT = 1000
 MAX_TOP_K = 200
@@ -70,7 +69,7 @@ class Query:
     @property
     def mode(self) -> str:
         """Name of the search mode."""
-        return self.target or ("appearance" if (self.text is None) != self.cross_modal else "caption")
+        return self.target or MODE[self.query_type, self.cross_modal]
 
 
 def check_text(text: str) -> None:

@@ -9,11 +9,20 @@ from dataclasses import dataclass, replace
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar
 
-from meshseek.embedders import Embedder
-from meshseek.errors import DatabaseError, MeshseekError, NotFoundError, NotPublishedError, SpaceMismatchError
+from meshseek.embedders import Embedder, PartlyEmbeddedError
+from meshseek.errors import (
+    DatabaseError,
+    HostedItemError,
+    MeshseekError,
+    NotFoundError,
+    NotPublishedError,
+    SpaceMismatchError,
+)
 from meshseek.model import Asset, Hit, Space
+from meshseek.search.caching import RecentlyUsed, picture_key
+from meshseek.search.combinations import QueryType
 from meshseek.search.modes import MODES, Question
-from meshseek.search.query import Query, QueryType
+from meshseek.search.query import Query
 from meshseek.store.library import Library, Published, Request
 
 if TYPE_CHECKING:
@@ -22,6 +31,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+REMEMBERED = 1024
+"""Vectors and translations of recent queries."""
+TRY_AGAIN_SECONDS = 60.0
+"""How long a model that could not be loaded is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +50,8 @@ class Answer:
     embed_ms: float
     search_ms: float
     total_ms: float
+    translated_query: str | None = None
+    """The English words that were searched in place of a Chinese query."""
 
 
 class Algorithm:
@@ -45,16 +61,27 @@ class Algorithm:
         name: The algorithm's name.
         library: Its published database.
         load: Makes the embedder for a space; called once, when first needed, and again if another space is published.
+        translate: Turns a Chinese query into English words for embedders that are weak at Chinese.
     """
 
-    def __init__(self, name: str, library: Library, load: Callable[[Space], Embedder]) -> None:
+    def __init__(
+        self,
+        name: str,
+        library: Library,
+        load: Callable[[Space], Embedder],
+        translate: Callable[[str], str | None] | None = None,
+    ) -> None:
         self.name = name
         self.library = library
         self._load = load
+        self._translate = translate
+        self._translations: RecentlyUsed[str | None] = RecentlyUsed(REMEMBERED)
+        self._vectors: RecentlyUsed[NDArray[np.float32]] = RecentlyUsed(REMEMBERED)
         self._embedder: Embedder | None = None
         self._loading = Lock()
         self._warming = Lock()
-        self._failure: str | None = None
+        self._failure: tuple[str, str, float] | None = None
+        """Why it cannot answer, of which content, and since when."""
 
     def embedder(self, space: Space) -> Embedder:
         """The embedder of a space.
@@ -80,14 +107,16 @@ class Algorithm:
             Thread(target=self._warm_up, name=f"warm up {self.name}", daemon=True).start()
 
     def _warm_up(self) -> None:
+        content = ""
         try:
+            content = self.library.published().content
             self.search(Query(text="chair"))
             self._failure = None
         except MeshseekError as error:
-            self._failure = str(error)
+            self._failure = (str(error), content, time.monotonic())
         except Exception:
             log.exception("the model of '%s' cannot be loaded", self.name)
-            self._failure = "the model cannot be loaded; the server's log says why"
+            self._failure = ("the model cannot be loaded; the server's log says why", content, time.monotonic())
         finally:
             self._warming.release()
 
@@ -97,10 +126,14 @@ class Algorithm:
             published = self.library.published()
         except MeshseekError as error:
             return str(error)
-        if self._embedder is not None and self._embedder.space == published.space:
+        if self._embedder is not None and self._embedder.space == published.space and self._failure is None:
             return "ready"
+        if self._failure is not None:
+            reason, content, since = self._failure
+            if content == published.content and time.monotonic() - since < TRY_AGAIN_SECONDS:
+                return reason
         self.warm_up()
-        return self._failure or "loading"
+        return self._failure[0] if self._failure else "loading"
 
     def search(self, query: Query) -> Answer:
         """Answer a query.
@@ -114,13 +147,16 @@ class Algorithm:
         mode = MODES.load(query.mode)()
         request = Request(limit=query.top_k, offset=query.offset, filters=query.filters, exact=query.exact)
 
-        def ask(published: Published) -> tuple[list[Hit], float]:
-            vector = _embed(self.embedder(published.space), query)
+        def ask(published: Published) -> tuple[list[Hit], float, str | None]:
+            embedder = self.embedder(published.space)
+            translated = self._in_english(embedder, query)
+            wording = replace(query, text=translated, language="english") if translated else query
+            vector = self._vector(embedder, wording)
             embedded = time.perf_counter()
-            question = Question(vector=vector, language=query.resolved_language, published=published)
-            return mode.search(self.library, question, request), embedded
+            question = Question(vector=vector, query_type=wording.query_type, published=published)
+            return mode.search(self.library, question, request), embedded, translated
 
-        hits, embedded = self._of_one_version(ask)
+        hits, embedded, translated = self._of_one_version(ask)
         ended = time.perf_counter()
         return Answer(
             hits=hits,
@@ -131,7 +167,22 @@ class Algorithm:
             embed_ms=1000 * (embedded - started),
             search_ms=1000 * (ended - embedded),
             total_ms=1000 * (ended - started),
+            translated_query=translated,
         )
+
+    def _in_english(self, embedder: Embedder, query: Query) -> str | None:
+        """A query in words that the embedder knows better; None where it needs none, or there is no translation."""
+        translate, text = self._translate, query.text
+        if translate is None or text is None or query.resolved_language not in embedder.weak_languages:
+            return None
+        translated = self._translations.get(text, lambda: translate(text))
+        if translated is None:
+            log.warning("a query could not be translated; it is searched as it is")
+        return translated
+
+    def _vector(self, embedder: Embedder, query: Query) -> NDArray[np.float32]:
+        asked = query.text if query.image is None else picture_key(query.image)
+        return self._vectors.get((embedder.space, asked), lambda: _embed(embedder, query))
 
     def similar(self, asset_id: str, target: str, request: Request) -> list[Hit]:
         """Assets like this one, by its views or its captions; itself left out.
@@ -144,7 +195,7 @@ class Algorithm:
         more = replace(request, limit=request.limit + 1)
 
         def ask(published: Published) -> list[Hit]:
-            question = Question(vector=own_vector(asset_id), language="english", published=published)
+            question = Question(vector=own_vector(asset_id), query_type="english", published=published)
             return mode.search(self.library, question, more)
 
         hits = self._of_one_version(ask)
@@ -180,18 +231,20 @@ class SearchService:
             raise NotFoundError(f"there is no algorithm '{name}'; choose one of: {', '.join(self._algorithms)}")
         return self._algorithms[name]
 
-    def asset(self, asset_id: str) -> Asset:
-        """One asset from the first algorithm that publishes it.
+    def asset(self, asset_id: str, algorithm: str | None = None) -> Asset:
+        """One asset as an algorithm publishes it; without a name, the first that does.
 
         Raises:
             NotFoundError: No algorithm has it.
             NotPublishedError: No algorithm has anything.
             DatabaseDownError: The database cannot be reached.
         """
+        if algorithm is not None:
+            return self.algorithm(algorithm).library.asset(asset_id)
         failures: list[MeshseekError] = []
-        for algorithm in self._algorithms.values():
+        for each in self._algorithms.values():
             try:
-                return algorithm.library.asset(asset_id)
+                return each.library.asset(asset_id)
             except (NotFoundError, NotPublishedError) as error:
                 failures.append(error)
         raise next((error for error in failures if isinstance(error, NotFoundError)), failures[0])
@@ -212,9 +265,12 @@ class SearchService:
 
 
 def _embed(embedder: Embedder, query: Query) -> NDArray[np.float32]:
-    if query.image is not None:
-        vectors = embedder.embed_images([query.image])
-    else:
-        vectors = embedder.embed_texts([query.text or ""], role="query")
+    try:
+        if query.image is not None:
+            vectors = embedder.embed_images([query.image])
+        else:
+            vectors = embedder.embed_texts([query.text or ""], role="query")
+    except PartlyEmbeddedError as error:
+        raise error.stop or HostedItemError(str(error)) from error
     vector: NDArray[np.float32] = vectors[0]
     return vector

@@ -15,7 +15,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from meshseek.errors import DatabaseDownError, NotFoundError, NotPublishedError
-from meshseek.model import Asset, Hit, Language, Space, ViewSet
+from meshseek.model import Asset, Hit, Space, ViewSet
 from meshseek.store.indexes import INDEXES, Index
 from meshseek.store.migrate import migrate
 from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
@@ -100,11 +100,11 @@ class Library:
         return Published(space=space, **row)
 
     def nearest_captions(
-        self, published: Published, vector: NDArray[np.float32], language: Language, request: Request
+        self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request
     ) -> list[Hit]:
-        """Assets by the cosine of their captions in one language, or in the other where they have none in it."""
-        column, other = "english_embedding", "chinese_embedding"
-        if language == "chinese" and published.chinese_captions:
+        """Assets by the cosine of their captions in the first column, or in the other where they have none in it."""
+        column, other = columns
+        if column == "chinese_embedding" and not published.chinese_captions:  # then there is no index on it
             column, other = other, column
         names = ("captions_exact", "captions_exact", published.index.captions_query)
         return self._hits(names, {"column": sql.Identifier(column), "other": sql.Identifier(other)}, vector, request)

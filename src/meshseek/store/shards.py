@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -68,18 +69,50 @@ class ShardFolder:
             name = f"part-{len(self._shards):05d}-{digest[:8]}.parquet"
             write_whole(self.folder / name, content)
             shard = {"file": name, "rows": table.num_rows, "bytes": content.nbytes, "sha256": digest}
-            manifest = {"format": FORMAT, "header": self.header, "shards": [*self._shards, shard]}
-            write_whole(self.folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+            self._keep([*self._shards, shard])
         except OSError as error:
             raise disk_error(error, self.folder) from error
-        self._shards.append(shard)
+
+    def drop_damaged(self) -> list[str]:
+        """Forget the shards that are missing or were altered, so that only their rows are made again.
+
+        Returns:
+            A sentence about each.
+
+        Raises:
+            WorkspaceError: The folder cannot be written.
+        """
+        whole, told = [], []
+        for shard in self._shards:
+            reason = self._damage(shard)
+            if reason is None:
+                whole.append(shard)
+            else:
+                told.append(
+                    f"{self.folder / shard['file']} is damaged ({reason}): its {shard['rows']:,} rows are made again"
+                )
+        if told:
+            try:
+                self._keep(whole)
+            except OSError as error:
+                raise disk_error(error, self.folder) from error
+        return told
+
+    def _keep(self, shards: list[dict[str, Any]]) -> None:
+        manifest = {"format": FORMAT, "header": self.header, "shards": shards}
+        write_whole(self.folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+        self._shards = shards
 
     def fingerprints(self) -> dict[str, str]:
-        """What each asset's rows were made from, by asset id, in the order of first appearance."""
+        """What each asset's rows were made from, by asset id, in the order of first appearance.
+
+        A shard that cannot be read is left out: what it held is not finished.
+        """
         found: dict[str, str] = {}
         for shard in self._shards:
-            table = self._read(shard, ["asset_id", "fingerprint"])
-            found.update(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
+            with contextlib.suppress(WorkspaceError):
+                table = self._read(shard, ["asset_id", "fingerprint"])
+                found.update(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
         return found
 
     def count(self) -> int:
@@ -116,17 +149,22 @@ class ShardFolder:
             raise self._damaged(shard, error) from error
 
     def _verify(self, shard: dict[str, Any]) -> None:
+        reason = self._damage(shard)
+        if reason is not None:
+            raise self._damaged(shard, reason)
+
+    def _damage(self, shard: dict[str, Any]) -> str | None:
+        """Why a shard cannot be used; None where it is as it was written."""
         try:
             with (self.folder / shard["file"]).open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise self._damaged(shard, error) from error
-        if digest != shard["sha256"]:
-            raise self._damaged(shard, "its checksum differs")
+            return error.strerror or "cannot be read"
+        return None if digest == shard["sha256"] else "its checksum differs"
 
     def _damaged(self, shard: dict[str, Any], reason: object) -> WorkspaceError:
         path, first = self.folder / shard["file"], str(reason).partition("\n")[0]
-        return WorkspaceError(f"{path} is damaged ({first}); remove the folder {self.folder} and run its stage again")
+        return WorkspaceError(f"{path} is damaged ({first}); run its stage again: only this part is made anew")
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

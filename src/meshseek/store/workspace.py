@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.model import Asset, Space, ViewSet
-from meshseek.store.files import disk_error
+from meshseek.store.files import disk_error, write_whole
 from meshseek.store.shards import ShardFolder, read_manifest
 
 Source = Literal["caption_english", "caption_chinese", "appearance"]
@@ -41,6 +41,9 @@ _RENDERED = pa.schema(
 _CAPTIONS = pa.schema(
     {"asset_id": pa.string(), "fingerprint": pa.string(), "captions": pa.list_(pa.string())},
 )
+
+
+_MODEL_FOLDERS = "model_folders.json"
 
 
 class Workspace:
@@ -96,6 +99,31 @@ class Workspace:
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that have vectors, sorted."""
         return tuple(sorted(path.name for path in (self.folder / "vectors").glob("*") if path.is_dir()))
+
+    def model_folder(self, algorithm: str) -> Path | None:
+        """Where an algorithm's weights were when it was last embedded from a folder; None where they were not."""
+        folder = self._model_folders().get(algorithm)
+        return Path(folder) if folder else None
+
+    def remember_model_folder(self, algorithm: str, folder: Path) -> None:
+        """Note where an algorithm's weights are.
+
+        Raises:
+            WorkspaceError: The workspace cannot be written.
+        """
+        folders = {**self._model_folders(), algorithm: str(folder)}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / _MODEL_FOLDERS, json.dumps(folders, ensure_ascii=False, indent=1).encode())
+        except OSError as error:
+            raise disk_error(error, self.folder) from error
+
+    def _model_folders(self) -> dict[str, str]:
+        try:
+            folders: Any = json.loads((self.folder / _MODEL_FOLDERS).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return folders if isinstance(folders, dict) else {}
 
     def assets(self, limit: int | None = None) -> Iterator[Asset]:
         """The imported assets in the order of import, at most ``limit``.

@@ -1,21 +1,19 @@
-"""Takes the Chinese captions that came with the dataset; translates nothing."""
+"""Translates nothing: assets keep the Chinese captions that came with the dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
-from meshseek.model import Asset
-from meshseek.translators import Translator
+from meshseek.translators import Translation, Translator
 
 
 class Existing(Translator):
-    """The dataset's own Chinese captions."""
+    """The dataset's own Chinese captions only."""
 
-    @property
-    def fingerprint(self) -> str:
-        """Constant: there is nothing to vary."""
-        return "existing"
+    translates: ClassVar[bool] = False
 
-    def translate(self, assets: Sequence[Asset]) -> list[tuple[str, ...]]:
-        """Return each asset's own Chinese captions."""
-        return [asset.captions_chinese for asset in assets]
+    def translate(self, texts: Sequence[str]) -> Iterator[Translation]:
+        """Leave every text as it is."""
+        for text in texts:
+            yield Translation(text=text, chinese=None, reason="has no Chinese caption in its library")

@@ -77,7 +77,7 @@ def _prepare(meshseek: Meshseek, max_assets: int | None) -> list[dict[str, Any]]
     add(import_assets(dataset, workspace, workers=workers, max_assets=max_assets, reporter=reporter))
     add(render(meshseek.renderer("embree", views=VIEWS, size=VIEW_SIZE), workspace, workers=workers, **single))
     add(translate(meshseek.translator("existing"), workspace, **single))
-    add(*embed(meshseek.embedder(ALGORITHM), ALGORITHM, workspace, **single))
+    add(*embed(meshseek.embedder(ALGORITHM), ALGORITHM, workspace, workers=workers, **single))
     add(publish(ALGORITHM, workspace, meshseek.server, **single))
     return summaries
 

@@ -112,14 +112,17 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "query_type": answer.query_type,
         "cross_modal": answer.cross_modal,
         "target": answer.target,
+        "translated_query": answer.translated_query,
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }
 
 
 def answer_as_text(answer: Answer) -> str:
     """An answer as lines, one for each result."""
-    lines = [_hit_as_text(rank, hit) for rank, hit in enumerate(answer.hits, 1)]
-    return "\n".join(lines) or "nothing found"
+    lines = [_hit_as_text(rank, hit) for rank, hit in enumerate(answer.hits, 1)] or ["nothing found"]
+    if answer.translated_query:
+        lines.append(f"(searched as: {answer.translated_query})")
+    return "\n".join(lines)
 
 
 def _hit_as_text(rank: int, hit: Hit) -> str:

@@ -9,6 +9,8 @@ import click
 
 from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.interfaces.cli.options import algorithm, application, common, show
+from meshseek.interfaces.cli.payment import agreed, payment
+from meshseek.model import LANGUAGES, Language
 from meshseek.renderers import RENDERERS
 from meshseek.store.indexes import INDEXES
 from meshseek.translators import TRANSLATORS
@@ -70,48 +72,95 @@ def render_command(
 
 @click.command("translate")
 @click.option("--translator", type=click.Choice(TRANSLATORS.names), default="existing", show_default=True)
+@click.option("--model", help="Another chat model of the translator's service.")
+@click.option("--terms", type=click.Path(path_type=Path), help="Words with a fixed translation: csv of source,target.")
+@click.option("--input-file", type=click.Path(path_type=Path), help="Write the requests here, and send nothing.")
+@click.option("--output-file", type=click.Path(path_type=Path), help="Read the answers from here, and send nothing.")
+@payment
 @common
-def translate_command(*, translator: str, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
-    """Collect the assets' Chinese captions."""
+def translate_command(
+    *,
+    translator: str,
+    model: str | None,
+    terms: Path | None,
+    input_file: Path | None,
+    output_file: Path | None,
+    dry_run: bool,
+    yes: bool,
+    workspace: Path | None,
+    max_assets: int | None,
+    as_json: bool,
+) -> None:
+    """Give assets Chinese captions: the library's own, or translated by a chat model."""
     from meshseek.pipeline.progress import ConsoleReporter
-    from meshseek.pipeline.translate import translate
+    from meshseek.pipeline.translate import preview, translate, write_requests
 
+    if input_file and output_file:
+        raise click.UsageError("--input-file is written before, --output-file is read after the engine ran: give one")
+    reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets) as meshseek:
-        summary = translate(
-            meshseek.translator(translator),
-            meshseek.workspace,
-            max_assets=meshseek.settings.max_assets,
-            reporter=ConsoleReporter(),
-        )
+        first = meshseek.settings.max_assets
+        chosen = meshseek.translator(translator, model=model, terms=terms, say=reporter.say)
+        if input_file:
+            written = write_requests(chosen, meshseek.workspace, input_file, max_assets=first)
+            value = {"requests": written, "file": str(input_file)}
+            show(value, as_json=as_json, text=f"{written:,} requests written to {input_file}")
+            return
+        if not output_file or dry_run:
+            estimate = preview(chosen, meshseek.workspace, max_assets=first)
+            if not agreed(estimate, dry_run=dry_run, yes=yes, as_json=as_json):
+                return
+        summary = translate(chosen, meshseek.workspace, max_assets=first, reporter=reporter, answers=output_file)
     _show_summaries([summary], as_json=as_json)
 
 
 @click.command("embed")
 @algorithm
-@click.option("--model", help="Another model of the same algorithm.")
+@click.option("--model", help="Another model of the same algorithm: its id, or the folder it is in.")
 @click.option("--model-dir", type=click.Path(path_type=Path), help="Folder of model weights.")
+@click.option("--dim", type=click.IntRange(1), help="Length of the vectors, for models that can shorten them.")
+@click.option(
+    "--language",
+    "languages",
+    type=click.Choice(LANGUAGES),
+    multiple=True,
+    help="Captions to embed; may be given again.",
+)
+@click.option("--export-onnx", is_flag=True, help="Also write a form of the model that is faster for queries on a CPU.")
+@payment
 @common
 def embed_command(
     *,
     algorithm: str,
     model: str | None,
     model_dir: Path | None,
+    dim: int | None,
+    languages: tuple[Language, ...],
+    export_onnx: bool,
+    dry_run: bool,
+    yes: bool,
     workspace: Path | None,
     max_assets: int | None,
     as_json: bool,
 ) -> None:
     """Turn captions and views into vectors."""
-    from meshseek.pipeline.embed import embed
+    from meshseek.pipeline.embed import embed, preview
     from meshseek.pipeline.progress import ConsoleReporter
 
+    if model and Path(model).is_dir():
+        model_dir, model = Path(model), None
+    reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir) as meshseek:
-        summaries = embed(
-            meshseek.embedder(algorithm, model),
-            algorithm,
-            meshseek.workspace,
-            max_assets=meshseek.settings.max_assets,
-            reporter=ConsoleReporter(),
-        )
+        first = meshseek.settings.max_assets
+        embedder = meshseek.embedder(algorithm, model, dim, languages or None)
+        meshseek.remember_model_folder(algorithm)
+        if export_onnx and not dry_run:
+            reporter.say(embedder.export_onnx())
+        estimate = preview(embedder, algorithm, meshseek.workspace, max_assets=first)
+        if not agreed(estimate, dry_run=dry_run, yes=yes, as_json=as_json):
+            return
+        workers = meshseek.settings.workers
+        summaries = embed(embedder, algorithm, meshseek.workspace, max_assets=first, reporter=reporter, workers=workers)
     _show_summaries(summaries, as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.errors import InputError, MeshseekError, NotFoundError
+from meshseek.errors import HostedItemError, InputError, MeshseekError, NotFoundError
 from meshseek.images import MAX_IMAGE_BYTES
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ def status_of(error: MeshseekError) -> HTTPStatus:
     """4xx for the caller's mistakes, 503 for ours."""
     if isinstance(error, NotFoundError):
         return HTTPStatus.NOT_FOUND
-    return HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, InputError) else HTTPStatus.SERVICE_UNAVAILABLE
+    callers = isinstance(error, InputError | HostedItemError)
+    return HTTPStatus.UNPROCESSABLE_ENTITY if callers else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _deliberate(_: Request, error: Exception) -> JSONResponse:

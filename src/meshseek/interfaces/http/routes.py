@@ -105,19 +105,19 @@ def similar(
 ) -> SimilarAnswer:
     """Assets like this one."""
     hits = meshseek.search_service.algorithm(algorithm).similar(asset_id, target, Page(limit=top_k))
-    return SimilarAnswer(results=[Result.of(hit) for hit in hits], algorithm=algorithm, target=target)
+    return SimilarAnswer(results=[Result.of(hit, algorithm) for hit in hits], algorithm=algorithm, target=target)
 
 
 @router.get(
     "/assets/{asset_id:path}/model", response_class=Response, responses={200: {"content": {GLB: {}}}, **MISSING}
 )
-def model(meshseek: Application, asset_id: str) -> Response:
+def model(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None = None) -> Response:
     """The asset's GLB, from the workspace or from ``BASE_URL``."""
     try:
-        key = meshseek.search_service.asset(asset_id).model
+        key = meshseek.search_service.asset(asset_id, algorithm).model
     except NotFoundError:
         # An id may itself end in "/model": then this is the address of that asset.
-        return JSONResponse(asset(meshseek, f"{asset_id}/model").model_dump())
+        return JSONResponse(asset(meshseek, f"{asset_id}/model", algorithm).model_dump())
     if key is None:
         raise NotFoundError(f"asset '{asset_id}' has no model file")
     path = (meshseek.workspace.models / key).resolve()
@@ -129,28 +129,32 @@ def model(meshseek: Application, asset_id: str) -> Response:
 
 
 @router.get("/assets/{asset_id:path}/views/{viewpoint_id}", response_class=FileResponse, responses=MISSING)
-def view(meshseek: Application, asset_id: str, viewpoint_id: int) -> FileResponse:
+def view(
+    meshseek: Application, asset_id: str, viewpoint_id: int, algorithm: AlgorithmName | None = None
+) -> FileResponse:
     """One view of the asset, a PNG."""
-    return FileResponse(_picture(meshseek, asset_id, viewpoint_id), media_type="image/png", headers=CACHED)
+    return FileResponse(_picture(meshseek, asset_id, viewpoint_id, algorithm), media_type="image/png", headers=CACHED)
 
 
 @router.get("/assets/{asset_id:path}/views/{viewpoint_id}/camera", response_class=FileResponse, responses=MISSING)
-def camera(meshseek: Application, asset_id: str, viewpoint_id: int) -> FileResponse:
+def camera(
+    meshseek: Application, asset_id: str, viewpoint_id: int, algorithm: AlgorithmName | None = None
+) -> FileResponse:
     """Where one view was taken from, as JSON in the layout of G-Objaverse."""
-    path = _picture(meshseek, asset_id, viewpoint_id).with_suffix(".json")
+    path = _picture(meshseek, asset_id, viewpoint_id, algorithm).with_suffix(".json")
     if not path.is_file():
         raise NotFoundError(f"the camera of view {viewpoint_id} of '{asset_id}' is not known")
     return FileResponse(path, media_type="application/json", headers=CACHED)
 
 
 @router.get("/assets/{asset_id:path}", responses=MISSING)
-def asset(meshseek: Application, asset_id: str) -> AssetAnswer:
-    """All that is known of one asset."""
-    return AssetAnswer.of(meshseek.search_service.asset(asset_id))
+def asset(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None = None) -> AssetAnswer:
+    """All that is known of one asset; without an algorithm, from the first that publishes it."""
+    return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)
 
 
-def _picture(meshseek: Meshseek, asset_id: str, viewpoint_id: int) -> Path:
-    views = meshseek.search_service.asset(asset_id).views
+def _picture(meshseek: Meshseek, asset_id: str, viewpoint_id: int, algorithm: str | None) -> Path:
+    views = meshseek.search_service.asset(asset_id, algorithm).views
     if views is None or viewpoint_id not in views.viewpoint_ids:
         raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
     try:

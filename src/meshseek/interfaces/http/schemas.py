@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
 from meshseek.model import FILTER_FIELDS, Asset, Hit
+from meshseek.search.combinations import QueryType as AnsweredQueryType
 from meshseek.search.modes import MODES
 from meshseek.search.query import MAX_DEPTH, MAX_TEXT, MAX_TOP_K
-from meshseek.search.query import QueryType as AnsweredQueryType
 from meshseek.search.service import Answer
 
 DEFAULT_ALGORITHM = "lite"
@@ -83,16 +83,16 @@ class Result(BaseModel):
     attributes: dict[str, Any]
 
     @classmethod
-    def of(cls, hit: Hit) -> Result:
-        """From a hit."""
+    def of(cls, hit: Hit, algorithm: str) -> Result:
+        """From a hit of an algorithm."""
         return cls(
             asset_id=hit.asset_id,
             score=hit.score,
             caption_en=hit.caption_english,
             caption_zh=hit.caption_chinese,
             viewpoint_id=hit.viewpoint_id,
-            thumbnail_url=None if hit.thumbnail is None else view_url(hit.asset_id, hit.thumbnail),
-            model_url=None if hit.model is None else f"{asset_url(hit.asset_id)}/model",
+            thumbnail_url=None if hit.thumbnail is None else view_url(hit.asset_id, hit.thumbnail, algorithm),
+            model_url=None if hit.model is None else model_url(hit.asset_id, algorithm),
             attributes=dict(hit.attributes),
         )
 
@@ -113,17 +113,19 @@ class SearchAnswer(BaseModel):
     query_type: AnsweredQueryType
     cross_modal: bool
     target: str
+    translated_query: str | None = Field(description="The English words that were searched for a Chinese query, if any")
     took_ms: Took
 
     @classmethod
     def of(cls, answer: Answer) -> SearchAnswer:
         """From the service's answer."""
         return cls(
-            results=[Result.of(hit) for hit in answer.hits],
+            results=[Result.of(hit, answer.algorithm) for hit in answer.hits],
             algorithm=answer.algorithm,
             query_type=answer.query_type,
             cross_modal=answer.cross_modal,
             target=answer.target,
+            translated_query=answer.translated_query,
             took_ms=Took(
                 embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)
             ),
@@ -150,16 +152,16 @@ class AssetAnswer(BaseModel):
     attributes: dict[str, Any]
 
     @classmethod
-    def of(cls, asset: Asset) -> AssetAnswer:
-        """From an asset."""
+    def of(cls, asset: Asset, algorithm: str | None) -> AssetAnswer:
+        """From an asset, and the algorithm that was asked for it."""
         ids = list(asset.views.viewpoint_ids) if asset.views else []
         return cls(
             asset_id=asset.asset_id,
             captions_en=list(asset.captions_english),
             captions_zh=list(asset.captions_chinese),
             viewpoint_ids=ids,
-            view_urls=[view_url(asset.asset_id, number) for number in ids],
-            model_url=None if asset.model is None else f"{asset_url(asset.asset_id)}/model",
+            view_urls=[view_url(asset.asset_id, number, algorithm) for number in ids],
+            model_url=None if asset.model is None else model_url(asset.asset_id, algorithm),
             attributes=dict(asset.attributes),
         )
 
@@ -191,11 +193,15 @@ class ErrorAnswer(BaseModel):
     error: ErrorBody
 
 
-def asset_url(asset_id: str) -> str:
-    """Path of an asset; slashes in the id stay."""
-    return f"/assets/{quote(asset_id)}"
+def model_url(asset_id: str, algorithm: str | None) -> str:
+    """Path of an asset's model, as an algorithm publishes it."""
+    return f"/assets/{quote(asset_id)}/model{_of(algorithm)}"
 
 
-def view_url(asset_id: str, viewpoint_id: int) -> str:
-    """Path of one view."""
-    return f"{asset_url(asset_id)}/views/{viewpoint_id}"
+def view_url(asset_id: str, viewpoint_id: int, algorithm: str | None) -> str:
+    """Path of one view, likewise; slashes in the id stay."""
+    return f"/assets/{quote(asset_id)}/views/{viewpoint_id}{_of(algorithm)}"
+
+
+def _of(algorithm: str | None) -> str:
+    return "" if algorithm is None else f"?algorithm={quote(algorithm)}"

@@ -11,6 +11,8 @@ from meshseek.interfaces.ui.client import Answer, Result
 LANGUAGES = {"english": "English", "chinese": "中文", "image": "Picture"}
 ALGORITHM_NOTES = {
     "lite": "Small and built in: knows everyday objects, but does not see colours, materials or styles.",
+    "siglip": "Sees colours, materials and shapes by their names; best in English, with words for what is to be seen.",
+    "qwen": "Reads long descriptions in English and Chinese alike; looks at all views of an asset at once.",
 }
 TARGET_NAMES = {"caption": "Captions", "appearance": "Appearance", "both": "Both"}
 AUTOMATIC = "Automatic"
@@ -68,10 +70,12 @@ def summary(answer: Answer, shown: int, like: str | None = None) -> str:
     took = f" in {max(round(answer.took_ms.total), 1)} ms" if answer.took_ms else ""
     language = LANGUAGES.get(answer.query_type or "")
     chip = f'<span class="language" title="Understood as">{language}</span>' if language else ""
+    words = answer.translated_query
+    translated = f'<span class="against">searched as “{escape(words)}”</span>' if words else ""
     target = TARGET_NAMES.get(answer.target, answer.target).lower()
     against = "captions and appearance" if answer.target == "both" else target
     return (
-        f'<div class="summary" role="status"><span>{count}{about}{took}</span>{chip}'
+        f'<div class="summary" role="status"><span>{count}{about}{took}</span>{chip}{translated}'
         f'<span class="against">compared with {escape(against)}</span></div>'
     )
 

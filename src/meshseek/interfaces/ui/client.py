@@ -50,6 +50,7 @@ class Answer(BaseModel, frozen=True):
     algorithm: str
     target: str
     query_type: str | None = None
+    translated_query: str | None = None
     took_ms: Took | None = None
 
 
@@ -157,7 +158,8 @@ class ApiClient:
         """The camera of the picture that is shown, in the G-Objaverse layout; None where the API does not tell."""
         if result.thumbnail_url is None:
             return None
-        answer = self._send("GET", f"{result.thumbnail_url}/camera")
+        path, mark, question = result.thumbnail_url.partition("?")
+        answer = self._send("GET", f"{path}/camera{mark}{question}")
         if answer.status_code != HTTPStatus.OK:
             return None
         camera: Mapping[str, Any] = answer.json()

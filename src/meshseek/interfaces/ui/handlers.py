@@ -46,7 +46,9 @@ class Handlers:
             if health.ready:
                 menus = self._menus(health, values)
                 found = self._search(values, shown.search) if shown.waiting else {}
-                return {page.retry: gr.Timer(active=False), page.notice: gr.HTML(visible=False), **menus, **found}
+                # Algorithms that are loading appear in the menu by themselves.
+                again = gr.Timer(active=health.loading)
+                return {page.notice: gr.HTML(visible=False), **menus, **found, page.retry: again}
             notice = cards.waiting(STARTING) if health.loading or not health.algorithms else _troubles(health)
         except MeshseekError:
             notice = cards.waiting(STARTING)

@@ -9,8 +9,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from meshseek.model import Hit, Language
+from meshseek.model import Hit
 from meshseek.plugins import Family
+from meshseek.search.combinations import QueryType
 from meshseek.search.query import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Question:
 
     vector: NDArray[np.float32]
     """Unit vector, shape ``(dim,)``."""
-    language: Language
+    query_type: QueryType
     published: Published
 
 

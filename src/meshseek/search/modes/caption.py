@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshseek.model import Hit
+from meshseek.search.combinations import CAPTION_COLUMNS
 from meshseek.search.modes import Mode, Question
 from meshseek.store.library import Library, Request
 
@@ -12,4 +13,6 @@ class CaptionMode(Mode):
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """Rank by the captions in the query's language."""
-        return library.nearest_captions(question.published, question.vector, question.language, request)
+        return library.nearest_captions(
+            question.published, question.vector, CAPTION_COLUMNS[question.query_type], request
+        )

@@ -1,0 +1,78 @@
+"""What is sent to DashScope's embedding endpoint, and what is taken from its answers."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+SIDE: Final = 512
+"""Longest side of a picture that is sent."""
+QUALITY: Final = 90
+CELL: Final = 32
+"""A token is a square of so many pixels."""
+ASCII_PER_TOKEN, OTHER_PER_TOKEN = 4.0, 1.5
+
+Content = dict[str, Any]
+
+
+def read_vectors(answer: Mapping[str, Any], count: int, dim: int) -> dict[int, NDArray[np.float32]]:
+    """Unit vectors by index; what is no vector, or of an index that is doubled or wrong, is left out."""
+    found: dict[int, NDArray[np.float32]] = {}
+    doubled: set[int] = set()
+    output = answer.get("output")
+    entries = output.get("embeddings") if isinstance(output, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        index = entry.get("index") if isinstance(entry, dict) else None
+        if not isinstance(index, int) or not 0 <= index < count:
+            continue
+        vector = _unit(entry.get("embedding"), dim)
+        if index in found:
+            doubled.add(index)
+        elif vector is not None:
+            found[index] = vector
+    return {index: vector for index, vector in found.items() if index not in doubled}
+
+
+def _unit(values: Any, dim: int) -> NDArray[np.float32] | None:
+    try:
+        vector = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError):
+        return None
+    length = float(np.linalg.norm(vector)) if vector.shape == (dim,) else 0.0
+    if not math.isfinite(length) or length == 0.0:
+        return None
+    unit: NDArray[np.float32] = vector / np.float32(length)
+    return unit
+
+
+def encode_picture(image: Image) -> str:
+    """A picture as a small JPEG in a data URI."""
+    small = image.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def count_tokens(text: str) -> int:
+    """About how many tokens a text has."""
+    plain = sum(character.isascii() for character in text)
+    return math.ceil(plain / ASCII_PER_TOKEN + (len(text) - plain) / OTHER_PER_TOKEN)
+
+
+def request_tokens(contents: Sequence[Content]) -> int:
+    """About how many tokens a request counts."""
+    tokens = 0
+    for content in contents:
+        pictures = len(content.get("multi_images", ())) + ("image" in content)
+        tokens += count_tokens(content.get("text", "")) + pictures * (SIDE // CELL) ** 2
+    return tokens

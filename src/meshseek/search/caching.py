@@ -1,0 +1,46 @@
+"""What was computed for recent queries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Value = TypeVar("Value")
+
+
+class RecentlyUsed(Generic[Value]):
+    """A bounded cache: the least recently used entry goes first. Threads may share it.
+
+    Args:
+        limit: Entries at most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[Hashable, Value] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The entry of a key, made if it is not there; two threads may both make it. None is not kept."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key]
+        value = make()
+        if value is not None:
+            with self._lock:
+                self._entries[key] = value
+                while len(self._entries) > self._limit:
+                    self._entries.popitem(last=False)
+        return value
+
+
+def picture_key(image: Image) -> tuple[str, tuple[int, int], str]:
+    """The same for equal pixels."""
+    return image.mode, image.size, hashlib.sha256(image.tobytes()).hexdigest()

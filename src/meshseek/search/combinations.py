@@ -1,0 +1,29 @@
+"""Which vectors answer which query: the one table of it. ``docs/search.md`` shows the same to users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+QueryType = Literal["english", "chinese", "image"]
+
+MODE: Final[Mapping[tuple[QueryType, bool], str]] = {
+    # query      cross-modal
+    ("english", False): "caption",
+    ("chinese", False): "caption",
+    ("image", False): "appearance",
+    ("english", True): "appearance",
+    ("chinese", True): "appearance",
+    ("image", True): "caption",
+}
+"""The mode that answers unless the caller names one. ``both`` asks the two and fuses them."""
+
+CAPTION_COLUMNS: Final[Mapping[QueryType, tuple[str, str]]] = {
+    "english": ("english_embedding", "chinese_embedding"),
+    "chinese": ("chinese_embedding", "english_embedding"),
+    "image": ("english_embedding", "chinese_embedding"),
+}
+"""The captions that are compared in mode ``caption``; the second stands in where an asset has not the first."""
+
+APPEARANCE_COLUMNS: Final = ("centroid", "embedding")
+"""Mode ``appearance``, whatever the query: the index gives assets by the first, the second ranks their views."""

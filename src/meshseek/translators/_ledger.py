@@ -1,0 +1,177 @@
+"""What was sent to a batch service and what came of it, on disk: a killed process leaves nothing that is paid twice.
+
+A folder holds each batch's input and answers, and ``journal.jsonl`` with one line for each step, written to the disk
+before the next step begins. The state is what the lines say; a line that was cut short by a kill says nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from meshseek.errors import TranslatorError
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(slots=True)
+class Batch:
+    """One file of requests and how far it has come."""
+
+    number: int
+    name: str
+    """Unique; the service keeps it with the batch, so that it is found again when its id was never heard."""
+    keys: frozenset[str]
+    """Names of the requests."""
+    file_id: str | None = None
+    creating: bool = False
+    """It may be there at the service, though nobody heard its id."""
+    batch_id: str | None = None
+    host: str | None = None
+    """Where it was created."""
+    answer: dict[str, Any] = field(default_factory=dict)
+    """What the service said of it when it had ended."""
+    collected: bool = False
+
+
+class Ledger:
+    """The journal of one way of translating; one process at a time.
+
+    Args:
+        folder: Made if it is not there.
+
+    Raises:
+        TranslatorError: The folder cannot be written, or the journal names files that are not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.batches: dict[int, Batch] = {}
+        if (folder / JOURNAL).is_file():
+            for line in (folder / JOURNAL).read_bytes().splitlines():
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    self._apply(json.loads(line))
+
+    def input_file(self, batch: Batch) -> Path:
+        """The requests of a batch."""
+        return self.folder / f"batch-{batch.number:04d}.input.jsonl"
+
+    def answer_files(self, batch: Batch) -> tuple[Path, Path]:
+        """Where the answers and the errors of a batch go."""
+        return (
+            self.folder / f"batch-{batch.number:04d}.output.jsonl",
+            self.folder / f"batch-{batch.number:04d}.errors.jsonl",
+        )
+
+    def open_batches(self) -> list[Batch]:
+        """The batches whose answers are not here yet; one whose requests were removed by hand is given up."""
+        return [batch for batch in self.batches.values() if not batch.collected and self.input_file(batch).is_file()]
+
+    def plan(self, lines: Mapping[str, bytes]) -> Batch:
+        """Write the requests, by their names, as one more batch."""
+        number = max(self.batches, default=0) + 1
+        name = f"meshseek-{uuid4().hex}"
+        batch = Batch(number, name, frozenset(lines))
+        with self.writing():
+            write_lines(self.input_file(batch), lines.values())
+        self.note(batch, "planned", name=name, keys=sorted(lines))
+        return self.batches[number]
+
+    def note(self, batch: Batch, event: str, **values: Any) -> None:
+        """Write one step down, and wait until it is on the disk."""
+        entry = {"batch": batch.number, "event": event, **values}
+        with self.writing(), (self.folder / JOURNAL).open("ab") as file:
+            # A line of its own even after one that was torn.
+            file.write(b"\n" + json.dumps(entry, ensure_ascii=False).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._apply(entry)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes out.
+
+        Raises:
+            TranslatorError: Another process is translating here.
+        """
+        with self.writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / ".lock").open("w")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise TranslatorError(f"another process translates in {self.folder}; wait until it ends") from error
+            yield
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say in one line that the disk refused.
+
+        Raises:
+            TranslatorError: Nothing can be written here.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise TranslatorError(
+                f"{self.folder} cannot be written: {error.strerror}; make room and run again"
+            ) from error
+
+    def _apply(self, entry: Mapping[str, Any]) -> None:
+        number, event = entry["batch"], entry["event"]
+        if event == "planned":
+            self.batches[number] = Batch(number, entry["name"], frozenset(entry["keys"]))
+            return
+        batch = self.batches[number]
+        if event == "uploaded":
+            batch.file_id = entry["file_id"]
+        elif event == "creating":
+            batch.creating = True
+        elif event == "created":
+            batch.batch_id, batch.host = entry["batch_id"], entry.get("host")
+        elif event == "refused":
+            batch.file_id = None
+        elif event == "ended":
+            batch.answer = dict(entry["answer"])
+        elif event == "collected":
+            batch.collected = True
+
+
+def write_lines(file: Path, lines: Iterable[bytes]) -> int:
+    """Write a file of lines, whole or not at all; returns how many."""
+    part = file.with_name(f"{file.name}.part")
+    count = 0
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("wb") as opened:
+        for count, line in enumerate(lines, 1):  # noqa: B007  # the count is the answer
+            opened.write(line + b"\n")
+        opened.flush()
+        os.fsync(opened.fileno())
+    part.replace(file)
+    return count
+
+
+def read_lines(file: Path) -> tuple[list[dict[str, Any]], bool]:
+    """The objects in a file of answers that have a ``custom_id``, and whether every line could be read."""
+    found: list[dict[str, Any]] = []
+    whole = True
+    with file.open("rb") as opened:
+        for line in opened:
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except ValueError:
+                whole = False
+                continue
+            if isinstance(value, dict) and isinstance(value.get("custom_id"), str):
+                found.append(value)
+    return found, whole

@@ -1,0 +1,226 @@
+"""What a batch service, a disk and a user may do to open batches, and the way out of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tests.batch_service
+from tests.batch_service import Service, batch_service, expected
+
+from meshseek.errors import HostedError, TranslatorError
+from meshseek.hosted import HostedOptions
+from meshseek.translators import TranslatorOptions
+from meshseek.translators.openai_batch import Limits, OpenaiBatch
+
+TEXTS = [f"a model of a small thing, number {number}" for number in range(25)]
+ALL = {text: expected(text) for text in TEXTS}
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A running service."""
+    with batch_service() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten captions in a file."""
+    monkeypatch.setattr(OpenaiBatch, "limits", Limits(lines=10, size=20_000, line=15_000))
+
+
+def translator(service: Service, folder: Path, **options: Any) -> OpenaiBatch:
+    """A translator that keeps its ledger in the folder."""
+    hosted = HostedOptions(
+        base_url=service.url,
+        api_key=service.key,
+        requests_per_minute=600_000,
+        tokens_per_minute=600_000_000,
+        retry_seconds=0.002,
+    )
+    given: dict[str, Any] = {"hosted": hosted, "folder": folder, "poll_seconds": 0.005, **options}
+    return OpenaiBatch(TranslatorOptions(**given))
+
+
+def run(service: Service, folder: Path, texts: list[str] = TEXTS, **options: Any) -> dict[str, str | None]:
+    """Translate, and give what came of each text."""
+    answers = list(translator(service, folder, **options).translate(texts))
+    assert sorted(answer.text for answer in answers) == sorted(texts)
+    return {answer.text: answer.chinese for answer in answers}
+
+
+def interrupted(service: Service, folder: Path, when: tuple[str, str]) -> None:
+    """Translate until a step, and stop there as Ctrl-C does."""
+
+    def say(_: str) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    done: list[str] = []
+    service.on_step = lambda kind, now: done.append(kind) if (kind, now) == when else None
+    with pytest.raises(KeyboardInterrupt):
+        run(service, folder, say=say)
+    service.on_step = lambda *_: None
+
+
+def test_too_many_batches_under_way(service: Service, tmp_path: Path) -> None:
+    """A service that takes one batch at a time is waited for, however often it says so."""
+    service.batch_limit, service.polls = 1, 30
+    assert run(service, tmp_path) == ALL
+    assert (len(service.batches), len(service.files)) == (3, 6)
+    assert set(service.paid.values()) == {1}
+
+
+def test_a_service_that_never_takes_one(service: Service, tmp_path: Path) -> None:
+    """It is not waited for without end, and the reason is shown meanwhile."""
+    service.batch_limit = 0
+    said: list[str] = []
+    with pytest.raises(HostedError, match=r"^[^\n]*Throttling[^\n]*run again later[^\n]*$"):
+        run(service, tmp_path, say=said.append)
+    assert any("Throttling" in line for line in said)
+    service.batch_limit = None
+    assert run(service, tmp_path) == ALL
+    assert len(service.batches) == 3
+
+
+def test_after_ctrl_c_the_batches_go_on(service: Service, tmp_path: Path) -> None:
+    """Running it again collects them, and the price of what is left is known before."""
+    service.polls = 4
+    interrupted(service, tmp_path, ("create", "after"))
+    assert len(service.batches) == 3
+    estimate = translator(service, tmp_path).estimate([*TEXTS, "one more"])
+    assert estimate.items == 1
+    assert run(service, tmp_path) == ALL
+    assert len(service.batches) == 3
+
+
+def test_open_batches_of_other_captions_are_not_waited_for(service: Service, tmp_path: Path) -> None:
+    """Whoever wants a few captions gets them when their own batch is done."""
+    service.polls = 10_000
+    interrupted(service, tmp_path, ("create", "after"))
+    service.polls = 1
+    for batch in service.batches.values():
+        batch["polls"] = -10_000
+    assert run(service, tmp_path, ["a new one"]) == {"a new one": expected("a new one")}
+
+
+def test_a_batch_the_service_has_lost(service: Service, tmp_path: Path) -> None:
+    """Where it was sent and how to give it up are said; then only its captions are sent again."""
+    service.polls = 4
+    interrupted(service, tmp_path, ("create", "after"))
+    lost = service.batches.pop("batch_2")
+    with pytest.raises(HostedError, match=r"^[^\n]*batch_2 was sent to 127[^\n]*remove \S*input.jsonl to give[^\n]*$"):
+        run(service, tmp_path)
+    service.batches["batch_2"] = lost  # numbers new batches as before
+    next(tmp_path.rglob("batch-0002.input.jsonl")).unlink()
+    assert run(service, tmp_path) == ALL
+    assert len(service.batches) == 4
+
+
+def test_an_uploaded_file_the_service_has_lost(service: Service, tmp_path: Path) -> None:
+    """The batch is refused; the next run uploads it again."""
+
+    def lose(kind: str, when: str) -> None:
+        if (kind, when) == ("create", "before"):
+            service.error = (404, {"error": {"code": "not_found", "message": "no such file"}})
+
+    service.on_step = lose
+    with pytest.raises(HostedError, match="no such file"):
+        run(service, tmp_path)
+    service.on_step, service.error = (lambda *_: None), None
+    service.files.clear()
+    assert run(service, tmp_path) == ALL
+    assert set(service.paid.values()) == {1}
+
+
+def test_answers_that_are_named_late(service: Service, tmp_path: Path) -> None:
+    """A batch that has ended without its file yet is asked for again, not taken for empty."""
+    kept: dict[str, Any] = {}
+
+    def hide(kind: str, when: str) -> None:
+        for name, batch in service.batches.items():
+            if (kind, when) == ("poll", "after") and batch["status"] == "completed":
+                if name in kept:
+                    batch["output_file_id"] = kept[name]
+                else:
+                    kept[name], batch["output_file_id"] = batch["output_file_id"], None
+
+    service.on_step = hide
+    assert run(service, tmp_path) == ALL
+    assert len(service.batches) == 3
+
+
+def test_a_list_that_never_ends(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service whose pages repeat is not asked for ever."""
+    page = {"data": [{"id": "other", "input_file_id": "other", "metadata": None}], "has_more": True}
+    monkeypatch.setattr(tests.batch_service._Handler, "_page", lambda *_: page)
+    service.faults = {"create": ["drop"]}
+    assert run(service, tmp_path) == ALL
+    assert len(service.batches) == 3
+
+
+def test_a_disk_that_fills_up(service: Service, tmp_path: Path) -> None:
+    """Answers that cannot be written are one line; with room again they are fetched, and nothing is sent again."""
+    service.polls = 4
+    interrupted(service, tmp_path, ("create", "after"))
+    place = next(tmp_path.rglob("journal.jsonl")).parent / "batch-0001.output.jsonl"
+    place.mkdir()
+    with pytest.raises(TranslatorError, match=r"^[^\n]*cannot be written: [^\n]*make room and run again$"):
+        run(service, tmp_path)
+    place.rmdir()
+    assert run(service, tmp_path) == ALL
+    assert len(service.batches) == 3
+
+
+def test_a_journal_that_was_torn(service: Service, tmp_path: Path) -> None:
+    """Whatever byte the last line ends at, the batch is found again by its name."""
+    service.polls = 3
+    interrupted(service, tmp_path, ("create", "after"))
+    journal = next(tmp_path.rglob("journal.jsonl"))
+    whole = journal.read_bytes()
+    last = whole.rindex(b"\n")
+    for length in (last + 1, last + 2, last + 20, len(whole) - 1):
+        journal.write_bytes(whole[:length])
+        assert run(service, tmp_path) == ALL
+    assert len(service.batches) == 3
+    assert set(service.paid.values()) == {1}
+
+
+def test_a_second_try_is_not_the_same_question(service: Service, tmp_path: Path) -> None:
+    """The first one is repeatable; after a bad answer the model may choose other words."""
+    service.answer = lambda _, times: "" if times == 1 else None
+    assert run(service, tmp_path, TEXTS[:1]) == {TEXTS[0]: ALL[TEXTS[0]]}
+    assert [body["temperature"] for body in service.bodies] == [0, 0.7]
+
+
+def test_broken_characters_are_captions_too(service: Service, tmp_path: Path) -> None:
+    """Half a surrogate pair is sent as a question mark, and is not mixed up with one."""
+    texts = ["a chair \ud83e", "a chair ?"]
+    assert run(service, tmp_path, texts) == dict.fromkeys(texts, expected("a chair ?"))
+
+
+def test_of_several_answers_a_good_one_is_taken(service: Service, tmp_path: Path) -> None:
+    """A line may come twice, once well and once not, in either order; unknown names are passed over."""
+    batch = translator(service, tmp_path)
+    batch.write_requests(TEXTS[:2], tmp_path / "requests.jsonl")
+    keys = [json.loads(line)["custom_id"] for line in (tmp_path / "requests.jsonl").read_bytes().splitlines()]
+
+    def line(key: str, content: str | None) -> str:
+        response = {"status_code": 200, "body": {"choices": [{"message": {"content": content}}]}}
+        failed = {"status_code": 500, "body": {"error": {"code": "oops", "message": "two\nlines"}}}
+        return json.dumps({"custom_id": key, "response": response if content is not None else failed})
+
+    good = ALL[TEXTS[0]]
+    lines = [line(keys[0], good), line(keys[0], None), line("unknown", good), "[]", line(keys[1], None)]
+    for order in (lines, lines[::-1]):
+        (tmp_path / "answers.jsonl").write_text("\n".join(order))
+        first, second = batch.read_answers(TEXTS[:2], tmp_path / "answers.jsonl")
+        assert first.chinese == good
+        assert second.reason == "the service refused it (oops: two lines)"
+    (tmp_path / "answers.jsonl").write_text(line("unknown", good))
+    with pytest.raises(TranslatorError, match=r"^[^\n]*answers none of the captions[^\n]*$"):
+        list(batch.read_answers(TEXTS[:2], tmp_path / "answers.jsonl"))
