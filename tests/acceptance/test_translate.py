@@ -1,0 +1,170 @@
+"""``meshseek translate`` as a user runs it: a price, a hostile service, kill -9, and every caption there once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.batch_service import Service, batch_service, expected
+from tests.toy import THINGS
+
+from meshseek.model import Asset
+from meshseek.store.workspace import Workspace, asset_row
+
+COUNT = 300
+ARGUMENTS = ("translate", "--translator", "openai_batch")
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """A running service."""
+    with batch_service() as running:
+        yield running
+
+
+@pytest.fixture
+def captions(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    """Assets with English captions, some shared, some with two, some with Chinese of their own."""
+    things = list(THINGS)
+    assets = []
+    for number in range(COUNT):
+        english = (f"a {things[number % 5]} number {number // 2}", *(("a thing",) if number % 7 == 0 else ()))
+        chinese = ("自己的标题",) if number % 50 == 0 else ()
+        assets.append(
+            Asset(asset_id=f"a/{number}", fingerprint="1", captions_english=english, captions_chinese=chinese)
+        )
+    workspace.assets_table().append([asset_row(asset) for asset in assets])
+    return {
+        asset.asset_id: asset.captions_chinese or tuple(expected(text) for text in asset.captions_english)
+        for asset in assets
+    }
+
+
+def command(service: Service, workspace: Workspace, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """A command line and its environment."""
+    environment = {
+        **os.environ,
+        "MESHSEEK_WORKSPACE": str(workspace.folder),
+        "MESHSEEK_DASHSCOPE_API_KEY": service.key,
+        "MESHSEEK_DASHSCOPE_BASE_URL": service.url.removesuffix("/compatible-mode/v1"),
+        "MESHSEEK_BATCH_POLL_SECONDS": "0.02",
+        "MESHSEEK_RETRY_SECONDS": "0.01",
+        "MESHSEEK_REQUESTS_PER_MINUTE": "600000",
+        "MESHSEEK_TOKENS_PER_MINUTE": "600000000",
+    }
+    return [sys.executable, "-m", "meshseek", *arguments], environment
+
+
+def run(service: Service, workspace: Workspace, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, with nobody at the terminal."""
+    words, environment = command(service, workspace, *arguments)
+    return subprocess.run(
+        words, env=environment, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL
+    )
+
+
+def test_it_survives_kills_and_faults(
+    service: Service, workspace: Workspace, captions: dict[str, tuple[str, ...]]
+) -> None:
+    """Killed again and again while everything fails at times: every caption is there once, and paid once."""
+    service.chaos, service.polls = 0.05, 25
+    service.outcomes = ["expired", "cancelled", "failed"]
+    service.answer = lambda text, times: "Sorry, I cannot" if times == 1 and text.endswith("3") else None
+    chance = random.Random(7)
+    words, environment = command(service, workspace, *ARGUMENTS, "--yes")
+    for _ in range(5):
+        client = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(1.0 + 0.8 * chance.random())
+        if client.poll() is None:
+            os.kill(client.pid, signal.SIGKILL)
+        client.wait()
+    service.chaos, service.polls = 0.0, 2
+
+    ended = run(service, workspace, *ARGUMENTS, "--yes", "--json")
+
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["skipped"] == 0
+    assert workspace.chinese_captions() == captions
+    assert workspace.chinese_captions_table().count() == COUNT
+    assert set(service.paid.values()) == {1}
+
+
+def test_the_price_comes_first(service: Service, workspace: Workspace, captions: dict[str, tuple[str, ...]]) -> None:
+    """A dry run tells it; without --yes and a terminal nothing is sent; a second run has nothing to pay."""
+    price = json.loads(run(service, workspace, *ARGUMENTS, "--dry-run", "--json").stdout)
+    assert price["paid"]
+    assert price["price"] > 0
+    unasked = run(service, workspace, *ARGUMENTS)
+    assert unasked.returncode == 2
+    assert "give --yes" in unasked.stderr
+    assert not service.files
+
+    sent = run(service, workspace, *ARGUMENTS, "--yes")
+    assert sent.returncode == 0, sent.stderr
+    assert "qwen-flash at 127.0.0.1" in sent.stderr
+    assert workspace.chinese_captions() == captions
+    batches = len(service.batches)
+    assert run(service, workspace, *ARGUMENTS).returncode == 0
+    assert len(service.batches) == batches
+    free = run(service, workspace, "translate", "--dry-run")
+    assert "nothing of this is paid for" in free.stdout
+
+
+def test_an_engine_of_ones_own(
+    service: Service, workspace: Workspace, captions: dict[str, tuple[str, ...]], tmp_path: Path
+) -> None:
+    """Requests go into a file, answers come from one; no key, no network, nothing sent."""
+    requests, answers = tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
+    model = (*ARGUMENTS, "--model", "Qwen/Qwen3-8B")
+    written = run(service, workspace, *model, "--input-file", str(requests), "--json")
+    assert written.returncode == 0, written.stderr
+    lines = [json.loads(line) for line in requests.read_text("utf-8").splitlines()]
+    assert json.loads(written.stdout)["requests"] == len(lines)
+    with answers.open("w") as file:
+        for line in lines:
+            content = expected(line["body"]["messages"][-1]["content"])
+            body = {"choices": [{"message": {"content": content}, "finish_reason": "stop"}]}
+            answer = {"custom_id": line["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}
+            file.write(json.dumps(answer) + "\n")
+
+    read = run(service, workspace, *model, "--output-file", str(answers))
+
+    assert read.returncode == 0, read.stderr
+    assert workspace.chinese_captions() == captions
+    assert not service.files
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"MESHSEEK_DASHSCOPE_API_KEY": ""}, "needs a key; set MESHSEEK_DASHSCOPE_API_KEY"),
+        ({"MESHSEEK_DASHSCOPE_API_KEY": "sk-wrong"}, "check MESHSEEK_DASHSCOPE_API_KEY"),
+        ({"MESHSEEK_DASHSCOPE_BASE_URL": "http://127.0.0.1:9"}, "MESHSEEK_DASHSCOPE_BASE_URL"),
+    ],
+)
+def test_mistakes_are_one_line(
+    service: Service,
+    workspace: Workspace,
+    captions: dict[str, tuple[str, ...]],
+    environment: dict[str, str],
+    said: str,
+) -> None:
+    """No key, a wrong key and a wrong address: one line, status 1, no traceback, no key shown."""
+    words, usual = command(service, workspace, *ARGUMENTS, "--yes")
+    ended = subprocess.run(
+        words, env={**usual, **environment}, capture_output=True, text=True, check=False, timeout=120
+    )
+    last = ended.stderr.strip().splitlines()[-1]
+    assert ended.returncode == 1
+    assert last.startswith("meshseek: ")
+    assert said in last
+    assert "Traceback" not in ended.stderr
+    assert "sk-" not in ended.stderr

@@ -1,0 +1,192 @@
+"""One algorithm at query time: translated queries, remembered vectors, models that load, fail and recover."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from threading import Event
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from tests.toy import Toy, publish_toys, toy
+
+from meshseek.embedders import Embedder, PartlyEmbeddedError
+from meshseek.errors import EmbedderError, HostedError, HostedItemError
+from meshseek.model import Language, Role, Space
+from meshseek.search import service
+from meshseek.search.query import Query
+from meshseek.search.service import Algorithm
+from meshseek.store.library import Library
+from meshseek.store.postgres import Server
+from meshseek.store.workspace import Workspace
+
+Make = Callable[..., Algorithm]
+
+
+class Counting(Toy):
+    """Weak at Chinese; counts what it embeds; refuses or stops when told to."""
+
+    weak_languages: ClassVar[tuple[Language, ...]] = ("chinese",)
+    asked: ClassVar[list[str]] = []
+    pictures: ClassVar[int] = 0
+    stop: ClassVar[HostedError | None] = None
+
+    def embed_texts(self, texts: Sequence[str], *, role: Role) -> NDArray[np.float32]:
+        """Embed and remember."""
+        type(self).asked.extend(texts)
+        vectors = super().embed_texts(texts, role=role)
+        if "forbidden" in texts[0]:
+            raise PartlyEmbeddedError(vectors, {0: "the service refused it"}, self.stop)
+        return vectors
+
+    def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Embed and count."""
+        type(self).pictures += len(images)
+        return super().embed_images(images)
+
+
+@pytest.fixture
+def make(published_toys: Workspace, server: Server) -> Iterator[Make]:
+    """Makes algorithms over the published toys."""
+    Counting.asked, Counting.pictures, Counting.stop = [], 0, None
+    made: list[Algorithm] = []
+
+    def algorithm(load: Callable[[Space], Embedder] | None = None, **options: Any) -> Algorithm:
+        made.append(Algorithm("toy", Library(server, "toy"), load or counting, **options))
+        return made[-1]
+
+    yield algorithm
+    for own in made:
+        own.library.close()
+
+
+def counting(space: Space) -> Counting:
+    """The toy that counts."""
+    return Counting(toy(space.model).options)
+
+
+def test_a_chinese_query_is_translated_where_it_helps(make: Make) -> None:
+    """The English words are embedded and compared with English captions; the answer tells them; it is asked once."""
+    translated: list[str] = []
+
+    def translate(text: str) -> str | None:
+        translated.append(text)
+        return "a red chair"
+
+    algorithm = make(translate=translate)
+    answers = [algorithm.search(Query(text="红椅子")) for _ in range(2)]
+
+    assert {answer.translated_query for answer in answers} == {"a red chair"}
+    assert answers[0].query_type == "chinese"
+    assert answers[0].hits == algorithm.search(Query(text="a red chair")).hits
+    assert translated == ["红椅子"]
+    assert Counting.asked == ["a red chair"]
+    assert algorithm.search(Query(text="a red chair")).translated_query is None
+
+
+@pytest.mark.parametrize("strong", [True, False])
+def test_queries_stay_as_they_are_otherwise(make: Make, strong: bool) -> None:  # noqa: FBT001  # a parameter
+    """Without a translator, or with a model that knows Chinese, the words themselves are searched."""
+    load = (lambda space: toy(space.model)) if strong else None
+    algorithm = make(load, translate=(lambda _: "never") if strong else None)
+    answer = algorithm.search(Query(text="绿色的椅子"))
+    assert answer.translated_query is None
+    assert answer.hits[0].caption_chinese == "绿色的椅子"
+
+
+def test_a_translator_that_fails_does_not_stop_the_search(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The words are searched as they are, and the log says so."""
+    algorithm = make(translate=lambda _: None)
+    with caplog.at_level(logging.WARNING):
+        answer = algorithm.search(Query(text="绿色的椅子"))
+    assert answer.hits
+    assert answer.translated_query is None
+    assert "could not be translated" in caplog.text
+
+
+def test_vectors_of_recent_queries_are_remembered(make: Make) -> None:
+    """The same words and the same picture are embedded once, whatever they are compared with."""
+    algorithm = make()
+    picture = Image.new("RGB", (8, 8), "red")
+    for target in ("caption", "appearance", "both"):
+        algorithm.search(Query(text="a red chair", target=target))
+        algorithm.search(Query(image=picture.copy(), target=target))
+    assert Counting.asked == ["a red chair"]
+    assert Counting.pictures == 1
+
+
+def test_a_refused_query_is_the_callers_mistake(make: Make) -> None:
+    """What the service refuses is said as such; what stops the service is its own error."""
+    algorithm = make()
+    with pytest.raises(HostedItemError, match="the service refused it"):
+        algorithm.search(Query(text="a forbidden chair"))
+    Counting.stop = HostedError("no money")
+    with pytest.raises(HostedError, match="no money"):
+        algorithm.search(Query(text="a forbidden chair"))
+
+
+def wait_for(algorithm: Algorithm, state: str) -> None:
+    """Ask for the health until it is so."""
+    deadline = time.monotonic() + 20
+    while algorithm.health() != state:
+        assert time.monotonic() < deadline, algorithm.health()
+        time.sleep(0.01)
+
+
+def test_health_never_waits(make: Make) -> None:
+    """While models load, each says so at once, and each is loaded once."""
+    go = Event()
+    loaded: list[str] = []
+
+    def slowly(space: Space) -> Embedder:
+        assert go.wait(20)
+        loaded.append(space.model)
+        return toy(space.model)
+
+    algorithms = [make(slowly) for _ in range(3)]
+    started = time.monotonic()
+    assert [own.health() for own in algorithms for _ in range(5)] == ["loading"] * 15
+    assert time.monotonic() - started < 10
+    go.set()
+    for own in algorithms:
+        wait_for(own, "ready")
+    assert len(loaded) == 3
+
+
+def test_a_model_that_fails_is_left_alone_for_a_while(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reason is told without trying again at each question; after a while it is tried, and recovers."""
+    tries: list[Space] = []
+
+    def failing(space: Space) -> Embedder:
+        tries.append(space)
+        if len(tries) == 1:
+            raise EmbedderError("the weights are not here")
+        return toy(space.model)
+
+    algorithm = make(failing)
+    wait_for(algorithm, "the weights are not here")
+    assert {algorithm.health() for _ in range(20)} == {"the weights are not here"}
+    assert len(tries) == 1
+    monkeypatch.setattr(service, "TRY_AGAIN_SECONDS", 0.0)
+    wait_for(algorithm, "ready")
+    assert len(tries) == 2
+
+
+def test_a_new_publication_is_tried_at_once(make: Make, toys: Workspace, server: Server) -> None:
+    """What failed for one version may work for the next."""
+    tries: list[Space] = []
+
+    def failing(space: Space) -> Embedder:
+        tries.append(space)
+        if len(tries) == 1:
+            raise EmbedderError("the weights are not here")
+        return toy(space.model)
+
+    algorithm = make(failing)
+    wait_for(algorithm, "the weights are not here")
+    publish_toys(toys, server, max_assets=5)
+    wait_for(algorithm, "ready")
