@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -35,7 +35,12 @@ check: $(VENV)/.installed-dev  ## Lint, types, import contracts, formatting
 bench: $(VENV)/.installed-dev  ## Measure the demo: stages, latency, memory
 	$(BIN)/python benchmarks/demo.py $(ARGS)
 
+bench-embed: $(VENV)/.installed-dev  ## Measure embedding: pictures a second, waiting, memory, one query
+	$(BIN)/python benchmarks/embed.py $(ARGS)
+	$(BIN)/python benchmarks/embed.py --captions 100000
+	$(BIN)/python benchmarks/siglip_text.py
+
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench bench-embed clean

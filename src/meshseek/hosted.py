@@ -25,6 +25,8 @@ LONGEST_WAIT = 60.0
 """Seconds; also the longest ``Retry-After`` that is believed."""
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 180.0
+SOON_ATTEMPTS, SOON_SECONDS = 2, 15.0
+"""For what a search waits for."""
 MINUTE = 60.0
 MESSAGE_CHARACTERS = 200
 
@@ -100,10 +102,13 @@ class HostedClient:
             raise HostedError(f"{options.host} needs a key; set {options.key_setting}")
         self.options = options
         self._limiter = RateLimiter(options.requests_per_minute, options.tokens_per_minute)
+        self._patient, self._soon = (
+            httpx.Timeout(seconds, connect=CONNECT_SECONDS) for seconds in (ANSWER_SECONDS, SOON_SECONDS)
+        )
         self._http = httpx.Client(
             base_url=options.base_url,
             headers={"Authorization": f"Bearer {options.api_key}"},
-            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            timeout=self._patient,
             limits=httpx.Limits(max_connections=options.concurrency + 1),
         )
         weakref.finalize(self, self._http.close)
@@ -112,9 +117,21 @@ class HostedClient:
         """Ask for a JSON object."""
         return self._json(lambda: self._http.get(path, params=params), 0, ATTEMPTS)
 
-    def post(self, path: str, body: Mapping[str, Any], *, tokens: int = 0, attempts: int = ATTEMPTS) -> dict[str, Any]:
-        """Send a JSON object and get one; ``tokens`` is about what it counts against the limit."""
-        return self._json(lambda: self._http.post(path, json=body), tokens, attempts)
+    def post(
+        self, path: str, body: Mapping[str, Any], *, tokens: int = 0, attempts: int = ATTEMPTS, soon: bool = False
+    ) -> dict[str, Any]:
+        """Send a JSON object and get one.
+
+        Args:
+            path: Where to, below the service's address.
+            body: What is sent.
+            tokens: About what it counts against the limit.
+            attempts: How often it is tried.
+            soon: Somebody waits: better no answer than a late one.
+        """
+        timeout = self._soon if soon else self._patient
+        tries = min(attempts, SOON_ATTEMPTS) if soon else attempts
+        return self._json(lambda: self._http.post(path, json=body, timeout=timeout), tokens, tries)
 
     def upload(self, path: str, file: Path, fields: Mapping[str, str]) -> dict[str, Any]:
         """Send a file as a form."""

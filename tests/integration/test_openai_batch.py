@@ -177,6 +177,7 @@ def test_faults_are_lived_through(service: Service, tmp_path: Path, kind: str, f
         service.faults["create"] = [fault]
     check(list(translator(service, tmp_path).translate(TEXTS)))
     assert set(service.paid.values()) == {1}
+    assert len(service.batches) == 3
 
 
 def test_short_downloads_are_fetched_again(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,9 @@ def test_open_batches_of_other_captions_are_not_waited_for(service: Service, tmp
     service.polls = 1
     for batch in service.batches.values():
         batch["polls"] = -10_000
-    assert run(service, tmp_path, ["a new one"]) == {"a new one": expected("a new one")}
+    service.answer = lambda text, _: "" if text == "a hopeless one" else None
+    wanted = ["a new one", "a hopeless one"]
+    assert run(service, tmp_path, wanted) == {"a new one": expected("a new one"), "a hopeless one": None}
 
 
 def test_a_batch_the_service_has_lost(service: Service, tmp_path: Path) -> None:

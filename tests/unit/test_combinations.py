@@ -45,7 +45,7 @@ def test_the_least_recently_used_goes_first() -> None:
     cache: RecentlyUsed[int] = RecentlyUsed(2)
 
     def get(key: int) -> int:
-        return cache.get(key, lambda: made.append(key) or key)  # type: ignore[func-returns-value]
+        return cache.get(key, lambda: (made.append(key), key)[1])  # type: ignore[func-returns-value]
 
     assert [get(key) for key in (1, 2, 1, 3, 1, 2)] == [1, 2, 1, 3, 1, 2]
     assert made == [1, 2, 3, 2]

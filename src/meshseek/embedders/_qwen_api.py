@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PATH: Final = "/api/v1/services/embeddings/multimodal-embedding/multimodal-embedding"
-QUERY_ATTEMPTS: Final = 2
-"""A search does not wait for long."""
-DOCUMENT_ATTEMPTS: Final = 6
 ANSWER_SECONDS: Final = 1.0
 """About how long the service takes, for estimates."""
 SUSPICIOUS: Final = 8
@@ -163,9 +160,7 @@ class QwenApi(Embedder):
             parameters["instruct"] = INSTRUCTIONS[role]
         if fused:
             parameters["enable_fusion"] = True
-        job = _Job(
-            self._client, self._space, parameters, QUERY_ATTEMPTS if role == "query" else DOCUMENT_ATTEMPTS, items
-        )
+        job = _Job(self._client, self._space, parameters, role == "query", items)
         numbers = range(len(items))
         requests = [numbers[start : start + per_request] for start in range(0, len(items), per_request)]
         if len(requests) > 1:
@@ -183,7 +178,8 @@ class _Job:
     client: HostedClient
     space: Space
     parameters: Mapping[str, Any]
-    attempts: int
+    soon: bool
+    """Whether somebody waits for it."""
     items: Sequence[Item]
     vectors: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
@@ -197,7 +193,7 @@ class _Job:
         contents = [content for number in numbers for content in self.items[number]]
         body = {"model": self.space.model, "input": {"contents": contents}, "parameters": dict(self.parameters)}
         try:
-            answer = self.client.post(PATH, body, tokens=request_tokens(contents), attempts=self.attempts)
+            answer = self.client.post(PATH, body, tokens=request_tokens(contents), soon=self.soon)
         except HostedItemError as error:
             self._divide(numbers, str(error))
         except HostedError as error:

@@ -122,7 +122,7 @@ class BatchService:
         return answer
 
     def _create(self, batch: Batch) -> None:
-        """Create it once. When the answer is not heard, look for it at the service before asking again."""
+        """Create it once. When the answer is not heard, the next round looks for it before asking again."""
         if batch.creating and (found := self._find(batch)):
             self._ledger.note(batch, "created", batch_id=found, host=self._host)
             return
@@ -131,7 +131,7 @@ class BatchService:
             self._ledger.note(batch, "uploaded", file_id=self._id(file))
         self._ledger.note(batch, "creating")
         try:
-            batch_id = self._asked(batch)
+            batch_id = self._requested(batch)
         except HostedError as error:
             if not error.retryable:
                 # Refused, perhaps because the service no longer has the file: the next run uploads it again.
@@ -139,21 +139,15 @@ class BatchService:
             raise
         self._ledger.note(batch, "created", batch_id=batch_id, host=self._host)
 
-    def _asked(self, batch: Batch) -> str:
-        """The id of the batch that was just created."""
+    def _requested(self, batch: Batch) -> str:
         request = {
             "input_file_id": batch.file_id,
             "endpoint": self._endpoint,
             "completion_window": WINDOW,
             "metadata": {"ds_name": batch.name},
         }
-        try:
-            return self._id(self._client.post("batches", request, attempts=1))
-        except HostedError as error:
-            found = self._find(batch) if error.retryable else None
-            if found is None:
-                raise
-            return found
+        # Never again blindly: it may be there although its answer was lost.
+        return self._id(self._client.post("batches", request, attempts=1))
 
     def _id(self, answer: dict[str, Any]) -> str:
         if not answer.get("id"):

@@ -24,7 +24,6 @@ TRIES: Final = 3
 """How often a caption is asked for before it is given up."""
 REFUSED: Final = 20
 """So many refused captions before the first answer: more would be refused too."""
-QUERY_ATTEMPTS: Final = 2
 QUERY_LONGEST: Final = 10
 """English has more letters than Chinese: so many times as many, and some to spare, are no translation."""
 QUERY_SPARE: Final = 50
@@ -127,7 +126,7 @@ class OpenaiChat(Translator):
         else:
             body["messages"][0]["content"] = QUERY_SYSTEM
         try:
-            value = self._client.post("chat/completions", body, attempts=QUERY_ATTEMPTS)
+            value = self._client.post("chat/completions", body, soon=True)
             english = unwrapped(value["choices"][0]["message"]["content"])
         except (HostedError, KeyError, IndexError, TypeError):
             return None

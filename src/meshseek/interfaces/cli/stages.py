@@ -155,6 +155,7 @@ def embed_command(
         embedder = meshseek.embedder(algorithm, model, dim, languages or None)
         meshseek.remember_model_folder(algorithm)
         if export_onnx and not dry_run:
+            reporter.say("writing the ONNX form, which takes a minute or two")
             reporter.say(embedder.export_onnx())
         estimate = preview(embedder, algorithm, meshseek.workspace, max_assets=first)
         if not agreed(estimate, dry_run=dry_run, yes=yes, as_json=as_json):
