@@ -8,8 +8,9 @@ import random
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,10 @@ def run(service: Service, workspace: Workspace, *arguments: str) -> subprocess.C
     )
 
 
+def _count(steps: threading.Semaphore, *_step: str) -> None:
+    steps.release()
+
+
 def test_it_survives_kills_and_faults(
     service: Service, workspace: Workspace, captions: dict[str, tuple[str, ...]]
 ) -> None:
@@ -81,12 +86,14 @@ def test_it_survives_kills_and_faults(
     chance = random.Random(7)
     words, environment = command(service, workspace, *ARGUMENTS, "--yes")
     for _ in range(5):
+        steps = threading.Semaphore(0)
+        service.on_step = partial(_count, steps)
         client = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(1.0 + 0.8 * chance.random())
-        if client.poll() is None:
-            os.kill(client.pid, signal.SIGKILL)
-        client.wait()
-    service.chaos, service.polls = 0.0, 2
+        for _ in range(chance.randint(1, 30)):
+            assert steps.acquire(timeout=60)
+        client.kill()
+        assert client.wait() == -signal.SIGKILL
+    service.chaos, service.polls, service.on_step = 0.0, 2, lambda _kind, _when: None
 
     ended = run(service, workspace, *ARGUMENTS, "--yes", "--json")
 

@@ -80,7 +80,8 @@ class Lite(Embedder):
         if options.model not in (None, MODEL):
             raise EmbedderError(f"'lite' has no model '{options.model}'; leave the model out, or name {MODEL}")
         self._network = _load_network()
-        self._sentences = USE()
+        # More threads than cores wait for each other 60 times as long as one works; the default is four.
+        self._sentences = USE(threads=1)
         english, chinese = zip(*(line.rsplit(maxsplit=1) for line in _lines(NOUNS_FILE)), strict=True)
         means = (self._encode(words).mean(axis=0) for words in (english, chinese))
         self._means = dict(zip(LANGUAGES, means, strict=True))

@@ -25,7 +25,9 @@ from meshseek.translators._prompt import Prompt, key_of, read_completion, read_t
 DEFAULT_MODEL: Final = "qwen-flash"
 ENDPOINT: Final = "/v1/chat/completions"
 TRIES: Final = 3
-"""How many batches a caption is sent in before it is given up."""
+"""So many bad answers, and a caption is given up."""
+MISSES: Final = 8
+"""So many batches that ended without a word of it (expired, cancelled): not the caption's fault."""
 BATCH_PRICE: Final = 0.5
 
 
@@ -85,10 +87,13 @@ class OpenaiBatch(Translator):
         total = len(wanted)
         reasons: dict[str, str] = {}
         tries: Counter[str] = Counter()
+        misses: Counter[str] = Counter()
         service = BatchService(self._hosted, ledger, ENDPOINT, self.options)
         while wanted:
             under_way = {key for batch in ledger.open_batches() for key in batch.keys}
-            left = {key: text for key, text in wanted.items() if key not in under_way and tries[key] < TRIES}
+            given_up = {key for key in wanted if tries[key] >= TRIES or misses[key] >= MISSES}
+            not_now = under_way | given_up
+            left = {key: text for key, text in wanted.items() if key not in not_now}
             too_long = self._plan(left, ledger, tries)
             reasons |= too_long
             tries.update(dict.fromkeys(too_long, TRIES))
@@ -96,7 +101,8 @@ class OpenaiBatch(Translator):
                 break
             for batch in service.collect():
                 answers = _answers(ledger, batch, wanted)
-                tries.update(batch.keys)
+                tries.update(answers.keys())
+                misses.update(batch.keys - answers.keys())
                 reasons |= _reasons(batch, answers)
                 yield from self._taken(wanted, _chinese(answers))
                 service.tell(total - len(wanted), total)
