@@ -24,7 +24,7 @@ demo: setup  ## Search a real furniture library: make demo ARGS="--assets all --
 	$(BIN)/meshseek demo $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Lint, types, import contracts, formatting
 	$(BIN)/ruff check .

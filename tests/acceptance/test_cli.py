@@ -78,11 +78,9 @@ def test_a_picture_searches_captions(library: ServedLibrary, picture: Path) -> N
     assert {hit["viewpoint_id"] for hit in results} == {None}
 
 
-@pytest.mark.parametrize(
-    "arguments", [["red chair"], ["沙发"], ["lamp", "--cross-modal"], ["lamp", "--target", "both"]]
-)
-def test_the_index_finds_what_exact_search_finds(library: ServedLibrary, arguments: list[str]) -> None:
-    """Through the index and without it the ten results are the same."""
+def test_the_index_finds_what_exact_search_finds(library: ServedLibrary) -> None:
+    """Through the index and without it the ten results are the same, captions and views together."""
+    arguments = ("red chair", "--target", "both")
     with_index = [hit["asset_id"] for hit in found(library, *arguments)]
 
     assert with_index == [hit["asset_id"] for hit in found(library, *arguments, "--exact")]

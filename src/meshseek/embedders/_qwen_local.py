@@ -5,10 +5,8 @@ Li et al., 2026: an embedding is the last token's hidden state, cut short (Matry
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Lock
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +17,7 @@ from PIL import Image as Pillow
 from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.embedders._checkpoints import Checkpoint, find_checkpoint
 from meshseek.embedders._qwen_models import INSTRUCTIONS, MAX_CHARACTERS
+from meshseek.embedders._qwen_pixels import CellSize
 from meshseek.errors import EmbedderError
 from meshseek.images import BACKGROUND
 from meshseek.model import Role, Space
@@ -44,8 +43,6 @@ DEFAULT_DIM: Final = 1024
 VIEWS: Final = 8
 MAX_PIXELS: Final = 512 * 512
 """Of a picture: the model makes a token of 32 x 32 pixels, and reads several views at a time."""
-LONGEST_SHAPE: Final = 200
-"""The processor refuses a picture that is longer than so many times its width."""
 ITEMS_ON_CPU, ITEMS_PER_GIGABYTE = 8, 1.0
 
 _LOADING = Lock()
@@ -136,36 +133,6 @@ class QwenLocal(Embedder):
         return vectors
 
 
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """Resizes a picture to whole cells of patches, in the stead of Qwen's own processor and by its arithmetic."""
-
-    cell: int
-    least: int
-    most: int
-    """Bounds of the number of pixels."""
-    resample: int
-
-    def __call__(self, image: Image) -> Image:
-        height, width = self.size(image.height, image.width)
-        return image.resize((width, height), Pillow.Resampling(self.resample))
-
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the resized picture."""
-        longest, shortest = max(height, width), min(height, width)
-        if longest > LONGEST_SHAPE * shortest:
-            shortest = math.ceil(longest / LONGEST_SHAPE)
-            height, width = max(height, shortest), max(width, shortest)
-        rows, columns = (round(side / self.cell) for side in (height, width))
-        if rows * columns * self.cell**2 > self.most:
-            shrink = math.sqrt(height * width / self.most)
-            rows, columns = (max(1, math.floor(side / shrink / self.cell)) for side in (height, width))
-        elif rows * columns * self.cell**2 < self.least:
-            grow = math.sqrt(self.least / (height * width))
-            rows, columns = (math.ceil(side * grow / self.cell) for side in (height, width))
-        return rows * self.cell, columns * self.cell
-
-
 class _WithoutVideo(Qwen3VLProcessor):
     """Qwen's processor less its video part, which needs torchvision: there are no videos here."""
 
@@ -173,13 +140,13 @@ class _WithoutVideo(Qwen3VLProcessor):
         super().__init__(image_processor, tokenizer, None, chat_template=chat_template)  # type: ignore[no-untyped-call]
 
 
-def _load(checkpoint: Checkpoint, device: torch.device) -> tuple[SentenceTransformer, _Fit]:
+def _load(checkpoint: Checkpoint, device: torch.device) -> tuple[SentenceTransformer, CellSize]:
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
         # Always Pillow's: torchvision's resizing gives slightly other pixels.
         pictures: Any = Qwen2VLImageProcessorPil.from_pretrained(checkpoint.folder, local_files_only=True)
         most = min(MAX_PIXELS, pictures.size["longest_edge"])
-        fit = _Fit(
+        fit = CellSize(
             pictures.patch_size * pictures.merge_size, pictures.size["shortest_edge"], most, int(pictures.resample)
         )
         pictures.do_resize = False
