@@ -1,7 +1,8 @@
 """Measures the embed stage: pictures a second beside the pure forward pass, how long the device waits, and memory.
 
 Run it with ``python benchmarks/embed.py``. The weights are random, and as many as those of the real models: on a GPU
-of google/siglip2-so400m-patch14-384, on a CPU of a small one. ``--captions 100000`` measures memory instead.
+of google/siglip2-so400m-patch14-384, on a CPU of google/siglip2-base-patch16-256, with fewer pictures. ``--captions
+100000`` measures memory instead.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ SPECIAL = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--assets", type=int, default=200, help=f"assets with {VIEWS} views each")
+    parser.add_argument(
+        "--assets", type=int, default=200 if torch.cuda.is_available() else 40, help=f"assets with {VIEWS} views each"
+    )
     parser.add_argument("--size", choices=SIZES, default="so400m" if torch.cuda.is_available() else "base")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--captions", type=int, help="measure the memory of embedding so many captions instead")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -90,6 +91,14 @@ class Paid(Toy):
         )
 
 
+class Blind(Toy):
+    """Must not be asked for pictures."""
+
+    def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Refuse, even none."""
+        raise NotImplementedError
+
+
 class Slow(Toy):
     """Takes its time for each picture."""
 
@@ -165,6 +174,13 @@ def test_unreadable_views_are_skipped(workspace: Workspace, workers: int) -> Non
     assert (summary.done, summary.skipped) == (COUNT - 2, 2)
     lines = (workspace.vectors_table("toy", "appearance").folder / "skipped.jsonl").read_text().splitlines()
     assert [json.loads(line)["asset_id"] for line in lines] == ["toys/003", "toys/004"]
+
+
+def test_no_picture_is_no_call(workspace: Workspace) -> None:
+    """Where no asset has a readable view, the model is not asked for pictures, and every asset is counted."""
+    import_toys(workspace, COUNT)
+    shutil.rmtree(workspace.folder / "pictures")
+    assert run(workspace, Blind(options()))[-1].skipped == COUNT
 
 
 def test_refused_captions_are_skipped_and_tried_again(workspace: Workspace) -> None:

@@ -153,7 +153,8 @@ def _views(embedder: Embedder, workers: int, tasks: Sequence[Task[ViewSet | None
         if pictures >= VIEW_BATCH:
             yield from _embedded(embedder, by_id, gathered)
             gathered, pictures = [], 0
-    yield from _embedded(embedder, by_id, gathered)
+    if gathered:
+        yield from _embedded(embedder, by_id, gathered)
 
 
 def _embedded(embedder: Embedder, tasks: Mapping[str, Task[Any]], read: Sequence[Outcome]) -> Iterator[Outcome]:
