@@ -13,9 +13,26 @@ LANGUAGES: tuple[Language, ...] = ("english", "chinese")
 Role = Literal["query", "document"]
 
 Attributes = Mapping[str, Any]
-"""JSON values by field name; ``FILTER_FIELDS`` can be filtered on."""
+"""JSON values by field name; some can be filtered on."""
 
-FILTER_FIELDS = ("category", "creator", "licence", "tags")
+LABEL_FIELDS = ("category", "creator", "licence", "permits", "tags")
+"""Fields that hold words; ``permits`` is what the licence allows."""
+NUMBER_FIELDS = ("faces", "width", "depth", "height")
+"""Fields that hold numbers; sizes in centimetres."""
+FILTER_FIELDS = (*LABEL_FIELDS, *NUMBER_FIELDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What assets must be like: one field of :data:`FILTER_FIELDS` with values, or within bounds."""
+
+    field: str
+    values: tuple[str, ...] = ()
+    """Words of which the field must hold one."""
+    minimum: float | None = None
+    maximum: float | None = None
+    negated: bool = False
+    """Assets that the rest lets through are left out, and only they."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -314,7 +314,7 @@ def test_a_second_publication_at_once_says_so(toys: Workspace, server: Server, t
     import_toys(other, 5)
     embed_toys(other)
     with (
-        publishing(server, "toy", toy().space),
+        publishing(server, "toy", toy().space, SilentReporter()),
         pytest.raises(DatabaseError, match="another process is publishing 'toy'"),
     ):
         publish_toys(other, server)

@@ -17,6 +17,7 @@ from tests.crowd import Crowd, cosines
 
 from meshseek.errors import NotFoundError
 from meshseek.model import LANGUAGES, Asset, Hit, Language
+from meshseek.search.filters import conditions
 from meshseek.search.fusion import fuse
 from meshseek.search.modes import MODES, Question
 from meshseek.search.service import Algorithm
@@ -217,7 +218,7 @@ def test_a_filtered_answer_is_full_and_right(
     """As many results as pass, and the best of them: by comparing few, by the index, and where its scan gives up."""
     wanted = passing(crowd, filters)
     for query in (queries[0], -queries[0], queries[-1]):
-        request = Request(limit=25, filters=filters)
+        request = Request(limit=25, conditions=conditions(filters))
         for target, ranking in (
             ("appearance", by_views(crowd, query, wanted)),
             ("caption", by_captions(crowd, query, "english", wanted)),
@@ -237,7 +238,7 @@ def test_a_filter_that_nothing_passes_gives_nothing(
     """No results, whichever way it is asked."""
     for target in MODES.names:
         for exact in (True, False):
-            assert search(library, target, queries[0], Request(limit=5, filters=filters, exact=exact)) == []
+            assert search(library, target, queries[0], Request(limit=5, conditions=conditions(filters), exact=exact)) == []
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -375,8 +376,8 @@ def test_the_index_is_used_without_a_filter(crowd_server: Server, library: Libra
 
 def test_fusion_is_that_of_the_rankings(library: Library, queries: list[Vector]) -> None:
     """``both`` with a filter fuses the two filtered rankings."""
-    request = Request(limit=100, filters={"tags": ["odd"]}, exact=True)
+    request = Request(limit=100, conditions=conditions({"tags": ["odd"]}), exact=True)
     rankings = [search(library, target, queries[1], request) for target in ("appearance", "caption")]
-    hits = search(library, "both", queries[1], Request(limit=10, filters={"tags": ["odd"]}, exact=True))
+    hits = search(library, "both", queries[1], Request(limit=10, conditions=conditions({"tags": ["odd"]}), exact=True))
 
     assert [hit.asset_id for hit in hits] == [hit.asset_id for hit in fuse(rankings)][:10]

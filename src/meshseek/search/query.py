@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshseek.errors import QueryError
 from meshseek.language import detect_language, is_searchable
-from meshseek.model import FILTER_FIELDS, Language
+from meshseek.model import Condition, Language
 from meshseek.search.combinations import MODE, QueryType
+from meshseek.search.filters import Filters, conditions
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,7 +38,7 @@ class Query:
     """Name of a search mode; wins over ``cross_modal``."""
     top_k: int = 10
     offset: int = 0
-    filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    filters: Filters = field(default_factory=dict)
     exact: bool = False
 
     def __post_init__(self) -> None:
@@ -50,16 +50,17 @@ class Query:
             raise QueryError(f"top_k is {self.top_k}; choose 1 to {MAX_TOP_K}")
         if not 0 <= self.offset <= MAX_DEPTH - self.top_k:
             raise QueryError(f"offset is {self.offset}; pages reach from 0 to result {MAX_DEPTH}")
-        unknown = sorted(set(self.filters) - set(FILTER_FIELDS))
-        if unknown:
-            raise QueryError(f"cannot filter on '{unknown[0]}'; known fields: {', '.join(FILTER_FIELDS)}")
-        if any("\0" in value for values in self.filters.values() for value in values):
-            raise QueryError("a filter's value holds a NUL character; leave it out")
+        conditions(self.filters)
 
     @property
     def resolved_language(self) -> Language:
         """The language whose captions are compared first; English for an image."""
         return self.language or detect_language(self.text or "")
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What assets must be like."""
+        return conditions(self.filters)
 
     @property
     def query_type(self) -> QueryType:

@@ -145,7 +145,7 @@ class Algorithm:
         """
         started = time.perf_counter()
         mode = MODES.load(query.mode)()
-        request = Request(limit=query.top_k, offset=query.offset, filters=query.filters, exact=query.exact)
+        request = Request(limit=query.top_k, offset=query.offset, conditions=query.conditions, exact=query.exact)
 
         def ask(published: Published) -> tuple[list[Hit], float, str | None]:
             embedder = self.embedder(published.space)

@@ -268,7 +268,7 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 
 def _settings(socket_folder: Path) -> dict[str, str | int]:
-    buffers = min(max(psutil.virtual_memory().total // 16 // _MIB, 128), 1024)
+    buffers = min(max(psutil.virtual_memory().total // 4 // _MIB, 128), 8192)
     settings: dict[str, str | int] = {
         "listen_addresses": "",
         "unix_socket_directories": str(socket_folder),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pgvector import HalfVector
 from psycopg import sql
 from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from meshseek.errors import DatabaseDownError, NotFoundError, NotPublishedError
-from meshseek.model import Asset, Hit, Space, ViewSet
+from meshseek.model import NUMBER_FIELDS, Asset, Condition, Hit, Space, ViewSet
+from meshseek.store.filtering import Statistics, where
 from meshseek.store.indexes import INDEXES, Index
 from meshseek.store.migrate import migrate
 from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
@@ -32,9 +32,6 @@ exact ten assets of the furniture library by their views; with 400 .997, for hal
 FEW = 10_000
 """Up to so many assets that pass a filter are compared one by one; beyond, the index is asked."""
 
-Filters = Mapping[str, Sequence[str]]
-"""Attribute name to the values of which an asset must have at least one."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -42,7 +39,7 @@ class Request:
 
     limit: int
     offset: int = 0
-    filters: Filters = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
     exact: bool = False
 
 
@@ -107,12 +104,13 @@ class Library:
         if column == "chinese_embedding" and not published.chinese_captions:  # then there is no index on it
             column, other = other, column
         names = ("captions_exact", "captions_exact", published.index.captions_query)
-        return self._hits(names, {"column": sql.Identifier(column), "other": sql.Identifier(other)}, vector, request)
+        fragments = {"column": sql.Identifier(column), "other": sql.Identifier(other)}
+        return self._hits(published, names, fragments, vector, request)
 
     def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Hit]:
         """Distinct assets by the cosine of their best view."""
         names = ("views_exact", "views_of_matching", published.index.views_query)
-        return self._hits(names, {"best_views": query("best_views")}, vector, request)
+        return self._hits(published, names, {"best_views": query("best_views")}, vector, request)
 
     def asset(self, asset_id: str) -> Asset:
         """One asset; the folder of its views is relative to the workspace where the render stage made them.
@@ -144,11 +142,12 @@ class Library:
 
     def facet(self, attribute: str, limit: int = 200) -> list[tuple[str, int]]:
         """The values of an attribute and how many assets have each, most frequent first."""
-        rows = self._rows(query("facet"), {"path": f"$.{attribute}[*]", "limit": limit})
+        rows = self._rows(query("facet"), {"field": attribute, "limit": limit})
         return [(row["value"], row["count"]) for row in rows]
 
     def _hits(
         self,
+        published: Published,
         names: tuple[str, str, str],
         fragments: Mapping[str, sql.Composable],
         vector: NDArray[np.float32],
@@ -156,27 +155,38 @@ class Library:
     ) -> list[Hit]:
         """Ask one of three queries: exact, for few matches, or by index; the planner would not choose well."""
         exact, few, index = names
-        values = {
+        statistics = self._statistics(published, request.conditions)
+        filters, values = _filters(request.conditions, statistics)
+        values |= {
             "vector": HalfVector(vector),
             "limit": request.limit,
             "candidates": max(CANDIDATES, 2 * request.limit),
-            **_values(request),
         }
 
         def ask(name: str) -> list[Hit]:
-            return [_hit(row) for row in self._rows(query(name, **fragments, **_common(request)), values)]
+            return [_hit(row) for row in self._rows(query(name, **fragments, **filters, hits=query("hits")), values)]
 
         if request.exact:
             return ask(exact)
-        if request.filters and self._matching(request) <= FEW:
+        if request.conditions and statistics.matching(request.conditions) <= FEW:
             return ask(few)
         hits = ask(index)
         # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
-        return ask(few) if request.filters and len(hits) < request.limit else hits
+        return ask(few) if request.conditions and len(hits) < request.limit else hits
 
-    def _matching(self, request: Request) -> int:
-        counting = query("count_matching", conditions=_conditions(request))
-        return int(self._rows(counting, {"bound": FEW + 1, **_values(request)})[0]["count"])
+    def _statistics(self, published: Published, conditions: Sequence[Condition]) -> Statistics:
+        """What is known of the fields that are asked for."""
+        labels: dict[tuple[str, str], tuple[int, int]] = {}
+        percentiles: dict[str, tuple[Sequence[float], int]] = {}
+        named = [(condition.field, value) for condition in conditions for value in condition.values]
+        if named:
+            fields, values = zip(*named, strict=True)
+            rows = self._rows(query("labels_named"), {"fields": list(fields), "values": list(values)})
+            labels = {(row["field"], row["value"]): (row["number"], row["assets"]) for row in rows}
+        if any(condition.field in NUMBER_FIELDS for condition in conditions):
+            rows = self._rows(query("percentiles"), {})
+            percentiles = {row["field"]: (row["edges"], row["assets"]) for row in rows}
+        return Statistics(published.assets, labels, percentiles)
 
     def _vector(self, name: str, asset_id: str) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._row(name, asset_id)["vector"].to_numpy().astype("float32")
@@ -208,22 +218,15 @@ class Library:
             self._opening.release()
 
 
-def _common(request: Request) -> dict[str, sql.Composable]:
-    if not request.filters:
-        return {"filter": sql.SQL(""), "hits": query("hits")}
-    return {"filter": query("filter", conditions=_conditions(request)), "hits": query("hits")}
-
-
-def _conditions(request: Request) -> sql.Composed:
-    each = (query("condition", values=sql.Placeholder(f"filter_{name}")) for name in sorted(request.filters))
-    return sql.SQL(" AND ").join(each)
-
-
-def _values(request: Request) -> dict[str, list[Jsonb]]:
-    return {
-        f"filter_{name}": [Jsonb({name: [value] if name == "tags" else value}) for value in values]
-        for name, values in request.filters.items()
-    }
+def _filters(
+    conditions: Sequence[Condition], statistics: Statistics
+) -> tuple[dict[str, sql.Composable], dict[str, Any]]:
+    """The conditions as fragments of the searching queries, and the values that they ask for."""
+    if not conditions:
+        return {"filter": sql.SQL(""), "filter_views": sql.SQL("")}, {}
+    text, values = where(conditions, statistics)
+    whole = {"filter": query("filter", conditions=text), "filter_views": query("filter_views", conditions=text)}
+    return whole, values
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:

@@ -3,36 +3,70 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError
 from meshseek.model import Asset, Space
+from meshseek.store.building import Watcher, build_graphs, check_room
+from meshseek.store.copying import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
 from meshseek.store.indexes import INDEXES
+from meshseek.store.labels import LabelBook
 from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Connection, Server, translated
 from meshseek.store.queries import query, read_sql
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 INCOMING, LIVE, RETIRED = (sql.Identifier(name) for name in ("incoming", "live", "retired"))
+TABLES = ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "labels")
 VECTOR_COLUMNS = (
     ("text_embeddings", "english_embedding"),
     ("text_embeddings", "chinese_embedding"),
     ("image_embeddings", "embedding"),
     ("asset_centroids", "centroid"),
 )
+FILTERED = ("text_embeddings", "asset_centroids")
+"""Tables that are asked with filters."""
 PAGE_BYTES = 8000
 """A row that stays inside its page may hold so much."""
-COPY_BYTES = 1 << 20
-MAINTENANCE_MEMORY = "512MB"
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """Caption vectors of some assets, float16 of shape ``(assets, dim)``; a row counts where its flag is set."""
+
+    ids: Sequence[str]
+    english: NDArray[np.float16]
+    has_english: NDArray[np.bool_]
+    chinese: NDArray[np.float16]
+    has_chinese: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """View vectors, float16 of shape ``(views, dim)``; ``has_viewpoint`` is false where a vector stands for all views."""
+
+    ids: Sequence[str]
+    viewpoints: NDArray[np.int16]
+    has_viewpoint: NDArray[np.bool_]
+    vectors: NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Centroids:
+    """Unit means of the views of some assets, float16 of shape ``(assets, dim)``, and their spreads."""
+
+    ids: Sequence[str]
+    centroids: NDArray[np.float16]
+    spreads: NDArray[np.float32]
 
 
 class Publisher:
@@ -42,47 +76,72 @@ class Publisher:
         DatabaseError: Another process is publishing the same algorithm, or the database refuses.
     """
 
-    def __init__(self, connection: Connection, space: Space) -> None:
+    def __init__(self, connection: Connection, space: Space, watcher: Watcher) -> None:
         self._connection = connection
         self._space = space
+        self._watcher = watcher
+        self._book = LabelBook()
+
+    @contextmanager
+    def loading(self, *, vectors: int, graph_vectors: int) -> Iterator[None]:
+        """Make the tables and load them in one transaction: where it fails nothing is left, and no log is written.
+
+        Args:
+            vectors: How many will come at most.
+            graph_vectors: How many of them will be in an index.
+
+        Raises:
+            DatabaseError: The disk cannot hold them.
+        """
+        check_room(self._connection, vectors=vectors, graph_vectors=graph_vectors, dim=self._space.dim)
+        with self._connection.transaction():
+            self._connection.execute(query("create_schema", schema=INCOMING))
+            create_tables(self._connection, self._space.dim)
+            yield
 
     def load_assets(self, assets: Iterable[Asset]) -> int:
-        """Load the assets; returns how many."""
+        """Load the assets, before their vectors; returns how many."""
         count = 0
-        statement = "COPY assets FROM STDIN"
+        statement = "COPY assets FROM STDIN (FREEZE)"
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             for count, asset in enumerate(assets, 1):  # noqa: B007  # the count is the answer
                 copy.write_row(_asset_row(asset))
+                self._book.add(asset.asset_id, asset.attributes)
+        for table, rows in (("labels", self._book.rows()), ("percentiles", self._book.percentiles())):
+            copying = sql.SQL("COPY {} FROM STDIN (FREEZE)").format(sql.Identifier(table))
+            with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
+                for row in rows:
+                    copy.write_row(row)
         return count
 
-    def load_captions(self, rows: Iterable[tuple[str, NDArray[np.float16] | None, NDArray[np.float16] | None]]) -> None:
-        """Load caption vectors: asset id, English, Chinese."""
-        dim = _integer(self._space.dim)
-        self._copy(
-            "text_embeddings",
-            (
-                _row(_text(asset_id), _vector_or_null(english), _vector_or_null(chinese), dim)
-                for asset_id, english, chinese in rows
-            ),
-        )
+    def load_captions(self, batches: Iterable[Captions]) -> None:
+        """Load caption vectors."""
 
-    def load_views(self, rows: Iterable[tuple[str, int | None, NDArray[np.float16]]]) -> None:
-        """Load view vectors: asset id, viewpoint id, vector."""
-        dim = _integer(self._space.dim)
-        self._copy(
-            "image_embeddings",
-            (
-                _row(_text(asset_id), _NULL if viewpoint is None else _short(viewpoint), _vector(vector), dim)
-                for asset_id, viewpoint, vector in rows
-            ),
-        )
+        def columns(batch: Captions) -> list[Column]:
+            english, chinese = Vectors(batch.english, batch.has_english), Vectors(batch.chinese, batch.has_chinese)
+            return [english, chinese, self._dims(len(batch.ids)), *self._book.columns(batch.ids)]
 
-    def load_centroids(self, rows: Iterable[tuple[str, NDArray[np.float16], float]]) -> None:
-        """Load centroids: asset id, unit vector, spread."""
-        self._copy(
-            "asset_centroids",
-            (_row(_text(asset_id), _vector(centroid), _real(spread)) for asset_id, centroid, spread in rows),
-        )
+        self._copy("text_embeddings", ((batch.ids, columns(batch)) for batch in batches))
+
+    def load_views(self, batches: Iterable[Views]) -> None:
+        """Load view vectors."""
+
+        def columns(batch: Views) -> list[Column]:
+            viewpoints = Numbers(batch.viewpoints, ">i2", batch.has_viewpoint)
+            return [viewpoints, Vectors(batch.vectors), self._dims(len(batch.ids))]
+
+        self._copy("image_embeddings", ((batch.ids, columns(batch)) for batch in batches))
+
+    def load_centroids(self, batches: Iterable[Centroids]) -> None:
+        """Load the centroids of views."""
+
+        def columns(batch: Centroids) -> list[Column]:
+            return [Vectors(batch.centroids), Numbers(batch.spreads, ">f4"), *self._book.columns(batch.ids)]
+
+        self._copy("asset_centroids", ((batch.ids, columns(batch)) for batch in batches))
+
+    def _dims(self, rows: int) -> Column:
+        return Numbers(np.full(rows, self._space.dim), ">i4")
 
     def finish(self, index_kind: str, content: str) -> dict[str, int]:
         """Describe the version, build its indexes, and make it the live one in one step; returns its counts."""
@@ -91,10 +150,15 @@ class Publisher:
         row = self._connection.execute(query("insert_space"), description).fetchone()
         assert row is not None
         counts = dict(zip(names, row, strict=True))
-        for name in ("index_views_by_asset", "index_attributes"):
-            self._connection.execute(query(name))
-        INDEXES.load(index_kind)().build(self._connection, chinese=counts["chinese_captions"] > 0)
-        for table in ("assets", "text_embeddings", "image_embeddings", "asset_centroids"):
+        graphs = INDEXES.load(index_kind)().graphs(chinese=counts["chinese_captions"] > 0)
+        build_graphs(self._connection, graphs, self._space.dim, self._watcher)
+        self._connection.execute(query("index_views_by_asset"))
+        for table in FILTERED:
+            self._connection.execute(query("index_labels", table=sql.Identifier(table)))
+            for name, _, _ in self._book.percentiles():
+                column = sql.Identifier(name)
+                self._connection.execute(query("index_number", table=sql.Identifier(table), column=column))
+        for table in TABLES:
             self._connection.execute(query("analyze", table=sql.Identifier(table)))
         self._switch()
         return counts
@@ -107,20 +171,19 @@ class Publisher:
             self._connection.execute(query("rename_schema", schema=INCOMING, new_name=LIVE))
         self._connection.execute(query("drop_schema", schema=RETIRED))
 
-    def _copy(self, table: str, rows: Iterable[bytes]) -> None:
-        statement = sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(sql.Identifier(table))
+    def _copy(self, table: str, batches: Iterable[tuple[Sequence[str], Sequence[Column]]]) -> None:
+        """Send rows while the next ones are read and packed."""
+        statement = sql.SQL("COPY {} FROM STDIN (FORMAT BINARY, FREEZE)").format(sql.Identifier(table))
+        pieces = (piece for ids, columns in batches for piece in pack_rows(ids, columns))
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            buffer = bytearray(_HEADER)
-            for row in rows:
-                buffer += row
-                if len(buffer) >= COPY_BYTES:
-                    copy.write(bytes(buffer))
-                    buffer.clear()
-            copy.write(bytes(buffer) + _TRAILER)
+            copy.write(HEADER)
+            for piece in _one_ahead(pieces):
+                copy.write(piece)
+            copy.write(TRAILER)
 
 
 @contextmanager
-def publishing(server: Server, algorithm: str, space: Space) -> Iterator[Publisher]:
+def publishing(server: Server, algorithm: str, space: Space, watcher: Watcher) -> Iterator[Publisher]:
     """Make room for a new version; the live one stays as it is until :meth:`Publisher.finish`.
 
     Raises:
@@ -131,14 +194,11 @@ def publishing(server: Server, algorithm: str, space: Space) -> Iterator[Publish
         row = connection.execute(query("lock_publishing")).fetchone()
         if not row or not row[0]:
             raise DatabaseError(f"another process is publishing '{algorithm}'; wait until it ends")
-        connection.execute(sql.SQL("SET maintenance_work_mem = {}").format(sql.Literal(MAINTENANCE_MEMORY)))
         connection.execute("SET client_connection_check_interval = '2s'")  # else a killed process keeps the lock
         for schema in (INCOMING, RETIRED):
             connection.execute(query("drop_schema", schema=schema))
-        connection.execute(query("create_schema", schema=INCOMING))
         connection.execute(query("use_schema"), {"schemas": "incoming, public"})
-        create_tables(connection, space.dim)
-        yield Publisher(connection, space)
+        yield Publisher(connection, space, watcher)
 
 
 def create_tables(connection: Connection, dim: int) -> None:
@@ -172,37 +232,9 @@ def _asset_row(asset: Asset) -> Sequence[Any]:
     )
 
 
-# PostgreSQL's binary COPY: a header, then each row as its number of fields, each field with its length before it.
-_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_TRAILER = struct.pack("!h", -1)
-_NULL = struct.pack("!i", -1)
-
-
-def _row(*fields: bytes) -> bytes:
-    return struct.pack("!h", len(fields)) + b"".join(fields)
-
-
-def _text(value: str) -> bytes:
-    encoded = value.encode()
-    return struct.pack("!i", len(encoded)) + encoded
-
-
-def _short(value: int) -> bytes:
-    return struct.pack("!ih", 2, value)
-
-
-def _integer(value: int) -> bytes:
-    return struct.pack("!ii", 4, value)
-
-
-def _real(value: float) -> bytes:
-    return struct.pack("!if", 4, value)
-
-
-def _vector(value: NDArray[np.float16]) -> bytes:
-    """The binary form of halfvec: its dimension, a zero, then big-endian halves."""
-    return struct.pack("!ihh", 4 + 2 * len(value), len(value), 0) + value.astype(">f2").tobytes()
-
-
-def _vector_or_null(value: NDArray[np.float16] | None) -> bytes:
-    return _NULL if value is None else _vector(value)
+def _one_ahead(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
+    with ThreadPoolExecutor(1) as reader:
+        upcoming = reader.submit(next, pieces, None)
+        while (piece := upcoming.result()) is not None:
+            upcoming = reader.submit(next, pieces, None)
+            yield piece

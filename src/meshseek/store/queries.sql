@@ -37,9 +37,21 @@ ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE PLAIN;
 -- The second stage of a search reads all views of an asset.
 CREATE INDEX image_embeddings_asset_id ON image_embeddings (asset_id);
 
--- index_attributes --
--- Filters ask whether the attributes contain a value.
-CREATE INDEX assets_attributes ON assets USING gin (attributes jsonb_path_ops);
+-- index_labels --
+-- Filters ask which assets have one of some labels.
+CREATE INDEX ON {table} USING gin (labels);
+
+-- index_number --
+-- Filters ask which assets have a number within bounds.
+CREATE INDEX ON {table} ({column});
+
+-- count_rows --
+-- How many rows a table has.
+SELECT count(*) FROM {table};
+
+-- build_progress --
+-- How many vectors are in the index that another connection builds.
+SELECT tuples_done FROM pg_stat_progress_create_index WHERE pid = %(pid)s;
 
 -- index_captions --
 -- Nearest captions in one language; an asset without a caption in it stands with the other language's.
@@ -52,16 +64,33 @@ CREATE INDEX asset_centroids_centroid ON asset_centroids USING hnsw (centroid ha
 WITH (m = 16, ef_construction = 128);
 
 -- filter --
--- Keeps the assets whose attributes pass; follows the name of a table that has an asset_id.
-JOIN assets AS filtered USING (asset_id) WHERE {conditions};
+-- Keeps the rows whose asset passes; follows the name of a table that has labels and numbers.
+WHERE {conditions};
 
--- condition --
--- The attribute holds any of the values.
-filtered.attributes @> ANY({values}::jsonb[]);
+-- filter_views --
+-- The same for the views, whose assets have them.
+WHERE asset_id IN (SELECT asset_id FROM asset_centroids WHERE {conditions});
 
--- count_matching --
--- How many assets pass the filter, counted no further than the bound.
-SELECT count(*) FROM (SELECT FROM assets AS filtered WHERE {conditions} LIMIT %(bound)s) AS matching;
+-- condition_label --
+-- The asset has one of the labels.
+labels && {labels}::integer[];
+
+-- condition_number --
+-- The number is there and within its bounds.
+{column} BETWEEN coalesce({minimum}::real, '-infinity') AND coalesce({maximum}::real, 'infinity');
+
+-- condition_not --
+-- All but these, among them those of which nothing is known.
+({condition}) IS NOT TRUE;
+
+-- labels_named --
+-- Number and count of the labels that a filter names.
+SELECT field, value, number, assets FROM labels
+WHERE (field, value) IN (SELECT * FROM unnest(%(fields)s::text[], %(values)s::text[]));
+
+-- percentiles --
+-- The distribution of each number that assets are filtered by.
+SELECT field, edges, assets FROM percentiles;
 
 -- hits --
 -- The end of every search: what the nearest assets look like, best first, equal ones by id.
@@ -107,7 +136,7 @@ WITH near AS (
         SELECT DISTINCT ON (asset_id) asset_id, distance, viewpoint_id
         FROM (
             SELECT asset_id, viewpoint_id, embedding <=> %(vector)s::halfvec AS distance
-            FROM image_embeddings {filter}
+            FROM image_embeddings {filter_views}
             OFFSET 0
         ) AS every_view
         ORDER BY asset_id, distance, viewpoint_id
@@ -174,11 +203,8 @@ WHERE asset_id = ANY(%(names)s) OR attributes->>'name' = ANY(%(names)s)
 ORDER BY asset_id;
 
 -- facet --
--- The values of one attribute with their counts, most frequent first.
-SELECT found #>> '{{}}' AS value, count(*)
-FROM assets, jsonb_path_query(attributes, %(path)s::jsonpath) AS found
-WHERE found #>> '{{}}' <> ''
-GROUP BY value ORDER BY count(*) DESC, value LIMIT %(limit)s;
+-- The values of one field with their counts, most frequent first.
+SELECT value, assets AS count FROM labels WHERE field = %(field)s ORDER BY assets DESC, value LIMIT %(limit)s;
 
 -- set_schema_version --
 -- Note the migrations that the live version has been through.

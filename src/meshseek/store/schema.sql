@@ -11,11 +11,18 @@ CREATE TABLE assets (
     attributes jsonb NOT NULL
 );
 
+-- Labels and numbers of an asset stand beside its vectors: a filter that had to look elsewhere would cost more than
+-- the comparison itself.
 CREATE TABLE text_embeddings (
     asset_id text PRIMARY KEY,
     english_embedding halfvec({dim}),
     chinese_embedding halfvec({dim}),
-    embedding_dim integer NOT NULL
+    embedding_dim integer NOT NULL,
+    labels integer[] NOT NULL DEFAULT '{{}}',
+    faces real,
+    width real,
+    depth real,
+    height real
 );
 
 -- viewpoint_id is null where one vector stands for all views of an asset.
@@ -30,7 +37,28 @@ CREATE TABLE image_embeddings (
 CREATE TABLE asset_centroids (
     asset_id text PRIMARY KEY,
     centroid halfvec({dim}) NOT NULL,
-    spread real NOT NULL
+    spread real NOT NULL,
+    labels integer[] NOT NULL DEFAULT '{{}}',
+    faces real,
+    width real,
+    depth real,
+    height real
+);
+
+-- Each value of a filter field under the number by which the tables above know it, and how many assets have it.
+CREATE TABLE labels (
+    number integer PRIMARY KEY,
+    field text NOT NULL,
+    value text NOT NULL,
+    assets integer NOT NULL,
+    UNIQUE (field, value)
+);
+
+-- The 0th to 100th percentile of each number that assets are filtered by.
+CREATE TABLE percentiles (
+    field text PRIMARY KEY,
+    edges real[] NOT NULL,
+    assets integer NOT NULL
 );
 
 CREATE TABLE spaces (

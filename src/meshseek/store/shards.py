@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,14 @@ class ShardFolder:
         Raises:
             WorkspaceError: The disk is full or the folder cannot be written.
         """
-        table = pa.Table.from_pylist(rows, schema=self.schema)
+        self.append_table(pa.Table.from_pylist(rows, schema=self.schema))
+
+    def append_table(self, table: pa.Table) -> None:
+        """Write a table of the same columns as one more shard.
+
+        Raises:
+            WorkspaceError: The disk is full or the folder cannot be written.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed: a table has one writer
@@ -121,14 +128,19 @@ class ShardFolder:
         shards = enumerate(self._shards)
         return sum(latest[asset_id] == number for number, shard in shards for asset_id in self._ids(shard))
 
-    def tables(self) -> Iterator[pa.Table]:
+    def tables(self, wanted: Container[str] | None = None) -> Iterator[pa.Table]:
         """Read the shards one after the other, without the rows that a later shard replaced.
+
+        Args:
+            wanted: Ids of assets; shards with none of them are left out. None for all.
 
         Raises:
             WorkspaceError: A shard is missing or was altered.
         """
         latest = self._latest()
         for number, shard in enumerate(self._shards):
+            if wanted is not None and not any(asset_id in wanted for asset_id in self._ids(shard)):
+                continue
             self._verify(shard)
             table = self._read(shard, None)
             keep = [latest[asset_id] == number for asset_id in table["asset_id"].to_pylist()]

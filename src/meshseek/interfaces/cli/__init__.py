@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": "serving",
     "status": "database",
     "db": "database",
+    "bench": "benchmarking",
 }
 """Each command and the module that holds it, in the order of use."""
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from meshseek.search.evaluation import Evaluation
     from meshseek.search.service import Answer
 
+FILTER_HELP = (
+    f"Keep what is so: field=word, field!=word, or faces=100..5000; may be given again. Fields: {', '.join(FILTER_FIELDS)}."
+)
 target_option = click.option(
     "--target", type=click.Choice(MODES.names), help="What to compare with; wins over --cross-modal."
 )
@@ -32,7 +35,7 @@ cross_modal_option = click.option(
 @target_option
 @cross_modal_option
 @click.option("--top-k", type=int, default=10, show_default=True, help="Number of results, 1 to 200.")
-@click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help="May be given again.")
+@click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help=FILTER_HELP)
 @click.option("--exact", is_flag=True, help="Compare with everything instead of asking the index.")
 @common
 def search_command(
@@ -130,14 +133,16 @@ def _hit_as_text(rank: int, hit: Hit) -> str:
     return f"{rank:>3}  {hit.score:.3f}  {hit.asset_id:<40}  {captions}"
 
 
-def _filters(pairs: Sequence[str]) -> dict[str, list[str]]:
-    filters: dict[str, list[str]] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            known = ", ".join(FILTER_FIELDS)
-            raise click.BadParameter(f"'{pair}' is not FIELD=VALUE; fields: {known}", param_hint="--filter")
-        filters.setdefault(name, []).append(value)
+def _filters(pairs: Sequence[str]) -> dict[str, Any]:
+    """Filters by field; the words that are given for one field are words of which one must hold."""
+    from meshseek.search.filters import parse_filter
+
+    filters: dict[str, Any] = {}
+    for name, value in map(parse_filter, pairs):
+        if isinstance(value, str) and isinstance(filters.setdefault(name, []), list):
+            filters[name].append(value)
+        elif filters.setdefault(name, value) != value:
+            raise click.BadParameter(f"'{name}' is filtered twice; give one filter for it", param_hint="--filter")
     return filters
 
 

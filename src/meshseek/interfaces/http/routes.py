@@ -33,7 +33,7 @@ from meshseek.interfaces.http.schemas import (
     TargetName,
     TextSearch,
 )
-from meshseek.model import FILTER_FIELDS
+from meshseek.model import LABEL_FIELDS
 from meshseek.search.query import MAX_TOP_K, Query
 from meshseek.store.library import Request as Page
 from meshseek.store.view_files import view_file
@@ -89,8 +89,8 @@ def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(medi
 @router.get("/facets/{attribute}")
 def facets(meshseek: Application, attribute: str, algorithm: AlgorithmName = DEFAULT_ALGORITHM) -> list[Facet]:
     """The values of a filter field, most frequent first."""
-    if attribute not in FILTER_FIELDS:
-        raise NotFoundError(f"cannot filter on '{attribute}'; known fields: {', '.join(FILTER_FIELDS)}")
+    if attribute not in LABEL_FIELDS:
+        raise NotFoundError(f"there are no values of '{attribute}' to list; known fields: {', '.join(LABEL_FIELDS)}")
     library = meshseek.search_service.algorithm(algorithm).library
     return [Facet(value=value, count=count) for value, count in library.facet(attribute)]
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
-from meshseek.model import FILTER_FIELDS, Asset, Hit
+from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Asset, Hit
 from meshseek.search.combinations import QueryType as AnsweredQueryType
 from meshseek.search.modes import MODES
 from meshseek.search.query import MAX_DEPTH, MAX_TEXT, MAX_TOP_K
@@ -21,9 +21,31 @@ DEFAULT_ALGORITHM = "lite"
 AlgorithmName = Annotated[str, Field(description="Embedding algorithm", json_schema_extra={"enum": [*EMBEDDERS.names]})]
 TargetName = Annotated[str, Field(description="What to compare with", json_schema_extra={"enum": [*MODES.names]})]
 QueryType = Literal["auto", "english", "chinese"]
+
+
+class Bounds(BaseModel):
+    """Numbers within bounds, both included."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min: float | None = None
+    max: float | None = None
+
+
+class Not(BaseModel):
+    """Everything but this."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    excluded: str | list[str] | Bounds = Field(alias="not")
+
+
 Filters = Annotated[
-    dict[str, str | list[str]],
-    Field(description=f"Attribute to value, or values of which one must hold; of {', '.join(FILTER_FIELDS)}"),
+    dict[str, str | list[str] | Bounds | Not],
+    Field(
+        description=f"By field a word, or words of which one must hold ({', '.join(LABEL_FIELDS)}), or min and max "
+        f"({', '.join(NUMBER_FIELDS)}); inside `not` for everything else"
+    ),
 ]
 
 
@@ -40,9 +62,12 @@ class SearchOptions(BaseModel):
     filters: Filters = {}
     exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
 
-    def filter_values(self) -> dict[str, list[str]]:
-        """Filters with every value as a list."""
-        return {name: [value] if isinstance(value, str) else value for name, value in self.filters.items()}
+    def filter_values(self) -> dict[str, Any]:
+        """Filters as plain values."""
+        return {
+            name: value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else value
+            for name, value in self.filters.items()
+        }
 
 
 class TextSearch(SearchOptions):
@@ -55,6 +80,7 @@ class TextSearch(SearchOptions):
                 {"query": "wooden chair", "top_k": 5},
                 {"query": "沙发", "query_type": "auto", "filters": {"category": "Living room"}},
                 {"query": "table lamp", "cross_modal": True},
+                {"query": "tree", "filters": {"permits": "commercial", "faces": {"max": 5000}, "tags": {"not": "bush"}}},
             ]
         },
     )

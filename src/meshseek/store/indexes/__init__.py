@@ -6,12 +6,22 @@ To add a kind, add one file with one :class:`Index`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from meshseek.plugins import Family
 
 if TYPE_CHECKING:
-    from meshseek.store.postgres import Connection
+    from psycopg import sql
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One index to build: the table whose vectors it holds, and the statement that makes it."""
+
+    table: str
+    statement: sql.Composed
 
 
 class Index(ABC):
@@ -23,11 +33,10 @@ class Index(ABC):
     """Name of the query for the nearest assets by their views."""
 
     @abstractmethod
-    def build(self, connection: Connection, *, chinese: bool) -> None:
-        """Build after the load, in the schema that is first in the search path.
+    def graphs(self, *, chinese: bool) -> Sequence[Graph]:
+        """What is built after the load, in the schema that is first in the search path.
 
         Args:
-            connection: Open on the database that is being published.
             chinese: Whether there are Chinese caption vectors.
         """
 

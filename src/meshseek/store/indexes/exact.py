@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from meshseek.store.indexes import Index
-from meshseek.store.postgres import Connection
+from meshseek.store.indexes import Graph, Index
 
 
 class Exact(Index):
@@ -14,5 +13,7 @@ class Exact(Index):
     captions_query: ClassVar[str] = "captions_exact"
     views_query: ClassVar[str] = "views_exact"
 
-    def build(self, connection: Connection, *, chinese: bool) -> None:
-        """Build nothing."""
+    def graphs(self, *, chinese: bool) -> list[Graph]:
+        """Nothing."""
+        del chinese
+        return []

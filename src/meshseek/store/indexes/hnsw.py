@@ -9,8 +9,7 @@ from typing import ClassVar
 
 from psycopg import sql
 
-from meshseek.store.indexes import Index
-from meshseek.store.postgres import Connection
+from meshseek.store.indexes import Graph, Index
 from meshseek.store.queries import query
 
 
@@ -20,12 +19,19 @@ class Hnsw(Index):
     captions_query: ClassVar[str] = "captions_hnsw"
     views_query: ClassVar[str] = "views_two_stage"
 
-    def build(self, connection: Connection, *, chinese: bool) -> None:
-        """Build one graph for each caption language and one for the centroids."""
+    def graphs(self, *, chinese: bool) -> list[Graph]:
+        """One graph for each caption language and one for the centroids."""
         columns = [("english_embedding", "chinese_embedding")]
         if chinese:
             columns.append(("chinese_embedding", "english_embedding"))
-        for column, other in columns:
-            names = {"name": f"text_embeddings_{column}", "column": column, "other": other}
-            connection.execute(query("index_captions", **{key: sql.Identifier(name) for key, name in names.items()}))
-        connection.execute(query("index_centroids"))
+        captions = [
+            query(
+                "index_captions",
+                name=sql.Identifier(f"text_embeddings_{column}"),
+                column=sql.Identifier(column),
+                other=sql.Identifier(other),
+            )
+            for column, other in columns
+        ]
+        graphs = [Graph("text_embeddings", statement) for statement in captions]
+        return [*graphs, Graph("asset_centroids", query("index_centroids"))]

@@ -1,0 +1,70 @@
+"""Filters as users write them, turned into checked conditions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from meshseek.errors import QueryError
+from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, Condition
+
+Filters = Mapping[str, Any]
+"""By field: a word or words of which one must hold, ``{"min": 1, "max": 5}``, or ``{"not": ...}`` around either."""
+
+
+def conditions(filters: Filters) -> tuple[Condition, ...]:
+    """Check filters, and order them by field.
+
+    Raises:
+        QueryError: A field is not known, or a value cannot be one of its.
+    """
+    return tuple(_condition(name, filters[name], negated=False) for name in sorted(filters))
+
+
+def _condition(name: str, value: Any, *, negated: bool) -> Condition:
+    if name not in FILTER_FIELDS:
+        raise QueryError(f"cannot filter on '{name}'; known fields: {', '.join(FILTER_FIELDS)}")
+    if isinstance(value, Mapping) and set(value) == {"not"}:
+        return _condition(name, value["not"], negated=not negated)
+    if name in NUMBER_FIELDS:
+        minimum, maximum = _bounds(name, value)
+        return Condition(field=name, minimum=minimum, maximum=maximum, negated=negated)
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
+        raise QueryError(f"the filter on '{name}' is no word; only {', '.join(NUMBER_FIELDS)} have a min and a max")
+    if any("\0" in word for word in words):
+        raise QueryError("a filter's value holds a NUL character; leave it out")
+    return Condition(field=name, values=tuple(words), negated=negated)
+
+
+def _bounds(name: str, value: Any) -> tuple[float | None, float | None]:
+    whole = value if isinstance(value, Mapping) else {"min": value, "max": value}
+    if not set(whole) <= {"min", "max"} or not {bound for bound in whole.values() if bound is not None}:
+        raise QueryError(f'the filter on \'{name}\' has no bounds; write {{"min": 10, "max": 20}}, or one of the two')
+    try:
+        minimum, maximum = (None if whole.get(key) is None else float(whole[key]) for key in ("min", "max"))
+    except (TypeError, ValueError) as error:
+        raise QueryError(f"the filter on '{name}' needs numbers; got '{value}'") from error
+    if not all(bound is None or math.isfinite(bound) for bound in (minimum, maximum)):
+        raise QueryError(f"the filter on '{name}' needs finite numbers; leave out the bound that does not matter")
+    return minimum, maximum
+
+
+def parse_filter(text: str) -> tuple[str, Any]:
+    """A filter from the command line: ``field=word``, ``field!=word``, ``faces=100..5000``, ``faces=..5000``.
+
+    Raises:
+        QueryError: It is none of these.
+    """
+    name, equals, value = text.partition("=")
+    negated, name = name.endswith("!"), name.removesuffix("!")
+    if not equals:
+        raise QueryError(
+            f"'{text}' is no filter; write field=word, field!=word or field=10..20; fields: {', '.join(FILTER_FIELDS)}"
+        )
+    parsed: Any = value
+    if name not in LABEL_FIELDS and ".." in value:
+        low, _, high = value.partition("..")
+        parsed = {"min": low or None, "max": high or None}
+    return name, {"not": parsed} if negated else parsed

@@ -1,0 +1,178 @@
+"""Building indexes after a load: memory and workers planned from the machine, progress shown, room on the disk checked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import psutil
+import psycopg
+from psycopg import sql
+
+from meshseek.errors import DatabaseError
+from meshseek.store.indexes import Graph
+from meshseek.store.postgres import Connection
+from meshseek.store.queries import query
+
+GRAPH_BYTES = 700
+"""What a node of a graph takes in memory beside its vector, with 16 neighbours a layer; measured with pgvector 0.8."""
+ROW_BYTES = 64
+SECONDS_PER_VECTOR = 450e-6
+"""One process, 768 dimensions, a million vectors; measured on two cores."""
+REMOTE_MEMORY = 1 << 30
+LEAST_MEMORY = 64 << 20
+POLL_SECONDS = 0.5
+
+
+class Watcher(Protocol):
+    """Shows what is being built."""
+
+    def say(self, message: str) -> None:
+        """Show one line."""
+
+    def bar(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Show a progress bar; the value is called with the number of steps made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """What building a graph takes."""
+
+    rows: int
+    needed: int
+    """Bytes of memory that keep the whole graph; the index on the disk is as large."""
+    memory: int
+    """Bytes that are given."""
+    workers: int
+    """Processes beside the leading one."""
+    seconds: float
+
+    def __str__(self) -> str:
+        given = "" if self.memory >= self.needed else f" (only {self.memory / 2**20:,.0f} MB are free, so it is slower)"
+        size, processes = f"{self.needed / 2**20:,.0f} MB", 1 + self.workers
+        return (
+            f"{self.rows:,} vectors, {size} of memory and of disk{given}, {processes} processes, about {self.seconds:,.0f} s"
+        )
+
+
+def plan_build(rows: int, dim: int, *, free: int, cores: int) -> BuildPlan:
+    """Plan one graph.
+
+    Args:
+        rows: Vectors in it.
+        dim: Length of a vector.
+        free: Bytes of memory that may be used.
+        cores: Of the machine.
+    """
+    needed = graph_bytes(rows, dim)
+    memory = max(LEAST_MEMORY, min(needed + needed // 10 + LEAST_MEMORY, free))
+    workers = max(0, cores - 1)
+    slower = 1.0 if memory >= needed else 2.1
+    seconds = rows * SECONDS_PER_VECTOR * (dim / 768) * slower / (1 + workers)
+    return BuildPlan(rows=rows, needed=needed, memory=memory, workers=workers, seconds=seconds)
+
+
+def graph_bytes(rows: int, dim: int) -> int:
+    """Bytes of a graph over half-precision vectors."""
+    return rows * (2 * dim + GRAPH_BYTES)
+
+
+def check_room(connection: Connection, *, vectors: int, graph_vectors: int, dim: int) -> None:
+    """Refuse a publication that the disk cannot hold, where the server is on this machine.
+
+    Raises:
+        DatabaseError: There is too little room; the message says how much is needed.
+    """
+    needed = vectors * (2 * dim + ROW_BYTES) + graph_bytes(graph_vectors, dim)
+    folder = _data_folder(connection)
+    if folder is None:
+        return
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise DatabaseError(
+                f"the new version needs about {needed / 1e9:.1f} GB beside the live one, and the disk of the database "
+                f"has {free / 1e9:.1f} GB free; free some space, or try with --max-assets"
+            )
+
+
+def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, watcher: Watcher) -> None:
+    """Build the graphs one after the other.
+
+    Raises:
+        psycopg.Error: The server refuses.
+    """
+    local = _is_local(connection)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for graph in graphs:
+        row = connection.execute(query("count_rows", table=sql.Identifier(graph.table))).fetchone()
+        free = psutil.virtual_memory().available // 2 if local else REMOTE_MEMORY
+        plan = plan_build(row[0] if row else 0, dim, free=free, cores=cores if local else 1)
+        if plan.rows >= WORTH_TELLING:
+            watcher.say(f"index on {graph.table}: {plan}")
+        with watcher.bar(f"index {graph.table}", plan.rows) as advance, _followed(connection, advance):
+            _build(connection, graph, plan, watcher)
+
+
+WORTH_TELLING = 10_000
+
+
+def _build(connection: Connection, graph: Graph, plan: BuildPlan, watcher: Watcher) -> None:
+    _set(connection, "maintenance_work_mem", f"{plan.memory >> 20}MB")
+    _set(connection, "max_parallel_maintenance_workers", plan.workers)
+    try:
+        connection.execute(graph.statement)
+    except (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory) as error:
+        if "shared memory" not in str(error) or not plan.workers:
+            raise
+        watcher.say("too little shared memory (/dev/shm) for several processes; building with one, which takes longer")
+        _set(connection, "max_parallel_maintenance_workers", 0)
+        connection.execute(graph.statement)
+
+
+def _set(connection: Connection, name: str, value: str | int) -> None:
+    connection.execute(sql.SQL("SET {} = {}").format(sql.Identifier(name), sql.Literal(value)))
+
+
+@contextlib.contextmanager
+def _followed(connection: Connection, advance: Callable[[int], None]) -> Iterator[None]:
+    """Tell how far the statement of another connection has come, as the server says."""
+    ended = threading.Event()
+    text, password, pid = connection.info.dsn, connection.info.password, connection.info.backend_pid
+
+    def follow() -> None:
+        told = 0
+        with contextlib.suppress(psycopg.Error), psycopg.connect(text, password=password, autocommit=True) as other:
+            while not ended.wait(POLL_SECONDS):
+                row = other.execute(query("build_progress"), {"pid": pid}).fetchone()
+                if row and row[0] > told:
+                    advance(row[0] - told)
+                    told = row[0]
+
+    follower = threading.Thread(target=follow, name="index progress", daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
+
+
+def _is_local(connection: Connection) -> bool:
+    return connection.info.host.startswith(("/", "@"))
+
+
+def _data_folder(connection: Connection) -> str | None:
+    if not _is_local(connection):
+        return None
+    try:
+        row = connection.execute("SHOW data_directory").fetchone()
+    except psycopg.errors.InsufficientPrivilege:
+        return None
+    return str(row[0]) if row else None

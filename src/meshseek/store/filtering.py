@@ -1,0 +1,81 @@
+"""Conditions on assets as SQL, and how many assets will pass, known before anything is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from psycopg import sql
+
+from meshseek.model import NUMBER_FIELDS, Condition
+from meshseek.store.queries import query
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What is known of the fields that some conditions name.
+
+    Args:
+        assets: Of the library.
+        labels: Number and count of each label that is asked for, by field and value.
+        percentiles: 0th to 100th percentile of a number, and how many assets have it, by field.
+    """
+
+    assets: int
+    labels: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    percentiles: Mapping[str, tuple[Sequence[float], int]] = field(default_factory=dict)
+
+    def share(self, condition: Condition) -> float:
+        """The share of assets that pass a condition, 0 to 1: exact for one word, at most what passes for several."""
+        if condition.field in NUMBER_FIELDS:
+            edges, count = self.percentiles.get(condition.field, ((), 0))
+            passing = count * _between(edges, condition.minimum, condition.maximum)
+        else:
+            found = [self.labels.get((condition.field, value), (0, 0)) for value in condition.values]
+            passing = sum(count for _, count in found)
+        share = min(1.0, passing / self.assets) if self.assets else 0.0
+        return 1 - share if condition.negated else share
+
+    def matching(self, conditions: Sequence[Condition]) -> float:
+        """How many assets pass all conditions, as if each were independent of the others."""
+        share = 1.0
+        for condition in conditions:
+            share *= self.share(condition)
+        return share * self.assets
+
+
+def _between(edges: Sequence[float], minimum: float | None, maximum: float | None) -> float:
+    """The share of values within bounds, one percent too many rather than too few."""
+    if not edges:
+        return 0.0
+    steps = [
+        1
+        for low, high in pairwise(edges)
+        if (minimum is None or high >= minimum) and (maximum is None or low <= maximum)
+    ]
+    return len(steps) / (len(edges) - 1)
+
+
+def where(conditions: Sequence[Condition], statistics: Statistics) -> tuple[sql.Composable, dict[str, Any]]:
+    """The conditions as what follows ``WHERE``, and the values that it asks for."""
+    parts: list[sql.Composable] = []
+    values: dict[str, Any] = {}
+    for number, condition in enumerate(conditions):
+        labels, minimum, maximum = (f"{key}_{number}" for key in ("labels", "minimum", "maximum"))
+        if condition.field in NUMBER_FIELDS:
+            values |= {minimum: condition.minimum, maximum: condition.maximum}
+            part = query(
+                "condition_number",
+                column=sql.Identifier(condition.field),
+                minimum=sql.Placeholder(minimum),
+                maximum=sql.Placeholder(maximum),
+            )
+        else:
+            found = (statistics.labels.get((condition.field, value)) for value in condition.values)
+            values[labels] = [label[0] for label in found if label is not None]
+            part = query("condition_label", labels=sql.Placeholder(labels))
+        parts.append(query("condition_not", condition=part) if condition.negated else part)
+    return sql.SQL(" AND ").join(parts), values
+
