@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from meshseek.embedders import Embedder, PartlyEmbeddedError
 from meshseek.errors import (
+    DatabaseDownError,
     DatabaseError,
     HostedItemError,
     MeshseekError,
@@ -23,7 +24,8 @@ from meshseek.search.caching import RecentlyUsed, picture_key
 from meshseek.search.combinations import QueryType
 from meshseek.search.modes import MODES, Question
 from meshseek.search.query import Query
-from meshseek.store.library import Library, Published, Request
+from meshseek.store.library import Library, Request, VersionChangedError
+from meshseek.store.published import Published
 
 if TYPE_CHECKING:
     import numpy as np
@@ -203,16 +205,19 @@ class Algorithm:
 
     def _of_one_version(self, ask: Callable[[Published], T]) -> T:
         """Ask again where another version was published meanwhile, so that no answer mixes two."""
+        published = self.library.last_known()
         while True:
-            published = self.library.published()
             try:
-                answer = ask(published)
-            except DatabaseError:
-                if self.library.published() == published:
+                return ask(published)
+            except VersionChangedError:
+                published = self.library.published()
+            except DatabaseDownError:
+                raise
+            except (DatabaseError, NotFoundError):
+                newer = self.library.published()
+                if newer.content == published.content:
                     raise
-            else:
-                if self.library.published() == published:
-                    return answer
+                published = newer
 
 
 class SearchService:

@@ -58,24 +58,40 @@ def _between(edges: Sequence[float], minimum: float | None, maximum: float | Non
     return len(steps) / (len(edges) - 1)
 
 
-def where(conditions: Sequence[Condition], statistics: Statistics) -> tuple[sql.Composable, dict[str, Any]]:
-    """The conditions as what follows ``WHERE``, and the values that it asks for."""
-    parts: list[sql.Composable] = []
+Shape = tuple[tuple[str, bool], ...]
+"""Field of each condition, and whether it is negated: what the text of a query depends on."""
+
+
+def shape_of(conditions: Sequence[Condition]) -> Shape:
+    """What the text of a query with these conditions depends on."""
+    return tuple((condition.field, condition.negated) for condition in conditions)
+
+
+def where(shape: Shape) -> sql.Composed:
+    """Conditions as what follows ``WHERE``."""
+    parts: list[sql.Composed] = []
+    for number, (name, negated) in enumerate(shape):
+        labels, minimum, maximum = (sql.Placeholder(key) for key in _keys(number))
+        if name in NUMBER_FIELDS:
+            part = query("condition_number", column=sql.Identifier(name), minimum=minimum, maximum=maximum)
+        else:
+            part = query("condition_label", labels=labels)
+        parts.append(query("condition_not", condition=part) if negated else part)
+    return sql.SQL(" AND ").join(parts)
+
+
+def values_of(conditions: Sequence[Condition], statistics: Statistics) -> dict[str, Any]:
+    """The values that :func:`where` asks for."""
     values: dict[str, Any] = {}
     for number, condition in enumerate(conditions):
-        labels, minimum, maximum = (f"{key}_{number}" for key in ("labels", "minimum", "maximum"))
+        labels, minimum, maximum = _keys(number)
         if condition.field in NUMBER_FIELDS:
             values |= {minimum: condition.minimum, maximum: condition.maximum}
-            part = query(
-                "condition_number",
-                column=sql.Identifier(condition.field),
-                minimum=sql.Placeholder(minimum),
-                maximum=sql.Placeholder(maximum),
-            )
         else:
             found = (statistics.labels.get((condition.field, value)) for value in condition.values)
             values[labels] = [label[0] for label in found if label is not None]
-            part = query("condition_label", labels=sql.Placeholder(labels))
-        parts.append(query("condition_not", condition=part) if condition.negated else part)
-    return sql.SQL(" AND ").join(parts), values
+    return values
 
+
+def _keys(number: int) -> tuple[str, str, str]:
+    return f"labels_{number}", f"minimum_{number}", f"maximum_{number}"

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from pgvector import HalfVector
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from meshseek.errors import DatabaseDownError, NotFoundError, NotPublishedError
-from meshseek.model import NUMBER_FIELDS, Asset, Condition, Hit, Space, ViewSet
-from meshseek.store.filtering import Statistics, where
-from meshseek.store.indexes import INDEXES, Index
+from meshseek.model import NUMBER_FIELDS, Asset, Condition, Hit, ViewSet
+from meshseek.store.filtering import Statistics, shape_of, values_of
 from meshseek.store.migrate import migrate
 from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
+from meshseek.store.published import UNTUNED, Breadth, Published
 from meshseek.store.queries import query
+from meshseek.store.statements import statement
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from psycopg_pool import ConnectionPool
 
-CANDIDATES = 400
-"""What the index gives at least: for views, the assets that the first stage passes on. With 200, words found .98 of the
-exact ten assets of the furniture library by their views; with 400 .997, for half a millisecond more."""
-FEW = 10_000
+FEW = 20_000
 """Up to so many assets that pass a filter are compared one by one; beyond, the index is asked."""
 
 
@@ -41,26 +39,12 @@ class Request:
     offset: int = 0
     conditions: tuple[Condition, ...] = ()
     exact: bool = False
+    breadth: Breadth | None = None
+    """How widely to ask; None for what was tuned."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What an algorithm's live version is made of."""
-
-    space: Space
-    index_kind: str
-    assets: int
-    english_captions: int
-    chinese_captions: int
-    views: int
-    content: str
-    """Digest of everything that was published."""
-    published_at: datetime
-
-    @property
-    def index(self) -> type[Index]:
-        """The index kind that was built."""
-        return INDEXES.load(self.index_kind)
+class VersionChangedError(Exception):
+    """Another version than the one that was asked for is live."""
 
 
 class Library:
@@ -73,6 +57,9 @@ class Library:
         self._server = server
         self._algorithm = algorithm
         self._pool: ConnectionPool[Connection] | None = None
+        self._known: Published | None = None
+        self._ef: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
+        """What each connection's searches of a graph keep, so that it is set only when it changes."""
         self._opening = Lock()
 
     def close(self) -> None:
@@ -91,26 +78,34 @@ class Library:
         rows = self._rows(query("space"), {})
         if not rows:
             raise NotPublishedError(f"nothing is published; run 'meshseek publish --algorithm {self._algorithm}' first")
-        row = rows[0]
-        space = Space(**{name: row.pop(name) for name in ("embedder", "model", "revision", "dim", "preprocessing")})
-        row.pop("schema_version")
-        return Published(space=space, **row)
+        self._known = Published.of(rows[0], self._rows(query("tunings"), {}))
+        return self._known
+
+    def last_known(self) -> Published:
+        """What was published when this was last looked at; a search tells when it no longer is."""
+        return self._known or self.published()
 
     def nearest_captions(
         self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request
     ) -> list[Hit]:
-        """Assets by the cosine of their captions in the first column, or in the other where they have none in it."""
-        column, other = columns
-        if column == "chinese_embedding" and not published.chinese_captions:  # then there is no index on it
-            column, other = other, column
+        """Assets by the cosine of their captions in the first column, or in the other where they have none in it.
+
+        Raises:
+            VersionChangedError: What is published is no longer live.
+        """
+        if columns[0] == "chinese_embedding" and not published.chinese_captions:  # then there is no index on it
+            columns = (columns[1], columns[0])
         names = ("captions_exact", "captions_exact", published.index.captions_query)
-        fragments = {"column": sql.Identifier(column), "other": sql.Identifier(other)}
-        return self._hits(published, names, fragments, vector, request)
+        return self._hits(published, [(name, columns) for name in names], vector, request)
 
     def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Hit]:
-        """Distinct assets by the cosine of their best view."""
+        """Distinct assets by the cosine of their best view.
+
+        Raises:
+            VersionChangedError: What is published is no longer live.
+        """
         names = ("views_exact", "views_of_matching", published.index.views_query)
-        return self._hits(published, names, {"best_views": query("best_views")}, vector, request)
+        return self._hits(published, [(name, None) for name in names], vector, request)
 
     def asset(self, asset_id: str) -> Asset:
         """One asset; the folder of its views is relative to the workspace where the render stage made them.
@@ -148,31 +143,35 @@ class Library:
     def _hits(
         self,
         published: Published,
-        names: tuple[str, str, str],
-        fragments: Mapping[str, sql.Composable],
+        queries: Sequence[tuple[str, tuple[str, str] | None]],
         vector: NDArray[np.float32],
         request: Request,
     ) -> list[Hit]:
         """Ask one of three queries: exact, for few matches, or by index; the planner would not choose well."""
-        exact, few, index = names
+        exact, few, index = queries
         statistics = self._statistics(published, request.conditions)
-        filters, values = _filters(request.conditions, statistics)
-        values |= {
+        filters = shape_of(request.conditions)
+        breadth = (request.breadth or UNTUNED).for_depth(request.limit)
+        values = {
             "vector": HalfVector(vector),
             "limit": request.limit,
-            "candidates": max(CANDIDATES, 2 * request.limit),
+            "candidates": breadth.candidates,
+            **values_of(request.conditions, statistics),
         }
 
-        def ask(name: str) -> list[Hit]:
-            return [_hit(row) for row in self._rows(query(name, **fragments, **filters, hits=query("hits")), values)]
+        def ask(name: str, columns: tuple[str, str] | None) -> list[Hit]:
+            rows = self._rows(statement(name, columns, filters), values, ef=breadth.ef)
+            if not rows or rows[0]["content"] != published.content:
+                raise VersionChangedError
+            return [_hit(row) for row in rows if row["asset_id"] is not None]
 
         if request.exact:
-            return ask(exact)
+            return ask(*exact)
         if request.conditions and statistics.matching(request.conditions) <= FEW:
-            return ask(few)
-        hits = ask(index)
+            return ask(*few)
+        hits = ask(*index)
         # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
-        return ask(few) if request.conditions and len(hits) < request.limit else hits
+        return ask(*few) if request.conditions and len(hits) < request.limit else hits
 
     def _statistics(self, published: Published, conditions: Sequence[Condition]) -> Statistics:
         """What is known of the fields that are asked for."""
@@ -198,10 +197,15 @@ class Library:
             raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
         return rows[0]
 
-    def _rows(self, text: sql.Composed, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _rows(
+        self, text: sql.Composed | bytes, values: Mapping[str, Any], ef: int | None = None
+    ) -> list[dict[str, Any]]:
         pool = self._open()
         with translated(), pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            return cursor.execute(text, values).fetchall()
+            if ef is not None and self._ef.get(connection) != ef:
+                cursor.execute(query("set_ef"), {"ef": str(ef)})
+                self._ef[connection] = ef
+            return cursor.execute(text, values, binary=True).fetchall()
 
     def _open(self) -> ConnectionPool[Connection]:
         """The pool, once the database was seen to be fit; a pool alone could not tell why it cannot connect."""
@@ -216,17 +220,6 @@ class Library:
             return self._pool
         finally:
             self._opening.release()
-
-
-def _filters(
-    conditions: Sequence[Condition], statistics: Statistics
-) -> tuple[dict[str, sql.Composable], dict[str, Any]]:
-    """The conditions as fragments of the searching queries, and the values that they ask for."""
-    if not conditions:
-        return {"filter": sql.SQL(""), "filter_views": sql.SQL("")}, {}
-    text, values = where(conditions, statistics)
-    whole = {"filter": query("filter", conditions=text), "filter_views": query("filter_views", conditions=text)}
-    return whole, values
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:

@@ -93,11 +93,21 @@ WHERE (field, value) IN (SELECT * FROM unnest(%(fields)s::text[], %(values)s::te
 SELECT field, edges, assets FROM percentiles;
 
 -- hits --
--- The end of every search: what the nearest assets look like, best first, equal ones by id.
-SELECT near.asset_id, 1 - near.distance AS score, near.viewpoint_id,
-       coalesce(near.viewpoint_id, viewpoint_ids[1]) AS thumbnail, captions_english, captions_chinese, model, attributes
-FROM near JOIN assets USING (asset_id)
-ORDER BY near.distance, near.asset_id;
+-- The end of every search: what the nearest assets look like, best first, equal ones by id; and of which version they
+-- are, also where there are none.
+SELECT content, found.asset_id, 1 - found.distance AS score, found.viewpoint_id,
+       coalesce(found.viewpoint_id, viewpoint_ids[1]) AS thumbnail, captions_english, captions_chinese,
+       found.model, attributes
+FROM spaces LEFT JOIN (near JOIN assets USING (asset_id)) AS found ON true
+ORDER BY found.distance, found.asset_id;
+
+-- set_ef --
+-- How many nodes this connection's searches of a graph keep.
+SELECT set_config('hnsw.ef_search', %(ef)s, false);
+
+-- tunings --
+-- How widely the live version's indexes are to be asked.
+SELECT target, kind, goal, ef, candidates, recall, p50_ms, queries, tuned_at FROM live.tunings;
 
 -- captions_exact --
 -- Nearest captions by comparing with every one that passes the filter.

@@ -61,6 +61,20 @@ CREATE TABLE percentiles (
     assets integer NOT NULL
 );
 
+-- How widely to ask the indexes, as measured for each kind of query.
+CREATE TABLE tunings (
+    target text NOT NULL,
+    kind text NOT NULL,
+    goal real NOT NULL,
+    ef integer NOT NULL,
+    candidates integer NOT NULL,
+    recall real NOT NULL,
+    p50_ms real NOT NULL,
+    queries integer NOT NULL,
+    tuned_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (target, kind)
+);
+
 CREATE TABLE spaces (
     embedder text NOT NULL,
     model text NOT NULL,

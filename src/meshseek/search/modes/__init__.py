@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from meshseek.store.library import Library, Published, Request
+    from meshseek.store.library import Library, Request
+    from meshseek.store.published import Published, QueryKind
 
-SHALLOW = 100
-"""Pages that end here or before are cut from one quick ranking."""
+TIERS = (20, 200, MAX_DEPTH)
+"""A page that ends within one of these depths is cut from a ranking of that depth: the first pages are quick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,11 @@ class Question:
     """Unit vector, shape ``(dim,)``."""
     query_type: QueryType
     published: Published
+
+    @property
+    def kind(self) -> QueryKind:
+        """What its vector was made from; texts and pictures are not equally hard for an index."""
+        return "image" if self.query_type == "image" else "text"
 
 
 class Mode(ABC):
@@ -44,15 +50,17 @@ class Mode(ABC):
     def search(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """One page of the ranking. The pages of a query never overlap, and leave nothing out.
 
-        A deeper ranking looks wider, so it may order the first assets otherwise: it only adds to the quick one.
+        A deeper ranking looks wider, so it may order the first assets otherwise: it only adds to the quicker ones.
         """
         end = request.offset + request.limit
-        if end <= SHALLOW:
-            return self.rank(library, question, replace(request, limit=end))[request.offset :]
-        first = self.rank(library, question, replace(request, limit=SHALLOW))
-        known = {hit.asset_id for hit in first}
-        deep = self.rank(library, question, replace(request, limit=MAX_DEPTH))
-        return [*first, *(hit for hit in deep if hit.asset_id not in known)][request.offset : end]
+        ranking: dict[str, Hit] = {}
+        for depth in TIERS:
+            hits = self.rank(library, question, replace(request, limit=depth))
+            for hit in hits:
+                ranking.setdefault(hit.asset_id, hit)
+            if end <= depth:
+                break
+        return list(ranking.values())[request.offset : end]
 
 
 MODES: Family[Mode] = Family(__name__, Mode)  # type: ignore[type-abstract]

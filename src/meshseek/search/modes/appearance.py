@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from meshseek.model import Hit
 from meshseek.search.modes import Mode, Question
 from meshseek.store.library import Library, Request
@@ -12,4 +14,6 @@ class AppearanceMode(Mode):
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """Rank by each asset's best view."""
-        return library.nearest_views(question.published, question.vector, request)
+        tuned = question.published.breadth("appearance", question.kind)
+        asked = replace(request, breadth=request.breadth or tuned)
+        return library.nearest_views(question.published, question.vector, asked)

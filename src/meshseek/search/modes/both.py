@@ -6,17 +6,20 @@ from dataclasses import replace
 
 from meshseek.model import Hit
 from meshseek.search.fusion import fuse
-from meshseek.search.modes import SHALLOW, Mode, Question
+from meshseek.search.modes import Mode, Question
 from meshseek.search.modes.appearance import AppearanceMode
 from meshseek.search.modes.caption import CaptionMode
 from meshseek.store.library import Library, Request
+
+FUSED = 100
+"""Assets of each ranking that are fused at least, however small the page."""
 
 
 class BothMode(Mode):
     """Reciprocal-rank fusion of captions and appearance: their cosines are not on one scale."""
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
-        """Rank each on its own to the same depth, however small the page, then fuse."""
-        deep = replace(request, limit=max(SHALLOW, request.limit))
+        """Rank each on its own to the same depth, then fuse."""
+        deep = replace(request, limit=max(FUSED, request.limit))
         rankings = [mode.rank(library, question, deep) for mode in (AppearanceMode(), CaptionMode())]
         return fuse(rankings)[: request.limit]

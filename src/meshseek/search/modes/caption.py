@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from meshseek.model import Hit
 from meshseek.search.combinations import CAPTION_COLUMNS
 from meshseek.search.modes import Mode, Question
@@ -13,6 +15,7 @@ class CaptionMode(Mode):
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """Rank by the captions in the query's language."""
-        return library.nearest_captions(
-            question.published, question.vector, CAPTION_COLUMNS[question.query_type], request
-        )
+        tuned = question.published.breadth("caption", question.kind)
+        asked = replace(request, breadth=request.breadth or tuned)
+        columns = CAPTION_COLUMNS[question.query_type]
+        return library.nearest_captions(question.published, question.vector, columns, asked)

@@ -13,6 +13,19 @@ CREATE TABLE percentiles (
     assets integer NOT NULL
 );
 
+CREATE TABLE tunings (
+    target text NOT NULL,
+    kind text NOT NULL,
+    goal real NOT NULL,
+    ef integer NOT NULL,
+    candidates integer NOT NULL,
+    recall real NOT NULL,
+    p50_ms real NOT NULL,
+    queries integer NOT NULL,
+    tuned_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (target, kind)
+);
+
 ALTER TABLE text_embeddings
     ADD COLUMN labels integer[] NOT NULL DEFAULT '{{}}', ADD COLUMN faces real, ADD COLUMN width real,
     ADD COLUMN depth real, ADD COLUMN height real;

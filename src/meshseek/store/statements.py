@@ -1,0 +1,31 @@
+"""The searching queries as text for the server, put together once for each form they are asked in."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from psycopg import sql
+
+from meshseek.store.filtering import Shape, where
+from meshseek.store.queries import query
+
+
+@cache
+def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape = ()) -> bytes:
+    """A searching query.
+
+    Args:
+        name: As written in ``queries.sql``.
+        columns: The caption column that is compared, and the one that stands in for it.
+        filters: The conditions' shape.
+    """
+    column, other = columns or ("", "")
+    return query(
+        name,
+        column=sql.Identifier(column),
+        other=sql.Identifier(other),
+        best_views=query("best_views"),
+        hits=query("hits"),
+        filter=query("filter", conditions=where(filters)) if filters else sql.SQL(""),
+        filter_views=query("filter_views", conditions=where(filters)) if filters else sql.SQL(""),
+    ).as_bytes(None)
