@@ -30,3 +30,24 @@ def _script(character: str) -> str:
     if name.startswith("LATIN") or "FULLWIDTH LATIN" in name:
         return "latin"
     return "digit" if character.isdigit() else ""
+
+
+def bigrams(text: str) -> str:
+    """Every two neighbouring Han characters of a text, apart by blanks; a character that stands alone is kept.
+
+    Chinese is written without blanks. Pairs find any word without a dictionary, and, asked one after the other, any
+    phrase.
+    """
+    runs: list[str] = [""]
+    for character in text:
+        if _script(character) == "han":
+            runs[-1] += character
+        elif runs[-1]:
+            runs.append("")
+    pairs = [run[n : n + 2] for run in runs for n in range(max(1, len(run) - 1)) if run]
+    return " ".join(pairs)
+
+
+def without_han(text: str) -> str:
+    """The text with a blank in place of each Han character."""
+    return "".join(" " if _script(character) == "han" else character for character in text)

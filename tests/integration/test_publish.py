@@ -125,7 +125,7 @@ def test_only_so_many_assets(toys: Workspace, server: Server, algorithm: Algorit
 
     assert summary.details == {"assets": 10, "english_captions": 10, "chinese_captions": 8, "views": 30}
     expected = {asset.asset_id for asset in toys.assets(10)}
-    for target in MODES.names:
+    for target in ("appearance", "caption", "both"):
         hits = algorithm.search(Query(text="chair", target=target, top_k=200)).hits
         assert {hit.asset_id for hit in hits} == expected
 
@@ -257,7 +257,8 @@ def shown(answer: Answer) -> Shown:
 
 def answers(algorithm: Algorithm) -> dict[str, Shown]:
     """What the live version answers."""
-    found = {name: shown(algorithm.search(Query(text="red chair 红色", target=name))) for name in MODES.names}
+    texts = {name: "chair" if name == "words" else "red chair 红色" for name in MODES.names}
+    found = {name: shown(algorithm.search(Query(text=text, target=name))) for name, text in texts.items()}
     similar = algorithm.similar("toys/003", "appearance", Request(limit=5))
     return {**found, "similar": [(hit.asset_id, round(hit.score, 4), hit.caption_english) for hit in similar]}
 
@@ -385,7 +386,7 @@ MOMENTS = {
         """),
     "in a long statement": textwrap.dedent("""
         import threading
-        def wait(self):
+        def wait(self, *_):
             threading.Timer(0.5, die).start()
             self._connection.execute("SELECT pg_sleep(600)")
         Publisher._switch = wait

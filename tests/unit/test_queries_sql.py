@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import fields
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
 import meshseek
+from meshseek.model import Space
+from meshseek.store.published import Tuning
 from meshseek.store.queries import migrations, query, read_sql
 
 SOURCE = Path(meshseek.__file__).parent
@@ -47,7 +50,7 @@ def test_every_brace_is_filled(name: str) -> None:
 def test_every_placeholder_is_given(name: str) -> None:
     """Each value that a query asks for is named in the source."""
     names = set(PLACEHOLDERS.findall(QUERIES[name]))
-    columns = {"embedder", "model", "revision", "dim", "preprocessing"}  # the fields of a space, passed as one
+    columns = {field.name for value in (Space, Tuning) for field in fields(value)}  # passed as one
     assert {found for found in names if f'"{found}":' not in CODE} <= columns
 
 

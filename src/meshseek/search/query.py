@@ -10,6 +10,7 @@ from meshseek.language import detect_language, is_searchable
 from meshseek.model import Condition, Language
 from meshseek.search.combinations import MODE, QueryType
 from meshseek.search.filters import Filters, conditions
+from meshseek.search.phrases import phrases
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -51,6 +52,8 @@ class Query:
         if not 0 <= self.offset <= MAX_DEPTH - self.top_k:
             raise QueryError(f"offset is {self.offset}; pages reach from 0 to result {MAX_DEPTH}")
         conditions(self.filters)
+        if self.image is not None and self.target == "words":
+            raise QueryError("a picture has no words; choose another target than 'words'")
 
     @property
     def resolved_language(self) -> Language:
@@ -59,8 +62,8 @@ class Query:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """What assets must be like."""
-        return conditions(self.filters)
+        """What assets must be like; a quoted phrase must be among their words."""
+        return (*conditions(self.filters), *phrases(self.text or ""))
 
     @property
     def query_type(self) -> QueryType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -17,12 +18,14 @@ from meshseek.errors import (
     MeshseekError,
     NotFoundError,
     NotPublishedError,
+    QueryError,
     SpaceMismatchError,
 )
 from meshseek.model import Asset, Hit, Space
 from meshseek.search.caching import RecentlyUsed, picture_key
 from meshseek.search.combinations import QueryType
 from meshseek.search.modes import MODES, Question
+from meshseek.search.phrases import may_be_id, without_quotes
 from meshseek.search.query import Query
 from meshseek.store.library import Library, Request, VersionChangedError
 from meshseek.store.published import Published
@@ -153,9 +156,10 @@ class Algorithm:
             embedder = self.embedder(published.space)
             translated = self._in_english(embedder, query)
             wording = replace(query, text=translated, language="english") if translated else query
-            vector = self._vector(embedder, wording)
+            vector = self._vector_of_id(query) if query.text and may_be_id(query.text) else None
+            vector = self._vector(embedder, wording) if vector is None else vector
             embedded = time.perf_counter()
-            question = Question(vector=vector, query_type=wording.query_type, published=published)
+            question = Question(vector=vector, query_type=wording.query_type, published=published, text=query.text)
             return mode.search(self.library, question, request), embedded, translated
 
         hits, embedded, translated = self._of_one_version(ask)
@@ -186,12 +190,21 @@ class Algorithm:
         asked = query.text if query.image is None else picture_key(query.image)
         return self._vectors.get((embedder.space, asked), lambda: _embed(embedder, query))
 
+    def _vector_of_id(self, query: Query) -> NDArray[np.float32] | None:
+        """The asset's own vector where the query is the id of one: it is found first, and then what is like it."""
+        own_vector = self.library.caption_vector if query.mode == "caption" else self.library.appearance_vector
+        with contextlib.suppress(NotFoundError):
+            return own_vector((query.text or "").strip())
+        return None
+
     def similar(self, asset_id: str, target: str, request: Request) -> list[Hit]:
         """Assets like this one, by its views or its captions; itself left out.
 
         Raises:
             NotFoundError: There is no such asset, or it has nothing to compare.
         """
+        if target == "words":
+            raise QueryError("assets are alike by 'caption', 'appearance' or 'both'; 'words' needs a query")
         mode = MODES.load(target)()
         own_vector = self.library.caption_vector if target == "caption" else self.library.appearance_vector
         more = replace(request, limit=request.limit + 1)
@@ -274,7 +287,7 @@ def _embed(embedder: Embedder, query: Query) -> NDArray[np.float32]:
         if query.image is not None:
             vectors = embedder.embed_images([query.image])
         else:
-            vectors = embedder.embed_texts([query.text or ""], role="query")
+            vectors = embedder.embed_texts([without_quotes(query.text or "")], role="query")
     except PartlyEmbeddedError as error:
         raise error.stop or HostedItemError(str(error)) from error
     vector: NDArray[np.float32] = vectors[0]

@@ -9,8 +9,13 @@ from typing import Any
 
 from psycopg import sql
 
+from meshseek.language import bigrams, without_han
 from meshseek.model import NUMBER_FIELDS, Condition
 from meshseek.store.queries import query
+
+
+WORDS = "words"
+"""Field of a condition on the words of an asset: they hold the condition's one value as a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,16 @@ class Statistics:
     assets: int
     labels: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     percentiles: Mapping[str, tuple[Sequence[float], int]] = field(default_factory=dict)
+    phrases: Mapping[str, int] = field(default_factory=dict)
+    """How many assets have a phrase, or a number that is large enough."""
 
     def share(self, condition: Condition) -> float:
         """The share of assets that pass a condition, 0 to 1: exact for one word, at most what passes for several."""
         if condition.field in NUMBER_FIELDS:
             edges, count = self.percentiles.get(condition.field, ((), 0))
             passing = count * _between(edges, condition.minimum, condition.maximum)
+        elif condition.field == WORDS:
+            passing = sum(self.phrases.get(value, 0) for value in condition.values)
         else:
             found = [self.labels.get((condition.field, value), (0, 0)) for value in condition.values]
             passing = sum(count for _, count in found)
@@ -71,9 +80,11 @@ def where(shape: Shape) -> sql.Composed:
     """Conditions as what follows ``WHERE``."""
     parts: list[sql.Composed] = []
     for number, (name, negated) in enumerate(shape):
-        labels, minimum, maximum = (sql.Placeholder(key) for key in _keys(number))
+        labels, minimum, maximum, latin, pairs = (sql.Placeholder(key) for key in _keys(number))
         if name in NUMBER_FIELDS:
             part = query("condition_number", column=sql.Identifier(name), minimum=minimum, maximum=maximum)
+        elif name == WORDS:
+            part = query("condition_words", phrase=query("phrase", latin=latin, pairs=pairs))
         else:
             part = query("condition_label", labels=labels)
         parts.append(query("condition_not", condition=part) if negated else part)
@@ -84,14 +95,16 @@ def values_of(conditions: Sequence[Condition], statistics: Statistics) -> dict[s
     """The values that :func:`where` asks for."""
     values: dict[str, Any] = {}
     for number, condition in enumerate(conditions):
-        labels, minimum, maximum = _keys(number)
+        labels, minimum, maximum, latin, pairs = _keys(number)
         if condition.field in NUMBER_FIELDS:
             values |= {minimum: condition.minimum, maximum: condition.maximum}
+        elif condition.field == WORDS:
+            values |= {latin: without_han(condition.values[0]), pairs: bigrams(condition.values[0])}
         else:
             found = (statistics.labels.get((condition.field, value)) for value in condition.values)
             values[labels] = [label[0] for label in found if label is not None]
     return values
 
 
-def _keys(number: int) -> tuple[str, str, str]:
-    return f"labels_{number}", f"minimum_{number}", f"maximum_{number}"
+def _keys(number: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{number}" for name in ("labels", "minimum", "maximum", "latin", "pairs"))

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from pgvector import HalfVector
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from meshseek.errors import DatabaseDownError, NotFoundError, NotPublishedError
-from meshseek.model import NUMBER_FIELDS, Asset, Condition, Hit, ViewSet
-from meshseek.store.filtering import Statistics, shape_of, values_of
+from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError, NotPublishedError
+from meshseek.language import bigrams, without_han
+from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Asset, Condition, Hit, ViewSet
+from meshseek.store.filtering import WORDS, Statistics, shape_of, values_of
 from meshseek.store.migrate import migrate
 from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
-from meshseek.store.published import UNTUNED, Breadth, Published
+from meshseek.store.published import UNTUNED, Breadth, Published, QueryKind, Tuning
 from meshseek.store.queries import query
 from meshseek.store.statements import statement
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from psycopg_pool import ConnectionPool
 
+MOST_WORDS = 5_000
+"""Assets with the words of a query that are ranked at most."""
 FEW = 20_000
 """Up to so many assets that pass a filter are compared one by one; beyond, the index is asked."""
 
@@ -107,6 +110,25 @@ class Library:
         names = ("views_exact", "views_of_matching", published.index.views_query)
         return self._hits(published, [(name, None) for name in names], vector, request)
 
+    def with_words(self, published: Published, text: str, request: Request) -> list[Hit]:
+        """Assets that have all words of a text, by how often and how near to each other they stand.
+
+        Raises:
+            VersionChangedError: What is published is no longer live.
+        """
+        pairs = bigrams(text)
+        single = [pair for pair in pairs.split() if len(pair) == 1]
+        statistics = self._statistics(published, request.conditions)
+        values = {
+            "latin": without_han(text),
+            "pairs": " ".join(pair for pair in pairs.split() if len(pair) > 1),
+            "single": " & ".join(f"{character}:*" for character in single),
+            "limit": request.limit,
+            "bound": MOST_WORDS,
+            **values_of(request.conditions, statistics),
+        }
+        return self._found(published, statement("words", None, shape_of(request.conditions)), values)
+
     def asset(self, asset_id: str) -> Asset:
         """One asset; the folder of its views is relative to the workspace where the render stage made them.
 
@@ -140,6 +162,24 @@ class Library:
         rows = self._rows(query("facet"), {"field": attribute, "limit": limit})
         return [(row["value"], row["count"]) for row in rows]
 
+    def sample(self, kind: QueryKind, count: int) -> NDArray[np.float32]:
+        """Vectors that stand for queries: of captions for texts, of views for pictures; shape ``(<= count, dim)``."""
+        name = "sample_captions" if kind == "text" else "sample_views"
+        rows = self._rows(query(name), {"count": count})
+        return np.array([row["vector"].to_numpy() for row in rows], dtype=np.float32)
+
+    def keep_tunings(self, tunings: Sequence[Tuning]) -> None:
+        """Keep what was measured beside the live version, for all who search in it.
+
+        Raises:
+            DatabaseError: Another version went live since they were measured.
+        """
+        content = self.last_known().content
+        for tuning in tunings:
+            if not self._rows(query("keep_tuning"), {**asdict(tuning), "content": content}):
+                raise DatabaseError("another version was published while this one was tuned; tune again")
+        self.published()
+
     def _hits(
         self,
         published: Published,
@@ -160,10 +200,7 @@ class Library:
         }
 
         def ask(name: str, columns: tuple[str, str] | None) -> list[Hit]:
-            rows = self._rows(statement(name, columns, filters), values, ef=breadth.ef)
-            if not rows or rows[0]["content"] != published.content:
-                raise VersionChangedError
-            return [_hit(row) for row in rows if row["asset_id"] is not None]
+            return self._found(published, statement(name, columns, filters), values, breadth.ef)
 
         if request.exact:
             return ask(*exact)
@@ -173,11 +210,20 @@ class Library:
         # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
         return ask(*few) if request.conditions and len(hits) < request.limit else hits
 
+    def _found(
+        self, published: Published, text: bytes, values: Mapping[str, Any], ef: int | None = None
+    ) -> list[Hit]:
+        rows = self._rows(text, values, ef)
+        if not rows or rows[0]["content"] != published.content:
+            raise VersionChangedError
+        return [_hit(row) for row in rows if row["asset_id"] is not None]
+
     def _statistics(self, published: Published, conditions: Sequence[Condition]) -> Statistics:
         """What is known of the fields that are asked for."""
         labels: dict[tuple[str, str], tuple[int, int]] = {}
         percentiles: dict[str, tuple[Sequence[float], int]] = {}
-        named = [(condition.field, value) for condition in conditions for value in condition.values]
+        phrases: dict[str, int] = {}
+        named = [(c.field, value) for c in conditions if c.field in LABEL_FIELDS for value in c.values]
         if named:
             fields, values = zip(*named, strict=True)
             rows = self._rows(query("labels_named"), {"fields": list(fields), "values": list(values)})
@@ -185,7 +231,11 @@ class Library:
         if any(condition.field in NUMBER_FIELDS for condition in conditions):
             rows = self._rows(query("percentiles"), {})
             percentiles = {row["field"]: (row["edges"], row["assets"]) for row in rows}
-        return Statistics(published.assets, labels, percentiles)
+        for phrase in (condition.values[0] for condition in conditions if condition.field == WORDS):
+            asked = query("phrase", latin=sql.Placeholder("latin"), pairs=sql.Placeholder("pairs"))
+            words = {"latin": without_han(phrase), "pairs": bigrams(phrase), "bound": FEW + 1}
+            phrases[phrase] = self._rows(query("count_words", phrase=asked), words)[0]["count"]
+        return Statistics(published.assets, labels, percentiles, phrases)
 
     def _vector(self, name: str, asset_id: str) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._row(name, asset_id)["vector"].to_numpy().astype("float32")

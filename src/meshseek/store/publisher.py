@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +13,7 @@ import numpy as np
 from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError
+from meshseek.language import bigrams, without_han
 from meshseek.model import Asset, Space
 from meshseek.store.building import Watcher, build_graphs, check_room
 from meshseek.store.copying import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 INCOMING, LIVE, RETIRED = (sql.Identifier(name) for name in ("incoming", "live", "retired"))
-TABLES = ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "labels")
+TABLES = ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "asset_words", "labels")
 VECTOR_COLUMNS = (
     ("text_embeddings", "english_embedding"),
     ("text_embeddings", "chinese_embedding"),
@@ -99,7 +100,7 @@ class Publisher:
             create_tables(self._connection, self._space.dim)
             yield
 
-    def load_assets(self, assets: Iterable[Asset]) -> int:
+    def load_assets(self, assets: Sequence[Asset]) -> int:
         """Load the assets, before their vectors; returns how many."""
         count = 0
         statement = "COPY assets FROM STDIN (FREEZE)"
@@ -107,12 +108,20 @@ class Publisher:
             for count, asset in enumerate(assets, 1):  # noqa: B007  # the count is the answer
                 copy.write_row(_asset_row(asset))
                 self._book.add(asset.asset_id, asset.attributes)
+        self._load_words(assets)
         for table, rows in (("labels", self._book.rows()), ("percentiles", self._book.percentiles())):
             copying = sql.SQL("COPY {} FROM STDIN (FREEZE)").format(sql.Identifier(table))
             with self._connection.cursor() as cursor, cursor.copy(copying) as copy:
                 for row in rows:
                     copy.write_row(row)
         return count
+
+    def _load_words(self, assets: Iterable[Asset]) -> None:
+        self._connection.execute(query("make_word_texts"))
+        with self._connection.cursor() as cursor, cursor.copy("COPY pg_temp.word_texts FROM STDIN") as copy:
+            for asset in assets:
+                copy.write_row((asset.asset_id, *_word_texts(asset)))
+        self._connection.execute(query("turn_into_words"))
 
     def load_captions(self, batches: Iterable[Captions]) -> None:
         """Load caption vectors."""
@@ -153,6 +162,7 @@ class Publisher:
         graphs = INDEXES.load(index_kind)().graphs(chinese=counts["chinese_captions"] > 0)
         build_graphs(self._connection, graphs, self._space.dim, self._watcher)
         self._connection.execute(query("index_views_by_asset"))
+        self._connection.execute(query("index_words"))
         for table in FILTERED:
             self._connection.execute(query("index_labels", table=sql.Identifier(table)))
             for name, _, _ in self._book.percentiles():
@@ -160,13 +170,16 @@ class Publisher:
                 self._connection.execute(query("index_number", table=sql.Identifier(table), column=column))
         for table in TABLES:
             self._connection.execute(query("analyze", table=sql.Identifier(table)))
-        self._switch()
+        self._switch(description)
         return counts
 
-    def _switch(self) -> None:
+    def _switch(self, description: Mapping[str, Any]) -> None:
         with self._connection.transaction():
             row = self._connection.execute(query("schema_exists"), {"schema": "live"}).fetchone()
             if row and row[0]:
+                tuned = self._connection.execute(query("tunings_exist")).fetchone()
+                if tuned and tuned[0]:
+                    self._connection.execute(query("inherit_tunings"), description)
                 self._connection.execute(query("rename_schema", schema=LIVE, new_name=RETIRED))
             self._connection.execute(query("rename_schema", schema=INCOMING, new_name=LIVE))
         self._connection.execute(query("drop_schema", schema=RETIRED))
@@ -230,6 +243,18 @@ def _asset_row(asset: Asset) -> Sequence[Any]:
         list(views.viewpoint_ids) if views else [],
         json.dumps(dict(asset.attributes), ensure_ascii=False),
     )
+
+
+def _word_texts(asset: Asset) -> tuple[str, str]:
+    """What an asset is called, in any language: as it is, and its Chinese as pairs of characters."""
+    named = [value for name in ("name", "category", "tags") for value in _strings(asset.attributes.get(name))]
+    english = "\n".join((*asset.captions_english, *named))
+    return without_han(english), " ".join(map(bigrams, (*asset.captions_chinese, *asset.captions_english, *named)))
+
+
+def _strings(value: object) -> list[str]:
+    found = value if isinstance(value, list | tuple) else [value]
+    return [own for own in found if isinstance(own, str)]
 
 
 def _one_ahead(pieces: Iterator[memoryview]) -> Iterator[memoryview]:

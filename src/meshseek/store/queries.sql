@@ -37,6 +37,19 @@ ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE PLAIN;
 -- The second stage of a search reads all views of an asset.
 CREATE INDEX image_embeddings_asset_id ON image_embeddings (asset_id);
 
+-- make_word_texts --
+-- Where texts wait to be turned into words.
+CREATE TEMPORARY TABLE word_texts (asset_id text, english text, pairs text) ON COMMIT DROP;
+
+-- turn_into_words --
+-- English words as their stems, Chinese ones as the pairs that they were made into.
+INSERT INTO asset_words
+SELECT asset_id, to_tsvector('english', english) || to_tsvector('simple', pairs) FROM pg_temp.word_texts;
+
+-- index_words --
+-- Words are asked for one by one.
+CREATE INDEX ON asset_words USING gin (words);
+
 -- index_labels --
 -- Filters ask which assets have one of some labels.
 CREATE INDEX ON {table} USING gin (labels);
@@ -67,6 +80,11 @@ WITH (m = 16, ef_construction = 128);
 -- Keeps the rows whose asset passes; follows the name of a table that has labels and numbers.
 WHERE {conditions};
 
+-- filter_words --
+-- The same for the words, whose assets have them beside one vector or the other.
+AND asset_id IN (SELECT asset_id FROM text_embeddings WHERE {conditions} UNION ALL
+                 SELECT asset_id FROM asset_centroids WHERE {conditions});
+
 -- filter_views --
 -- The same for the views, whose assets have them.
 WHERE asset_id IN (SELECT asset_id FROM asset_centroids WHERE {conditions});
@@ -78,6 +96,20 @@ labels && {labels}::integer[];
 -- condition_number --
 -- The number is there and within its bounds.
 {column} BETWEEN coalesce({minimum}::real, '-infinity') AND coalesce({maximum}::real, 'infinity');
+
+-- condition_words --
+-- The words of the asset hold the phrase.
+asset_id IN (SELECT asset_id FROM asset_words WHERE words @@ {phrase});
+
+-- phrase --
+-- Words one after the other: English by stems, Chinese by pairs of characters.
+(phraseto_tsquery('english', {latin}::text) && phraseto_tsquery('simple', {pairs}::text));
+
+-- count_words --
+-- How many assets have the phrase, counted no further than the bound.
+SELECT count(*) FROM (
+    SELECT FROM asset_words WHERE words @@ {phrase} LIMIT %(bound)s
+) AS matching;
 
 -- condition_not --
 -- All but these, among them those of which nothing is known.
@@ -108,6 +140,39 @@ SELECT set_config('hnsw.ef_search', %(ef)s, false);
 -- tunings --
 -- How widely the live version's indexes are to be asked.
 SELECT target, kind, goal, ef, candidates, recall, p50_ms, queries, tuned_at FROM live.tunings;
+
+-- keep_tuning --
+-- Note what was measured, unless another version is live by now.
+INSERT INTO live.tunings (target, kind, goal, ef, candidates, recall, p50_ms, queries, tuned_at)
+SELECT %(target)s, %(kind)s, %(goal)s, %(ef)s, %(candidates)s, %(recall)s, %(p50_ms)s, %(queries)s, %(tuned_at)s
+FROM live.spaces WHERE content = %(content)s
+ON CONFLICT (target, kind) DO UPDATE SET (goal, ef, candidates, recall, p50_ms, queries, tuned_at) =
+    (excluded.goal, excluded.ef, excluded.candidates, excluded.recall, excluded.p50_ms, excluded.queries,
+     excluded.tuned_at)
+RETURNING target;
+
+-- tunings_exist --
+-- Whether the live version is new enough to have been tuned.
+SELECT to_regclass('live.tunings') IS NOT NULL;
+
+-- inherit_tunings --
+-- What was measured on the live version holds for the next one, until it is measured anew.
+INSERT INTO tunings SELECT tunings.* FROM live.tunings, live.spaces
+WHERE (embedder, model, revision, dim, preprocessing, index_kind)
+    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s);
+
+-- sample_captions --
+-- Caption vectors of assets taken at random, the same at each call.
+SELECT coalesce(english_embedding, chinese_embedding)::halfvec AS vector
+FROM text_embeddings ORDER BY md5(asset_id) LIMIT %(count)s;
+
+-- sample_views --
+-- A view of each of some assets taken at random, the same at each call.
+SELECT one.vector
+FROM (SELECT asset_id FROM asset_centroids ORDER BY md5(asset_id) LIMIT %(count)s) AS taken CROSS JOIN LATERAL (
+    SELECT embedding::halfvec AS vector FROM image_embeddings WHERE image_embeddings.asset_id = taken.asset_id
+    ORDER BY md5(asset_id || coalesce(viewpoint_id, 0)) LIMIT 1
+) AS one;
 
 -- captions_exact --
 -- Nearest captions by comparing with every one that passes the filter.
@@ -192,6 +257,23 @@ FROM candidates CROSS JOIN LATERAL (
 ) AS best
 ORDER BY best.distance, candidates.asset_id
 LIMIT %(limit)s;
+
+-- words --
+-- Assets that have all words, best first; of a word that very many have, the first so many that are found.
+WITH asked AS MATERIALIZED (
+    SELECT websearch_to_tsquery('english', %(latin)s) && plainto_tsquery('simple', %(pairs)s)
+           && to_tsquery('simple', %(single)s) AS words
+), matching AS MATERIALIZED (
+    SELECT asset_id, asset_words.words FROM asset_words
+    WHERE words @@ (SELECT asked.words FROM asked) {filter_words}
+    LIMIT %(bound)s
+), near AS (
+    SELECT asset_id, 1 - ts_rank(matching.words, asked.words, 1) AS distance, NULL::smallint AS viewpoint_id
+    FROM matching, asked
+    ORDER BY distance, asset_id
+    LIMIT %(limit)s
+)
+{hits};
 
 -- asset --
 -- One asset with all that is known of it.

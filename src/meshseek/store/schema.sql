@@ -45,6 +45,12 @@ CREATE TABLE asset_centroids (
     height real
 );
 
+-- What full text searches find an asset by: its names, tags and captions.
+CREATE TABLE asset_words (
+    asset_id text PRIMARY KEY,
+    words tsvector NOT NULL
+);
+
 -- Each value of a filter field under the number by which the tables above know it, and how many assets have it.
 CREATE TABLE labels (
     number integer PRIMARY KEY,

@@ -27,5 +27,6 @@ def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape 
         best_views=query("best_views"),
         hits=query("hits"),
         filter=query("filter", conditions=where(filters)) if filters else sql.SQL(""),
+        filter_words=query("filter_words", conditions=where(filters)) if filters else sql.SQL(""),
         filter_views=query("filter_views", conditions=where(filters)) if filters else sql.SQL(""),
     ).as_bytes(None)

@@ -17,6 +17,7 @@ COMMANDS = {
     "translate": "stages",
     "embed": "stages",
     "publish": "stages",
+    "tune": "tuning",
     "search": "searching",
     "evaluate": "searching",
     "serve": "serving",

@@ -11,6 +11,7 @@ import click
 
 from meshseek.errors import MeshseekError
 from meshseek.interfaces.cli.options import algorithm, application, common, show
+from meshseek.interfaces.cli.tuning import tuning_as_text
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
@@ -110,6 +111,7 @@ def _published(meshseek: Meshseek, algorithm: str) -> dict[str, Any] | str:
         "space": str(published.space),
         "index": published.index_kind,
         "published_at": published.published_at.isoformat(timespec="seconds"),
+        "tuned": [tuning_as_text(tuning) + f", {tuning.tuned_at:%Y-%m-%d}" for tuning in published.tunings],
     }
 
 
@@ -119,6 +121,9 @@ def _as_text(status: dict[str, Any]) -> str:
     for name, sources in status["vectors"].items():
         lines += [f"{name} {source:<17} {count:>8} vectors" for source, count in sources.items()]
     for name, published in status["published"].items():
-        value = published if isinstance(published, str) else ", ".join(f"{k} {v}" for k, v in published.items())
-        lines.append(f"published {name}: {value}")
+        if isinstance(published, str):
+            lines.append(f"published {name}: {published}")
+            continue
+        lines.append(f"published {name}: " + ", ".join(f"{k} {v}" for k, v in published.items() if k != "tuned"))
+        lines += [f"  {line}" for line in published["tuned"]]
     return "\n".join(lines)

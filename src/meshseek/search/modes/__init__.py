@@ -33,6 +33,8 @@ class Question:
     """Unit vector, shape ``(dim,)``."""
     query_type: QueryType
     published: Published
+    text: str | None = None
+    """The words as they were typed; None where a picture is searched."""
 
     @property
     def kind(self) -> QueryKind:

@@ -1,4 +1,4 @@
-"""Compare with captions and with views, and fuse the two rankings."""
+"""Compare with captions, views and words, and fuse the rankings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from meshseek.search.fusion import fuse
 from meshseek.search.modes import Mode, Question
 from meshseek.search.modes.appearance import AppearanceMode
 from meshseek.search.modes.caption import CaptionMode
+from meshseek.search.modes.words import WordsMode
 from meshseek.store.library import Library, Request
 
 FUSED = 100
@@ -16,10 +17,10 @@ FUSED = 100
 
 
 class BothMode(Mode):
-    """Reciprocal-rank fusion of captions and appearance: their cosines are not on one scale."""
+    """Reciprocal-rank fusion of captions, appearance and exact words: their scores are not on one scale."""
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """Rank each on its own to the same depth, then fuse."""
         deep = replace(request, limit=max(FUSED, request.limit))
-        rankings = [mode.rank(library, question, deep) for mode in (AppearanceMode(), CaptionMode())]
+        rankings = [mode.rank(library, question, deep) for mode in (AppearanceMode(), CaptionMode(), WordsMode())]
         return fuse(rankings)[: request.limit]

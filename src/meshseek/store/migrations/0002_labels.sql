@@ -1,10 +1,16 @@
--- Filters by labels and numbers that stand beside the vectors.
+-- Filters by labels and numbers that stand beside the vectors; words; tunings. What cannot be told from the tables
+-- (numbers, permissions, Chinese words) comes with the next publication.
 CREATE TABLE labels (
     number integer PRIMARY KEY,
     field text NOT NULL,
     value text NOT NULL,
     assets integer NOT NULL,
     UNIQUE (field, value)
+);
+
+CREATE TABLE asset_words (
+    asset_id text PRIMARY KEY,
+    words tsvector NOT NULL
 );
 
 CREATE TABLE percentiles (
@@ -51,3 +57,8 @@ UPDATE text_embeddings SET labels = labels_of.labels FROM labels_of WHERE labels
 UPDATE asset_centroids SET labels = labels_of.labels FROM labels_of WHERE labels_of.asset_id = asset_centroids.asset_id;
 
 DROP TABLE found_labels, labels_of;
+
+INSERT INTO asset_words
+SELECT asset_id, to_tsvector('english', concat_ws(' ', array_to_string(captions_english, ' '), attributes ->> 'name',
+                                                  attributes ->> 'category', attributes ->> 'tags'))
+FROM assets;

@@ -1,0 +1,55 @@
+"""``meshseek tune``: how widely the index is asked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from meshseek.interfaces.cli.options import algorithm, application, common, show
+
+if TYPE_CHECKING:
+    from meshseek.store.published import Tuning
+
+
+@click.command("tune")
+@algorithm
+@click.option(
+    "--recall",
+    type=click.FloatRange(0.5, 1),
+    default=0.99,
+    show_default=True,
+    help="Share of the exact ten results that the index must find.",
+)
+@click.option("--queries", type=click.IntRange(10), default=100, show_default=True, help="Queries to measure with.")
+@common
+def tune_command(
+    *, algorithm: str, recall: float, queries: int, workspace: Path | None, max_assets: int | None, as_json: bool
+) -> None:
+    """Measure the published index, and keep the fastest setting that finds what an exact search finds."""
+    from meshseek.pipeline.progress import ConsoleReporter
+    from meshseek.search.tuning import tuners
+
+    reporter = ConsoleReporter()
+    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+        library = meshseek.search_service.algorithm(algorithm).library
+        found = []
+        for tuner in tuners(library, queries):
+            with reporter.bar("compare with everything", len(tuner)) as advance:
+                for _ in tuner.compare():
+                    advance(1)
+            found.append(tuner.tune(recall))
+        library.keep_tunings(found)
+    value = [{**asdict(tuning), "tuned_at": tuning.tuned_at.isoformat(timespec="seconds")} for tuning in found]
+    show(value, as_json=as_json, text="\n".join(map(tuning_as_text, found)))
+
+
+def tuning_as_text(tuning: Tuning) -> str:
+    """One line about one kind of query."""
+    missed = "" if tuning.recall >= tuning.goal else f" (goal {tuning.goal:g} not reached)"
+    return (
+        f"{tuning.kind} to {tuning.target:<11} recall@10 {tuning.recall:.4f}{missed}, p50 {tuning.p50_ms:.1f} ms, "
+        f"ef {tuning.ef}, candidates {tuning.candidates}, {tuning.queries} queries"
+    )

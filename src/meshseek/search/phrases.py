@@ -1,0 +1,26 @@
+"""Queries in which some words are meant exactly: quoted phrases, and ids of assets."""
+
+from __future__ import annotations
+
+import re
+
+from meshseek.model import Condition
+
+_QUOTED = re.compile(r'"([^"]*)"|“([^”]*)”|「([^」]*)」')
+_ID = re.compile(r"\S*[\d/_-]\S*")
+
+
+def phrases(text: str) -> tuple[Condition, ...]:
+    """A condition for each quoted phrase: assets whose words hold it just so."""
+    found = ("".join(groups).strip() for groups in _QUOTED.findall(text))
+    return tuple(Condition(field="words", values=(phrase,)) for phrase in found if phrase)
+
+
+def without_quotes(text: str) -> str:
+    """The text as it is compared by its meaning."""
+    return " ".join(_QUOTED.sub(lambda match: " " + "".join(match.groups(default="")) + " ", text).split()) or text
+
+
+def may_be_id(text: str) -> bool:
+    """Whether a query looks like the id of an asset: one word with a digit or a separator in it."""
+    return _ID.fullmatch(text.strip()) is not None
