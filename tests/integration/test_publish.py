@@ -369,14 +369,14 @@ def after(function):
         die()
     return both
 
-Publisher = publisher.Publisher
+Publisher, Loader = publisher.Publisher, publisher.Loader
 {patch}
 server = Server(lambda: sys.argv[1], sys.argv[2])
 publish("toy", Workspace(Path(sys.argv[3])), server, max_assets=None, reporter=SilentReporter())
 """
 MOMENTS = {
-    "in the load": "Publisher.load_views = die",
-    "before the indexes": "Publisher.load_centroids = after(Publisher.load_centroids)",
+    "in the load": "Loader.load_views = die",
+    "before the indexes": "Loader.load_centroids = after(Loader.load_centroids)",
     "before the switch": "Publisher._switch = die",
     "after the switch": "Publisher._switch = after(Publisher._switch)",
     "in the switch": textwrap.dedent("""

@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from meshseek.model import Asset
 from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
+from meshseek.store.loading import Loader
 from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Server
 from meshseek.store.publisher import published_content, publishing
-from meshseek.store.workspace import SOURCES, Workspace
+from meshseek.store.workspace import SOURCES, Workspace, asset_row
 
 DEFAULT_INDEX = "hnsw"
+DIGEST_LENGTH = 16
+UPDATED_SHARE = 0.1
+"""Up to so large a part of the live version is changed in place. A graph that is built anew is better than one that had
+much added and taken out, and building is faster than adding one by one."""
 
 
 def publish(
@@ -43,29 +48,82 @@ def publish(
         vectors = VectorFiles.open(workspace, algorithm)
         # First the digest, then the data: what another stage adds in between is published again, not forgotten.
         content = _content(workspace, vectors, index_kind, max_assets)
-        assets = list(_whole_assets(workspace, max_assets))
+        library = _Library.read(workspace, vectors, max_assets)
         if published_content(server, algorithm) == content:
-            summary.already_there = len(assets)
+            summary.already_there = len(library.assets)
         else:
             with (
                 reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES))) as advance,
                 publishing(server, algorithm, vectors.space, reporter) as publisher,
             ):
-                with publisher.loading(**vectors.sizes), CentroidSpool(vectors.space.dim) as spool:
-                    wanted = _wanted(assets)
-                    summary.done = publisher.load_assets(assets)
-                    publisher.load_captions(vectors.captions(wanted, advance))
-                    publisher.load_views(vectors.views(wanted, advance, spool))
-                    publisher.load_centroids(spool.batches())
-                summary.details = publisher.finish(index_kind, content)
-            if vectors.stale:
-                summary.details["stale"] = len(vectors.stale)
+                changed, gone = library.changes(publisher.live_digests(index_kind))
+                if changed is None:
+                    with publisher.loading(**vectors.sizes) as loader:
+                        _load(loader, library, None, vectors, advance)
+                    summary.done, summary.details = len(library.assets), publisher.finish(index_kind, content)
+                else:
+                    with publisher.updating(content, gone) as (loader, counts):
+                        _load(loader, library, changed, vectors, advance)
+                    summary.done, summary.details = len(changed), counts
+                    summary.already_there = len(library.assets) - len(changed)
+            if library.stale:
+                summary.details["stale"] = library.stale
                 reporter.say(
-                    f"publish: {len(vectors.stale)} assets changed since they were embedded, and are published without "
+                    f"publish: {library.stale} assets changed since they were embedded, and are published without "
                     f"their old vectors; run 'meshseek embed --algorithm {algorithm}' and publish again"
                 )
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
+
+
+def _load(
+    loader: Loader, library: _Library, changed: Set[str] | None, vectors: VectorFiles, advance: Callable[[int], None]
+) -> None:
+    """Load all assets, or those that have changed."""
+    assets = [asset for asset in library.assets if changed is None or asset.asset_id in changed]
+    wanted = _wanted(assets)
+    loader.load_labels(library.assets)
+    loader.load_assets(assets, library.digests)
+    with CentroidSpool(vectors.space.dim) as spool:
+        loader.load_captions(vectors.captions(wanted, advance))
+        loader.load_views(vectors.views(wanted, advance, spool))
+        loader.load_centroids(spool.batches())
+
+
+@dataclass(frozen=True, slots=True)
+class _Library:
+    """The assets of a workspace as they are to be published, with a digest of each and its vectors."""
+
+    assets: Sequence[Asset]
+    digests: Mapping[str, str]
+    stale: int
+    """How many assets have vectors that were made from something else than they are now."""
+
+    @classmethod
+    def read(cls, workspace: Workspace, vectors: VectorFiles, max_assets: int | None) -> _Library:
+        assets = list(_whole_assets(workspace, max_assets))
+        wanted, made_from = _wanted(assets), vectors.made_from()
+        digests: dict[str, str] = {}
+        stale = 0
+        for asset in assets:
+            own = {source: wanted[source].get(asset.asset_id) for source in SOURCES}
+            found = {source: table.get(asset.asset_id) for source, table in made_from.items()}
+            stale += any(found.get(source) not in {None, made} for source, made in own.items() if made)
+            current = [source for source, made in own.items() if made and found.get(source) == made]
+            row = {name: value for name, value in asset_row(asset).items() if name != "fingerprint"}
+            text = json.dumps([row, own, current], sort_keys=True)
+            digests[asset.asset_id] = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+        return cls(assets, digests, stale)
+
+    def changes(self, live: Mapping[str, str] | None) -> tuple[Set[str] | None, Sequence[str]]:
+        """Assets to load anew and assets to take out; None for the first where the whole is rather loaded anew."""
+        if live is None:
+            return None, ()
+        changed = {asset_id for asset_id, digest in self.digests.items() if live.get(asset_id) != digest}
+        gone = [asset_id for asset_id in live if asset_id not in self.digests or asset_id in changed]
+        if len(changed) + len(gone) > UPDATED_SHARE * len(live):
+            return None, ()
+        return changed, gone
 
 
 def _whole_assets(workspace: Workspace, max_assets: int | None) -> Iterator[Asset]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.model import Space
-from meshseek.store.publisher import Captions, Centroids, Views
+from meshseek.store.loading import Captions, Centroids, Views
 from meshseek.store.shards import ShardFolder
 from meshseek.store.workspace import Source, Workspace
 
@@ -68,8 +68,6 @@ class VectorFiles:
 
     space: Space
     tables: Mapping[Source, ShardFolder]
-    stale: set[str] = field(default_factory=set)
-    """Assets some of whose vectors were made from something else than they are now."""
 
     @classmethod
     def open(cls, workspace: Workspace, algorithm: str) -> VectorFiles:
@@ -94,6 +92,10 @@ class VectorFiles:
     def rows(self, source: Source) -> int:
         """Number of rows of a source, replaced ones included."""
         return len(self.tables[source]) if source in self.tables else 0
+
+    def made_from(self) -> dict[Source, dict[str, str]]:
+        """What each asset's vectors were made from, by source."""
+        return {source: table.fingerprints() for source, table in self.tables.items()}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -150,7 +152,6 @@ class VectorFiles:
         for table in self.tables[source].tables(own):
             ids = table["asset_id"].to_pylist()
             made_from = table["fingerprint"].to_pylist()
-            self.stale.update(i for i, made in zip(ids, made_from, strict=True) if own.get(i, made) != made)
             keep = np.array([own.get(i) == made for i, made in zip(ids, made_from, strict=True)], dtype=np.bool_)
             vectors = _unit_vectors(table, self.space.dim, folder.as_posix())
             viewpoints = table["viewpoint_id"].to_pylist()

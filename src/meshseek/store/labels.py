@@ -27,6 +27,13 @@ class LabelBook:
     _labels: dict[str, tuple[int, ...]] = field(default_factory=dict)
     _figures: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
+    @classmethod
+    def known(cls, rows: Sequence[tuple[int, str, str]]) -> LabelBook:
+        """One that keeps the numbers of labels that there are; rows of number, field, value."""
+        book = cls({(name, value): number for number, name, value in rows})
+        book.counts = [0] * (1 + max(book.numbers.values(), default=-1))
+        return book
+
     def add(self, asset_id: str, attributes: Attributes) -> None:
         """Note an asset."""
         own = []
@@ -47,8 +54,9 @@ class LabelBook:
         return [Arrays([self._labels[asset_id] for asset_id in ids]), *numbers]
 
     def rows(self) -> list[tuple[int, str, str, int]]:
-        """Number, field, value and count of each label."""
-        return [(number, *label, self.counts[number]) for label, number in self.numbers.items()]
+        """Number, field, value and count of each label that any asset has."""
+        counted = ((number, *label, self.counts[number]) for label, number in self.numbers.items())
+        return [row for row in counted if row[-1]]
 
     def percentiles(self) -> list[tuple[str, list[float], int]]:
         """Field, 0th to 100th percentile, and number of assets that have it."""

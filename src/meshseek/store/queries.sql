@@ -29,6 +29,36 @@ SELECT %(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(inde
        %(content)s, %(schema_version)s
 RETURNING assets, english_captions, chinese_captions, views;
 
+-- update_space --
+-- Describe the live version after a change.
+UPDATE spaces SET assets = (SELECT count(*) FROM assets), views = (SELECT count(*) FROM image_embeddings),
+    english_captions = (SELECT count(english_embedding) FROM text_embeddings),
+    chinese_captions = (SELECT count(chinese_embedding) FROM text_embeddings),
+    content = %(content)s, published_at = now()
+RETURNING assets, english_captions, chinese_captions, views;
+
+-- is_of_kind --
+-- Whether the live version can be changed into what is to be published.
+SELECT FROM live.spaces
+WHERE (embedder, model, revision, dim, preprocessing, index_kind, schema_version)
+    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s, %(schema_version)s);
+
+-- digests --
+-- What each asset of the live version was made from.
+SELECT asset_id, digest FROM live.assets;
+
+-- labels --
+-- The numbers that labels have.
+SELECT number, field, value FROM labels;
+
+-- remove_assets --
+-- Take assets out of a table.
+DELETE FROM {table} WHERE asset_id = ANY(%(ids)s);
+
+-- empty --
+-- Take everything out of a small table.
+DELETE FROM {table};
+
 -- store_plainly --
 -- Keep vectors inside their rows: out of line they cost up to six times as much to read.
 ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE PLAIN;
@@ -44,7 +74,7 @@ CREATE TEMPORARY TABLE word_texts (asset_id text, english text, pairs text) ON C
 -- turn_into_words --
 -- English words as their stems, Chinese ones as the pairs that they were made into.
 INSERT INTO asset_words
-SELECT asset_id, to_tsvector('english', english) || to_tsvector('simple', pairs) FROM pg_temp.word_texts;
+SELECT asset_id, to_tsvector('english', english) || to_tsvector('simple', pairs) FROM word_texts;
 
 -- index_words --
 -- Words are asked for one by one.

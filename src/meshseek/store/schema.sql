@@ -1,6 +1,7 @@
 -- One published version of one algorithm. {dim} is the length of its vectors.
 -- Every change here needs a migration in migrations/ that brings a published version to the same shape.
 
+-- digest: of all that was published of the asset, by which a change is known.
 CREATE TABLE assets (
     asset_id text PRIMARY KEY,
     captions_english text[] NOT NULL,
@@ -8,7 +9,8 @@ CREATE TABLE assets (
     model text,
     view_folder text,
     viewpoint_ids smallint[] NOT NULL,
-    attributes jsonb NOT NULL
+    attributes jsonb NOT NULL,
+    digest text NOT NULL DEFAULT ''
 );
 
 -- Labels and numbers of an asset stand beside its vectors: a filter that had to look elsewhere would cost more than

@@ -32,6 +32,8 @@ CREATE TABLE tunings (
     PRIMARY KEY (target, kind)
 );
 
+ALTER TABLE assets ADD COLUMN digest text NOT NULL DEFAULT '';
+
 ALTER TABLE text_embeddings
     ADD COLUMN labels integer[] NOT NULL DEFAULT '{{}}', ADD COLUMN faces real, ADD COLUMN width real,
     ADD COLUMN depth real, ADD COLUMN height real;
