@@ -22,6 +22,7 @@
     │   ├── DatabaseVersionError   PostgreSQL or pgvector is too old
     │   └── NotPublishedError      the algorithm has no published version (HTTP 503)
     ├── FetchError                 something could not be downloaded
+    ├── BusyError                  more is asked than can be answered soon (HTTP 503 with Retry-After)
     └── ServiceError               a service of ours cannot start or does not answer
 """
 
@@ -113,6 +114,10 @@ class NotPublishedError(DatabaseError):
 
 class FetchError(MeshseekError):
     """Something could not be downloaded."""
+
+
+class BusyError(MeshseekError):
+    """More is asked at once than can be answered soon."""
 
 
 class ServiceError(MeshseekError):

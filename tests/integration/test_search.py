@@ -240,7 +240,9 @@ def test_a_filter_that_nothing_passes_gives_nothing(
     """No results, whichever way it is asked."""
     for target in VECTOR_MODES:
         for exact in (True, False):
-            assert search(library, target, queries[0], Request(limit=5, conditions=conditions(filters), exact=exact)) == []
+            assert (
+                search(library, target, queries[0], Request(limit=5, conditions=conditions(filters), exact=exact)) == []
+            )
 
 
 @pytest.mark.parametrize("exact", [True, False])

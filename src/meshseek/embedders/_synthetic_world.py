@@ -1,8 +1,8 @@
 """A made-up world of assets whose vectors behave like those of a model, for benchmarks at any size.
 
 Assets lie in clusters of clusters within few dimensions. Views are their asset with noise, part of it shared by pose.
-Texts see the same world through another projection and around another mean (the modality gap of Liang et al., 2022), and
-so their nearest views are far away and much harder for an index to find than those of pictures.
+Texts see the same world through another projection and around another mean (the modality gap of Liang et al., 2022):
+their nearest views are far away, and much harder for an index to find than those of pictures.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from meshseek.model import Asset
@@ -77,7 +78,11 @@ def publish(
 
 
 def _load(
-    loader: Loader, library: _Library, changed: Set[str] | None, vectors: VectorFiles, advance: Callable[[int], None]
+    loader: Loader,
+    library: _Library,
+    changed: AbstractSet[str] | None,
+    vectors: VectorFiles,
+    advance: Callable[[int], None],
 ) -> None:
     """Load all assets, or those that have changed."""
     assets = [asset for asset in library.assets if changed is None or asset.asset_id in changed]
@@ -115,7 +120,7 @@ class _Library:
             digests[asset.asset_id] = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
         return cls(assets, digests, stale)
 
-    def changes(self, live: Mapping[str, str] | None) -> tuple[Set[str] | None, Sequence[str]]:
+    def changes(self, live: Mapping[str, str] | None) -> tuple[AbstractSet[str] | None, Sequence[str]]:
         """Assets to load anew and assets to take out; None for the first where the whole is rather loaded anew."""
         if live is None:
             return None, ()

@@ -22,12 +22,14 @@ from meshseek.errors import (
     SpaceMismatchError,
 )
 from meshseek.model import Asset, Hit, Space
+from meshseek.search.admission import Admission
 from meshseek.search.caching import RecentlyUsed, picture_key
 from meshseek.search.combinations import QueryType
 from meshseek.search.modes import MODES, Question
 from meshseek.search.phrases import may_be_id, without_quotes
 from meshseek.search.query import Query
 from meshseek.store.library import Library, Request, VersionChangedError
+from meshseek.store.postgres import POOL_SIZE
 from meshseek.store.published import Published
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 REMEMBERED = 1024
 """Vectors and translations of recent queries."""
+WAITING = 28
+"""Searches of an algorithm that wait for others to end; more are turned away."""
 TRY_AGAIN_SECONDS = 60.0
 """How long a model that could not be loaded is left alone."""
 
@@ -84,6 +88,7 @@ class Algorithm:
         self._vectors: RecentlyUsed[NDArray[np.float32]] = RecentlyUsed(REMEMBERED)
         self._embedder: Embedder | None = None
         self._loading = Lock()
+        self._admission = Admission(POOL_SIZE, WAITING)
         self._warming = Lock()
         self._failure: tuple[str, str, float] | None = None
         """Why it cannot answer, of which content, and since when."""
@@ -115,6 +120,7 @@ class Algorithm:
         content = ""
         try:
             content = self.library.published().content
+            self.library.warm_up()
             self.search(Query(text="chair"))
             self._failure = None
         except MeshseekError as error:
@@ -147,7 +153,12 @@ class Algorithm:
             UnknownPluginError: There is no such search mode.
             NotPublishedError: Nothing is published.
             DatabaseDownError: The database cannot be reached.
+            BusyError: Too many searches are under way.
         """
+        with self._admission.admitted():
+            return self._search(query)
+
+    def _search(self, query: Query) -> Answer:
         started = time.perf_counter()
         mode = MODES.load(query.mode)()
         request = Request(limit=query.top_k, offset=query.offset, conditions=query.conditions, exact=query.exact)

@@ -13,6 +13,7 @@ import numpy as np
 
 from meshseek.errors import NotPublishedError
 from meshseek.model import Hit
+from meshseek.search.combinations import QueryType
 from meshseek.search.modes import MODES, TIERS, Question
 from meshseek.store.library import Library, Request
 from meshseek.store.published import MAX_EF, QUERY_KINDS, TARGETS, Breadth, Published, QueryKind, Target, Tuning
@@ -101,7 +102,7 @@ class Tuner:
         return Trial(breadth, fmean(recalls), median(times))
 
     def _ask(self, vector: NDArray[np.float32], request: Request) -> list[Hit]:
-        query_type = "image" if self._kind == "image" else "english"
+        query_type: QueryType = "image" if self._kind == "image" else "english"
         question = Question(vector=vector, query_type=query_type, published=self._published)
         return MODES.load(self._target)().rank(self._library, question, request)
 

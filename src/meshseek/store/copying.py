@@ -1,7 +1,7 @@
 """Rows in PostgreSQL's binary COPY format, packed many at a time.
 
-Rows of the same shape (ids of equal length, the same fields missing) become one structured array, so that numpy lays out
-the bytes: about a hundred times faster than row by row.
+Rows of the same shape (ids of equal length, the same fields missing) become one structured array, so that numpy lays
+out the bytes: about a hundred times faster than row by row.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class Vectors:
     def fields(self, name: str, shape: int) -> list[Field]:
         """Length; the dimension and a zero; the halves."""
         length: list[Field] = [(f"{name} length", ">i4")]
-        return [*length, (f"{name} head", ">i2", (2,)), (f"{name} value", ">f2", self.values.shape[1:])][: 1 + 2 * shape]
+        return [*length, (f"{name} head", ">i2", (2,)), (f"{name} value", ">f2", self.values.shape[1:])][
+            : 1 + 2 * shape
+        ]
 
     def fill(self, packed: Packed, name: str, rows: NDArray[np.int64]) -> None:
         """Write the vectors."""
@@ -142,7 +144,7 @@ def pack_rows(ids: Sequence[str], columns: Sequence[Column]) -> Iterator[memoryv
         packed["id"] = names[rows]
         for place, column in enumerate(columns):
             column.fill(packed, str(place), rows)
-        yield memoryview(packed.view(np.uint8))
+        yield packed.view(np.uint8).data
 
 
 def _shapes(present: NDArray[np.bool_] | None, rows: int) -> NDArray[np.int64]:

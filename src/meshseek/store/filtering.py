@@ -13,7 +13,6 @@ from meshseek.language import bigrams, without_han
 from meshseek.model import NUMBER_FIELDS, Condition
 from meshseek.store.queries import query
 
-
 WORDS = "words"
 """Field of a condition on the words of an asset: they hold the condition's one value as a phrase."""
 

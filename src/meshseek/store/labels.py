@@ -80,16 +80,14 @@ def labels_of(attributes: Attributes) -> list[Label]:
 def figures_of(attributes: Attributes) -> tuple[float, ...]:
     """The numbers of an asset in the order of ``NUMBER_FIELDS``; NaN where it has none."""
     sizes = attributes.get("dimensions_cm")
-    named: Mapping[str, Any] = dict(zip(("width", "depth", "height"), sizes, strict=False)) if _is_list(sizes) else {}
+    named: Mapping[str, Any] = {}
+    if isinstance(sizes, list | tuple):
+        named = dict(zip(("width", "depth", "height"), sizes, strict=False))
     return tuple(_figure({**named, **attributes}.get(name)) for name in NUMBER_FIELDS)
 
 
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list | tuple)
-
-
 def _words(value: Any) -> list[str]:
-    if _is_list(value):
+    if isinstance(value, list | tuple):
         return [word for own in value for word in _words(own)]
     return [str(value)] if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "" else []
 

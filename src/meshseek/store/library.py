@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from pgvector import HalfVector
 from psycopg import sql
-from psycopg.rows import dict_row
 
-from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError, NotPublishedError
+from meshseek.errors import DatabaseError, NotFoundError, NotPublishedError
 from meshseek.language import bigrams, without_han
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Asset, Condition, Hit, ViewSet
 from meshseek.store.filtering import WORDS, Statistics, shape_of, values_of
-from meshseek.store.migrate import migrate
-from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
+from meshseek.store.postgres import Server
 from meshseek.store.published import UNTUNED, Breadth, Published, QueryKind, Tuning
 from meshseek.store.queries import query
+from meshseek.store.reader import Reader, Session
 from meshseek.store.statements import statement
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from psycopg_pool import ConnectionPool
 
 MOST_WORDS = 5_000
 """Assets with the words of a query that are ranked at most."""
@@ -57,20 +53,21 @@ class Library:
     """
 
     def __init__(self, server: Server, algorithm: str) -> None:
-        self._server = server
         self._algorithm = algorithm
-        self._pool: ConnectionPool[Connection] | None = None
+        self._reader = Reader(server, algorithm)
         self._known: Published | None = None
-        self._ef: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
-        """What each connection's searches of a graph keep, so that it is set only when it changes."""
-        self._opening = Lock()
 
     def close(self) -> None:
         """Close the connections."""
-        with self._opening:
-            if self._pool is not None:
-                self._pool.close()
-            self._pool = None
+        self._reader.close()
+
+    def warm_up(self) -> None:
+        """Make the first search as fast as the later ones.
+
+        Raises:
+            NotPublishedError: Nothing is published.
+        """
+        self._reader.warm_up(self.published())
 
     def published(self) -> Published:
         """What is published now.
@@ -78,10 +75,10 @@ class Library:
         Raises:
             NotPublishedError: Nothing is.
         """
-        rows = self._rows(query("space"), {})
+        rows = self._reader.rows(query("space"), {})
         if not rows:
             raise NotPublishedError(f"nothing is published; run 'meshseek publish --algorithm {self._algorithm}' first")
-        self._known = Published.of(rows[0], self._rows(query("tunings"), {}))
+        self._known = Published.of(rows[0], self._reader.rows(query("tunings"), {}))
         return self._known
 
     def last_known(self) -> Published:
@@ -127,7 +124,7 @@ class Library:
             "bound": MOST_WORDS,
             **values_of(request.conditions, statistics),
         }
-        return self._found(published, statement("words", None, shape_of(request.conditions)), values)
+        return self._found(published, statement("words", None, shape_of(request.conditions)), values, _session(request))
 
     def asset(self, asset_id: str) -> Asset:
         """One asset; the folder of its views is relative to the workspace where the render stage made them.
@@ -155,17 +152,17 @@ class Library:
 
     def ids_of(self, names: Sequence[str]) -> list[str]:
         """Ids of the assets whose id or attribute ``name`` is one of the names, sorted."""
-        return [row["asset_id"] for row in self._rows(query("ids_of"), {"names": list(names)})]
+        return [row["asset_id"] for row in self._reader.rows(query("ids_of"), {"names": list(names)})]
 
     def facet(self, attribute: str, limit: int = 200) -> list[tuple[str, int]]:
         """The values of an attribute and how many assets have each, most frequent first."""
-        rows = self._rows(query("facet"), {"field": attribute, "limit": limit})
+        rows = self._reader.rows(query("facet"), {"field": attribute, "limit": limit})
         return [(row["value"], row["count"]) for row in rows]
 
     def sample(self, kind: QueryKind, count: int) -> NDArray[np.float32]:
         """Vectors that stand for queries: of captions for texts, of views for pictures; shape ``(<= count, dim)``."""
         name = "sample_captions" if kind == "text" else "sample_views"
-        rows = self._rows(query(name), {"count": count})
+        rows = self._reader.rows(query(name), {"count": count})
         return np.array([row["vector"].to_numpy() for row in rows], dtype=np.float32)
 
     def keep_tunings(self, tunings: Sequence[Tuning]) -> None:
@@ -176,7 +173,7 @@ class Library:
         """
         content = self.last_known().content
         for tuning in tunings:
-            if not self._rows(query("keep_tuning"), {**asdict(tuning), "content": content}):
+            if not self._reader.rows(query("keep_tuning"), {**asdict(tuning), "content": content}):
                 raise DatabaseError("another version was published while this one was tuned; tune again")
         self.published()
 
@@ -200,7 +197,7 @@ class Library:
         }
 
         def ask(name: str, columns: tuple[str, str] | None) -> list[Hit]:
-            return self._found(published, statement(name, columns, filters), values, breadth.ef)
+            return self._found(published, statement(name, columns, filters), values, _session(request, breadth.ef))
 
         if request.exact:
             return ask(*exact)
@@ -210,10 +207,8 @@ class Library:
         # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
         return ask(*few) if request.conditions and len(hits) < request.limit else hits
 
-    def _found(
-        self, published: Published, text: bytes, values: Mapping[str, Any], ef: int | None = None
-    ) -> list[Hit]:
-        rows = self._rows(text, values, ef)
+    def _found(self, published: Published, text: bytes, values: Mapping[str, Any], search: Session) -> list[Hit]:
+        rows = self._reader.rows(text, values, search)
         if not rows or rows[0]["content"] != published.content:
             raise VersionChangedError
         return [_hit(row) for row in rows if row["asset_id"] is not None]
@@ -226,15 +221,15 @@ class Library:
         named = [(c.field, value) for c in conditions if c.field in LABEL_FIELDS for value in c.values]
         if named:
             fields, values = zip(*named, strict=True)
-            rows = self._rows(query("labels_named"), {"fields": list(fields), "values": list(values)})
+            rows = self._reader.rows(query("labels_named"), {"fields": list(fields), "values": list(values)})
             labels = {(row["field"], row["value"]): (row["number"], row["assets"]) for row in rows}
         if any(condition.field in NUMBER_FIELDS for condition in conditions):
-            rows = self._rows(query("percentiles"), {})
+            rows = self._reader.rows(query("percentiles"), {})
             percentiles = {row["field"]: (row["edges"], row["assets"]) for row in rows}
         for phrase in (condition.values[0] for condition in conditions if condition.field == WORDS):
             asked = query("phrase", latin=sql.Placeholder("latin"), pairs=sql.Placeholder("pairs"))
             words = {"latin": without_han(phrase), "pairs": bigrams(phrase), "bound": FEW + 1}
-            phrases[phrase] = self._rows(query("count_words", phrase=asked), words)[0]["count"]
+            phrases[phrase] = self._reader.rows(query("count_words", phrase=asked), words)[0]["count"]
         return Statistics(published.assets, labels, percentiles, phrases)
 
     def _vector(self, name: str, asset_id: str) -> NDArray[np.float32]:
@@ -242,34 +237,15 @@ class Library:
         return vector
 
     def _row(self, name: str, asset_id: str) -> dict[str, Any]:
-        rows = [] if "\0" in asset_id else self._rows(query(name), {"asset_id": asset_id})
+        rows = [] if "\0" in asset_id else self._reader.rows(query(name), {"asset_id": asset_id})
         if not rows:
             raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
         return rows[0]
 
-    def _rows(
-        self, text: sql.Composed | bytes, values: Mapping[str, Any], ef: int | None = None
-    ) -> list[dict[str, Any]]:
-        pool = self._open()
-        with translated(), pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            if ef is not None and self._ef.get(connection) != ef:
-                cursor.execute(query("set_ef"), {"ef": str(ef)})
-                self._ef[connection] = ef
-            return cursor.execute(text, values, binary=True).fetchall()
 
-    def _open(self) -> ConnectionPool[Connection]:
-        """The pool, once the database was seen to be fit; a pool alone could not tell why it cannot connect."""
-        if not self._opening.acquire(timeout=POOL_SECONDS):
-            raise DatabaseDownError("the database is still being opened; try again in a moment")
-        try:
-            if self._pool is None:
-                with self._server.connect(self._algorithm) as connection:
-                    check_pgvector(connection)
-                    migrate(connection)
-                self._pool = self._server.pool(self._algorithm)
-            return self._pool
-        finally:
-            self._opening.release()
+def _session(request: Request, ef: int = UNTUNED.ef) -> Session:
+    """Statements without a filter need no plan of their own; with one, what is best depends on its values."""
+    return Session(ef, "force_custom_plan" if request.conditions or request.exact else "force_generic_plan")
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:

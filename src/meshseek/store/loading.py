@@ -35,7 +35,7 @@ class Captions:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """View vectors, float16 of shape ``(views, dim)``; ``has_viewpoint`` is false where a vector stands for all views."""
+    """View vectors, float16 of shape ``(views, dim)``; without a viewpoint, a vector stands for all views."""
 
     ids: Sequence[str]
     viewpoints: NDArray[np.int16]

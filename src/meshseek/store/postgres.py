@@ -24,7 +24,7 @@ MINIMUM_PGVECTOR = (0, 8, 4)
 CONNECT_SECONDS = 10
 POOL_SIZE = 4
 POOL_SECONDS = 3
-_SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c hnsw.ef_search=400 -c jit=off"
+_SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c jit=off -c statement_timeout=60s"
 
 
 class Server:
@@ -86,13 +86,12 @@ class Server:
         """A small pool of warmed connections for searching; opens in the background."""
         return ConnectionPool(
             lambda: make_conninfo(self.conninfo(algorithm), options=_SESSION),
-            min_size=1,
+            min_size=POOL_SIZE,
             max_size=POOL_SIZE,
             timeout=POOL_SECONDS,
             reconnect_timeout=POOL_SECONDS,
             kwargs={"autocommit": True},
             configure=register_vector,
-            check=ConnectionPool.check_connection,
             open=True,
             name=algorithm,
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError
@@ -147,6 +149,8 @@ def publishing(server: Server, algorithm: str, space: Space, watcher: Watcher) -
         if not row or not row[0]:
             raise DatabaseError(f"another process is publishing '{algorithm}'; wait until it ends")
         connection.execute("SET client_connection_check_interval = '2s'")  # else a killed process keeps the lock
+        with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
         for schema in (INCOMING, RETIRED):
             connection.execute(query("drop_schema", schema=schema))
         connection.execute(query("use_schema"), {"schemas": "incoming, public"})

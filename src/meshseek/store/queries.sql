@@ -99,12 +99,12 @@ SELECT tuples_done FROM pg_stat_progress_create_index WHERE pid = %(pid)s;
 -- index_captions --
 -- Nearest captions in one language; an asset without a caption in it stands with the other language's.
 CREATE INDEX {name} ON text_embeddings USING hnsw ((coalesce({column}, {other})) halfvec_cosine_ops)
-WITH (m = 16, ef_construction = 128);
+WITH (m = 24, ef_construction = 200);
 
 -- index_centroids --
 -- The first stage of a search among views.
 CREATE INDEX asset_centroids_centroid ON asset_centroids USING hnsw (centroid halfvec_cosine_ops)
-WITH (m = 16, ef_construction = 128);
+WITH (m = 24, ef_construction = 200);
 
 -- filter --
 -- Keeps the rows whose asset passes; follows the name of a table that has labels and numbers.
@@ -163,9 +163,13 @@ SELECT content, found.asset_id, 1 - found.distance AS score, found.viewpoint_id,
 FROM spaces LEFT JOIN (near JOIN assets USING (asset_id)) AS found ON true
 ORDER BY found.distance, found.asset_id;
 
--- set_ef --
--- How many nodes this connection's searches of a graph keep.
-SELECT set_config('hnsw.ef_search', %(ef)s, false);
+-- set_search --
+-- How many nodes this connection's searches of a graph keep, and how its statements are planned.
+SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false);
+
+-- prewarm --
+-- Read what searches need into the server's memory.
+SELECT pg_prewarm(oid) FROM pg_class WHERE relnamespace = 'live'::regnamespace AND relkind IN ('r', 'i');
 
 -- tunings --
 -- How widely the live version's indexes are to be asked.

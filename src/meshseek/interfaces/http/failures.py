@@ -12,9 +12,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.errors import HostedItemError, InputError, MeshseekError, NotFoundError
+from meshseek.errors import BusyError, HostedItemError, InputError, MeshseekError, NotFoundError
 from meshseek.images import MAX_IMAGE_BYTES
 
+RETRY_SECONDS = "1"
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +65,10 @@ def _deliberate(_: Request, error: Exception) -> JSONResponse:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("%s", error)
     name = type(error).__name__.removesuffix("Error")
-    return _answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), str(error))
+    answer = _answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), str(error))
+    if isinstance(error, BusyError):
+        answer.headers["Retry-After"] = RETRY_SECONDS
+    return answer
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

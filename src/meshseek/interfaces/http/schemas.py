@@ -80,7 +80,10 @@ class TextSearch(SearchOptions):
                 {"query": "wooden chair", "top_k": 5},
                 {"query": "沙发", "query_type": "auto", "filters": {"category": "Living room"}},
                 {"query": "table lamp", "cross_modal": True},
-                {"query": "tree", "filters": {"permits": "commercial", "faces": {"max": 5000}, "tags": {"not": "bush"}}},
+                {
+                    "query": "tree",
+                    "filters": {"permits": "commercial", "faces": {"max": 5000}, "tags": {"not": "bush"}},
+                },
             ]
         },
     )

@@ -1,0 +1,117 @@
+"""Asks the live version of one algorithm, over a small pool of warmed connections."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from meshseek.errors import DatabaseDownError
+from meshseek.store.migrate import migrate
+from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
+from meshseek.store.queries import query
+from meshseek.store.warming import warm
+
+if TYPE_CHECKING:
+    from psycopg_pool import ConnectionPool
+
+    from meshseek.store.published import Published
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How a connection searches.
+
+    Args:
+        ef: Nodes that a search of a graph keeps.
+        plan: ``plan_cache_mode`` of its statements.
+    """
+
+    ef: int
+    plan: str
+
+
+class _CutError(psycopg.OperationalError):
+    """A connection of the pool was dead already; another one may live."""
+
+
+class Reader:
+    """The connections of one algorithm. Safe to share between threads."""
+
+    def __init__(self, server: Server, algorithm: str) -> None:
+        self._server = server
+        self._algorithm = algorithm
+        self._pool: ConnectionPool[Connection] | None = None
+        self._opening = Lock()
+        self._sessions: WeakKeyDictionary[Connection, Session] = WeakKeyDictionary()
+        """How each connection searches now, so that it is set only when it changes."""
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._opening:
+            if self._pool is not None:
+                self._pool.close()
+            self._pool = None
+
+    def warm_up(self, published: Published) -> None:
+        """Let every connection read and plan what the first searches need.
+
+        Raises:
+            DatabaseError: The server refuses.
+        """
+        with translated():
+            warm(self._open(), published)
+
+    def rows(
+        self, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session | None = None
+    ) -> list[dict[str, Any]]:
+        """The rows of a query, which must only read; it is prepared where it is a search.
+
+        Raises:
+            DatabaseError: See :func:`meshseek.store.postgres.translated`.
+        """
+        pool = self._open()
+        with translated():
+            for _ in range(pool.max_size):  # a server that was restarted has cut all of them
+                with contextlib.suppress(_CutError):
+                    return self._asked(pool, text, values, session)
+            return self._asked(pool, text, values, session)
+
+    def _asked(
+        self,
+        pool: ConnectionPool[Connection],
+        text: sql.Composed | bytes,
+        values: Mapping[str, Any],
+        session: Session | None,
+    ) -> list[dict[str, Any]]:
+        with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            try:
+                if session is not None and self._sessions.get(connection) != session:
+                    cursor.execute(query("set_search"), {"ef": str(session.ef), "plan": session.plan})
+                    self._sessions[connection] = session
+                return cursor.execute(text, values, prepare=session is not None, binary=True).fetchall()
+            except psycopg.OperationalError as error:
+                if connection.broken:
+                    raise _CutError(*error.args) from error
+                raise
+
+    def _open(self) -> ConnectionPool[Connection]:
+        """The pool, once the database was seen to be fit; a pool alone could not tell why it cannot connect."""
+        if not self._opening.acquire(timeout=POOL_SECONDS):
+            raise DatabaseDownError("the database is still being opened; try again in a moment")
+        try:
+            if self._pool is None:
+                with self._server.connect(self._algorithm) as connection:
+                    check_pgvector(connection)
+                    migrate(connection)
+                self._pool = self._server.pool(self._algorithm)
+            return self._pool
+        finally:
+            self._opening.release()
