@@ -201,7 +201,8 @@ def branch(
     name = sql.Identifier(crowd_server.database_name("crowd"))
     scanned = 1 if request.param == "short scan" else 20_000
     if request.param != "few":
-        monkeypatch.setattr(library_module, "FEW", 0)
+        for bound in ("FEW", "VERY_FEW"):
+            monkeypatch.setattr(library_module, bound, 0)
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(sql.SQL("ALTER DATABASE {} SET hnsw.max_scan_tuples = {}").format(name, scanned))
         connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, request.param == "few"))

@@ -1,4 +1,4 @@
-"""Builds indexes after a load: memory and workers planned from the machine, progress shown, room on the disk checked."""
+"""Builds indexes after a load, with memory and workers planned from the machine and progress shown."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshseek.search.evaluation import Evaluation
     from meshseek.search.service import Answer
 
-FILTER_HELP = f"Keep what is so: field=word, field!=word, or faces=100..5000; may be given again. Fields: {', '.join(FILTER_FIELDS)}."
+FILTER_HELP = f"field=word, field!=word or faces=100..5000; may be given again. Fields: {', '.join(FILTER_FIELDS)}."
 target_option = click.option(
     "--target", type=click.Choice(MODES.names), help="What to compare with; wins over --cross-modal."
 )

@@ -1,0 +1,201 @@
+"""Measures search over synthetic views: recall, latency, filters and sizes, beside an index in process and the peers.
+
+Run it with ``make bench-search``, or ``make bench-search ARGS="--views 1000000 --engines faiss"``. Several sizes give
+growth: ``--views 50000 200000 1000000``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import KINDS, Bench, Point, Report, distinct, measure, number_of, opened, top
+from engines import ENGINES, timed
+from numpy.typing import NDArray
+from pgvector import HalfVector
+from pgvector.psycopg import register_vector
+from psycopg import Connection, connect
+
+from meshseek.pipeline.synthetic import ALGORITHM, SHARES
+from meshseek.search.filters import conditions
+from meshseek.search.modes import TIERS
+from meshseek.store.library import Library, Request
+from meshseek.store.published import Breadth
+from meshseek.store.statements import statement
+
+GOALS = (0.95, 0.99)
+BREADTHS = [(40, 30), (60, 40), (80, 40), (100, 40), (80, 60), (100, 60), (150, 60), (100, 100), (150, 100), (200, 100)]
+BREADTHS += [(300, 100), (200, 150), (300, 200), (400, 400)]
+"""Nodes that the graph's search keeps, and assets that the second stage compares."""
+SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c jit=off"
+
+Curves = dict[str, list[Point]]
+"""Points by kind of query."""
+
+
+def main() -> None:
+    """Measure each size, and print tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--views", type=int, nargs="+", default=[200_000])
+    parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES))
+    parser.add_argument("--likeness", type=float, default=0.95, help="mean cosine of two views of one asset")
+    parser.add_argument("--workspace", type=Path, help="keep the libraries here, one folder for each size")
+    parser.add_argument("--json", type=Path, help="write everything to this file")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="meshseek bench ") as temporary:
+        report = Report(f"Search over {', '.join(f'{views:,}' for views in arguments.views)} views of 768 dimensions")
+        growth = []
+        for views in arguments.views:
+            workspace = (arguments.workspace or Path(temporary)) / f"views-{views}-{arguments.likeness:g}"
+            with opened(workspace, views, likeness=arguments.likeness) as bench:
+                growth.append({"views": views, **_one_size(bench, arguments.engines, report)})
+        if len(growth) > 1:
+            report.table("growth", [*growth, _exponents(growth)])
+        report.write(arguments.json)
+
+
+def _one_size(bench: Bench, engines: Sequence[str], report: Report) -> dict[str, Any]:
+    views = f"{bench.size.assets * bench.size.views:,} views"
+    best = bench.best()
+    truth = {kind: top(best[kind]) for kind in KINDS}
+    curves: dict[str, Curves] = {}
+    build: dict[str, float] = {"meshseek, raw SQL": bench.publish_seconds or float("nan")}
+    with connect(bench.meshseek.server.conninfo(ALGORITHM), autocommit=True, options=SESSION) as connection:
+        register_vector(connection)
+        curves["meshseek, raw SQL"] = _sql(connection, bench, truth)
+        sizes = _sizes(connection)
+    whole = np.concatenate(list(bench.views())) if engines else None
+    for name in engines:
+        assert whole is not None
+        build[name], settings = timed(ENGINES[name], whole)
+        curves[name] = {kind: [] for kind in KINDS}
+        for setting, ask in settings:
+
+            def found(vector: NDArray[np.float32], ask: Any = ask) -> list[int]:
+                return distinct(np.asarray(ask(vector)) // bench.size.views)
+
+            for kind in KINDS:
+                curves[name][kind].append(measure(setting, found, bench.queries[kind], truth[kind]))
+    report.values[f"curves, {views}"] = {
+        name: {k: list(map(asdict, v)) for k, v in c.items()} for name, c in curves.items()
+    }
+    report.table(f"at equal recall of the distinct ten assets, {views}", _at_goals(curves, build))
+    report.table(f"filters, {views}", _filters(bench, best))
+    report.table(f"sizes, {views}", sizes)
+    reached = _reaching(curves["meshseek, raw SQL"]["txt"], max(GOALS))
+    return {"publish s": build["meshseek, raw SQL"], "txt .99 p50 ms": reached.p50_ms if reached else float("nan")}
+
+
+def _sql(connection: Connection[Any], bench: Bench, truth: dict[str, list[set[int]]]) -> Curves:
+    """The searching statement as the service sends it, hydration included, over one connection."""
+    connection.execute("SET plan_cache_mode = force_generic_plan")
+    text = statement("views_two_stage")
+    curves: Curves = {kind: [] for kind in KINDS}
+    for ef, candidates in BREADTHS:
+        connection.execute(f"SET hnsw.ef_search = {ef}".encode())
+        values = {"limit": 10, "candidates": candidates}
+
+        def ask(vector: NDArray[np.float32], values: dict[str, int] = values) -> list[int]:
+            asked = {**values, "vector": HalfVector(vector)}
+            rows = connection.execute(text, asked, prepare=True, binary=True).fetchall()
+            return [number_of(row[1]) for row in rows]
+
+        for kind in KINDS:
+            setting = f"ef {ef}, {candidates} assets"
+            curves[kind].append(measure(setting, ask, bench.queries[kind], truth[kind]))
+    return curves
+
+
+def _reaching(points: Sequence[Point], goal: float) -> Point | None:
+    """The fastest point that reaches a recall."""
+    return min((point for point in points if point.recall >= goal), key=lambda point: point.p50_ms, default=None)
+
+
+def _at_goals(curves: dict[str, Curves], build: dict[str, float]) -> list[dict[str, Any]]:
+    rows = []
+    for kind in KINDS:
+        for goal in GOALS:
+            ours = _reaching(curves["meshseek, raw SQL"][kind], goal)
+            for name, curve in curves.items():
+                point = _reaching(curve[kind], goal)
+                row: dict[str, Any] = {"queries": kind, "recall at least": goal, "engine": name, "build s": build[name]}
+                if point is not None:
+                    ratio = ours.p50_ms / point.p50_ms if ours else float("nan")
+                    row |= {"setting": point.setting, "recall": point.recall, "p50 ms": point.p50_ms}
+                    row |= {"p95 ms": point.p95_ms, "QPS": point.qps, "meshseek / it": ratio}
+                else:
+                    row["setting"] = f"not reached, at most {max(p.recall for p in curve[kind]):.3f}"
+                rows.append(row)
+    return rows
+
+
+def _filters(bench: Bench, best: dict[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
+    """Filters that go with the content and that do not, through the library as the service uses it."""
+    library = Library(bench.meshseek.server, ALGORITHM)
+    published = library.published()
+    tags = {asset.asset_id: set(asset.attributes["tags"]) for asset in bench.meshseek.workspace.assets()}
+    order = sorted(tags, key=number_of)
+    rows: list[dict[str, Any]] = []
+    try:
+        for kind in KINDS:
+            breadth = _tuned(library, bench, kind, top(best[kind]))
+            for name in ("", *(f"{how} {share:.1%}" for how in ("random", "corner") for share in SHARES)):
+                allowed = np.array([not name or name in tags[asset_id] for asset_id in order])
+                filters = conditions({"tags": name} if name else {})
+                request = Request(limit=TIERS[0], conditions=filters, breadth=breadth)
+
+                def ask(vector: NDArray[np.float32], request: Request = request) -> list[int]:
+                    return [number_of(hit.asset_id) for hit in library.nearest_views(published, vector, request)][:10]
+
+                point = measure(name, ask, bench.queries[kind], top(best[kind], allowed))
+                row = {"queries": kind, "filter": name or "none", "assets": int(allowed.sum()), "recall": point.recall}
+                plain = next((one["p50 ms"] for one in rows if one["queries"] == kind), point.p50_ms)
+                rows.append(
+                    {**row, "p50 ms": point.p50_ms, "p95 ms": point.p95_ms, "to unfiltered": point.p50_ms / plain}
+                )
+    finally:
+        library.close()
+    return rows
+
+
+def _tuned(library: Library, bench: Bench, kind: str, truth: list[set[int]]) -> Breadth:
+    """The cheapest breadth that reaches the higher goal through the library."""
+    published = library.published()
+    points: dict[Breadth, Point] = {}
+    for ef, candidates in BREADTHS:
+        request = Request(limit=TIERS[0], breadth=Breadth(ef, candidates))
+
+        def ask(vector: NDArray[np.float32], request: Request = request) -> list[int]:
+            return [number_of(hit.asset_id) for hit in library.nearest_views(published, vector, request)][:10]
+
+        points[Breadth(ef, candidates)] = measure("", ask, bench.queries[kind], truth)
+    reached: Callable[[Breadth], float] = lambda breadth: points[breadth].p50_ms  # noqa: E731
+    return min((b for b, point in points.items() if point.recall >= max(GOALS)), key=reached, default=Breadth(400, 400))
+
+
+def _sizes(connection: Connection[Any]) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        "SELECT relname, relkind, pg_relation_size(oid) / 1e6 FROM pg_class "
+        "WHERE relnamespace = 'live'::regnamespace AND relkind IN ('r', 'i') ORDER BY 3 DESC LIMIT 8"
+    ).fetchall()
+    kinds = {"r": "table", "i": "index"}
+    return [{"relation": name, "kind": kinds[kind], "MB": float(size)} for name, kind, size in rows]
+
+
+def _exponents(growth: list[dict[str, Any]]) -> dict[str, Any]:
+    """The powers with which the figures grow with the number of views."""
+    sizes = np.log([row["views"] for row in growth])
+    fitted = {"views": "exponent"}
+    for column in (name for name in growth[0] if name != "views"):
+        values = np.log([row[column] for row in growth])
+        fitted[column] = f"{np.polyfit(sizes, values, 1)[0]:.2f}" if np.isfinite(values).all() else ""
+    return fitted
+
+
+if __name__ == "__main__":
+    main()
