@@ -40,7 +40,20 @@ bench-embed: $(VENV)/.installed-dev  ## Measure embedding: pictures a second, wa
 	$(BIN)/python benchmarks/embed.py --captions 100000
 	$(BIN)/python benchmarks/siglip_text.py
 
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+bench-search: $(VENV)/.installed-bench  ## Measure search beside other engines: make bench-search ARGS="--views 1000000"
+	$(BIN)/python benchmarks/search.py $(ARGS)
+
+bench-ingest: $(VENV)/.installed-dev  ## Measure loading into the database beside COPY of the same bytes
+	$(BIN)/python benchmarks/ingest.py $(ARGS)
+
+bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the same over SQL, and the memory of all processes
+	$(BIN)/python benchmarks/serve.py $(ARGS)
+
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test check bench bench-embed clean
+.PHONY: help setup demo test check bench bench-embed bench-search bench-ingest bench-serve clean

@@ -91,7 +91,7 @@ def lancedb(vectors: Vectors) -> Iterator[tuple[str, Ask]]:
             index_type="IVF_HNSW_SQ",
             num_partitions=4,
             m=M,
-            ef_construction=128,
+            ef_construction=CONSTRUCTION,
         )
         for ef in EFS[:-1]:
 
@@ -113,7 +113,7 @@ def chromadb(vectors: Vectors) -> Iterator[tuple[str, Ask]]:
     try:
         client = library.PersistentClient(str(folder))
         hnsw: dict[str, Any] = {"space": "ip", "ef_construction": CONSTRUCTION, "max_neighbors": M}
-        collection = client.create_collection("views", configuration={"hnsw": hnsw})  # type: ignore[typeddict-item]
+        collection = client.create_collection("views", configuration={"hnsw": hnsw})
         for start in range(0, len(vectors), 5000):
             lot = vectors[start : start + 5000]
             collection.add(ids=[str(start + n) for n in range(len(lot))], embeddings=lot)

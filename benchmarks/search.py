@@ -153,7 +153,12 @@ def _filters(bench: Bench, best: dict[str, NDArray[np.float32]]) -> list[dict[st
                     return [number_of(hit.asset_id) for hit in library.nearest_views(published, vector, request)][:10]
 
                 point = measure(name, ask, bench.queries[kind], top(best[kind], allowed))
-                row = {"queries": kind, "filter": name or "none", "assets": int(allowed.sum()), "recall": point.recall}
+                row: dict[str, Any] = {
+                    "queries": kind,
+                    "filter": name or "none",
+                    "assets": int(allowed.sum()),
+                    "recall": point.recall,
+                }
                 plain = next((one["p50 ms"] for one in rows if one["queries"] == kind), point.p50_ms)
                 rows.append(
                     {**row, "p50 ms": point.p50_ms, "p95 ms": point.p95_ms, "to unfiltered": point.p50_ms / plain}

@@ -106,5 +106,6 @@ def _asset(asset_id: str, number: int, cluster: int, viewpoints: tuple[int, ...]
             "category": f"cluster {cluster}",
             "tags": [f"of seven {number % 7}", "even" if number % 2 == 0 else "odd"],
             "licence": "CC0" if number % 50 == 1 else "CC-BY",
+            **({"faces": 10 * number} if number % 9 else {}),
         },
     )

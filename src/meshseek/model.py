@@ -128,3 +128,5 @@ class Hit:
     caption_chinese: str | None
     model: str | None
     attributes: Attributes
+    duplicates: tuple[str, ...] = ()
+    """Ids of assets further down that look just like it, where they were asked to be collapsed into it."""

@@ -41,6 +41,8 @@ class Query:
     offset: int = 0
     filters: Filters = field(default_factory=dict)
     exact: bool = False
+    collapsed: bool = False
+    """Assets that look the same count as one result."""
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.image is None):

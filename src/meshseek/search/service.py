@@ -161,7 +161,13 @@ class Algorithm:
     def _search(self, query: Query) -> Answer:
         started = time.perf_counter()
         mode = MODES.load(query.mode)()
-        request = Request(limit=query.top_k, offset=query.offset, conditions=query.conditions, exact=query.exact)
+        request = Request(
+            limit=query.top_k,
+            offset=query.offset,
+            conditions=query.conditions,
+            exact=query.exact,
+            collapsed=query.collapsed,
+        )
 
         def ask(published: Published) -> tuple[list[Hit], float, str | None]:
             embedder = self.embedder(published.space)

@@ -42,12 +42,17 @@ class Request:
     offset: int = 0
     conditions: tuple[Condition, ...] = ()
     exact: bool = False
+    collapsed: bool = False
+    """Assets that look the same count as one."""
     breadth: Breadth | None = None
     """How widely to ask; None for what was tuned."""
 
 
-class VersionChangedError(Exception):
+class VersionChangedError(DatabaseError):
     """Another version than the one that was asked for is live."""
+
+    def __init__(self) -> None:
+        super().__init__("another version was published meanwhile; run the same command again")
 
 
 class Library:
@@ -163,6 +168,11 @@ class Library:
         rows = self._reader.rows(query("facet"), {"field": attribute, "limit": limit})
         return [(row["value"], row["count"]) for row in rows]
 
+    def appearances(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The mean views of assets, shape ``(dim,)`` each, of those that have any."""
+        rows = self._reader.rows(query("centroids"), {"ids": list(asset_ids)})
+        return {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
+
     def sample(self, kind: QueryKind, count: int) -> NDArray[np.float32]:
         """Vectors that stand for queries: of captions for texts, of views for pictures; shape ``(<= count, dim)``."""
         name = "sample_captions" if kind == "text" else "sample_views"
@@ -173,12 +183,12 @@ class Library:
         """Keep what was measured beside the live version, for all who search in it.
 
         Raises:
-            DatabaseError: Another version went live since they were measured.
+            VersionChangedError: Another version went live since they were measured.
         """
         content = self.last_known().content
         for tuning in tunings:
             if not self._reader.rows(query("keep_tuning"), {**asdict(tuning), "content": content}):
-                raise DatabaseError("another version was published while this one was tuned; tune again")
+                raise VersionChangedError
         self.published()
 
     def _hits(
@@ -201,7 +211,9 @@ class Library:
         }
 
         def ask(name: str, columns: tuple[str, str] | None, ef: int) -> list[Hit]:
-            return self._found(published, statement(name, columns, filters), values, _session(request, ef))
+            return self._found(
+                published, statement(name, columns, filters, published.space.dim), values, _session(request, ef)
+            )
 
         if request.exact:
             return ask(*exact, breadth.ef)

@@ -68,7 +68,9 @@ class Publisher:
         """Describe the new version, build its indexes, and make it the live one in one step; returns its counts."""
         description = {**asdict(self._space), "index_kind": index_kind, "content": content, "schema_version": CURRENT}
         counts = self._described("insert_space", description)
-        graphs = INDEXES.load(index_kind)().graphs(chinese=counts["chinese_captions"] > 0)
+        index = INDEXES.load(index_kind)()
+        index.prepare(self._connection, self._space.dim)
+        graphs = index.graphs(chinese=counts["chinese_captions"] > 0, dim=self._space.dim)
         build_graphs(self._connection, graphs, self._space.dim, self._watcher)
         self._connection.execute(query("index_views_by_asset"))
         self._connection.execute(query("index_words"))

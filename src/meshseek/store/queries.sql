@@ -106,6 +106,29 @@ WITH (m = 24, ef_construction = 200);
 CREATE INDEX asset_centroids_centroid ON asset_centroids USING hnsw (centroid halfvec_cosine_ops)
 WITH (m = 24, ef_construction = 200);
 
+-- mean_caption --
+-- The mean of all captions.
+SELECT avg(coalesce(english_embedding, chinese_embedding)::halfvec)::halfvec::text FROM text_embeddings;
+
+-- mean_centroid --
+-- The mean of all centroids.
+SELECT avg(centroid::halfvec)::halfvec::text FROM asset_centroids;
+
+-- make_bits --
+-- One bit a dimension: on which side of the mean a vector lies.
+CREATE FUNCTION {name}(halfvec) RETURNS bit({dim}) IMMUTABLE STRICT PARALLEL SAFE LANGUAGE sql
+RETURN binary_quantize($1 - {mean}::halfvec)::bit({dim});
+
+-- index_caption_bits --
+-- Nearest captions by their bits.
+CREATE INDEX {name} ON text_embeddings USING hnsw ((caption_bits(coalesce({column}, {other}))::bit({dim})) bit_hamming_ops)
+WITH (m = 24, ef_construction = 200);
+
+-- index_centroid_bits --
+-- Nearest centroids by their bits.
+CREATE INDEX asset_centroids_centroid ON asset_centroids USING hnsw ((centroid_bits(centroid)::bit({dim})) bit_hamming_ops)
+WITH (m = 24, ef_construction = 200);
+
 -- filter --
 -- Keeps the rows whose asset passes; follows the name of a table that has labels and numbers.
 WHERE {conditions};
@@ -237,6 +260,33 @@ WITH scanned AS MATERIALIZED (
 )
 {hits};
 
+-- captions_binary --
+-- Nearest captions by their bits, then by all of their vectors.
+WITH scanned AS MATERIALIZED (
+    SELECT asset_id, coalesce({column}, {other}) <=> %(vector)s::halfvec AS distance
+    FROM text_embeddings {filter}
+    ORDER BY caption_bits(coalesce({column}, {other}))::bit({dim}) <~> caption_bits(%(vector)s::halfvec)
+    LIMIT 4 * %(candidates)s
+), near AS (
+    SELECT asset_id, distance, NULL::smallint AS viewpoint_id
+    FROM scanned
+    ORDER BY distance, asset_id
+    LIMIT %(limit)s
+)
+{hits};
+
+-- views_binary --
+-- Nearest centroids by their bits, the nearest of these by all of their vectors, then every view of those assets.
+WITH scanned AS MATERIALIZED (
+    SELECT asset_id, centroid <=> %(vector)s::halfvec AS distance
+    FROM asset_centroids {filter}
+    ORDER BY centroid_bits(centroid)::bit({dim}) <~> centroid_bits(%(vector)s::halfvec)
+    LIMIT 4 * %(candidates)s
+), candidates AS MATERIALIZED (
+    SELECT asset_id FROM scanned ORDER BY distance, asset_id LIMIT %(candidates)s
+), near AS ({best_views})
+{hits};
+
 -- views_exact --
 -- Nearest assets by their best view, comparing with every view that passes the filter.
 WITH near AS (
@@ -317,6 +367,10 @@ FROM assets WHERE asset_id = %(asset_id)s;
 -- centroid --
 -- The mean view of one asset; cast so that its type is the same after a publication with another dimension.
 SELECT centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = %(asset_id)s;
+
+-- centroids --
+-- The mean views of some assets, cast likewise.
+SELECT asset_id, centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
 
 -- caption_vector --
 -- The caption vector of one asset, cast likewise.

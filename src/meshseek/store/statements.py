@@ -11,19 +11,21 @@ from meshseek.store.queries import query
 
 
 @cache
-def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape = ()) -> bytes:
+def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape = (), dim: int = 1) -> bytes:
     """A searching query.
 
     Args:
         name: As written in ``queries.sql``.
         columns: The caption column that is compared, and the one that stands in for it.
         filters: The conditions' shape.
+        dim: Length of a vector, for indexes on bits.
     """
     column, other = columns or ("", "")
     return query(
         name,
         column=sql.Identifier(column),
         other=sql.Identifier(other),
+        dim=sql.Literal(dim),
         best_views=query("best_views"),
         hits=query("hits"),
         filter=query("filter", conditions=where(filters)) if filters else sql.SQL(""),

@@ -40,4 +40,6 @@ def warm(pool: ConnectionPool[Connection], published: Published) -> None:
             return
         for connection in connections:
             for name, columns in names:
-                connection.execute(statement(name, columns), values, prepare=True, binary=True).fetchall()
+                connection.execute(
+                    statement(name, columns, (), published.space.dim), values, prepare=True, binary=True
+                ).fetchall()

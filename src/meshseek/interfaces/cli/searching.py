@@ -34,6 +34,8 @@ cross_modal_option = click.option(
 @cross_modal_option
 @click.option("--top-k", type=int, default=10, show_default=True, help="Number of results, 1 to 200.")
 @click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help=FILTER_HELP)
+@click.option("--offset", type=int, default=0, show_default=True, help="First result of the page.")
+@click.option("--collapsed", is_flag=True, help="Assets that look the same count as one result.")
 @click.option("--exact", is_flag=True, help="Compare with everything instead of asking the index.")
 @common
 def search_command(
@@ -106,6 +108,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
                 "caption_zh": hit.caption_chinese,
                 "viewpoint_id": hit.viewpoint_id,
                 "attributes": dict(hit.attributes),
+                "duplicates": list(hit.duplicates),
             }
             for hit in answer.hits
         ],
@@ -128,7 +131,8 @@ def answer_as_text(answer: Answer) -> str:
 
 def _hit_as_text(rank: int, hit: Hit) -> str:
     captions = " / ".join(caption for caption in (hit.caption_english, hit.caption_chinese) if caption)
-    return f"{rank:>3}  {hit.score:.3f}  {hit.asset_id:<40}  {captions}"
+    copies = f"  (and {len(hit.duplicates)} that look the same)" if hit.duplicates else ""
+    return f"{rank:>3}  {hit.score:.3f}  {hit.asset_id:<40}  {captions}{copies}"
 
 
 def _filters(pairs: Sequence[str]) -> dict[str, Any]:

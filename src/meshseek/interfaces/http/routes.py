@@ -171,6 +171,7 @@ def _shared(search: SearchOptions) -> dict[str, Any]:
         "offset": search.offset,
         "filters": search.filter_values(),
         "exact": search.exact,
+        "collapsed": search.collapsed,
     }
 
 

@@ -61,6 +61,7 @@ class SearchOptions(BaseModel):
     offset: int = Field(0, description=f"First result of the page; pages reach to result {MAX_DEPTH}")
     filters: Filters = {}
     exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
+    collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
 
     def filter_values(self) -> dict[str, Any]:
         """Filters as plain values."""
@@ -110,6 +111,7 @@ class Result(BaseModel):
     thumbnail_url: str | None
     model_url: str | None
     attributes: dict[str, Any]
+    duplicates: list[str] = Field(description="Assets that look the same, where they were collapsed into this one")
 
     @classmethod
     def of(cls, hit: Hit, algorithm: str) -> Result:
@@ -123,6 +125,7 @@ class Result(BaseModel):
             thumbnail_url=None if hit.thumbnail is None else view_url(hit.asset_id, hit.thumbnail, algorithm),
             model_url=None if hit.model is None else model_url(hit.asset_id, algorithm),
             attributes=dict(hit.attributes),
+            duplicates=list(hit.duplicates),
         )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from meshseek.model import Hit
 from meshseek.plugins import Family
 from meshseek.search.combinations import QueryType
+from meshseek.search.duplicates import collapse
 from meshseek.search.query import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -56,13 +57,17 @@ class Mode(ABC):
         """
         end = request.offset + request.limit
         ranking: dict[str, Hit] = {}
+        found: list[Hit] = []
         for depth in TIERS:
             hits = self.rank(library, question, replace(request, limit=depth))
             for hit in hits:
                 ranking.setdefault(hit.asset_id, hit)
-            if end <= depth:
+            found = list(ranking.values())
+            if request.collapsed:
+                found = collapse(found, library.appearances([hit.asset_id for hit in found]))
+            if end <= (len(found) if request.collapsed else depth) or len(hits) < depth:
                 break
-        return list(ranking.values())[request.offset : end]
+        return found[request.offset : end]
 
 
 MODES: Family[Mode] = Family(__name__, Mode)  # type: ignore[type-abstract]

@@ -15,6 +15,8 @@ from meshseek.plugins import Family
 if TYPE_CHECKING:
     from psycopg import sql
 
+    from meshseek.store.postgres import Connection
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -32,12 +34,16 @@ class Index(ABC):
     views_query: ClassVar[str]
     """Name of the query for the nearest assets by their views."""
 
+    def prepare(self, connection: Connection, dim: int) -> None:  # noqa: B027  # most kinds need nothing
+        """Make what the graphs need, in the schema that is first in the search path; nothing, unless overridden."""
+
     @abstractmethod
-    def graphs(self, *, chinese: bool) -> Sequence[Graph]:
+    def graphs(self, *, chinese: bool, dim: int) -> Sequence[Graph]:
         """What is built after the load, in the schema that is first in the search path.
 
         Args:
             chinese: Whether there are Chinese caption vectors.
+            dim: Length of a vector.
         """
 
 

@@ -13,7 +13,7 @@ class Exact(Index):
     captions_query: ClassVar[str] = "captions_exact"
     views_query: ClassVar[str] = "views_exact"
 
-    def graphs(self, *, chinese: bool) -> list[Graph]:
+    def graphs(self, *, chinese: bool, dim: int) -> list[Graph]:
         """Nothing."""
-        del chinese
+        del chinese, dim
         return []

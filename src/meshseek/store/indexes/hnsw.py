@@ -19,8 +19,9 @@ class Hnsw(Index):
     captions_query: ClassVar[str] = "captions_hnsw"
     views_query: ClassVar[str] = "views_two_stage"
 
-    def graphs(self, *, chinese: bool) -> list[Graph]:
+    def graphs(self, *, chinese: bool, dim: int) -> list[Graph]:
         """One graph for each caption language and one for the centroids."""
+        del dim
         columns = [("english_embedding", "chinese_embedding")]
         if chinese:
             columns.append(("chinese_embedding", "english_embedding"))

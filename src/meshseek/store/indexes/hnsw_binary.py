@@ -1,0 +1,47 @@
+"""HNSW graphs on one bit a dimension: the sign about the mean, since all vectors of a modality lie on one side of zero.
+
+The nearest by their bits are compared exactly, and among views searched as by ``hnsw`` from there on.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from psycopg import sql
+
+from meshseek.store.indexes import Graph, Index
+from meshseek.store.postgres import Connection
+from meshseek.store.queries import query
+
+
+class HnswBinary(Index):
+    """About 0.5 GB per million vectors of 768 dimensions, a quarter of ``hnsw``; slower at equal recall."""
+
+    captions_query: ClassVar[str] = "captions_binary"
+    views_query: ClassVar[str] = "views_binary"
+
+    def prepare(self, connection: Connection, dim: int) -> None:
+        """Make the functions that tell the bits of a caption and of a centroid."""
+        for name, mean in (("caption_bits", "mean_caption"), ("centroid_bits", "mean_centroid")):
+            row = connection.execute(query(mean)).fetchone()
+            value = row[0] if row and row[0] is not None else f"[{','.join(['0'] * dim)}]"
+            fragments = {"name": sql.Identifier(name), "dim": sql.Literal(dim), "mean": sql.Literal(value)}
+            connection.execute(query("make_bits", **fragments))
+
+    def graphs(self, *, chinese: bool, dim: int) -> list[Graph]:
+        """One graph for each caption language and one for the centroids."""
+        columns = [("english_embedding", "chinese_embedding")]
+        if chinese:
+            columns.append(("chinese_embedding", "english_embedding"))
+        captions = [
+            query(
+                "index_caption_bits",
+                name=sql.Identifier(f"text_embeddings_{column}"),
+                column=sql.Identifier(column),
+                other=sql.Identifier(other),
+                dim=sql.Literal(dim),
+            )
+            for column, other in columns
+        ]
+        graphs = [Graph("text_embeddings", statement) for statement in captions]
+        return [*graphs, Graph("asset_centroids", query("index_centroid_bits", dim=sql.Literal(dim)))]

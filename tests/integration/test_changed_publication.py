@@ -1,0 +1,135 @@
+"""A publication that changes the live version in place leaves what one from scratch would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.crowd import Crowd, units
+
+from meshseek.pipeline import publish as publishing_stage
+from meshseek.pipeline.progress import SilentReporter
+from meshseek.pipeline.publish import publish
+from meshseek.pipeline.stage import Summary
+from meshseek.store.library import Library
+from meshseek.store.postgres import Server
+from meshseek.store.workspace import Workspace
+
+COUNT = 60
+TABLES = {
+    "assets": "asset_id, captions_english, captions_chinese, model, view_folder, viewpoint_ids, attributes, digest",
+    "text_embeddings": "asset_id, english_embedding::text, chinese_embedding::text, faces, labels_of(labels)",
+    "image_embeddings": "asset_id, viewpoint_id, embedding::text",
+    "asset_centroids": "asset_id, centroid::text, spread, faces, labels_of(labels)",
+    "asset_words": "asset_id, words::text",
+    "labels": "field, value, assets",
+    "percentiles": "field, edges, assets",
+    "spaces": "assets, english_captions, chinese_captions, views, index_kind, schema_version",
+}
+LABELS_OF = """
+CREATE FUNCTION pg_temp.labels_of(numbers integer[]) RETURNS text LANGUAGE sql AS
+$$ SELECT string_agg(field || value, ' ' ORDER BY field, value) FROM live.labels WHERE number = ANY(numbers) $$
+"""
+
+
+def contents(server: Server) -> dict[str, list[tuple[Any, ...]]]:
+    """Every table of the live version, in an order of its own, with labels by name."""
+    with server.connect("crowd") as connection:
+        connection.execute(LABELS_OF)
+        return {
+            table: sorted(
+                connection.execute(
+                    f"SELECT {columns.replace('labels_of', 'pg_temp.labels_of')} FROM live.{table}".encode()
+                ).fetchall(),
+                key=str,
+            )
+            for table, columns in TABLES.items()
+        }
+
+
+@pytest.fixture
+def servers(conninfo: str, server: Server) -> tuple[Server, Server]:
+    """Two places to publish to."""
+    return server, Server(lambda: conninfo, f"{server.database_name('').removesuffix('_embeddings')}other_")
+
+
+def crowd_without(gone: set[int], changed: set[int]) -> Crowd:
+    """The crowd without some assets, and with new captions and views for others."""
+    crowd = Crowd.of(COUNT)
+    names = [asset.asset_id for asset in crowd.assets]
+    for number in changed:
+        asset = crowd.assets[number]
+        attributes = {**asset.attributes, "category": "new", "faces": 7}
+        crowd.assets[number] = replace(
+            asset, captions_english=("another 椅子",), attributes=attributes, fingerprint="changed"
+        )
+        crowd.english[asset.asset_id] = (
+            units(-crowd.english[asset.asset_id].astype(float))
+            if (asset.asset_id in crowd.english)
+            else next(iter(crowd.english.values()))
+        )
+    for name in (names[number] for number in gone):
+        for vectors in (crowd.english, crowd.chinese, crowd.views):
+            vectors.pop(name, None)
+    crowd.assets = [asset for number, asset in enumerate(crowd.assets) if number not in gone]
+    return crowd
+
+
+def published(crowd: Crowd, folder: Path, server: Server) -> Summary:
+    """Write a crowd to a new workspace and publish it."""
+    workspace = Workspace(folder)
+    crowd.write(workspace)
+    return publish("crowd", workspace, server, max_assets=None, reporter=SilentReporter())
+
+
+SOME = st.sets(st.integers(0, COUNT - 1), max_size=5)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(gone=SOME, changed=SOME)
+def test_a_change_in_place_equals_a_publication_from_scratch(
+    servers: tuple[Server, Server],
+    tmp_path_factory: pytest.TempPathFactory,
+    gone: set[int],
+    changed: set[int],
+) -> None:
+    """Whatever is taken out, changed, and put back: the tables are those of a new publication."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing_stage, "UPDATED_SHARE", 1.0)
+        versions = [crowd_without(set(), set()), crowd_without(gone, changed - gone), crowd_without(set(), set())]
+        for version in versions:
+            published(version, tmp_path_factory.mktemp("one"), servers[0])
+            patch.setattr(publishing_stage, "UPDATED_SHARE", -1.0)
+            published(version, tmp_path_factory.mktemp("other"), servers[1])
+            patch.setattr(publishing_stage, "UPDATED_SHARE", 1.0)
+            assert contents(servers[0]) == contents(servers[1])
+
+
+def test_little_is_changed_in_place_and_much_is_built_anew(server: Server, tmp_path: Path) -> None:
+    """One asset of sixty is one row of work; a third of them is a new version. Either way the counts are right."""
+    assert published(crowd_without(set(), set()), tmp_path / "1", server).done == COUNT
+    summary = published(crowd_without({4}, {7}), tmp_path / "2", server)
+    assert (summary.done, summary.already_there, summary.details["assets"]) == (1, COUNT - 2, COUNT - 1)
+    assert published(crowd_without(set(range(20)), set()), tmp_path / "3", server).done == COUNT - 20
+
+
+def test_a_change_that_fails_leaves_the_version_as_it_was(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers see the old assets, and publishing again ends with the new ones."""
+    published(crowd_without(set(), set()), tmp_path / "1", server)
+    before = contents(server)
+    monkeypatch.setattr("meshseek.store.loading.Loader.load_centroids", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        published(crowd_without({4}, {7}), tmp_path / "2", server)
+    assert contents(server) == before
+
+    monkeypatch.undo()
+    assert published(crowd_without({4}, {7}), tmp_path / "3", server).done == 1
+    library = Library(server, "crowd")
+    assert library.published().assets == COUNT - 1
+    library.close()

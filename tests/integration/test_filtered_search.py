@@ -1,0 +1,131 @@
+"""Filters of every kind against rankings computed by hand, and pages of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.crowd import CLUSTERS, DIM, Crowd, cosines
+
+from meshseek.model import Asset, Condition
+from meshseek.search.filters import conditions
+from meshseek.search.modes import MODES, Question
+from meshseek.store.labels import figures_of, labels_of
+from meshseek.store.library import Library, Request
+from meshseek.store.postgres import Server
+from meshseek.store.workspace import Workspace
+
+COUNT = 300
+WORDS = {
+    "category": [f"cluster {n}" for n in range(CLUSTERS)],
+    "tags": ["even", "odd", *(f"of seven {n}" for n in range(7)), "unknown"],
+    "licence": ["CC0", "CC-BY"],
+    "permits": ["commercial", "no-credit"],
+}
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Crowd:
+    """Assets with words and numbers that are known."""
+    return Crowd.of(COUNT)
+
+
+@pytest.fixture
+def library(crowd: Crowd, server: Server, workspace: Workspace) -> Iterator[Library]:
+    """The crowd, published."""
+    crowd.publish(workspace, server)
+    opened = Library(server, "crowd")
+    yield opened
+    opened.close()
+
+
+def passes(asset: Asset, condition: Condition) -> bool:
+    """What a filter means, without a database."""
+    if condition.field == "faces":
+        faces = figures_of(asset.attributes)[0]
+        low = -np.inf if condition.minimum is None else condition.minimum
+        high = np.inf if condition.maximum is None else condition.maximum
+        return bool(low <= faces <= high) is not condition.negated
+    own = {value for name, value in labels_of(asset.attributes) if name == condition.field}
+    return bool(own & {*condition.values}) is not condition.negated
+
+
+def words(name: str) -> st.SearchStrategy[Any]:
+    """One word, or several."""
+    return st.one_of(st.sampled_from(WORDS[name]), st.lists(st.sampled_from(WORDS[name]), max_size=4))
+
+
+BOUND = st.one_of(st.none(), st.integers(-10, 10 * COUNT + 10))
+BOUNDS = st.tuples(BOUND, BOUND).filter(lambda found: found != (None, None))
+PLAIN: dict[str, st.SearchStrategy[Any]] = {name: words(name) for name in WORDS}
+PLAIN["faces"] = BOUNDS.map(lambda found: dict(zip(("min", "max"), found, strict=True)))
+FILTERS = st.fixed_dictionaries(
+    {}, optional={name: st.one_of(plain, plain.map(lambda value: {"not": value})) for name, plain in PLAIN.items()}
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(filters=FILTERS, seed=st.integers(0, 1000), exact=st.booleans())
+def test_filtered_results_are_those_computed_by_hand(
+    library: Library,
+    crowd: Crowd,
+    filters: dict[str, Any],
+    seed: int,
+    exact: bool,  # noqa: FBT001
+) -> None:
+    """The best of all that pass and nothing else, as many as there are, for any filter and query."""
+    vector = np.random.default_rng(seed).normal(size=DIM).astype(np.float32)
+    vector /= np.linalg.norm(vector)
+    asked = conditions(filters)
+    request = Request(limit=20, conditions=asked, exact=exact)
+    hits = library.nearest_views(library.published(), vector, request)
+
+    passing = {asset.asset_id for asset in crowd.assets if all(passes(asset, condition) for condition in asked)}
+    best = {name: cosines(own, vector).max() for name, own in crowd.views.items() if name in passing}
+    expected = sorted(best, key=lambda name: (-best[name], name))[:20]
+    assert {hit.asset_id for hit in hits} <= passing
+    assert [hit.score for hit in hits] == pytest.approx([best[name] for name in expected], abs=2e-3)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(1, 199), min_size=1, max_size=6), filters=FILTERS, collapsed=st.booleans())
+def test_pages_put_together_are_the_list(
+    library: Library,
+    cuts: list[int],
+    filters: dict[str, Any],
+    collapsed: bool,  # noqa: FBT001
+) -> None:
+    """However a list is cut into pages, they are the list, each asset once."""
+    vector = np.ones(DIM, dtype=np.float32) / np.sqrt(DIM)
+    question = Question(vector=vector.astype(np.float32), query_type="english", published=library.published())
+
+    def page(offset: int, limit: int) -> list[str]:
+        request = Request(limit=limit, offset=offset, conditions=conditions(filters), collapsed=collapsed)
+        found = MODES.load("appearance")().search(library, question, request)
+        return [hit.asset_id for hit in found]
+
+    edges = sorted({0, 200, *cuts})
+    pages = [asset_id for low, high in pairwise(edges) for asset_id in page(low, high - low)]
+    whole = page(0, 200)
+    assert pages == whole
+    assert len(set(whole)) == len(whole)
+
+
+def test_a_number_that_is_not_known_passes_only_a_negation(library: Library, crowd: Crowd) -> None:
+    """Assets without faces are in no range, and in the complement of each."""
+    vector = np.ones(DIM, dtype=np.float32) / np.sqrt(DIM)
+    unknown = {asset.asset_id for asset in crowd.assets if "faces" not in asset.attributes and asset.views}
+
+    def found(filters: dict[str, Any]) -> set[str]:
+        request = Request(limit=COUNT, conditions=conditions(filters))
+        return {hit.asset_id for hit in library.nearest_views(library.published(), vector, request)}
+
+    inside, outside = found({"faces": {"min": 0, "max": 500}}), found({"faces": {"not": {"min": 0, "max": 500}}})
+    assert unknown <= outside
+    assert not inside & outside
+    assert inside | outside == {asset.asset_id for asset in crowd.assets if asset.views}

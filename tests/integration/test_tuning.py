@@ -1,0 +1,149 @@
+"""Tuning an index, synthetic libraries, and what low likeness of views asks for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from meshseek.errors import DatabaseError, NotPublishedError, WorkspaceError
+from meshseek.interfaces.cli import main
+from meshseek.pipeline.progress import SilentReporter
+from meshseek.pipeline.publish import publish
+from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
+from meshseek.search.tuning import LADDER, tuners
+from meshseek.store.library import Library, Request
+from meshseek.store.postgres import Server
+from meshseek.store.published import UNTUNED, Breadth
+from meshseek.store.workspace import Workspace
+
+
+def made(folder: Path, server: Server, likeness: float, index_kind: str = "hnsw") -> Library:
+    """A published synthetic library of 2,000 assets with four views."""
+    workspace = Workspace(folder)
+    make_library(LibrarySize(assets=2000, views=4, dim=64, likeness=likeness), workspace, SilentReporter())
+    publish(ALGORITHM, workspace, server, index_kind=index_kind, max_assets=None, reporter=SilentReporter())
+    return Library(server, ALGORITHM)
+
+
+@pytest.fixture(params=[0.95, 0.5])
+def library(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Library]:
+    """Views that are alike, and views that are not."""
+    opened = made(tmp_path / "library", server, request.param)
+    yield opened
+    opened.close()
+
+
+def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> None:
+    """At the goal on the sampled queries, kept beside the version, and near it on queries that were not sampled."""
+    found = []
+    for tuner in tuners(library, 40):
+        assert sum(1 for _ in tuner.compare()) == 40 == len(tuner)
+        found.append(tuner.tune(0.99))
+    library.keep_tunings(found)
+    assert {(tuning.target, tuning.kind) for tuning in found} == {
+        (target, kind) for target in ("caption", "appearance") for kind in ("text", "image")
+    }
+    assert all(tuning.recall >= 0.99 and tuning.ef in LADDER for tuning in found)
+
+    published = library.published()
+    assert published.tunings == tuple(published.tunings)
+    assert len(published.tunings) == 4
+    breadth = published.breadth("appearance", "image")
+    assert breadth == next(t.breadth for t in found if (t.target, t.kind) == ("appearance", "image"))
+    shares = []
+    for vector in np.random.default_rng(1).permutation(library.sample("image", 400))[:60]:
+        exact = library.nearest_views(published, vector, Request(limit=10, exact=True))
+        hits = library.nearest_views(published, vector, Request(limit=10, breadth=breadth))
+        shares.append(len({hit.asset_id for hit in exact} & {hit.asset_id for hit in hits}) / 10)
+    assert np.mean(shares) >= 0.97
+
+
+def test_views_that_are_less_alike_need_more_candidates(server: Server, tmp_path: Path) -> None:
+    """The fewest candidates, which are enough for like views, miss more where views differ."""
+    recalls = []
+    for likeness in (0.95, 0.5):
+        library = made(tmp_path / str(likeness), server, likeness)
+        published = library.published()
+        shares = []
+        for vector in library.sample("text", 60):
+            exact = library.nearest_views(published, vector, Request(limit=10, exact=True))
+            hits = library.nearest_views(published, vector, Request(limit=10, breadth=Breadth(400, 20)))
+            shares.append(len({hit.asset_id for hit in exact} & {hit.asset_id for hit in hits}) / 10)
+        recalls.append(np.mean(shares))
+        library.close()
+    assert recalls[0] > recalls[1] + 0.05
+
+
+def test_tunings_of_another_version_are_not_kept(server: Server, tmp_path: Path) -> None:
+    """What was measured before a new version went live is refused; what was kept is handed on."""
+    library = made(tmp_path / "one", server, 0.95)
+    (tuner, *_) = tuners(library, 10)
+    assert sum(1 for _ in tuner.compare()) == 10
+    library.keep_tunings([tuner.tune(0.9)])
+    workspace = Workspace(tmp_path / "two")
+    make_library(LibrarySize(assets=300, views=4, dim=64), workspace, SilentReporter())
+    publish(ALGORITHM, workspace, server, max_assets=None, reporter=SilentReporter())
+    with pytest.raises(DatabaseError, match="another version was published"):
+        library.keep_tunings([tuner.tune(0.9)])
+    assert [tuning.goal for tuning in library.published().tunings] == [pytest.approx(0.9)]
+    assert library.published().breadth("appearance", "image") == UNTUNED
+    library.close()
+
+
+def test_there_is_nothing_to_tune_without_an_index(server: Server, tmp_path: Path) -> None:
+    """The message says how to publish one."""
+    library = made(tmp_path / "exact", server, 0.95, "exact")
+    with pytest.raises(NotPublishedError, match="publish with --index hnsw"):
+        tuners(library, 10)
+    library.close()
+
+
+def test_a_library_is_not_made_over_another(tmp_path: Path) -> None:
+    """What is in the workspace stays."""
+    size = LibrarySize(assets=10, views=2, dim=16)
+    make_library(size, Workspace(tmp_path), SilentReporter())
+    with pytest.raises(WorkspaceError, match="holds assets already"):
+        make_library(size, Workspace(tmp_path), SilentReporter())
+
+
+def test_the_same_seed_is_the_same_library(tmp_path: Path) -> None:
+    """And another one is another."""
+    digests = []
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        workspace = Workspace(tmp_path / folder)
+        make_library(LibrarySize(assets=10, views=2, dim=16, seed=seed), workspace, SilentReporter())
+        digests.append(workspace.vectors_table(ALGORITHM, "appearance").digest)
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_as_a_user(tmp_path: Path) -> None:
+    """Make, publish, tune, search by words, by a phrase and by an id, and read the status, by the commands alone."""
+
+    def run(*arguments: str) -> str:
+        ended = CliRunner().invoke(main, [*arguments, "--workspace", str(tmp_path)])
+        assert ended.exit_code == 0, ended.output
+        return ended.stdout
+
+    run("bench", "make", "--assets", "200", "--views", "4", "--dim", "32")
+    run("publish", "--algorithm", ALGORITHM)
+    tuned = json.loads(run("tune", "--algorithm", ALGORITHM, "--queries", "10", "--recall", "0.95", "--json"))
+    assert {row["recall"] >= 0.95 for row in tuned} == {True}
+    assert run("status").count("recall@10") == 4
+
+    def found(text: str, *options: str) -> list[dict[str, object]]:
+        shown = run("search", text, "--algorithm", ALGORITHM, "--json", *options)
+        results: list[dict[str, object]] = json.loads(shown)["results"]
+        return results
+
+    first = found("synthetic-00000007", "--cross-modal")[0]
+    assert first["asset_id"] == "synthetic-00000007"
+    noun = str(first["caption_en"]).split()[1]
+    assert all(noun in str(hit["caption_en"]) for hit in found(f'"{noun} number"', "--target", "words"))
+    assert all(noun in str(hit["caption_en"]) for hit in found(f'something "{noun}"', "--top-k", "3"))
+    assert found("number 7", "--target", "words")[0]["asset_id"] == "synthetic-00000007"
+    assert found("a thing", "--filter", f"category!={noun}", "--filter", "faces=..100000")

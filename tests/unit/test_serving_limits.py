@@ -1,0 +1,66 @@
+"""How many searches are let in, and what an index build is planned with."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from meshseek.errors import BusyError
+from meshseek.search.admission import Admission
+from meshseek.store.building import LEAST_MEMORY, graph_bytes, plan_build
+
+
+def test_a_few_run_some_wait_and_the_rest_are_turned_away() -> None:
+    """With one inside and one at the door the third is refused at once, and the second gets in."""
+    door = Admission(running=1, waiting=1)
+    inside, leave, entered = threading.Event(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with door.admitted():
+            inside.set()
+            leave.wait(10)
+
+    def second() -> None:
+        with door.admitted():
+            entered.set()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert inside.wait(10)
+    threads[1].start()
+    while door._places._value:
+        pass
+    with pytest.raises(BusyError, match="try again in a second"), door.admitted():
+        pass
+    assert not entered.is_set()
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert entered.is_set()
+    with door.admitted():
+        pass
+
+
+def test_a_search_that_fails_leaves_its_place() -> None:
+    """Otherwise the door would close for good."""
+    door = Admission(running=1, waiting=0)
+    for _ in range(3):
+        with pytest.raises(RuntimeError), door.admitted():
+            raise RuntimeError
+    with door.admitted():
+        pass
+
+
+def test_a_build_gets_what_it_needs_or_what_is_there() -> None:
+    """Memory for the whole graph where there is so much, else all that is free, told as slower; a worker a core."""
+    plenty = plan_build(1_000_000, 768, free=1 << 40, cores=4)
+    little = plan_build(1_000_000, 768, free=1 << 29, cores=1)
+
+    assert plenty.needed == graph_bytes(1_000_000, 768) <= plenty.memory
+    assert (plenty.workers, little.workers) == (3, 0)
+    assert little.memory == 1 << 29
+    assert little.seconds > 4 * plenty.seconds
+    assert "so it is slower" in str(little)
+    assert "so it is slower" not in str(plenty)
+    assert plan_build(0, 768, free=0, cores=1).memory == LEAST_MEMORY
