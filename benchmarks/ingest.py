@@ -14,7 +14,7 @@ from psycopg import Connection, sql
 
 from meshseek.bootstrap import Meshseek
 from meshseek.pipeline.progress import ConsoleReporter, SilentReporter
-from meshseek.pipeline.publish import _Library, _wanted
+from meshseek.pipeline.publish import LibraryState, wanted_vectors
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles
 from meshseek.settings import read_settings
@@ -44,8 +44,8 @@ def main() -> None:
 
 def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
     vectors = VectorFiles.open(meshseek.workspace, ALGORITHM)
-    library = _Library.read(meshseek.workspace, vectors, None)
-    wanted = _wanted(library.assets)
+    library = LibraryState.read(meshseek.workspace, vectors, None)
+    wanted = wanted_vectors(library.assets)
     packed = _packed(vectors, wanted)
     size = sum(len(piece) for piece in packed)
     times: dict[str, list[float]] = {"COPY of bytes in memory": [], "meshseek, from its shards": []}

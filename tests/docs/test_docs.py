@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import trimesh
 
@@ -58,6 +59,8 @@ def test_commands_exist(page: Path) -> None:
         with main.make_context("meshseek", [words[1], "--help"], resilient_parsing=True) as context:
             found = main.get_command(context, words[1])
         assert found is not None, command
+        if isinstance(found, click.Group) and len(words) > 2 and words[2] in found.commands:
+            found = found.commands[words[2]]
         options = {name for parameter in found.params for name in parameter.opts}
         used = {word.split("=")[0] for word in words[2:] if word.startswith("--") and word != "--"}
         assert used <= options, command
@@ -86,6 +89,15 @@ def test_tutorial(tmp_path: Path) -> None:
         assert ended.returncode == 0, f"{command}\n{ended.stderr}"
         if command == "meshseek search 台灯":
             assert ended.stdout.splitlines()[0].split()[2] == "lamps/desk"
+
+
+def test_how_to_search_a_large_library(tmp_path: Path) -> None:
+    """Its commands run, on a library that is not large."""
+    page = ROOT / "docs" / "how-to" / "large-libraries.md"
+    for command in commands(page)[:4]:
+        small = command.replace("--assets 125000 --views 8", "--assets 300 --views 3 --dim 32")
+        ended = run(small, tmp_path)
+        assert ended.returncode == 0, ended.stderr
 
 
 def test_how_to_add_an_embedder(tmp_path: Path) -> None:

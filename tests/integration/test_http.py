@@ -169,6 +169,31 @@ def test_filters_keep_what_they_say(api: httpx.Client) -> None:
     assert find(api, "chair", filters={"category": "no such"}) == []
 
 
+def test_filters_by_bounds_negation_and_permission(api: httpx.Client) -> None:
+    """What passes and what does not are together all that there is."""
+
+    def ids(filters: dict[str, Any]) -> set[str]:
+        return {result["asset_id"] for result in find(api, "chair", top_k=200, filters=filters)}
+
+    whole = ids({})
+    for filters in ({"category": "Kitchen"}, {"faces": {"max": 100}}, {"permits": "commercial"}):
+        (name, value), *_ = filters.items()
+        assert ids(filters) | ids({name: {"not": value}}) == whole
+        assert not ids(filters) & ids({name: {"not": value}})
+
+
+def test_words_meant_exactly_and_copies(api: httpx.Client) -> None:
+    """Full text finds only what has the word; a phrase narrows any search; collapsing only takes away."""
+    found = find(api, "chairs", target="words", top_k=200)
+    assert found
+    assert all("chair" in json.dumps(result).lower() for result in found)
+    assert all("chair" in json.dumps(result).lower() for result in find(api, 'thing "chair"', top_k=200))
+    plain, collapsed = (find(api, "thing", cross_modal=True, top_k=200, collapsed=flag) for flag in (False, True))
+    told = [name for result in collapsed for name in (result["asset_id"], *result["duplicates"])]
+    assert sorted(told) == sorted(result["asset_id"] for result in plain)
+    assert send(api, picture(), target="words").status_code == 422
+
+
 def test_facets_count_the_library(api: httpx.Client, library: ServedLibrary) -> None:
     """The values of a filter field with their counts add up to the assets that have it."""
     facets = api.get("/facets/category").json()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -16,6 +17,7 @@ from tests.toy import NewerToy, embed_toys, import_toys, publish_toys, toy, toy_
 
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http import create_app
+from meshseek.search.admission import Admission
 from meshseek.search.service import Algorithm, SearchService
 from meshseek.settings import read_settings
 from meshseek.store.library import Library
@@ -46,6 +48,19 @@ def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
+
+
+def test_too_many_searches_are_told_to_come_back(api: TestClient) -> None:
+    """While all places are taken a search is refused at once, with the time after which to try again."""
+    algorithm = api.app.state.meshseek.search_service.algorithm("toy")  # type: ignore[attr-defined]
+    eventually(lambda: api.get("/health").status_code == HTTPStatus.OK)
+    algorithm._admission = Admission(running=1, waiting=0)
+    with algorithm._admission.admitted():
+        answer = api.post("/search/text", json=SEARCH)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json()["error"]["code"] == "busy"
+    assert api.post("/search/text", json=SEARCH).status_code == HTTPStatus.OK
 
 
 def test_unavailable_until_something_is_published(toys: Workspace, server: Server) -> None:

@@ -49,21 +49,19 @@ def publish(
         vectors = VectorFiles.open(workspace, algorithm)
         # First the digest, then the data: what another stage adds in between is published again, not forgotten.
         content = _content(workspace, vectors, index_kind, max_assets)
-        library = _Library.read(workspace, vectors, max_assets)
+        library = LibraryState.read(workspace, vectors, max_assets)
         if published_content(server, algorithm) == content:
             summary.already_there = len(library.assets)
         else:
-            with (
-                reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES))) as advance,
-                publishing(server, algorithm, vectors.space, reporter) as publisher,
-            ):
+            with publishing(server, algorithm, vectors.space, reporter) as publisher:
                 changed, gone = library.changes(publisher.live_digests(index_kind))
+                bar = reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES)))
                 if changed is None:
-                    with publisher.loading(**vectors.sizes) as loader:
+                    with publisher.loading(**vectors.sizes) as loader, bar as advance:
                         _load(loader, library, None, vectors, advance)
                     summary.done, summary.details = len(library.assets), publisher.finish(index_kind, content)
                 else:
-                    with publisher.updating(content, gone) as (loader, counts):
+                    with publisher.updating(content, gone) as (loader, counts), bar as advance:
                         _load(loader, library, changed, vectors, advance)
                     summary.done, summary.details = len(changed), counts
                     summary.already_there = len(library.assets) - len(changed)
@@ -79,14 +77,14 @@ def publish(
 
 def _load(
     loader: Loader,
-    library: _Library,
+    library: LibraryState,
     changed: AbstractSet[str] | None,
     vectors: VectorFiles,
     advance: Callable[[int], None],
 ) -> None:
     """Load all assets, or those that have changed."""
     assets = [asset for asset in library.assets if changed is None or asset.asset_id in changed]
-    wanted = _wanted(assets)
+    wanted = wanted_vectors(assets)
     loader.load_labels(library.assets)
     loader.load_assets(assets, library.digests)
     with CentroidSpool(vectors.space.dim) as spool:
@@ -96,7 +94,7 @@ def _load(
 
 
 @dataclass(frozen=True, slots=True)
-class _Library:
+class LibraryState:
     """The assets of a workspace as they are to be published, with a digest of each and its vectors."""
 
     assets: Sequence[Asset]
@@ -105,9 +103,14 @@ class _Library:
     """How many assets have vectors that were made from something else than they are now."""
 
     @classmethod
-    def read(cls, workspace: Workspace, vectors: VectorFiles, max_assets: int | None) -> _Library:
+    def read(cls, workspace: Workspace, vectors: VectorFiles, max_assets: int | None) -> LibraryState:
+        """Read what the stages have written.
+
+        Raises:
+            WorkspaceError: Something is damaged.
+        """
         assets = list(_whole_assets(workspace, max_assets))
-        wanted, made_from = _wanted(assets), vectors.made_from()
+        wanted, made_from = wanted_vectors(assets), vectors.made_from()
         digests: dict[str, str] = {}
         stale = 0
         for asset in assets:
@@ -143,7 +146,8 @@ def _whole_assets(workspace: Workspace, max_assets: int | None) -> Iterator[Asse
         yield replace(asset, captions_chinese=captions, views=views)
 
 
-def _wanted(assets: Sequence[Asset]) -> Wanted:
+def wanted_vectors(assets: Sequence[Asset]) -> Wanted:
+    """What the vectors of assets must have been made from."""
     return {
         "caption_english": {a.asset_id: caption_fingerprint(a.captions_english) for a in assets if a.captions_english},
         "caption_chinese": {a.asset_id: caption_fingerprint(a.captions_chinese) for a in assets if a.captions_chinese},

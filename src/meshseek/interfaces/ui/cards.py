@@ -14,7 +14,7 @@ ALGORITHM_NOTES = {
     "siglip": "Sees colours, materials and shapes by their names; best in English, with words for what is to be seen.",
     "qwen": "Reads long descriptions in English and Chinese alike; looks at all views of an asset at once.",
 }
-TARGET_NAMES = {"caption": "Captions", "appearance": "Appearance", "both": "Both"}
+TARGET_NAMES = {"caption": "Captions", "appearance": "Appearance", "both": "Both", "words": "Exact words"}
 AUTOMATIC = "Automatic"
 FUSED = 0.1
 """Scores of targets that were fused by rank are smaller than this."""
