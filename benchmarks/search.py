@@ -30,7 +30,7 @@ from meshseek.store.statements import statement
 
 GOALS = (0.95, 0.99)
 BREADTHS = [(40, 30), (60, 40), (80, 40), (100, 40), (80, 60), (100, 60), (150, 60), (100, 100), (150, 100), (200, 100)]
-BREADTHS += [(300, 100), (200, 150), (300, 200), (400, 400)]
+BREADTHS += [(150, 150), (300, 100), (200, 150), (400, 100), (300, 200), (400, 400)]
 """Nodes that the graph's search keeps, and assets that the second stage compares."""
 SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c jit=off"
 

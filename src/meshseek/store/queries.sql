@@ -99,12 +99,12 @@ SELECT tuples_done FROM pg_stat_progress_create_index WHERE pid = %(pid)s;
 -- index_captions --
 -- Nearest captions in one language; an asset without a caption in it stands with the other language's.
 CREATE INDEX {name} ON text_embeddings USING hnsw ((coalesce({column}, {other})) halfvec_cosine_ops)
-WITH (m = 24, ef_construction = 200);
+WITH (m = 32, ef_construction = 300);
 
 -- index_centroids --
 -- The first stage of a search among views.
 CREATE INDEX asset_centroids_centroid ON asset_centroids USING hnsw (centroid halfvec_cosine_ops)
-WITH (m = 24, ef_construction = 200);
+WITH (m = 32, ef_construction = 300);
 
 -- mean_caption --
 -- The mean of all captions.
@@ -122,12 +122,12 @@ RETURN binary_quantize($1 - {mean}::halfvec)::bit({dim});
 -- index_caption_bits --
 -- Nearest captions by their bits.
 CREATE INDEX {name} ON text_embeddings USING hnsw ((caption_bits(coalesce({column}, {other}))::bit({dim})) bit_hamming_ops)
-WITH (m = 24, ef_construction = 200);
+WITH (m = 32, ef_construction = 300);
 
 -- index_centroid_bits --
 -- Nearest centroids by their bits.
 CREATE INDEX asset_centroids_centroid ON asset_centroids USING hnsw ((centroid_bits(centroid)::bit({dim})) bit_hamming_ops)
-WITH (m = 24, ef_construction = 200);
+WITH (m = 32, ef_construction = 300);
 
 -- filter --
 -- Keeps the rows whose asset passes; follows the name of a table that has labels and numbers.
