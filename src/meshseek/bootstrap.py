@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from meshseek.model import Language, Space
 
 
+SYNTHETIC = "synthetic"
+"""Means nothing to those who have real assets."""
+
+
 class Meshseek:
     """Everything that one process needs, made when first asked for."""
 
@@ -46,8 +50,10 @@ class Meshseek:
 
     @cached_property
     def search_service(self) -> SearchService:
-        """All algorithms, each loaded when first needed."""
-        return SearchService([self._algorithm(name) for name in EMBEDDERS.names])
+        """All algorithms, each loaded when first needed; the synthetic one only where a library was made with it."""
+        made = self.workspace.algorithms()
+        names = [name for name in EMBEDDERS.names if name != SYNTHETIC or name in made]
+        return SearchService([self._algorithm(name) for name in names])
 
     def _algorithm(self, name: str) -> Algorithm:
         def load(space: Space) -> Embedder:

@@ -90,6 +90,7 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "score": None,
             "caption_en": "an antique wooden chair",
             "caption_zh": "一把古董木椅",
+            "duplicates": [],
             "viewpoint_id": None,
             "thumbnail_url": f"{asset_path(ODD_ID)}/views/0?algorithm=lite",
             "model_url": f"{asset_path(ODD_ID)}/model?algorithm=lite",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +9,10 @@ from dataclasses import dataclass, replace
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar
 
-from meshseek.embedders import Embedder, PartlyEmbeddedError
+from meshseek.embedders import Embedder
 from meshseek.errors import (
     DatabaseDownError,
     DatabaseError,
-    HostedItemError,
     MeshseekError,
     NotFoundError,
     NotPublishedError,
@@ -25,8 +23,9 @@ from meshseek.model import Asset, Hit, Space
 from meshseek.search.admission import Admission
 from meshseek.search.caching import RecentlyUsed, picture_key
 from meshseek.search.combinations import QueryType
+from meshseek.search.embedding import embed_query
 from meshseek.search.modes import MODES, Question
-from meshseek.search.phrases import may_be_id, without_quotes
+from meshseek.search.phrases import may_be_id
 from meshseek.search.query import Query
 from meshseek.store.library import Library, Request, VersionChangedError
 from meshseek.store.postgres import POOL_SIZE
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+ONE_LOADS = Lock()
+"""Libraries of models do not bear being imported by two threads at once."""
 REMEMBERED = 1024
 """Vectors and translations of recent queries."""
 WAITING = 28
@@ -102,7 +103,8 @@ class Algorithm:
         """
         with self._loading:
             if self._embedder is None or self._embedder.space != space:
-                embedder = self._load(space)
+                with ONE_LOADS:
+                    embedder = self._load(space)
                 if embedder.space != space:
                     raise SpaceMismatchError(
                         f"'{self.name}' was published with {space}, the embedder here is {embedder.space}; "
@@ -205,14 +207,15 @@ class Algorithm:
 
     def _vector(self, embedder: Embedder, query: Query) -> NDArray[np.float32]:
         asked = query.text if query.image is None else picture_key(query.image)
-        return self._vectors.get((embedder.space, asked), lambda: _embed(embedder, query))
+        return self._vectors.get((embedder.space, asked), lambda: embed_query(embedder, query))
 
     def _vector_of_id(self, query: Query) -> NDArray[np.float32] | None:
         """The asset's own vector where the query is the id of one: it is found first, and then what is like it."""
         own_vector = self.library.caption_vector if query.mode == "caption" else self.library.appearance_vector
-        with contextlib.suppress(NotFoundError):
+        try:
             return own_vector((query.text or "").strip())
-        return None
+        except NotFoundError:
+            return None
 
     def similar(self, asset_id: str, target: str, request: Request) -> list[Hit]:
         """Assets like this one, by its views or its captions; itself left out.
@@ -256,6 +259,11 @@ class SearchService:
     def __init__(self, algorithms: Sequence[Algorithm]) -> None:
         self._algorithms = {algorithm.name: algorithm for algorithm in algorithms}
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the algorithms."""
+        return list(self._algorithms)
+
     def algorithm(self, name: str) -> Algorithm:
         """One algorithm.
 
@@ -297,15 +305,3 @@ class SearchService:
         """Close the connections."""
         for algorithm in self._algorithms.values():
             algorithm.library.close()
-
-
-def _embed(embedder: Embedder, query: Query) -> NDArray[np.float32]:
-    try:
-        if query.image is not None:
-            vectors = embedder.embed_images([query.image])
-        else:
-            vectors = embedder.embed_texts([without_quotes(query.text or "")], role="query")
-    except PartlyEmbeddedError as error:
-        raise error.stop or HostedItemError(str(error)) from error
-    vector: NDArray[np.float32] = vectors[0]
-    return vector

@@ -79,8 +79,6 @@ def db_psql(*, algorithm: str, workspace: Path | None, arguments: tuple[str, ...
 
 
 def _status(meshseek: Meshseek) -> dict[str, Any]:
-    from meshseek.embedders import EMBEDDERS
-
     workspace = meshseek.workspace
     tables = {
         "imported": workspace.assets_table(),
@@ -94,7 +92,7 @@ def _status(meshseek: Meshseek) -> dict[str, Any]:
             name: {source: workspace.vectors_table(name, source).count() for source in workspace.embedded_sources(name)}
             for name in workspace.algorithms()
         },
-        "published": {name: _published(meshseek, name) for name in EMBEDDERS.names},
+        "published": {name: _published(meshseek, name) for name in meshseek.search_service.names},
     }
 
 
