@@ -70,7 +70,9 @@ class ShardFolder:
             for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed: a table has one writer
                 leftover.unlink()
             sink = pa.BufferOutputStream()
-            pq.write_table(table, sink, compression="zstd")
+            # Vectors have no values that repeat: a dictionary of them only makes reading slow.
+            repeating = [name for name in table.column_names if name != "vector"]
+            pq.write_table(table, sink, compression="zstd", use_dictionary=repeating)
             content = memoryview(sink.getvalue())
             digest = hashlib.sha256(content).hexdigest()
             name = f"part-{len(self._shards):05d}-{digest[:8]}.parquet"
