@@ -73,7 +73,7 @@ class Crowd:
         columns = ("asset_id", "viewpoint_id", "vector", "fingerprint")
         made = {asset.asset_id: _made_from(asset, source) for asset in self.assets}
         table = workspace.vectors_table("crowd", source, space)
-        table.append([dict(zip(columns, (*row, made[row[0]]), strict=True)) for row in rows])
+        table.append([dict(zip(columns, (name, view, v.tobytes(), made[name]), strict=True)) for name, view, v in rows])
 
 
 def units(vectors: NDArray[np.float64]) -> Vectors:

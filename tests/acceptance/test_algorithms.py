@@ -180,7 +180,7 @@ def best_cosines(folder: Path, algorithm: str, source: Source, vector: np.ndarra
         found: dict[str, float] = {}
         for table in Workspace(folder).vectors_table(algorithm, own).tables():
             for asset_id, row in zip(table["asset_id"].to_pylist(), table["vector"].to_pylist(), strict=True):
-                cosine = float(np.asarray(row, np.float32) @ vector)
+                cosine = float(np.frombuffer(row, "<f2").astype(np.float32) @ vector)
                 found[asset_id] = max(cosine, found.get(asset_id, -1.0))
         best = {**found, **best}
     return best

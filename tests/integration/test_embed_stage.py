@@ -116,7 +116,9 @@ def run(workspace: Workspace, embedder: Toy, workers: int = 1) -> list[Summary]:
 def vectors(workspace: Workspace, source: Source = "appearance") -> dict[tuple[str, int | None], NDArray[np.float32]]:
     """What is on disk, by asset and viewpoint."""
     rows = (row for table in workspace.vectors_table("toy", source).tables() for row in table.to_pylist())
-    return {(row["asset_id"], row["viewpoint_id"]): np.asarray(row["vector"], np.float32) for row in rows}
+    return {
+        (row["asset_id"], row["viewpoint_id"]): np.frombuffer(row["vector"], "<f2").astype(np.float32) for row in rows
+    }
 
 
 def options() -> EmbedderOptions:

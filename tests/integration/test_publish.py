@@ -198,13 +198,12 @@ def test_vectors_that_are_no_unit_vectors_are_refused(workspace: Workspace, serv
     library = Library(server, "crowd")
     before = library.published()
     name, views = next(iter(crowd.views.items()))
-    rows = [
-        {"asset_id": name, "viewpoint_id": 10, "fingerprint": "bad", "vector": np.full_like(views[0], value)},
-    ]
+    vector = np.full_like(views[0], value).tobytes()
+    rows = [{"asset_id": name, "viewpoint_id": 10, "fingerprint": "made", "vector": vector}]
     workspace.vectors_table("crowd", "appearance", SPACE).append(rows)
 
-    with pytest.raises(WorkspaceError, match=rf"appearance has 1 vectors that are no unit vectors, first of '{name}'"):
-        publish("crowd", workspace, server, max_assets=None, reporter=SilentReporter())
+    with pytest.raises(WorkspaceError, match=rf"appearance has vectors that are no unit vectors, first of '{name}'"):
+        publish("crowd", workspace, server, index_kind="exact", max_assets=None, reporter=SilentReporter())
     assert library.published() == before
     assert library.asset(name).asset_id == name
     library.close()
@@ -216,7 +215,12 @@ def test_captions_and_views_of_different_spaces_are_refused(workspace: Workspace
     crowd.write(workspace)
     folder = workspace.folder / "vectors" / "crowd" / "appearance"
     shutil.rmtree(folder)
-    row = {"asset_id": "a", "viewpoint_id": 1, "fingerprint": "made", "vector": next(iter(crowd.english.values()))}
+    row = {
+        "asset_id": "a",
+        "viewpoint_id": 1,
+        "fingerprint": "made",
+        "vector": next(iter(crowd.english.values())).tobytes(),
+    }
     workspace.vectors_table("crowd", "appearance", replace(SPACE, revision="2")).append([row])
     with pytest.raises(SpaceMismatchError, match=r"caption_english: crowd:random@1 .*appearance: crowd:random@2 "):
         publish("crowd", workspace, server, max_assets=None, reporter=SilentReporter())

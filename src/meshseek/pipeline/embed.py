@@ -201,5 +201,5 @@ def _row(task: Task[Any], viewpoint_id: int | None, vector: NDArray[np.float32])
         "asset_id": task.asset_id,
         "viewpoint_id": viewpoint_id,
         "fingerprint": task.fingerprint,
-        "vector": vector.astype(np.float16),
+        "vector": vector.astype("<f2").tobytes(),
     }

@@ -19,6 +19,7 @@ from meshseek.model import Asset, ViewSet
 from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Summary
+from meshseek.store.halves import COLUMN, to_column
 from meshseek.store.workspace import Source, Workspace, asset_row
 
 if TYPE_CHECKING:
@@ -110,13 +111,12 @@ def _assets(size: LibrarySize, embedder: Synthetic, crowd: Crowd, part: int, num
 
 def _table(assets: list[Asset], views: int | None, made_from: list[str], vectors: NDArray[np.float32]) -> pa.Table:
     each = views or 1
-    flat = pa.array(vectors.astype(np.float16).reshape(-1))
     viewpoints = pa.nulls(len(assets), pa.int16()) if views is None else pa.array(list(range(views)) * len(assets))
     return pa.table(
         {
             "asset_id": pa.array([asset.asset_id for asset in assets for _ in range(each)]),
             "viewpoint_id": viewpoints.cast(pa.int16()),
             "fingerprint": pa.array([made for made in made_from for _ in range(each)]),
-            "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
+            COLUMN: to_column(vectors.astype(np.float16)),
         }
     )

@@ -6,18 +6,22 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.model import Space
+from meshseek.store.halves import from_column, to_singles
 from meshseek.store.loading import Captions, Centroids, Views
 from meshseek.store.shards import ShardFolder
 from meshseek.store.workspace import Source, Workspace
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float16]
@@ -27,7 +31,26 @@ Wanted = Mapping[Source, Mapping[str, str]]
 Advance = Callable[[int], None]
 
 UNIT_TOLERANCE = 0.01
-BATCH = 4096
+BATCH = 2048
+"""Rows at once: so many, and what is calculated from them, stay in the processor's cache."""
+
+
+class Batch(NamedTuple):
+    """Rows of whole assets."""
+
+    ids: Sequence[str]
+    viewpoints: pa.Array
+    vectors: Vectors
+    """Shape ``(rows, dim)``."""
+    singles: NDArray[np.float32]
+    """The same in single precision."""
+    first: NDArray[np.intp]
+    """The first row of each asset."""
+
+    @property
+    def names(self) -> list[str]:
+        """The assets, each once."""
+        return [self.ids[row] for row in self.first]
 
 
 class CentroidSpool:
@@ -108,16 +131,14 @@ class VectorFiles:
         """Each asset's English and Chinese caption vectors; the Chinese ones wait in a file for their English ones."""
         with self._waiting(self.rows("caption_chinese")) as chinese:
             place: dict[str, int] = {}
-            for ids, _, vectors in self._read("caption_chinese", wanted, advance):
-                first = _starts(ids)
-                filled = len(place)
-                chinese[filled : filled + len(first)] = vectors[first]
-                place.update((ids[row], filled + n) for n, row in enumerate(first))
-            for ids, _, vectors in self._read("caption_english", wanted, advance):
-                first = _starts(ids)
-                names = [ids[row] for row in first]
+            for batch in self._read("caption_chinese", wanted, advance):
+                filled, names = len(place), batch.names
+                chinese[filled : filled + len(names)] = batch.vectors[batch.first]
+                place.update((name, filled + n) for n, name in enumerate(names))
+            for batch in self._read("caption_english", wanted, advance):
+                names, vectors = batch.names, batch.vectors[batch.first]
                 rows = np.array([place.pop(name, -1) for name in names], dtype=np.int64)
-                yield Captions(names, vectors[first], np.ones(len(names), dtype=np.bool_), chinese[rows], rows >= 0)
+                yield Captions(names, vectors, np.ones(len(names), dtype=np.bool_), chinese[rows], rows >= 0)
             yield from self._chinese_alone(place, chinese)
 
     def _chinese_alone(self, place: Mapping[str, int], chinese: Vectors) -> Iterator[Captions]:
@@ -130,11 +151,11 @@ class VectorFiles:
 
     def views(self, wanted: Wanted, advance: Advance, spool: CentroidSpool) -> Iterator[Views]:
         """Each view's vector; the centroid and spread of each asset's views go to the spool."""
-        for ids, viewpoints, vectors in self._read("appearance", wanted, advance):
-            spool.add(_centroids(ids, vectors))
-            numbers = np.array([viewpoint or 0 for viewpoint in viewpoints], dtype=np.int16)
-            there = np.array([viewpoint is not None for viewpoint in viewpoints], dtype=np.bool_)
-            yield Views(ids, numbers, there, vectors)
+        for batch in self._read("appearance", wanted, advance):
+            spool.add(_centroids(batch))
+            numbers = batch.viewpoints.fill_null(0).to_numpy()
+            there = batch.viewpoints.is_valid().to_numpy(zero_copy_only=False)
+            yield Views(batch.ids, numbers, there, batch.vectors)
 
     @contextmanager
     def _waiting(self, rows: int) -> Iterator[Vectors]:
@@ -142,50 +163,67 @@ class VectorFiles:
         with tempfile.TemporaryFile() as file:
             yield np.memmap(file, dtype=np.float16, mode="w+", shape=(max(1, rows), self.space.dim))
 
-    def _read(
-        self, source: Source, wanted: Wanted, advance: Advance
-    ) -> Iterator[tuple[Sequence[str], Sequence[int | None], Vectors]]:
-        """Shard by shard what is wanted: ids, viewpoint ids, and vectors of shape ``(rows, dim)``."""
+    def _read(self, source: Source, wanted: Wanted, advance: Advance) -> Iterator[Batch]:
+        """What is wanted, batch by batch."""
         if source not in self.tables:
             return
         own, folder = wanted[source], self.tables[source].folder
         for table in self.tables[source].tables(own):
-            ids = table["asset_id"].to_pylist()
-            made_from = table["fingerprint"].to_pylist()
-            keep = np.array([own.get(i) == made for i, made in zip(ids, made_from, strict=True)], dtype=np.bool_)
-            vectors = _unit_vectors(table, self.space.dim, folder.as_posix())
-            viewpoints = table["viewpoint_id"].to_pylist()
-            rows = np.flatnonzero(keep)
-            if len(rows):
-                yield [ids[row] for row in rows], [viewpoints[row] for row in rows], vectors[rows]
-            advance(len(ids))
+            kept = _made_from(table, own)
+            ids, vectors = kept["asset_id"].to_pylist(), from_column(kept)
+            viewpoints = kept["viewpoint_id"].combine_chunks()
+            starts = _starts(kept)
+            for start, end in pairwise(_bounds(starts, len(ids))):
+                singles = to_singles(vectors[start:end])
+                _expect_units(singles, ids[start:end], folder)
+                first = starts[np.searchsorted(starts, start) : np.searchsorted(starts, end)] - start
+                yield Batch(ids[start:end], viewpoints[start:end], vectors[start:end], singles, first)
+            advance(len(table))
 
 
-def _starts(ids: Sequence[str]) -> list[int]:
+def _made_from(table: pa.Table, wanted: Mapping[str, str]) -> pa.Table:
+    """The rows that were made from what is wanted."""
+    assets = table["asset_id"].combine_chunks().dictionary_encode()
+    right = pa.array([wanted.get(name) for name in assets.dictionary.to_pylist()], pa.string())
+    keep = pc.equal(right.take(assets.indices), table["fingerprint"]).fill_null(fill_value=False)
+    return table if pc.all(keep, min_count=0).as_py() else table.filter(keep)
+
+
+def _starts(table: pa.Table) -> NDArray[np.intp]:
     """The first row of each asset; rows about one asset stand together."""
-    return [row for row, asset_id in enumerate(ids) if row == 0 or ids[row - 1] != asset_id]
+    numbers = table["asset_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    return np.flatnonzero(np.diff(numbers, prepend=-1))
 
 
-def _centroids(ids: Sequence[str], vectors: Vectors) -> Centroids:
+def _bounds(starts: NDArray[np.intp], rows: int) -> Iterator[int]:
+    """Where batches begin and end, so that each has whole assets."""
+    start = 0
+    while start < rows:
+        yield start
+        following = np.searchsorted(starts, start + BATCH)
+        start = int(starts[following]) if following < len(starts) else rows
+    yield rows
+
+
+def _centroids(batch: Batch) -> Centroids:
     """The normalised mean of each asset's views, and 1 minus the length of the mean."""
-    first = _starts(ids)
-    counts = np.diff([*first, len(ids)])
-    means = np.add.reduceat(vectors.astype(np.float32), first, axis=0) / counts[:, None]
+    first = batch.first
+    counts = np.diff(first, append=len(batch.ids))
+    means = np.empty((len(first), batch.singles.shape[1]), dtype=np.float32)
+    for count in np.unique(counts):  # mostly one: summing equal numbers is much faster than np.add.reduceat
+        own = counts == count
+        rows = batch.singles if own.all() else batch.singles[(first[own, None] + np.arange(count)).ravel()]
+        means[own] = rows.reshape(-1, count, rows.shape[1]).mean(axis=1)
     lengths = np.linalg.norm(means, axis=1)
-    unit = np.where(lengths[:, None] > 0, means / np.maximum(lengths, 1e-12)[:, None], vectors[first])
-    return Centroids([ids[row] for row in first], unit.astype(np.float16), np.maximum(0, 1 - lengths))
+    unit = np.where(lengths[:, None] > 0, means / np.maximum(lengths, 1e-12)[:, None], batch.singles[first])
+    return Centroids(batch.names, unit.astype(np.float16), np.maximum(0, 1 - lengths))
 
 
-def _unit_vectors(table: pa.Table, dim: int, folder: str) -> Vectors:
-    values = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    vectors: Vectors = np.asarray(values, dtype=np.float16).reshape(-1, dim)
-    exact = vectors.astype(np.float32)
-    lengths = np.sqrt(np.einsum("ij,ij->i", exact, exact))
+def _expect_units(vectors: NDArray[np.float32], ids: Sequence[str], folder: Path) -> None:
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     wrong = np.flatnonzero(~(np.abs(lengths - 1) <= UNIT_TOLERANCE))
     if len(wrong):
-        asset_id = table["asset_id"][int(wrong[0])].as_py()
         raise WorkspaceError(
-            f"{folder} has {len(wrong)} vectors that are no unit vectors, first of '{asset_id}'; "
+            f"{folder.as_posix()} has vectors that are no unit vectors, first of '{ids[int(wrong[0])]}'; "
             "remove the folder and embed again"
         )
-    return vectors

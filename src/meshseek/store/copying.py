@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Packed = NDArray[Any]
+    Rows = NDArray[np.int64] | slice
     Field = tuple[str, str] | tuple[str, str, tuple[int, ...]]
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -34,7 +35,7 @@ class Column(Protocol):
     def fields(self, name: str, shape: int) -> list[Field]:
         """The parts of a field of one shape, as numpy describes a structure."""
 
-    def fill(self, packed: Packed, name: str, rows: NDArray[np.int64]) -> None:
+    def fill(self, packed: Packed, name: str, rows: Rows) -> None:
         """Write the fields of some rows, all of one shape."""
 
 
@@ -61,7 +62,7 @@ class Numbers:
         """Length and value."""
         return [(f"{name} length", ">i4"), *([(f"{name} value", self.type)] if shape else [])]
 
-    def fill(self, packed: Packed, name: str, rows: NDArray[np.int64]) -> None:
+    def fill(self, packed: Packed, name: str, rows: Rows) -> None:
         """Write the numbers."""
         if _begun(packed, name):
             packed[f"{name} value"] = self.values[rows]
@@ -86,7 +87,7 @@ class Vectors:
             : 1 + 2 * shape
         ]
 
-    def fill(self, packed: Packed, name: str, rows: NDArray[np.int64]) -> None:
+    def fill(self, packed: Packed, name: str, rows: Rows) -> None:
         """Write the vectors."""
         if _begun(packed, name):
             packed[f"{name} head"] = (self.values.shape[1], 0)
@@ -110,15 +111,16 @@ class Arrays:
         elements: list[Field] = [(f"{name} size", ">i4", (2,)), (f"{name} value", ">i4", (shape, 2))]
         return parts + (elements if shape else [])
 
-    def fill(self, packed: Packed, name: str, rows: NDArray[np.int64]) -> None:
+    def fill(self, packed: Packed, name: str, rows: Rows) -> None:
         """Write the lists."""
         _begun(packed, name)
-        size = len(self.values[rows[0]])
+        values = [self.values[row] for row in np.arange(len(self.values))[rows]]
+        size = len(values[0])
         packed[f"{name} head"] = (1 if size else 0, 0, _INTEGER_OID)
         if size:
             packed[f"{name} size"] = (size, 1)
             packed[f"{name} value"][:, :, 0] = 4
-            packed[f"{name} value"][:, :, 1] = [self.values[row] for row in rows]
+            packed[f"{name} value"][:, :, 1] = values
 
 
 def pack_rows(ids: Sequence[str], columns: Sequence[Column]) -> Iterator[memoryview]:
@@ -131,20 +133,28 @@ def pack_rows(ids: Sequence[str], columns: Sequence[Column]) -> Iterator[memoryv
     encoded = [asset_id.encode() for asset_id in ids]
     lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
     shapes = np.stack([lengths, *(column.shapes for column in columns)], axis=1)
-    kinds, group_of = np.unique(shapes, axis=0, return_inverse=True)
     names = np.array(encoded, dtype=np.bytes_)
-    for number, kind in enumerate(kinds):
-        rows = np.flatnonzero(group_of.reshape(-1) == number)
+    for kind, rows in _alike(shapes):
         fields: list[Field] = [("fields", ">i2"), ("id length", ">i4"), ("id", f"S{kind[0]}")]
         for place, column in enumerate(columns):
             fields += column.fields(str(place), int(kind[1 + place]))
-        packed = np.zeros(len(rows), dtype=np.dtype(fields))
+        packed = np.empty(len(lengths[rows]), dtype=np.dtype(fields))
         packed["fields"] = 1 + len(columns)
         packed["id length"] = kind[0]
         packed["id"] = names[rows]
         for place, column in enumerate(columns):
             column.fill(packed, str(place), rows)
         yield packed.view(np.uint8).data
+
+
+def _alike(shapes: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Rows]]:
+    """Each shape and its rows."""
+    if (shapes == shapes[0]).all():  # mostly; then nothing is copied to be picked
+        yield shapes[0], slice(None)
+        return
+    kinds, group_of = np.unique(shapes, axis=0, return_inverse=True)
+    for number, kind in enumerate(kinds):
+        yield kind, np.flatnonzero(group_of.reshape(-1) == number)
 
 
 def _shapes(present: NDArray[np.bool_] | None, rows: int) -> NDArray[np.int64]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,12 @@ from meshseek.store.queries import query
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+AHEAD = 16
+"""Pieces of rows that wait to be sent: enough for the server to work on while the next shard is read and checked."""
+
+TURN_SECONDS = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +131,9 @@ class Loader:
             sql.Identifier(table), sql.Literal(self._new)
         )
         pieces = (piece for ids, columns in batches for piece in pack_rows(ids, columns))
-        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+        with _quick_turns(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(HEADER)
-            for piece in _one_ahead(pieces):
+            for piece in _read_ahead(pieces):
                 copy.write(piece)
             copy.write(TRAILER)
 
@@ -161,9 +170,24 @@ def _strings(value: object) -> list[str]:
     return [own for own in found if isinstance(own, str)]
 
 
-def _one_ahead(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
-    with ThreadPoolExecutor(1) as reader:
-        upcoming = reader.submit(next, pieces, None)
-        while (piece := upcoming.result()) is not None:
-            upcoming = reader.submit(next, pieces, None)
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Let the thread that sends wait for the one that reads no longer than need be; the default is 5 ms a turn."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _read_ahead(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
+    """The same, made by another thread while earlier ones are sent."""
+    reader = ThreadPoolExecutor(1)
+    try:
+        upcoming = deque(reader.submit(next, pieces, None) for _ in range(AHEAD))
+        while (piece := upcoming.popleft().result()) is not None:
+            upcoming.append(reader.submit(next, pieces, None))
             yield piece
+    finally:
+        reader.shutdown(cancel_futures=True)

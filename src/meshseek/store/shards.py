@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
 from meshseek.store.files import disk_error, write_whole
+from meshseek.store.halves import COLUMN
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -70,9 +72,9 @@ class ShardFolder:
             for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed: a table has one writer
                 leftover.unlink()
             sink = pa.BufferOutputStream()
-            # Vectors have no values that repeat: a dictionary of them only makes reading slow.
-            repeating = [name for name in table.column_names if name != "vector"]
-            pq.write_table(table, sink, compression="zstd", use_dictionary=repeating)
+            # Vectors have nothing that repeats: a dictionary and compression only make reading slow.
+            packed = [name for name in table.column_names if name != COLUMN]
+            pq.write_table(table, sink, compression=dict.fromkeys(packed, "zstd"), use_dictionary=packed)
             content = memoryview(sink.getvalue())
             digest = hashlib.sha256(content).hexdigest()
             name = f"part-{len(self._shards):05d}-{digest[:8]}.parquet"
@@ -126,9 +128,11 @@ class ShardFolder:
 
     def count(self) -> int:
         """Number of rows that no later shard replaced."""
-        latest = self._latest()
-        shards = enumerate(self._shards)
-        return sum(latest[asset_id] == number for number, shard in shards for asset_id in self._ids(shard))
+        rows: dict[str, int] = {}
+        for shard in self._shards:
+            found = self._read(shard, ["asset_id"])["asset_id"].value_counts()
+            rows.update(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
+        return sum(rows.values())
 
     def tables(self, wanted: Container[str] | None = None) -> Iterator[pa.Table]:
         """Read the shards one after the other, without the rows that a later shard replaced.
@@ -139,33 +143,35 @@ class ShardFolder:
         Raises:
             WorkspaceError: A shard is missing or was altered.
         """
-        latest = self._latest()
+        ids = [self._read(shard, ["asset_id"])["asset_id"].unique() for shard in self._shards]
+        latest = {asset_id: number for number, own in enumerate(ids) for asset_id in own.to_pylist()}
         for number, shard in enumerate(self._shards):
-            if wanted is not None and not any(asset_id in wanted for asset_id in self._ids(shard)):
+            own = ids[number].to_pylist()
+            if wanted is not None and not any(asset_id in wanted for asset_id in own):
                 continue
-            self._verify(shard)
-            table = self._read(shard, None)
-            keep = [latest[asset_id] == number for asset_id in table["asset_id"].to_pylist()]
-            yield table if all(keep) else table.filter(pa.array(keep))
+            table = self._whole(shard)
+            replaced = [asset_id for asset_id in own if latest[asset_id] != number]
+            yield table.filter(pc.invert(pc.is_in(table["asset_id"], pa.array(replaced)))) if replaced else table
 
-    def _latest(self) -> dict[str, int]:
-        """The number of the shard that holds each asset's rows."""
-        return {asset_id: number for number, shard in enumerate(self._shards) for asset_id in self._ids(shard)}
-
-    def _ids(self, shard: dict[str, Any]) -> list[str]:
-        ids: list[str] = self._read(shard, ["asset_id"])["asset_id"].to_pylist()
-        return ids
-
-    def _read(self, shard: dict[str, Any], columns: list[str] | None) -> pa.Table:
+    def _read(self, shard: dict[str, Any], columns: list[str]) -> pa.Table:
         try:
             return pq.read_table(self.folder / shard["file"], columns=columns, schema=self.schema)
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
 
-    def _verify(self, shard: dict[str, Any]) -> None:
+    def _whole(self, shard: dict[str, Any]) -> pa.Table:
+        """All columns, once the checksum was found right."""
         reason = self._damage(shard)
         if reason is not None:
             raise self._damaged(shard, reason)
+        try:
+            table = pq.ParquetFile(self.folder / shard["file"]).read()
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(shard, error) from error
+        for field in self.schema:
+            if field.name not in table.column_names:  # the shard is older than the column
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        return table
 
     def _damage(self, shard: dict[str, Any]) -> str | None:
         """Why a shard cannot be used; None where it is as it was written."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.model import Asset, Space, ViewSet
 from meshseek.store.files import disk_error, write_whole
+from meshseek.store.halves import COLUMN, column_type
 from meshseek.store.shards import ShardFolder, read_manifest
 
 Source = Literal["caption_english", "caption_chinese", "appearance"]
@@ -235,6 +236,6 @@ def vector_schema(dim: int) -> pa.Schema:
             "asset_id": pa.string(),
             "viewpoint_id": pa.int16(),
             "fingerprint": pa.string(),
-            "vector": pa.list_(pa.float16(), dim),
+            COLUMN: column_type(dim),
         }
     )
