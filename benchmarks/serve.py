@@ -25,6 +25,7 @@ from pgvector.psycopg import register_vector
 from psycopg import connect
 from search import SESSION
 
+from meshseek.embedders._synthetic_world import World
 from meshseek.pipeline.synthetic import ALGORITHM
 from meshseek.search.modes import TIERS
 from meshseek.search.tuning import tuners
@@ -34,6 +35,8 @@ from meshseek.store.statements import statement
 CLIENTS = (1, 8, 32)
 EACH = 400
 """Queries for each number of clients."""
+UNTIMED = 20
+"""Queries of each client before."""
 LIMITS = {"HTTP / SQL at 1 client": 1.5, "first / warm p95": 2.0, "memory GB": 4.0}
 
 Ask = Callable[[int], None]
@@ -121,24 +124,23 @@ def _row(clients: int, bench: Bench, port: int, breadth: tuple[int, int]) -> dic
 
 def _http(port: int) -> Iterator[float]:
     client = HTTPConnection("127.0.0.1", port)
-    _one(client, int(time.monotonic_ns()))
     while True:
         yield _one(client, int(time.monotonic_ns()))
 
 
 def _sql(bench: Bench, breadth: tuple[int, int]) -> Iterator[float]:
-    text, vectors = statement("views_two_stage"), bench.queries["txt"]
+    text, world = statement("views_two_stage"), World(bench.size.seed, bench.size.dim, bench.size.likeness)
     values = {"limit": TIERS[0], "candidates": breadth[1]}
     with connect(bench.meshseek.server.conninfo(ALGORITHM), autocommit=True, options=SESSION) as connection:
         register_vector(connection)
         connection.execute(f"SET hnsw.ef_search = {breadth[0]}".encode())
         connection.execute("SET plan_cache_mode = force_generic_plan")
-        for number in range(-20, 1 << 30):
-            asked = {**values, "vector": HalfVector(vectors[number % len(vectors)])}
+        while True:
+            (vector,) = world.texts([f"query number {time.monotonic_ns()}"])
             started = time.perf_counter()
+            asked = {**values, "vector": HalfVector(vector)}
             connection.execute(text, asked, prepare=True, binary=True).fetchall()
-            if number >= 0:
-                yield 1000 * (time.perf_counter() - started)
+            yield 1000 * (time.perf_counter() - started)
 
 
 def _times(clients: int, make: Callable[[], Iterator[float]]) -> tuple[list[float], float]:
@@ -148,7 +150,8 @@ def _times(clients: int, make: Callable[[], Iterator[float]]) -> tuple[list[floa
 
     def run() -> None:
         asking = make()
-        next(asking)
+        for _ in range(UNTIMED):
+            next(asking)
         ready.wait()
         times.extend(next(asking) for _ in range(EACH // clients))
 

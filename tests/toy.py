@@ -19,7 +19,7 @@ from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.translate import translate
-from meshseek.search.service import Algorithm
+from meshseek.search.algorithm import Algorithm
 from meshseek.store.library import Library
 from meshseek.store.postgres import Server
 from meshseek.store.workspace import Workspace, asset_row

@@ -12,7 +12,8 @@ from meshseek.datasets import DATASETS, Dataset, DatasetOptions
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.hosted import HostedOptions
 from meshseek.renderers import RENDERERS, Renderer
-from meshseek.search.service import Algorithm, SearchService
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.service import SearchService
 from meshseek.settings import Settings, read_settings
 from meshseek.store.embedded import EmbeddedServer
 from meshseek.store.library import Library

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from meshseek.model import Language
 
@@ -21,6 +22,7 @@ def is_searchable(text: str) -> bool:
     return any(_script(character) in {"latin", "han", "digit"} for character in text)
 
 
+@lru_cache(maxsize=1 << 14)
 def _script(character: str) -> str:
     name = unicodedata.name(character, "")
     if name.startswith("CJK "):

@@ -10,9 +10,9 @@ from tests.toy import embed_toys, import_toys, toy_algorithm
 
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
+from meshseek.search.algorithm import Algorithm
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
-from meshseek.search.service import Algorithm
 from meshseek.store.indexes import INDEXES
 from meshseek.store.postgres import Server
 from meshseek.store.queries import read_sql

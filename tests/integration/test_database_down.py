@@ -18,8 +18,8 @@ import pytest
 from tests.toy import embed_toys, import_toys, publish_toys, toy_algorithm
 
 from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
+from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
-from meshseek.search.service import Algorithm
 from meshseek.store import postgres
 from meshseek.store.embedded import EmbeddedServer
 from meshseek.store.embedded_cluster import processes

@@ -18,7 +18,8 @@ from tests.toy import NewerToy, embed_toys, import_toys, publish_toys, toy, toy_
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http import create_app
 from meshseek.search.admission import Admission
-from meshseek.search.service import Algorithm, SearchService
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.service import SearchService
 from meshseek.settings import read_settings
 from meshseek.store.library import Library
 from meshseek.store.postgres import Server

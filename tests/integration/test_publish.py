@@ -25,9 +25,9 @@ from meshseek.images import read_image
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
+from meshseek.search.algorithm import Algorithm, Answer
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
-from meshseek.search.service import Algorithm, Answer
 from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
 from meshseek.store.publisher import publishing

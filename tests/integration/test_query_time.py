@@ -18,8 +18,8 @@ from meshseek.embedders import Embedder, PartlyEmbeddedError
 from meshseek.errors import EmbedderError, HostedError, HostedItemError
 from meshseek.model import Language, Role, Space
 from meshseek.search import service
+from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
-from meshseek.search.service import Algorithm
 from meshseek.store.library import Library
 from meshseek.store.postgres import Server
 from meshseek.store.workspace import Workspace

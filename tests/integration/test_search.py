@@ -17,10 +17,10 @@ from tests.crowd import Crowd, cosines
 
 from meshseek.errors import NotFoundError
 from meshseek.model import LANGUAGES, Asset, Hit, Language
+from meshseek.search.algorithm import Algorithm
 from meshseek.search.filters import conditions
 from meshseek.search.fusion import fuse
 from meshseek.search.modes import MODES, Question
-from meshseek.search.service import Algorithm
 from meshseek.store import library as library_module
 from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server

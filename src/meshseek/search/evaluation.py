@@ -12,8 +12,8 @@ from typing import Any
 from meshseek.errors import DatasetError, InputError
 from meshseek.images import read_image
 from meshseek.model import LANGUAGES, Language
+from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
-from meshseek.search.service import Algorithm
 
 COLUMNS = ("text", "image", "relevant")
 LANGUAGE_COLUMN = "language"

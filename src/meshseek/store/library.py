@@ -70,13 +70,9 @@ class Library:
         """Close the connections."""
         self._reader.close()
 
-    def warm_up(self) -> None:
-        """Make the first search as fast as the later ones.
-
-        Raises:
-            NotPublishedError: Nothing is published.
-        """
-        self._reader.warm_up(self.published())
+    def read_into_memory(self) -> None:
+        """Read tables and indexes into the server's memory, where it can."""
+        self._reader.read_into_memory()
 
     def published(self) -> Published:
         """What is published now.

@@ -11,7 +11,9 @@ import psycopg
 from pgvector.psycopg import register_vector
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
+from pydantic_core import from_json
 
 from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
 from meshseek.store.queries import query
@@ -91,7 +93,7 @@ class Server:
             timeout=POOL_SECONDS,
             reconnect_timeout=POOL_SECONDS,
             kwargs={"autocommit": True},
-            configure=register_vector,
+            configure=_configure,
             open=True,
             name=algorithm,
         )
@@ -116,6 +118,11 @@ class Server:
                     ) from error
                 check_pgvector(connection)
                 connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = live, public").format(name))
+
+
+def _configure(connection: Connection) -> None:
+    register_vector(connection)
+    set_json_loads(from_json, connection)  # twice as fast as the standard library's
 
 
 def check_pgvector(connection: Connection) -> None:

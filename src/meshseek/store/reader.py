@@ -17,12 +17,9 @@ from meshseek.errors import DatabaseDownError
 from meshseek.store.migrate import migrate
 from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
 from meshseek.store.queries import query
-from meshseek.store.warming import warm
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
-
-    from meshseek.store.published import Published
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +57,15 @@ class Reader:
                 self._pool.close()
             self._pool = None
 
-    def warm_up(self, published: Published) -> None:
-        """Let every connection read and plan what the first searches need.
+    def read_into_memory(self) -> None:
+        """Read tables and indexes into the server's memory, where ``pg_prewarm`` is there and may be used.
 
         Raises:
-            DatabaseError: The server refuses.
+            DatabaseError: See :func:`meshseek.store.postgres.translated`.
         """
-        with translated():
-            warm(self._open(), published)
+        unable = (psycopg.errors.UndefinedFunction, psycopg.errors.InsufficientPrivilege)
+        with translated(), contextlib.suppress(*unable), self._open().connection() as connection:
+            connection.execute(query("prewarm"))
 
     def rows(
         self, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session | None = None

@@ -165,7 +165,7 @@ class ShardFolder:
         if reason is not None:
             raise self._damaged(shard, reason)
         try:
-            table = pq.ParquetFile(self.folder / shard["file"]).read()
+            table = pq.ParquetFile(self.folder / shard["file"], memory_map=True).read()
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
         for field in self.schema:

@@ -13,8 +13,8 @@ from meshseek.model import FILTER_FIELDS, LANGUAGES, Hit, Language
 from meshseek.search.modes import MODES
 
 if TYPE_CHECKING:
+    from meshseek.search.algorithm import Answer
     from meshseek.search.evaluation import Evaluation
-    from meshseek.search.service import Answer
 
 FILTER_HELP = f"field=word, field!=word or faces=100..5000; may be given again. Fields: {', '.join(FILTER_FIELDS)}."
 target_option = click.option(

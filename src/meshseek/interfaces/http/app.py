@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -32,6 +33,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         meshseek.search_service.warm_up()
+        await _warm_up(app)
         yield
         await run_in_threadpool(meshseek.close)
 
@@ -41,3 +43,9 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.add_middleware(TooLargeAsJson)
     add_error_handlers(app)
     return app
+
+
+async def _warm_up(app: FastAPI) -> None:
+    """Send a query that will be refused: the first request builds the routes, which takes a tenth of a second."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://meshseek") as client:
+        await client.post("/search/text", json={"query": ""})

@@ -34,6 +34,7 @@ from meshseek.interfaces.http.schemas import (
     TextSearch,
 )
 from meshseek.model import LABEL_FIELDS
+from meshseek.search.algorithm import Answer
 from meshseek.search.query import MAX_TOP_K, Query
 from meshseek.store.library import Request as Page
 from meshseek.store.view_files import view_file
@@ -50,7 +51,7 @@ MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
 router = APIRouter(responses={422: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}})
 
 
-def _meshseek(request: Request) -> Meshseek:
+async def _meshseek(request: Request) -> Meshseek:  # a plain function would be called in another thread
     meshseek: Meshseek = request.app.state.meshseek
     return meshseek
 
@@ -68,22 +69,22 @@ def health(meshseek: Application, response: Response) -> Health:
     return Health(status="ready" if ready else "unavailable", algorithms=states)
 
 
-@router.post("/search/text", max_body_size=FIELD_BYTES)
-def search_text(meshseek: Application, search: TextSearch) -> SearchAnswer:
+@router.post("/search/text", response_model=SearchAnswer, max_body_size=FIELD_BYTES)
+def search_text(meshseek: Application, search: TextSearch) -> Response:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
     query = Query(text=search.query, language=language, **_shared(search))
     answer = meshseek.search_service.algorithm(search.algorithm).search(query)
-    return SearchAnswer.of(answer)
+    return _written(answer)
 
 
-@router.post("/search/image", max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES)
-def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> SearchAnswer:
+@router.post("/search/image", response_model=SearchAnswer, max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES)
+def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> Response:
     """Find assets by a picture."""
     algorithm = meshseek.search_service.algorithm(search.algorithm)
     with PICTURES:
         query = Query(image=read_image(search.file.file.read()), **_shared(search))
-        return SearchAnswer.of(algorithm.search(query))
+        return _written(algorithm.search(query))
 
 
 @router.get("/facets/{attribute}")
@@ -151,6 +152,11 @@ def camera(
 def asset(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None = None) -> AssetAnswer:
     """All that is known of one asset; without an algorithm, from the first that publishes it."""
     return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)
+
+
+def _written(answer: Answer) -> Response:
+    """The answer as JSON, written in the thread of the search; FastAPI would check it once more, in another thread."""
+    return Response(SearchAnswer.of(answer).model_dump_json(), media_type="application/json")
 
 
 def _picture(meshseek: Meshseek, asset_id: str, viewpoint_id: int, algorithm: str | None) -> Path:

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, Json
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Asset, Hit
+from meshseek.search.algorithm import Answer
 from meshseek.search.combinations import QueryType as AnsweredQueryType
 from meshseek.search.modes import MODES
 from meshseek.search.query import MAX_DEPTH, MAX_TEXT, MAX_TOP_K
-from meshseek.search.service import Answer
 
 DEFAULT_ALGORITHM = "lite"
 

@@ -1,0 +1,35 @@
+"""Makes the first queries as fast as the later ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshseek.search.modes import MODES, Question
+from meshseek.store.library import Request
+from meshseek.store.published import QUERY_KINDS, TARGETS
+
+if TYPE_CHECKING:
+    from meshseek.search.combinations import QueryType
+    from meshseek.store.library import Library
+    from meshseek.store.published import Published, QueryKind
+
+QUERIES = 40
+"""Of each kind. The pool gives its connections in turn, so each of them plans its statements and sees much of the
+graphs: a connection's first search takes ten times as long as its later ones."""
+_QUERY_TYPES: dict[QueryKind, QueryType] = {"text": "english", "image": "image"}
+
+
+def warm_up(library: Library, published: Published) -> None:
+    """Read tables and indexes into the server's memory, and ask what is like some assets of the library.
+
+    Raises:
+        DatabaseError: See :class:`Library`.
+    """
+    library.read_into_memory()
+    if published.index_kind == "exact":
+        return
+    for kind in QUERY_KINDS:
+        for vector in library.sample(kind, QUERIES):
+            question = Question(vector=vector, query_type=_QUERY_TYPES[kind], published=published)
+            for target in TARGETS:
+                MODES.load(target)().search(library, question, Request(limit=1))
