@@ -44,7 +44,7 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
-bench-search: $(VENV)/.installed-bench  ## Measure search beside other engines: make bench-search ARGS="--views 1000000"
+bench-search: $(VENV)/.installed-bench  ## Measure search beside other engines: make bench-search ARGS="--vectors 1000000"
 	$(BIN)/python benchmarks/search.py $(ARGS)
 
 bench-ingest: $(VENV)/.installed-dev  ## Measure loading into the database beside COPY of the same bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,11 +24,14 @@ from meshseek.pipeline.progress import ConsoleReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LOT, LibrarySize, make_library
 from meshseek.settings import read_settings
+from meshseek.store.library import Library, Request
+from meshseek.store.statements import statement
 
 VIEWS = 8
 DIM = 768
 KINDS = ("txt", "img")
 DEPTH = 10
+COLUMNS = ("english_embedding", "chinese_embedding")
 
 Vectors = NDArray[np.float32]
 
@@ -38,38 +42,60 @@ class Bench:
 
     meshseek: Meshseek
     size: LibrarySize
+    world: World
     queries: dict[str, Vectors]
     publish_seconds: float | None
 
-    def views(self) -> Iterator[Vectors]:
-        """The view vectors as they are stored, lot by lot."""
-        world = World(self.size.seed, self.size.dim, self.size.likeness)
+    @property
+    def each(self) -> int:
+        """Vectors of an asset: its views, or its caption where it has none."""
+        return self.size.views or 1
+
+    @property
+    def searching(self) -> bytes:
+        """The statement that the service sends."""
+        return statement("views_two_stage") if self.size.views else statement("captions_hnsw", COLUMNS)
+
+    def nearest(self, library: Library, vector: NDArray[np.float32], request: Request) -> list[int]:
+        """The numbers of the nearest ten assets, through the library as the service uses it."""
+        published = library.last_known()
+        if self.size.views:
+            hits = library.nearest_views(published, vector, request)
+        else:
+            hits = library.nearest_captions(published, vector, COLUMNS, request)
+        return [number_of(hit.asset_id) for hit in hits][:DEPTH]
+
+    def vectors(self) -> Iterator[Vectors]:
+        """The vectors as they are stored, lot by lot."""
         for part, start in enumerate(range(0, self.size.assets, LOT)):
-            crowd = world.assets(min(LOT, self.size.assets - start), part)
-            yield world.views(crowd, self.size.views, part).astype(np.float16).astype(np.float32)
+            crowd = self.world.assets(min(LOT, self.size.assets - start), part)
+            views = self.size.views
+            made = self.world.views(crowd, views, part) if views else self.world.captions(crowd, part)
+            yield made.astype(np.float16).astype(np.float32)
 
     def best(self) -> dict[str, Vectors]:
-        """The cosine of each query with the best view of each asset, shape ``(queries, assets)``."""
+        """The cosine of each query with the best vector of each asset, shape ``(queries, assets)``."""
         asked = np.concatenate([self.queries[kind] for kind in KINDS])
-        lots = [(asked @ lot.T).reshape(len(asked), -1, self.size.views).max(axis=2) for lot in self.views()]
+        lots = [(asked @ lot.T).reshape(len(asked), -1, self.each).max(axis=2) for lot in self.vectors()]
         whole = np.concatenate(lots, axis=1)
         return dict(zip(KINDS, np.split(whole, len(KINDS)), strict=True))
 
 
 @contextmanager
-def opened(workspace: Path, views: int, queries: int = 200, likeness: float = 0.95) -> Iterator[Bench]:
-    """Make and publish a library of so many views, unless the workspace has it."""
-    size = LibrarySize(assets=views // VIEWS, views=VIEWS, dim=DIM, likeness=likeness)
+def opened(folder: Path, size: LibrarySize, queries: int = 200) -> Iterator[Bench]:
+    """Make and publish a library in a workspace of its own, unless the folder has it."""
+    workspace = folder / f"{size.assets}-assets-{size.views}-views-{size.likeness:g}"
     meshseek = Meshseek(read_settings(workspace=workspace))
     try:
-        if not len(meshseek.workspace.assets_table()):
+        if meshseek.workspace.assets_table().count() != size.assets:  # none, or what an interrupted run has left
+            shutil.rmtree(workspace, ignore_errors=True)
             make_library(size, meshseek.workspace, ConsoleReporter())
         server = meshseek.server
         summary = publish(ALGORITHM, meshseek.workspace, server, max_assets=None, reporter=ConsoleReporter())
         world = World(size.seed, size.dim, size.likeness)
         texts = world.texts([f"benchmark query {number}" for number in range(queries)])
         asked = {"txt": texts, "img": world.pictures(queries, 1)}
-        yield Bench(meshseek, size, asked, summary.seconds if summary.done else None)
+        yield Bench(meshseek, size, world, asked, summary.seconds if summary.done else None)
     finally:
         meshseek.close()
 

@@ -18,7 +18,7 @@ Ask = Callable[[NDArray[np.float32]], Sequence[int]]
 Engine = Callable[[Vectors], Iterator[tuple[str, Ask]]]
 
 M, CONSTRUCTION = 16, 128
-EFS = (40, 80, 160, 320, 480, 640, 800, 1000)
+EFS = (40, 60, 80, 120, 160, 240, 320, 400, 480, 560, 640, 720, 800, 1000)
 """So many views are asked for, as the distinct ten assets are among them, and the graph's search keeps as many."""
 
 
@@ -93,7 +93,7 @@ def lancedb(vectors: Vectors) -> Iterator[tuple[str, Ask]]:
             m=M,
             ef_construction=CONSTRUCTION,
         )
-        for ef in EFS[:-2]:
+        for ef in EFS[:-3]:
 
             def ask(vector: NDArray[np.float32], ef: int = ef) -> Sequence[int]:
                 asked = table.search(vector).distance_type("dot").nprobes(4).ef(2 * ef).refine_factor(2)
@@ -117,7 +117,7 @@ def chromadb(vectors: Vectors) -> Iterator[tuple[str, Ask]]:
         for start in range(0, len(vectors), 5000):
             lot = vectors[start : start + 5000]
             collection.add(ids=[str(start + n) for n in range(len(lot))], embeddings=lot)
-        for ef in EFS[:-2]:
+        for ef in EFS[:-3]:
             collection.modify(configuration={"hnsw": {"ef_search": ef}})
 
             def ask(vector: NDArray[np.float32], ef: int = ef) -> Sequence[int]:

@@ -28,7 +28,7 @@ LIMIT = 0.9
 
 def main() -> None:
     """Load in turn, and print medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--views", type=int, default=200_000)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()

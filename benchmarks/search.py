@@ -1,7 +1,7 @@
-"""Measures search over synthetic views: recall, latency, filters and sizes, beside an index in process and the peers.
+"""Measures search over synthetic vectors: recall, latency, filters and sizes, beside an index in process and the peers.
 
-Run it with ``make bench-search``, or ``make bench-search ARGS="--views 1000000 --engines faiss"``. Several sizes give
-growth: ``--views 50000 200000 1000000``.
+Run it with ``make bench-search``, or ``make bench-search ARGS="--vectors 1000000 --engines faiss"``. Several sizes give
+growth: ``--vectors 50000 200000 1000000``.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import KINDS, Bench, Point, Report, distinct, measure, number_of, opened, top
+from common import DEPTH, DIM, KINDS, VIEWS, Bench, Point, Report, distinct, measure, number_of, opened, top
 from engines import ENGINES, timed
 from numpy.typing import NDArray
 from pgvector import HalfVector
 from pgvector.psycopg import register_vector
 from psycopg import Connection, connect
 
-from meshseek.pipeline.synthetic import ALGORITHM, SHARES
+from meshseek.pipeline.synthetic import ALGORITHM, SHARES, LibrarySize
 from meshseek.search.filters import conditions
 from meshseek.search.modes import TIERS
 from meshseek.store.library import Library, Request
 from meshseek.store.published import Breadth
-from meshseek.store.statements import statement
 
 GOALS = (0.95, 0.99)
-BREADTHS = [(40, 30), (60, 40), (80, 40), (100, 40), (80, 60), (100, 60), (150, 60), (100, 100), (150, 100), (200, 100)]
-BREADTHS += [(150, 150), (300, 100), (200, 150), (400, 100), (300, 200), (400, 400)]
-"""Nodes that the graph's search keeps, and assets that the second stage compares."""
+EFS = (40, 60, 80, 100, 150, 200, 300, 400)
+"""Nodes that the graph's search keeps; of the assets that it finds some or all are compared in the second stage."""
+BREADTHS = [Breadth(ef, n).for_depth(TIERS[0]) for ef in EFS for n in (40, 60, 100, 200, 400) if n <= ef]
 SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c jit=off"
 
 Curves = dict[str, list[Point]]
@@ -40,27 +39,29 @@ Curves = dict[str, list[Point]]
 
 def main() -> None:
     """Measure each size, and print tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--views", type=int, nargs="+", default=[200_000])
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--vectors", type=int, nargs="+", default=[200_000])
+    parser.add_argument("--views-of-an-asset", type=int, default=VIEWS, help="0: a caption each, and no views")
     parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES))
     parser.add_argument("--likeness", type=float, default=0.95, help="mean cosine of two views of one asset")
-    parser.add_argument("--workspace", type=Path, help="keep the libraries here, one folder for each size")
+    parser.add_argument("--folder", type=Path, help="keep the libraries here, a workspace for each size")
     parser.add_argument("--json", type=Path, help="write everything to this file")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="meshseek bench ") as temporary:
-        report = Report(f"Search over {', '.join(f'{views:,}' for views in arguments.views)} views of 768 dimensions")
+        report = Report(f"Search over {', '.join(f'{n:,}' for n in arguments.vectors)} vectors of {DIM} dimensions")
         growth = []
-        for views in arguments.views:
-            workspace = (arguments.workspace or Path(temporary)) / f"views-{views}-{arguments.likeness:g}"
-            with opened(workspace, views, likeness=arguments.likeness) as bench:
-                growth.append({"views": views, **_one_size(bench, arguments.engines, report)})
+        for vectors in arguments.vectors:
+            each = arguments.views_of_an_asset
+            size = LibrarySize(assets=vectors // (each or 1), views=each, dim=DIM, likeness=arguments.likeness)
+            with opened(arguments.folder or Path(temporary), size) as bench:
+                growth.append({"vectors": vectors, **_one_size(bench, arguments.engines, report)})
         if len(growth) > 1:
             report.table("growth", [*growth, _exponents(growth)])
         report.write(arguments.json)
 
 
 def _one_size(bench: Bench, engines: Sequence[str], report: Report) -> dict[str, Any]:
-    views = f"{bench.size.assets * bench.size.views:,} views"
+    title = f"{bench.size.assets:,} assets, {bench.each} vectors each"
     best = bench.best()
     truth = {kind: top(best[kind]) for kind in KINDS}
     curves: dict[str, Curves] = {}
@@ -69,7 +70,7 @@ def _one_size(bench: Bench, engines: Sequence[str], report: Report) -> dict[str,
         register_vector(connection)
         curves["meshseek, raw SQL"] = _sql(connection, bench, truth)
         sizes = _sizes(connection)
-    whole = np.concatenate(list(bench.views())) if engines else None
+    whole = np.concatenate(list(bench.vectors())) if engines else None
     for name in engines:
         assert whole is not None
         build[name], settings = timed(ENGINES[name], whole)
@@ -77,16 +78,16 @@ def _one_size(bench: Bench, engines: Sequence[str], report: Report) -> dict[str,
         for setting, ask in settings:
 
             def found(vector: NDArray[np.float32], ask: Any = ask) -> list[int]:
-                return distinct(np.asarray(ask(vector)) // bench.size.views)
+                return distinct(np.asarray(ask(vector)) // bench.each)
 
             for kind in KINDS:
                 curves[name][kind].append(measure(setting, found, bench.queries[kind], truth[kind]))
-    report.values[f"curves, {views}"] = {
+    report.values[f"curves, {title}"] = {
         name: {k: list(map(asdict, v)) for k, v in c.items()} for name, c in curves.items()
     }
-    report.table(f"at equal recall of the distinct ten assets, {views}", _at_goals(curves, build))
-    report.table(f"filters, {views}", _filters(bench, best))
-    report.table(f"sizes, {views}", sizes)
+    report.table(f"at equal recall of the distinct ten assets, {title}", _at_goals(curves, build))
+    report.table(f"filters, {title}", _filters(bench, best))
+    report.table(f"sizes, {title}", sizes)
     reached = _reaching(curves["meshseek, raw SQL"]["txt"], max(GOALS))
     return {"publish s": build["meshseek, raw SQL"], "txt .99 p50 ms": reached.p50_ms if reached else float("nan")}
 
@@ -94,19 +95,19 @@ def _one_size(bench: Bench, engines: Sequence[str], report: Report) -> dict[str,
 def _sql(connection: Connection[Any], bench: Bench, truth: dict[str, list[set[int]]]) -> Curves:
     """The searching statement as the service sends it, hydration included, over one connection."""
     connection.execute("SET plan_cache_mode = force_generic_plan")
-    text = statement("views_two_stage")
+    text = bench.searching
     curves: Curves = {kind: [] for kind in KINDS}
-    for ef, candidates in BREADTHS:
-        connection.execute(f"SET hnsw.ef_search = {ef}".encode())
-        values = {"limit": 10, "candidates": candidates}
+    for breadth in BREADTHS:
+        connection.execute(f"SET hnsw.ef_search = {breadth.ef}".encode())
+        values = {"limit": TIERS[0], "candidates": breadth.candidates}
 
         def ask(vector: NDArray[np.float32], values: dict[str, int] = values) -> list[int]:
             asked = {**values, "vector": HalfVector(vector)}
             rows = connection.execute(text, asked, prepare=True, binary=True).fetchall()
-            return [number_of(row[1]) for row in rows]
+            return [number_of(row[1]) for row in rows][:DEPTH]
 
         for kind in KINDS:
-            setting = f"ef {ef}, {candidates} assets"
+            setting = f"ef {breadth.ef}, {breadth.candidates} assets"
             curves[kind].append(measure(setting, ask, bench.queries[kind], truth[kind]))
     return curves
 
@@ -137,7 +138,7 @@ def _at_goals(curves: dict[str, Curves], build: dict[str, float]) -> list[dict[s
 def _filters(bench: Bench, best: dict[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
     """Filters that go with the content and that do not, through the library as the service uses it."""
     library = Library(bench.meshseek.server, ALGORITHM)
-    published = library.published()
+    library.published()
     tags = {asset.asset_id: set(asset.attributes["tags"]) for asset in bench.meshseek.workspace.assets()}
     order = sorted(tags, key=number_of)
     rows: list[dict[str, Any]] = []
@@ -150,7 +151,7 @@ def _filters(bench: Bench, best: dict[str, NDArray[np.float32]]) -> list[dict[st
                 request = Request(limit=TIERS[0], conditions=filters, breadth=breadth)
 
                 def ask(vector: NDArray[np.float32], request: Request = request) -> list[int]:
-                    return [number_of(hit.asset_id) for hit in library.nearest_views(published, vector, request)][:10]
+                    return bench.nearest(library, vector, request)
 
                 point = measure(name, ask, bench.queries[kind], top(best[kind], allowed))
                 row: dict[str, Any] = {
@@ -170,15 +171,14 @@ def _filters(bench: Bench, best: dict[str, NDArray[np.float32]]) -> list[dict[st
 
 def _tuned(library: Library, bench: Bench, kind: str, truth: list[set[int]]) -> Breadth:
     """The cheapest breadth that reaches the higher goal through the library."""
-    published = library.published()
     points: dict[Breadth, Point] = {}
-    for ef, candidates in BREADTHS:
-        request = Request(limit=TIERS[0], breadth=Breadth(ef, candidates))
+    for breadth in BREADTHS:
+        request = Request(limit=TIERS[0], breadth=breadth)
 
         def ask(vector: NDArray[np.float32], request: Request = request) -> list[int]:
-            return [number_of(hit.asset_id) for hit in library.nearest_views(published, vector, request)][:10]
+            return bench.nearest(library, vector, request)
 
-        points[Breadth(ef, candidates)] = measure("", ask, bench.queries[kind], truth)
+        points[breadth] = measure("", ask, bench.queries[kind], truth)
     reached: Callable[[Breadth], float] = lambda breadth: points[breadth].p50_ms  # noqa: E731
     return min((b for b, point in points.items() if point.recall >= max(GOALS)), key=reached, default=Breadth(400, 400))
 
@@ -194,9 +194,9 @@ def _sizes(connection: Connection[Any]) -> list[dict[str, Any]]:
 
 def _exponents(growth: list[dict[str, Any]]) -> dict[str, Any]:
     """The powers with which the figures grow with the number of views."""
-    sizes = np.log([row["views"] for row in growth])
-    fitted = {"views": "exponent"}
-    for column in (name for name in growth[0] if name != "views"):
+    sizes = np.log([row["vectors"] for row in growth])
+    fitted = {"vectors": "exponent"}
+    for column in (name for name in growth[0] if name != "vectors"):
         values = np.log([row[column] for row in growth])
         fitted[column] = f"{np.polyfit(sizes, values, 1)[0]:.2f}" if np.isfinite(values).all() else ""
     return fitted

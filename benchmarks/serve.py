@@ -19,18 +19,16 @@ from typing import Any
 
 import numpy as np
 import psutil
-from common import Bench, Report, opened
+from common import DIM, VIEWS, Bench, Report, opened
 from pgvector import HalfVector
 from pgvector.psycopg import register_vector
 from psycopg import connect
 from search import SESSION
 
-from meshseek.embedders._synthetic_world import World
-from meshseek.pipeline.synthetic import ALGORITHM
+from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize
 from meshseek.search.modes import TIERS
 from meshseek.search.tuning import tuners
 from meshseek.store.library import Library
-from meshseek.store.statements import statement
 
 CLIENTS = (1, 8, 32)
 EACH = 400
@@ -44,14 +42,15 @@ Ask = Callable[[int], None]
 
 def main() -> None:
     """Serve a library, ask it, and print tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--views", type=int, default=200_000)
-    parser.add_argument("--workspace", type=Path, help="keep the library here")
+    parser.add_argument("--folder", type=Path, help="keep the library here, in a workspace of its own")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="meshseek bench ") as temporary:
-        workspace = (arguments.workspace or Path(temporary)) / f"views-{arguments.views}-0.95"
-        with opened(workspace, arguments.views) as bench:
+        size = LibrarySize(assets=arguments.views // VIEWS, views=VIEWS, dim=DIM)
+        with opened(arguments.folder or Path(temporary), size) as bench:
+            workspace = bench.meshseek.workspace.folder
             breadth = _tune(bench)
             report = Report(f"Serving {arguments.views:,} views, words to views, ef {breadth[0]}, {breadth[1]} assets")
             with _serving(workspace) as (process, port):
@@ -69,13 +68,14 @@ def main() -> None:
 def _tune(bench: Bench) -> tuple[int, int]:
     library = Library(bench.meshseek.server, ALGORITHM)
     try:
-        found = [tuning for tuning in library.published().tunings if tuning.target == "appearance"]
+        published = library.published()
+        found = [tuning for tuning in published.tunings if tuning.target == "appearance"]
         if not found:
-            for tuner in tuners(library, 50):
+            for tuner in tuners(library, published, 50):
                 for _ in tuner.compare():
                     pass
                 found.append(tuner.tune(0.99))
-            library.keep_tunings(found)
+            library.keep_tunings(published, found)
         tuned = next(tuning for tuning in found if (tuning.target, tuning.kind) == ("appearance", "text"))
         breadth = tuned.breadth.for_depth(TIERS[0])
         return breadth.ef, breadth.candidates
@@ -129,7 +129,7 @@ def _http(port: int) -> Iterator[float]:
 
 
 def _sql(bench: Bench, breadth: tuple[int, int]) -> Iterator[float]:
-    text, world = statement("views_two_stage"), World(bench.size.seed, bench.size.dim, bench.size.likeness)
+    text, world = bench.searching, bench.world
     values = {"limit": TIERS[0], "candidates": breadth[1]}
     with connect(bench.meshseek.server.conninfo(ALGORITHM), autocommit=True, options=SESSION) as connection:
         register_vector(connection)

@@ -40,16 +40,30 @@ def bigrams(text: str) -> str:
     Chinese is written without blanks. Pairs find any word without a dictionary, and, asked one after the other, any
     phrase.
     """
-    runs: list[str] = [""]
-    for character in text:
-        if _script(character) == "han":
-            runs[-1] += character
-        elif runs[-1]:
-            runs.append("")
-    pairs = [run[n : n + 2] for run in runs for n in range(max(1, len(run) - 1)) if run]
-    return " ".join(pairs)
+    return " ".join(run[n : n + 2] for run in _runs(text) for n in range(max(1, len(run) - 1)))
+
+
+def last_characters(text: str) -> str:
+    """The last character of each run of Han characters, apart by blanks.
+
+    No pair begins with it, and often it names the thing, as 椅 (chair) does in 红木椅 (rosewood chair).
+    """
+    return " ".join(run[-1] for run in _runs(text))
 
 
 def without_han(text: str) -> str:
-    """The text with a blank in place of each Han character."""
-    return "".join(" " if _script(character) == "han" else character for character in text)
+    """The text with a blank in place of each Han character, and of signs that a database takes for words."""
+    if text.isascii():
+        return text
+    return "".join(character if character.isascii() or _is_letter(character) else " " for character in text)
+
+
+def _is_letter(character: str) -> bool:
+    """Whether it is part of a word that is not Chinese: no punctuation, symbol or separator."""
+    return _script(character) != "han" and unicodedata.category(character)[0] not in "PSZ"
+
+
+def _runs(text: str) -> list[str]:
+    if text.isascii():
+        return []
+    return "".join(character if _script(character) == "han" else " " for character in text).split()

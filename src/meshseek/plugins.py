@@ -27,7 +27,7 @@ class Family(Generic[T]):
     def __init__(self, package: str, contract: type[T]) -> None:
         self.package = package
         self.contract = contract
-        self._loaded: dict[str, type[T]] = {}
+        self._implementations: dict[ModuleType, type[T]] = {}
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -41,12 +41,13 @@ class Family(Generic[T]):
         Raises:
             UnknownPluginError: No plug-in has this name; the message lists the names.
         """
-        if name not in self._loaded:
-            if name not in self.names:
-                kind = self.contract.__name__.lower()
-                raise UnknownPluginError(f"there is no {kind} '{name}'; choose one of: {', '.join(self.names)}")
-            self._loaded[name] = self._implementation(importlib.import_module(f"{self.package}.{name}"))
-        return self._loaded[name]
+        if name not in self.names:
+            kind = self.contract.__name__.lower()
+            raise UnknownPluginError(f"there is no {kind} '{name}'; choose one of: {', '.join(self.names)}")
+        module = importlib.import_module(f"{self.package}.{name}")
+        if module not in self._implementations:
+            self._implementations[module] = self._implementation(module)
+        return self._implementations[module]
 
     def _implementation(self, module: ModuleType) -> type[T]:
         found = [

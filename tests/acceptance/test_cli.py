@@ -93,6 +93,15 @@ def test_filters(library: ServedLibrary) -> None:
     assert sorted(hit["attributes"]["category"] for hit in results) == ["Bedroom"] * 2 + ["Lights"] * 3
 
 
+def test_one_number_is_a_filter(library: ServedLibrary) -> None:
+    """Just so many faces, or any other number of them."""
+    faces = found(library, "chair")[0]["attributes"]["faces"]
+    same, others = (found(library, "chair", "--filter", f"faces{sign}{faces}", "--top-k", "50") for sign in ("=", "!="))
+
+    assert {hit["attributes"]["faces"] for hit in same} == {faces}
+    assert faces not in {hit["attributes"]["faces"] for hit in others}
+
+
 def test_evaluate(library: ServedLibrary, tmp_path: Path) -> None:
     """Judged queries become hit rates by kind; a query with nothing relevant is left out and counted."""
     queries = tmp_path / "queries.csv"
@@ -127,6 +136,8 @@ def test_status(library: ServedLibrary) -> None:
         (["search"], "either a text or an image"),
         (["search", "--image", "nowhere.png"], "cannot read nowhere.png"),
         (["search", "chair", "--filter", "colour=red"], "known fields"),
+        (["search", "chair", "--filter", "faces=1", "--filter", "faces=2"], "has 2 values; give one number"),
+        (["search", "chair", "--filter", "faces=1e39"], "at most 3.4e38"),
         (["import", "glb_folder", "nowhere"], "nowhere"),
         (["render", "--workspace", "empty"], "run 'meshseek import"),
         (["publish", "--workspace", "empty"], "run 'meshseek embed"),

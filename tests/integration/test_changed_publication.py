@@ -13,7 +13,7 @@ from tests.crowd import Crowd, units
 
 from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.progress import SilentReporter
-from meshseek.pipeline.publish import publish
+from meshseek.pipeline.publish import LibraryState, publish
 from meshseek.pipeline.stage import Summary
 from meshseek.store.library import Library
 from meshseek.store.postgres import Server
@@ -37,17 +37,21 @@ $$ SELECT string_agg(field || value, ' ' ORDER BY field, value) FROM live.labels
 
 
 def contents(server: Server) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table of the live version, in an order of its own, with labels by name."""
+    """Every table of the live version, in an order of its own, with labels by name; and the indexes."""
     with server.connect("crowd") as connection:
         connection.execute(LABELS_OF)
+        indexes = connection.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = 'live' ORDER BY indexdef")
         return {
-            table: sorted(
-                connection.execute(
-                    f"SELECT {columns.replace('labels_of', 'pg_temp.labels_of')} FROM live.{table}".encode()
-                ).fetchall(),
-                key=str,
-            )
-            for table, columns in TABLES.items()
+            "indexes": indexes.fetchall(),
+            **{
+                table: sorted(
+                    connection.execute(
+                        f"SELECT {columns.replace('labels_of', 'pg_temp.labels_of')} FROM live.{table}".encode()
+                    ).fetchall(),
+                    key=str,
+                )
+                for table, columns in TABLES.items()
+            },
         }
 
 
@@ -115,6 +119,40 @@ def test_little_is_changed_in_place_and_much_is_built_anew(server: Server, tmp_p
     summary = published(crowd_without({4}, {7}), tmp_path / "2", server)
     assert (summary.done, summary.already_there, summary.details["assets"]) == (1, COUNT - 2, COUNT - 1)
     assert published(crowd_without(set(range(20)), set()), tmp_path / "3", server).done == COUNT - 20
+
+
+@pytest.mark.parametrize(("changed", "new", "gone"), [(9, 0, 0), (10, 0, 0), (3, 3, 4), (11, 0, 0), (4, 4, 3)])
+def test_a_tenth_counts_each_asset_once(changed: int, new: int, gone: int) -> None:
+    """Of a hundred assets ten may be changed, new or gone; one that is loaded anew is one, not one gone and one new."""
+    live = {f"{number}": "old" for number in range(100)}
+    wanted = {**dict(list(live.items())[gone:]), **{f"{99 - number}": "new" for number in range(changed)}}
+    wanted |= {f"more {number}": "new" for number in range(new)}
+    changes = LibraryState([], wanted, 0, {}).changes(live)
+
+    assert (changes is not None) is (changed + new + gone <= 10)
+    if changes is not None:
+        assert (len(changes.new), len(changes.gone)) == (changed + new, changed + gone)
+
+
+def crowd_with_chinese(count: int) -> Crowd:
+    """The crowd, where only so many assets have Chinese captions."""
+    crowd = Crowd.of(COUNT)
+    kept = set(list(crowd.chinese)[:count])
+    crowd.chinese = {name: vector for name, vector in crowd.chinese.items() if name in kept}
+    crowd.assets = [a if a.asset_id in kept else replace(a, captions_chinese=()) for a in crowd.assets]
+    return crowd
+
+
+def test_the_first_chinese_captions_get_their_graph(servers: tuple[Server, Server], tmp_path: Path) -> None:
+    """A few translated assets are little, yet without an index on them every Chinese query would read all captions."""
+    for number, (count, done) in enumerate([(0, COUNT), (3, COUNT), (4, 1), (0, COUNT)]):
+        assert published(crowd_with_chinese(count), tmp_path / f"{number}", servers[0]).done == done
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(publishing_stage, "UPDATED_SHARE", -1.0)
+            published(crowd_with_chinese(count), tmp_path / f"{number} anew", servers[1])
+        found = contents(servers[0])
+        assert found == contents(servers[1])
+        assert ("text_embeddings_chinese_embedding" in str(found["indexes"])) is (count > 0)
 
 
 def test_a_change_that_fails_leaves_the_version_as_it_was(

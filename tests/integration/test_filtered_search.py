@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 from tests.crowd import CLUSTERS, DIM, Crowd, cosines
 
 from meshseek.model import Asset, Condition
 from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES, Question
+from meshseek.store import library as library_module
 from meshseek.store.labels import figures_of, labels_of
 from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
@@ -35,10 +37,22 @@ def crowd() -> Crowd:
     return Crowd.of(COUNT)
 
 
-@pytest.fixture
-def library(crowd: Crowd, server: Server, workspace: Workspace) -> Iterator[Library]:
-    """The crowd, published."""
+@pytest.fixture(params=["compared", "by index"])
+def library(
+    request: pytest.FixtureRequest,
+    crowd: Crowd,
+    server: Server,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Library]:
+    """The crowd, published; asked as a small library is, and as one in which very many assets pass every filter."""
+    if request.param == "by index":
+        monkeypatch.setattr(library_module, "VERY_FEW", 0)
+        monkeypatch.setattr(library_module, "FEW", 0)
     crowd.publish(workspace, server)
+    with server.connect("crowd") as connection:  # for so few assets the planner would sort all
+        name = sql.Identifier(server.database_name("crowd"))
+        connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, request.param == "compared"))
     opened = Library(server, "crowd")
     yield opened
     opened.close()

@@ -295,7 +295,11 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
             "cannot filter on 'price'; known fields: category, creator",
         ),
         ({"query": "a", "filters": {"category'); DROP TABLE assets; --": "1"}}, "query", "cannot filter on"),
-        ({"query": "a", "filters": {"category": 5}}, "invalid", "filters"),
+        ({"query": "a", "filters": {"category": 5}}, "query", "the filter on 'category' is no word"),
+        ({"query": "a", "filters": {"faces": True}}, "invalid", "filters"),
+        ({"query": "a", "filters": {"faces": ["1", "2"]}}, "query", "has 2 values"),
+        ({"query": "a", "filters": {"faces": {"max": 1e39}}}, "query", "at most 3.4e38"),
+        ({"query": "a", "filters": {"faces": 10**400}}, "invalid", "filters"),
         ({"query": "a", "filters": {"category": "a\x00b"}}, "query", "NUL"),
         ({"query": "a", "filters": "category"}, "invalid", "filters"),
         ({"query": "a", "colour": "red"}, "invalid", "colour"),
@@ -330,6 +334,25 @@ def test_what_is_no_json_is_the_callers_mistake(api: httpx.Client, content: byte
     answer = api.post("/search/text", content=content, headers={"content-type": "application/json"})
     refused(answer, answer.status_code, answer.json()["error"]["code"])
     assert answer.status_code in {400, 422}
+
+
+def test_one_number_is_a_filter(api: httpx.Client) -> None:
+    """As a number, as a word, as a list of one, and what is not so."""
+    faces = find(api, "chair")[0]["attributes"]["faces"]
+    for value in (faces, str(faces), [str(faces)], {"min": faces, "max": faces}):
+        found = find(api, "chair", filters={"faces": value}, top_k=200)
+        assert {hit["attributes"]["faces"] for hit in found} == {faces}
+        others = find(api, "chair", filters={"faces": {"not": value}}, top_k=200)
+        assert faces not in {hit["attributes"].get("faces") for hit in others}
+    assert find(api, "chair", filters={"faces": {"max": 1e-60}}) == []
+
+
+def test_a_nul_character_is_no_word(api: httpx.Client) -> None:
+    """Every target answers as if it were a blank."""
+    for target in ("words", "caption", "appearance", "both"):
+        plain = [hit["asset_id"] for hit in find(api, 'a "chair"', target=target)]
+        assert plain
+        assert [hit["asset_id"] for hit in find(api, 'a\x00"chair\x00"', target=target)] == plain
 
 
 def test_odd_but_fair_queries_are_answered(api: httpx.Client) -> None:

@@ -398,6 +398,41 @@ MOMENTS = {
 }
 
 
+CHANGING = {
+    "before anything": ("Loader.load_labels = die", False),
+    "in the load": ("Loader.load_views = die", False),
+    "at the end": ("Publisher._described = after(Publisher._described)", False),
+    "when it is done": ("Publisher._analyze = die", True),
+}
+
+
+def publish_and_die(patch: str, conninfo: str, server: Server, workspace: Workspace) -> None:
+    """Publish in a process that kills itself."""
+    arguments = [conninfo, server.database_name("").removesuffix("_embeddings"), str(workspace.folder)]
+    command = [sys.executable, "-c", KILLED.format(patch=patch), *arguments]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("moment", CHANGING)
+def test_killed_while_changing_in_place(
+    published_toys: Workspace, server: Server, conninfo: str, algorithm: Algorithm, moment: str
+) -> None:
+    """After kill -9 the old version answers, or the new one where the change was done; publishing again ends so."""
+    patch, done = CHANGING[moment]
+    old = answers(algorithm)
+    row = asset_row(next(published_toys.assets()))
+    published_toys.assets_table().append([{**row, "captions_english": ["red chair again"], "fingerprint": "changed"}])
+    embed_toys(published_toys)
+    publish_and_die(patch, conninfo, server, published_toys)
+    assert (answers(algorithm) == old) is not done
+
+    assert counted(_publish_when_free(published_toys, server)) == ((0, 40) if done else (1, 39))
+    assert algorithm.library.asset(row["asset_id"]).captions_english == ("red chair again",)
+    assert answers(algorithm) != old
+    assert schemas(server) == {"live"}
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_while_publishing(
     published_toys: Workspace, server: Server, conninfo: str, algorithm: Algorithm, moment: str, tmp_path: Path
@@ -407,12 +442,7 @@ def test_killed_while_publishing(
     new = Workspace(tmp_path / "new")
     import_toys(new, 30, "changed")
     embed_toys(new)
-    script = KILLED.format(patch=MOMENTS[moment])
-    arguments = [conninfo, server.database_name("").removesuffix("_embeddings"), str(new.folder)]
-    ended = subprocess.run(
-        [sys.executable, "-c", script, *arguments], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
-    )
-    assert ended.returncode == -signal.SIGKILL
+    publish_and_die(MOMENTS[moment], conninfo, server, new)
     switched = moment in {"after the switch", "in the switch"}
     assert (answers(algorithm) == old) is not switched
 

@@ -17,7 +17,7 @@ from tests.toy import Toy, publish_toys, toy
 from meshseek.embedders import Embedder, PartlyEmbeddedError
 from meshseek.errors import EmbedderError, HostedError, HostedItemError
 from meshseek.model import Language, Role, Space
-from meshseek.search import service
+from meshseek.search import algorithm as algorithm_module
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
 from meshseek.store.library import Library
@@ -171,7 +171,7 @@ def test_a_model_that_fails_is_left_alone_for_a_while(make: Make, monkeypatch: p
     wait_for(algorithm, "the weights are not here")
     assert {algorithm.health() for _ in range(20)} == {"the weights are not here"}
     assert len(tries) == 1
-    monkeypatch.setattr(service, "TRY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(algorithm_module, "TRY_AGAIN_SECONDS", 0.0)
     wait_for(algorithm, "ready")
     assert len(tries) == 2
 

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError, WorkspaceError
 from meshseek.interfaces.cli import main
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
+from meshseek.search.filters import conditions
+from meshseek.search.modes import MODES, Question
 from meshseek.search.tuning import LADDER, tuners
+from meshseek.store import library as library_module
 from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
 from meshseek.store.published import UNTUNED, Breadth
@@ -41,18 +45,18 @@ def library(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> I
 def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> None:
     """At the goal on the sampled queries, kept beside the version, and near it on queries that were not sampled."""
     found = []
-    for tuner in tuners(library, 40):
+    for tuner in tuners(library, library.published(), 40):
         assert sum(1 for _ in tuner.compare()) == 40 == len(tuner)
         found.append(tuner.tune(0.99))
-    library.keep_tunings(found)
+    library.keep_tunings(library.published(), found)
     assert {(tuning.target, tuning.kind) for tuning in found} == {
         (target, kind) for target in ("caption", "appearance") for kind in ("text", "image")
     }
     assert all(tuning.recall >= 0.99 and tuning.ef in LADDER for tuning in found)
 
     published = library.published()
-    assert published.tunings == tuple(published.tunings)
-    assert len(published.tunings) == 4
+    kept = {(tuning.target, tuning.kind): tuning.breadth for tuning in published.tunings}
+    assert kept == {(tuning.target, tuning.kind): tuning.breadth for tuning in found}
     breadth = published.breadth("appearance", "image")
     assert breadth == next(t.breadth for t in found if (t.target, t.kind) == ("appearance", "image"))
     shares = []
@@ -79,17 +83,45 @@ def test_views_that_are_less_alike_need_more_candidates(server: Server, tmp_path
     assert recalls[0] > recalls[1] + 0.05
 
 
+@pytest.mark.parametrize("target", ["caption", "appearance"])
+def test_filters_that_go_with_the_content_lose_nothing(
+    library: Library, server: Server, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the index a filter far from what is asked for finds what comparing all that pass finds, and as many."""
+    mode, breadth = MODES.load(target)(), Breadth(100, 40)
+    for tag in ("corner 1.0%", "corner 10.0%", "corner 50.0%", "random 10.0%"):
+        rankings = []
+        for few in (10_000, 0):
+            monkeypatch.setattr(library_module, "VERY_FEW", few)
+            monkeypatch.setattr(library_module, "FEW", few)
+            with server.connect(ALGORITHM) as connection:  # for so few assets the planner would sort all
+                name = sql.Identifier(server.database_name(ALGORITHM))
+                connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, few > 0))
+            asked = Library(server, ALGORITHM)
+            request = Request(limit=10, conditions=conditions({"tags": tag}), breadth=breadth)
+            questions = [
+                Question(vector=vector, query_type="english", published=asked.published())
+                for vector in library.sample("text", 20)
+            ]
+            rankings.append([{hit.asset_id for hit in mode.rank(asked, question, request)} for question in questions])
+            asked.close()
+        assert {len(found) for found in rankings[1]} == {10}, tag
+        shares = [len(exact & found) / 10 for exact, found in zip(*rankings, strict=True)]
+        assert np.mean(shares) >= 0.99, tag
+
+
 def test_tunings_of_another_version_are_not_kept(server: Server, tmp_path: Path) -> None:
     """What was measured before a new version went live is refused; what was kept is handed on."""
     library = made(tmp_path / "one", server, 0.95)
-    (tuner, *_) = tuners(library, 10)
+    published = library.published()
+    (tuner, *_) = tuners(library, published, 10)
     assert sum(1 for _ in tuner.compare()) == 10
-    library.keep_tunings([tuner.tune(0.9)])
+    library.keep_tunings(published, [tuner.tune(0.9)])
     workspace = Workspace(tmp_path / "two")
     make_library(LibrarySize(assets=300, views=4, dim=64), workspace, SilentReporter())
     publish(ALGORITHM, workspace, server, max_assets=None, reporter=SilentReporter())
     with pytest.raises(DatabaseError, match="another version was published"):
-        library.keep_tunings([tuner.tune(0.9)])
+        library.keep_tunings(published, [tuner.tune(0.9)])
     assert [tuning.goal for tuning in library.published().tunings] == [pytest.approx(0.9)]
     assert library.published().breadth("appearance", "image") == UNTUNED
     library.close()
@@ -99,7 +131,7 @@ def test_there_is_nothing_to_tune_without_an_index(server: Server, tmp_path: Pat
     """The message says how to publish one."""
     library = made(tmp_path / "exact", server, 0.95, "exact")
     with pytest.raises(NotPublishedError, match="publish with --index hnsw"):
-        tuners(library, 10)
+        tuners(library, library.published(), 10)
     library.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from meshseek.errors import QueryError
@@ -26,6 +27,12 @@ from meshseek.store.labels import figures_of, labels_of
         ({"width": {"min": "1.5", "max": 2}}, Condition(field="width", minimum=1.5, maximum=2)),
         ({"height": 3}, Condition(field="height", minimum=3, maximum=3)),
         ({"faces": {"not": {"max": 5}}}, Condition(field="faces", maximum=5, negated=True)),
+        ({"faces": ["500"]}, Condition(field="faces", minimum=500, maximum=500)),
+        ({"faces": {"not": ["500"]}}, Condition(field="faces", minimum=500, maximum=500, negated=True)),
+        (
+            {"width": {"min": -3e38, "max": 1e-60}},
+            Condition(field="width", minimum=float(np.float32(-3e38)), maximum=0),
+        ),
     ],
 )
 def test_filters_become_conditions(filters: dict[str, Any], expected: Condition) -> None:
@@ -41,6 +48,14 @@ def test_filters_become_conditions(filters: dict[str, Any], expected: Condition)
         ({"faces": {}}, "has no bounds"),
         ({"faces": {"least": 1}}, "has no bounds"),
         ({"faces": {"min": float("nan")}}, "finite"),
+        ({"faces": {"max": 1e39}}, "at most 3.4e38"),
+        ({"faces": {"max": "-1e39"}}, "at most 3.4e38"),
+        ({"faces": 10**400}, "at most 3.4e38"),
+        ({"faces": ["1", "2"]}, "has 2 values; give one number"),
+        ({"faces": []}, "has 0 values"),
+        ({"faces": [["1"]]}, "needs numbers"),
+        ({"faces": {"min": [1]}}, "needs numbers"),
+        ({"faces": [""]}, "needs numbers"),
         ({"category": {"min": 1}}, "is no word"),
         ({"category": [1]}, "is no word"),
         ({"tags": "a\0"}, "NUL"),
@@ -88,13 +103,63 @@ def test_a_filter_without_a_value_is_refused() -> None:
         ("by-nc-nd", ()),
         ("CC-BY-ND-4.0", ("commercial",)),
         ("MIT", ("changes", "commercial")),
-        ("all rights reserved", ()),
-        ("", ()),
+        ("cc0", ("changes", "commercial", "no-credit")),
+        ("CC0 1.0 Universal Public Domain Dedication", ("changes", "commercial", "no-credit")),
+        ("Creative Commons - Public Domain Dedication", ("changes", "commercial", "no-credit")),
+        ("Public Domain", ("changes", "commercial", "no-credit")),
+        ("http://creativecommons.org/publicdomain/zero/1.0/", ("changes", "commercial", "no-credit")),
+        ("by", ("changes", "commercial")),
+        ("CC-BY 3.0", ("changes", "commercial")),
+        ("CC-BY 3.0 US", ("changes", "commercial")),
+        ("CC-BY-3.0-US", ("changes", "commercial")),
+        ("CC-BY-SA-4.0", ("changes", "commercial")),
+        ("CC Attribution-ShareAlike", ("changes", "commercial")),
+        ("Creative Commons Attribution 3.0 United States License", ("changes", "commercial")),
+        ("https://creativecommons.org/licenses/by/3.0/us/deed.en", ("changes", "commercial")),
+        ("Apache License, Version 2.0", ("changes", "commercial")),
+        ("BSD-3-Clause", ("changes", "commercial")),
+        ("GNU GPL v3+", ("changes", "commercial")),
+        ("LGPL-2.1-or-later", ("changes", "commercial")),
+        ("Free Art License 1.3", ("changes", "commercial")),
+        ("by-nc", ("changes",)),
+        ("CC-BY-NC_4.0", ("changes",)),
+        ("CC_BY_NC_SA 4.0", ("changes",)),
+        ("CC BY 4.0 NC", ("changes",)),
+        ("Attribution - Non-Commercial - Share Alike", ("changes",)),
+        ("Creative Commons Attribution-NonCommercial 4.0 International", ("changes",)),
+        ("https://creativecommons.org/licenses/by-nc-nd/4.0/", ()),
+        ("Creative Commons Attribution-NonCommercial-NoDerivatives 4.0 International License", ()),
     ],
 )
 def test_what_a_licence_permits(licence: str, expected: tuple[str, ...]) -> None:
-    """Known by its name; an unknown one permits nothing."""
+    """Known by the whole of its name or its URL, however that is written."""
     assert permissions(licence) == expected
+
+
+@pytest.mark.parametrize(
+    "licence",
+    [
+        "",
+        "unknown",
+        "all rights reserved",
+        "All rights reserved by Disney",
+        "Copyright by Acme",
+        "non commercial, attribution",
+        "attribution required, personal use only",
+        "CC-BY 4.0, not for commercial use",
+        "MIT, no commercial use",
+        "not in the public domain",
+        "CC0 for personal use",
+        "Editorial",
+        "Creative Commons",
+        "Standard",
+        "https://example.com/licenses/by/4.0/",
+        "https://creativecommons.org/licenses/by/4.0/ personal use only",
+    ],
+)
+def test_an_unknown_licence_permits_nothing(licence: str) -> None:
+    """Nor does a known name with other words about it: they may take back what it permits."""
+    assert permissions(licence) == ()
 
 
 def test_labels_and_numbers_of_an_asset() -> None:
@@ -114,6 +179,13 @@ def test_labels_and_numbers_of_an_asset() -> None:
     ]
     assert figures_of(attributes)[:3] == (12, 1, 2)
     assert str(figures_of({"faces": "many", "height": float("inf")})) == "(nan, nan, nan, nan)"
+
+
+def test_a_number_that_no_column_holds_is_none() -> None:
+    """One of 400 digits, or beyond single precision, is as if it were not there, and stops no publication."""
+    assert (
+        str(figures_of({"faces": 10**400, "width": 1e39, "depth": -1e39, "height": 3e38})) == "(nan, nan, nan, 3e+38)"
+    )
 
 
 def test_how_many_will_pass() -> None:

@@ -21,6 +21,7 @@ PICTURE = Image.new("RGB", (2, 2))
         ({"text": ""}, "the query is empty; type some words"),
         ({"text": " \t\n　"}, "the query is empty; type some words"),
         ({"text": "a" * 1001}, "the query has 1001 characters; use at most 1000"),
+        ({"text": "\x00"}, "the query is empty; type some words"),
         ({"text": "?!…"}, "the query has no English or Chinese words; type some in either language"),
         ({"text": "🪑"}, "the query has no English or Chinese words; type some in either language"),
         ({"text": "стул"}, "the query has no English or Chinese words; type some in either language"),
@@ -55,6 +56,14 @@ def test_what_cannot_be_searched_says_why(arguments: dict[str, Any], message: st
 def test_the_limits_themselves_are_allowed(arguments: dict[str, Any]) -> None:
     """The edges of every range can be searched."""
     Query(**arguments)
+
+
+def test_a_nul_character_is_a_blank() -> None:
+    """No database takes one, neither in the text nor in a phrase of it."""
+    query = Query(text='a\x00chair "red\x00oak"')
+
+    assert query.text == 'a chair "red oak"'
+    assert [condition.values for condition in query.conditions] == [("red oak",)]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 
 from meshseek.errors import BusyError
 from meshseek.search.admission import Admission
-from meshseek.store.building import LEAST_MEMORY, graph_bytes, plan_build
+from meshseek.store.building import LEAST_MEMORY, plan_build
+from meshseek.store.indexes import INDEXES
 
 
 def test_a_few_run_some_wait_and_the_rest_are_turned_away() -> None:
@@ -54,13 +55,26 @@ def test_a_search_that_fails_leaves_its_place() -> None:
 
 def test_a_build_gets_what_it_needs_or_what_is_there() -> None:
     """Memory for the whole graph where there is so much, else all that is free, told as slower; a worker a core."""
-    plenty = plan_build(1_000_000, 768, free=1 << 40, cores=4)
-    little = plan_build(1_000_000, 768, free=1 << 29, cores=1)
+    node = INDEXES.load("hnsw")().node(768)
+    plenty = plan_build(1_000_000, 768, node, free=1 << 40, cores=4)
+    little = plan_build(1_000_000, 768, node, free=1 << 29, cores=1)
 
-    assert plenty.needed == graph_bytes(1_000_000, 768) <= plenty.memory
+    assert plenty.needed == 1_000_000 * node.memory <= plenty.memory
     assert (plenty.workers, little.workers) == (3, 0)
     assert little.memory == 1 << 29
     assert little.seconds > 4 * plenty.seconds
     assert "so it is slower" in str(little)
     assert "so it is slower" not in str(plenty)
-    assert plan_build(0, 768, free=0, cores=1).memory == LEAST_MEMORY
+    assert plan_build(0, 768, node, free=0, cores=1).memory == LEAST_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("kind", "memory", "disk"), [("hnsw", 2836, 2120), ("hnsw_binary", 1396, 600), ("exact", 0, 0)]
+)
+def test_a_build_is_planned_for_its_kind(kind: str, memory: int, disk: int) -> None:
+    """Bytes a vector of 768 dimensions: within a fifth of what was measured on the disk, and told apart from memory."""
+    plan = plan_build(1 << 20, 768, INDEXES.load(kind)().node(768), free=1 << 40, cores=1)
+
+    assert plan.needed >> 20 == memory
+    assert disk <= plan.disk >> 20 <= 1.2 * disk
+    assert f"{memory:,} MB of memory, {plan.disk >> 20:,} MB of disk" in str(plan)

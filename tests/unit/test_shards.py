@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,36 @@ def test_a_later_shard_replaces_all_rows_of_its_assets(filled: Path) -> None:
 
     assert rows(filled) == [("c", 3), ("b", 20), ("b", 21), ("d", 4), ("a", 10)]
     assert table(filled).fingerprints() == {"a": "h", "b": "g", "c": "f", "d": "f"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"asset_id": ["d"], "fingerprint": ["f"], "value": [1.0]}, "column 'value' is double, not int64"),
+        ({"asset_id": ["d"], "fingerprint": ["f"]}, "column 'value' is missing, not int64"),
+        ({"asset_id": ["d"], "fingerprint": ["f"], "value": [1], "more": [1]}, "column 'more' is int64, not missing"),
+        ({"value": [1], "fingerprint": ["f"], "asset_id": ["d"]}, "its columns stand in another order"),
+    ],
+)
+def test_a_table_of_other_columns_is_refused(filled: Path, columns: dict[str, list[Any]], told: str) -> None:
+    """Nothing is written that could not be read back beside the rest."""
+    message = f"{filled} cannot take rows that do not fit it ({told}); remove the folder and run its stage again"
+    with pytest.raises(WorkspaceError, match=f"^{re.escape(message)}$"):
+        table(filled).append_table(pa.table(columns))
+    with pytest.raises(WorkspaceError, match=r"^[^\n]+ cannot take rows that do not fit it [^\n]+$"):
+        table(filled).append([{**row("d", 1), "value": "text"}])
+    assert rows(filled) == [("a", 1), ("b", 2), ("c", 3)]
+
+
+def test_the_former_format_is_read_and_a_later_one_is_not(filled: Path) -> None:
+    """A later one is refused, as an older Meshseek refuses this one."""
+    path = filled / "manifest.json"
+    text = path.read_text()
+    path.write_text(text.replace('"format": 2', '"format": 1'))
+    assert len(rows(filled)) == 3
+    path.write_text(text.replace('"format": 2', '"format": 3'))
+    with pytest.raises(WorkspaceError, match="is damaged or of another version of Meshseek; remove"):
+        table(filled)
 
 
 def test_the_header_is_that_of_the_first_writing(tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from meshseek.model import Asset
 from meshseek.pipeline.embed import caption_fingerprint
@@ -17,7 +20,7 @@ from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
 from meshseek.store.loading import Loader
 from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Server
-from meshseek.store.publisher import published_content, publishing
+from meshseek.store.publisher import Publisher, published_content, publishing
 from meshseek.store.workspace import SOURCES, Workspace, asset_row
 
 DEFAULT_INDEX = "hnsw"
@@ -25,6 +28,10 @@ DIGEST_LENGTH = 16
 UPDATED_SHARE = 0.1
 """Up to so large a part of the live version is changed in place. A graph that is built anew is better than one that had
 much added and taken out, and building is faster than adding one by one."""
+STALE = (
+    "publish: {count} assets changed since they were embedded, and are published without their old vectors; "
+    "run 'meshseek embed --algorithm {algorithm}' and publish again"
+)
 
 
 def publish(
@@ -54,43 +61,60 @@ def publish(
             summary.already_there = len(library.assets)
         else:
             with publishing(server, algorithm, vectors.space, reporter) as publisher:
-                changed, gone = library.changes(publisher.live_digests(index_kind))
-                bar = reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES)))
-                if changed is None:
-                    with publisher.loading(**vectors.sizes) as loader, bar as advance:
-                        _load(loader, library, None, vectors, advance)
-                    summary.done, summary.details = len(library.assets), publisher.finish(index_kind, content)
+                load = _Load(library, vectors, reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES))))
+                changes = library.changes(publisher.live_digests(index_kind, chinese=library.has_chinese))
+                if changes is None:
+                    summary.details = _publish_anew(publisher, load, index_kind, content)
                 else:
-                    with publisher.updating(content, gone) as (loader, counts), bar as advance:
-                        _load(loader, library, changed, vectors, advance)
-                    summary.done, summary.details = len(changed), counts
-                    summary.already_there = len(library.assets) - len(changed)
+                    summary.details = _change_in_place(publisher, load, changes, content)
+                summary.done = len(library.assets if changes is None else changes.new)
+                summary.already_there = len(library.assets) - summary.done
             if library.stale:
                 summary.details["stale"] = library.stale
-                reporter.say(
-                    f"publish: {library.stale} assets changed since they were embedded, and are published without "
-                    f"their old vectors; run 'meshseek embed --algorithm {algorithm}' and publish again"
-                )
+                reporter.say(STALE.format(count=library.stale, algorithm=algorithm))
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
 
 
-def _load(
-    loader: Loader,
-    library: LibraryState,
-    changed: AbstractSet[str] | None,
-    vectors: VectorFiles,
-    advance: Callable[[int], None],
-) -> None:
-    """Load all assets, or those that have changed."""
-    assets = [asset for asset in library.assets if changed is None or asset.asset_id in changed]
-    wanted = wanted_vectors(assets)
-    loader.load_labels(library.assets)
-    loader.load_assets(assets, library.digests)
-    with CentroidSpool(vectors.space.dim) as spool:
-        loader.load_captions(vectors.captions(wanted, advance))
-        loader.load_views(vectors.views(wanted, advance, spool))
-        loader.load_centroids(spool.batches())
+def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: str) -> dict[str, int]:
+    """Make a new version of everything; returns its counts."""
+    with publisher.loading(**load.library.sizes(load.vectors), index_kind=index_kind) as loader:
+        load(loader, load.library.assets)
+    return publisher.finish(index_kind, content)
+
+
+def _change_in_place(publisher: Publisher, load: _Load, changes: Changes, content: str) -> dict[str, int]:
+    """Change the live version; returns its counts."""
+    with publisher.updating(content, changes.gone) as (loader, counts):
+        load(loader, [asset for asset in load.library.assets if asset.asset_id in changes.new])
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """Loads assets with their vectors."""
+
+    library: LibraryState
+    vectors: VectorFiles
+    bar: AbstractContextManager[Callable[[int], None]]
+
+    def __call__(self, loader: Loader, assets: Sequence[Asset]) -> None:
+        wanted = wanted_vectors(assets)
+        with self.bar as advance, CentroidSpool(self.vectors.space.dim) as spool:
+            loader.load_labels(self.library.assets)
+            loader.load_assets(assets, self.library.digests)
+            loader.load_captions(self.vectors.captions(wanted, advance))
+            loader.load_views(self.vectors.views(wanted, advance, spool))
+            loader.load_centroids(spool.batches())
+
+
+class Changes(NamedTuple):
+    """How the live version becomes what is wanted."""
+
+    new: AbstractSet[str]
+    """Assets to load, some of them anew."""
+    gone: Sequence[str]
+    """Assets to take out before, among them those that are loaded anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,8 @@ class LibraryState:
     digests: Mapping[str, str]
     stale: int
     """How many assets have vectors that were made from something else than they are now."""
+    counts: Mapping[str, int]
+    """How many assets have vectors of each source, and of any ``captions``; how many ``views`` these have at most."""
 
     @classmethod
     def read(cls, workspace: Workspace, vectors: VectorFiles, max_assets: int | None) -> LibraryState:
@@ -113,25 +139,39 @@ class LibraryState:
         wanted, made_from = wanted_vectors(assets), vectors.made_from()
         digests: dict[str, str] = {}
         stale = 0
+        counts: Counter[str] = Counter()
         for asset in assets:
             own = {source: wanted[source].get(asset.asset_id) for source in SOURCES}
             found = {source: table.get(asset.asset_id) for source, table in made_from.items()}
             stale += any(found.get(source) not in {None, made} for source, made in own.items() if made)
             current = [source for source, made in own.items() if made and found.get(source) == made]
+            counts.update(current)
+            counts["captions"] += bool({"caption_english", "caption_chinese"} & set(current))
+            counts["views"] += len(asset.views.viewpoint_ids) if asset.views and "appearance" in current else 0
             row = {name: value for name, value in asset_row(asset).items() if name != "fingerprint"}
             text = json.dumps([row, own, current], sort_keys=True)
             digests[asset.asset_id] = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
-        return cls(assets, digests, stale)
+        return cls(assets, digests, stale, counts)
 
-    def changes(self, live: Mapping[str, str] | None) -> tuple[AbstractSet[str] | None, Sequence[str]]:
-        """Assets to load anew and assets to take out; None for the first where the whole is rather loaded anew."""
+    @property
+    def has_chinese(self) -> bool:
+        """Whether any asset has the vector of a Chinese caption."""
+        return self.counts.get("caption_chinese", 0) > 0
+
+    def sizes(self, vectors: VectorFiles) -> dict[str, int]:
+        """How many vectors will be stored at most, and how many will be in graphs; one a language, of all captions."""
+        count = Counter(self.counts)
+        views = min(count["views"], vectors.rows("appearance"))
+        stored = sum(count[source] for source in SOURCES) + views  # an asset with views has a centroid
+        return {"vectors": stored, "graph_vectors": (1 + self.has_chinese) * count["captions"] + count["appearance"]}
+
+    def changes(self, live: Mapping[str, str] | None) -> Changes | None:
+        """What differs from the live version; None where the whole is rather published anew."""
         if live is None:
-            return None, ()
-        changed = {asset_id for asset_id, digest in self.digests.items() if live.get(asset_id) != digest}
-        gone = [asset_id for asset_id in live if asset_id not in self.digests or asset_id in changed]
-        if len(changed) + len(gone) > UPDATED_SHARE * len(live):
-            return None, ()
-        return changed, gone
+            return None
+        new = {asset_id for asset_id, digest in self.digests.items() if live.get(asset_id) != digest}
+        gone = [asset_id for asset_id in live if asset_id not in self.digests or asset_id in new]
+        return None if len(new.union(gone)) > UPDATED_SHARE * len(live) else Changes(new, gone)
 
 
 def _whole_assets(workspace: Workspace, max_assets: int | None) -> Iterator[Asset]:

@@ -31,6 +31,8 @@ Wanted = Mapping[Source, Mapping[str, str]]
 Advance = Callable[[int], None]
 
 UNIT_TOLERANCE = 0.01
+NO_VIEWPOINT = -(2**15)
+"""No viewpoint has this id."""
 BATCH = 2048
 """Rows at once: so many, and what is calculated from them, stay in the processor's cache."""
 
@@ -120,17 +122,10 @@ class VectorFiles:
         """What each asset's vectors were made from, by source."""
         return {source: table.fingerprints() for source, table in self.tables.items()}
 
-    @property
-    def sizes(self) -> dict[str, int]:
-        """How many vectors will be stored at most, and how many of them in an index; a view's asset has a centroid."""
-        captions = self.rows("caption_english") + self.rows("caption_chinese")
-        assets = len(self.tables["appearance"].fingerprints()) if "appearance" in self.tables else 0
-        return {"vectors": captions + self.rows("appearance") + assets, "graph_vectors": captions + assets}
-
     def captions(self, wanted: Wanted, advance: Advance) -> Iterator[Captions]:
         """Each asset's English and Chinese caption vectors; the Chinese ones wait in a file for their English ones."""
         with self._waiting(self.rows("caption_chinese")) as chinese:
-            place: dict[str, int] = {}
+            place: dict[str, int] = {}  # each asset comes once: see _expect_once
             for batch in self._read("caption_chinese", wanted, advance):
                 filled, names = len(place), batch.names
                 chinese[filled : filled + len(names)] = batch.vectors[batch.first]
@@ -169,10 +164,15 @@ class VectorFiles:
             return
         own, folder = wanted[source], self.tables[source].folder
         for table in self.tables[source].tables(own):
-            kept = _made_from(table, own)
-            ids, vectors = kept["asset_id"].to_pylist(), from_column(kept)
+            assets = table["asset_id"].combine_chunks().dictionary_encode()
+            _expect_once(assets, table["viewpoint_id"] if source == "appearance" else None, folder)
+            keep = _made_from(assets, table["fingerprint"], own)
+            kept, numbers = table, assets.indices
+            if keep is not None:
+                kept, numbers = kept.filter(keep), numbers.filter(keep)
+            ids, vectors = assets.dictionary.take(numbers).to_pylist(), from_column(kept)
             viewpoints = kept["viewpoint_id"].combine_chunks()
-            starts = _starts(kept)
+            starts = _starts(numbers.to_numpy())
             for start, end in pairwise(_bounds(starts, len(ids))):
                 singles = to_singles(vectors[start:end])
                 _expect_units(singles, ids[start:end], folder)
@@ -181,18 +181,39 @@ class VectorFiles:
             advance(len(table))
 
 
-def _made_from(table: pa.Table, wanted: Mapping[str, str]) -> pa.Table:
-    """The rows that were made from what is wanted."""
-    assets = table["asset_id"].combine_chunks().dictionary_encode()
+def _made_from(assets: pa.DictionaryArray, fingerprints: pa.ChunkedArray, wanted: Mapping[str, str]) -> pa.Array | None:
+    """Which rows were made from what is wanted; None where all were."""
     right = pa.array([wanted.get(name) for name in assets.dictionary.to_pylist()], pa.string())
-    keep = pc.equal(right.take(assets.indices), table["fingerprint"]).fill_null(fill_value=False)
-    return table if pc.all(keep, min_count=0).as_py() else table.filter(keep)
+    keep = pc.equal(right.take(assets.indices), fingerprints.combine_chunks()).fill_null(fill_value=False)
+    return None if pc.all(keep, min_count=0).as_py() else keep
 
 
-def _starts(table: pa.Table) -> NDArray[np.intp]:
-    """The first row of each asset; rows about one asset stand together."""
-    numbers = table["asset_id"].combine_chunks().dictionary_encode().indices.to_numpy()
+def _starts(numbers: NDArray[np.int32]) -> NDArray[np.intp]:
+    """The first row of each asset, by the number that each row's asset has."""
     return np.flatnonzero(np.diff(numbers, prepend=-1))
+
+
+def _expect_once(assets: pa.DictionaryArray, viewpoints: pa.ChunkedArray | None, folder: Path) -> None:
+    """Refuse assets whose rows do not stand together, and two rows of one view, or of one asset where none has views.
+
+    Raises:
+        WorkspaceError: There are such.
+    """
+    numbers = assets.indices.to_numpy()
+    firsts = numbers[_starts(numbers)]
+    if len(firsts) > len(assets.dictionary):
+        firsts = np.sort(firsts)
+        wrong, fault = firsts[1:][firsts[1:] == firsts[:-1]], "apart from each other"
+    else:
+        rows = numbers.astype(np.int64) << 16
+        if viewpoints is not None:
+            rows += viewpoints.fill_null(NO_VIEWPOINT).to_numpy()
+            rows -= NO_VIEWPOINT
+        rows = np.sort(rows, kind="stable")  # mostly sorted already, which takes no time
+        wrong, fault = rows[1:][rows[1:] == rows[:-1]] >> 16, "twice"
+    if len(wrong):
+        name = assets.dictionary[int(wrong[0])].as_py()
+        raise WorkspaceError(f"{folder.as_posix()} holds rows of '{name}' {fault}; remove the folder and embed again")
 
 
 def _bounds(starts: NDArray[np.intp], rows: int) -> Iterator[int]:

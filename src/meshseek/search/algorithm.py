@@ -124,7 +124,7 @@ class Algorithm:
             published = self.library.published()
             content = published.content
             warm_up(self.library, published)
-            self.search(Query(text="chair"))
+            self._search(Query(text="chair"))
             self._failure = None
         except MeshseekError as error:
             self._failure = (str(error), content, time.monotonic())
@@ -176,10 +176,15 @@ class Algorithm:
             embedder = self.embedder(published.space)
             translated = self._in_english(embedder, query)
             wording = replace(query, text=translated, language="english") if translated else query
-            vector = self._vector_of_id(query) if query.text and may_be_id(query.text) else None
-            vector = self._vector(embedder, wording) if vector is None else vector
+            question = Question(
+                vector=self._vector(embedder, wording),
+                query_type=wording.query_type,
+                published=published,
+                text=query.text,
+            )
+            if query.text and may_be_id(query.text):
+                question = self._of_asset(question, query.text.strip(), request)
             embedded = time.perf_counter()
-            question = Question(vector=vector, query_type=wording.query_type, published=published, text=query.text)
             return mode.search(self.library, question, request), embedded, translated
 
         hits, embedded, translated = self._of_one_version(ask)
@@ -210,31 +215,33 @@ class Algorithm:
         asked = query.text if query.image is None else picture_key(query.image)
         return self._vectors.get((embedder.space, asked), lambda: embed_query(embedder, query))
 
-    def _vector_of_id(self, query: Query) -> NDArray[np.float32] | None:
-        """The asset's own vector where the query is the id of one: it is found first, and then what is like it."""
-        own_vector = self.library.caption_vector if query.mode == "caption" else self.library.appearance_vector
-        try:
-            return own_vector((query.text or "").strip())
-        except NotFoundError:
-            return None
+    def _of_asset(self, question: Question, asset_id: str, request: Request) -> Question:
+        """Where the words are the id of an asset: it is found first, and then what is like it."""
+        first = self.library.hit(question.published, asset_id, request)
+        return replace(question, first=first, own=self.library.own_vectors(asset_id)) if first else question
 
     def similar(self, asset_id: str, target: str, request: Request) -> list[Hit]:
         """Assets like this one, by its views or its captions; itself left out.
 
         Raises:
             NotFoundError: There is no such asset, or it has nothing to compare.
+            BusyError: Too many searches are under way.
         """
         if target == "words":
             raise QueryError("assets are alike by 'caption', 'appearance' or 'both'; 'words' needs a query")
         mode = MODES.load(target)()
-        own_vector = self.library.caption_vector if target == "caption" else self.library.appearance_vector
         more = replace(request, limit=request.limit + 1)
 
         def ask(published: Published) -> list[Hit]:
-            question = Question(vector=own_vector(asset_id), query_type="english", published=published)
+            own = self.library.own_vectors(asset_id)
+            vector = own.get("caption" if target == "caption" else "appearance")
+            if vector is None:
+                raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
+            question = Question(vector=vector, query_type="english", published=published, own=own)
             return mode.search(self.library, question, more)
 
-        hits = self._of_one_version(ask)
+        with self._admission.admitted():
+            hits = self._of_one_version(ask)
         return [hit for hit in hits if hit.asset_id != asset_id][: request.limit]
 
     def _of_one_version(self, ask: Callable[[Published], T]) -> T:

@@ -27,17 +27,17 @@ def collapse(ranking: Iterable[Hit], appearances: Mapping[str, NDArray[np.float3
     import numpy as np  # noqa: PLC0415  # the command line lists the modes without it
 
     kept: list[Hit] = []
-    looks: list[NDArray[np.float32]] = []
     owners: list[int] = []
     copies: dict[int, list[str]] = {}
+    looks = np.empty((len(appearances), len(next(iter(appearances.values()), ()))), dtype=np.float32)
     for hit in ranking:
         look = appearances.get(hit.asset_id)
-        cosines = np.array(looks) @ look if look is not None and looks else np.empty(0)
-        if len(cosines) and cosines.max() >= SAME:
-            copies.setdefault(owners[int(cosines.argmax())], []).append(hit.asset_id)
-            continue
         if look is not None:
-            looks.append(look)
+            cosines = looks[: len(owners)] @ look
+            if len(cosines) and cosines.max() >= SAME:
+                copies.setdefault(owners[int(cosines.argmax())], []).append(hit.asset_id)
+                continue
+            looks[len(owners)] = look
             owners.append(len(kept))
         kept.append(hit)
     return [replace(hit, duplicates=tuple(copies.get(place, ()))) for place, hit in enumerate(kept)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from struct import pack, unpack
 from typing import Any
 
 from meshseek.errors import QueryError
@@ -39,16 +40,30 @@ def _condition(name: str, value: Any, *, negated: bool) -> Condition:
 
 
 def _bounds(name: str, value: Any) -> tuple[float | None, float | None]:
+    if isinstance(value, list | tuple):
+        if len(value) != 1:
+            raise QueryError(f"the filter on '{name}' has {len(value)} values; give one number, or a min and a max")
+        (value,) = value
     whole = value if isinstance(value, Mapping) else {"min": value, "max": value}
-    if not set(whole) <= {"min", "max"} or not {bound for bound in whole.values() if bound is not None}:
+    if not set(whole) <= {"min", "max"} or all(bound is None for bound in whole.values()):
         raise QueryError(f'the filter on \'{name}\' has no bounds; write {{"min": 10, "max": 20}}, or one of the two')
+    minimum, maximum = (None if whole.get(key) is None else _number(name, whole[key]) for key in ("min", "max"))
+    return minimum, maximum
+
+
+def _number(name: str, value: Any) -> float:
+    """A number in single precision, as the database has it: there, one that is too large or too small is an error."""
     try:
-        minimum, maximum = (None if whole.get(key) is None else float(whole[key]) for key in ("min", "max"))
+        (number,) = unpack("f", pack("f", float(value)))
     except (TypeError, ValueError) as error:
         raise QueryError(f"the filter on '{name}' needs numbers; got '{value}'") from error
-    if not all(bound is None or math.isfinite(bound) for bound in (minimum, maximum)):
-        raise QueryError(f"the filter on '{name}' needs finite numbers; leave out the bound that does not matter")
-    return minimum, maximum
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise QueryError(
+            f"the filter on '{name}' needs finite numbers, at most 3.4e38; leave out the bound that does not matter"
+        )
+    return float(number)
 
 
 def parse_filter(text: str) -> tuple[str, Any]:

@@ -6,14 +6,15 @@ import re
 
 from meshseek.model import Condition
 
-_QUOTED = re.compile(r'"([^"]*)"|“([^”]*)”|「([^」]*)」')
-_ID = re.compile(r"\S*[\d/_-]\S*")
+_QUOTED = re.compile(r'(?<!\S)"([^"]*)"(?!\w)|“([^”]*)”|「([^」]*)」')
+"""Straight quotes stand around whole words, so that inches are none; Chinese is written without blanks."""
+_ID = re.compile(r"\S*[\d/_-]\S*|.*\S/\S.*")
 
 
 def phrases(text: str) -> tuple[Condition, ...]:
-    """A condition for each quoted phrase: assets whose words hold it just so."""
+    """A condition for each quoted phrase that has a letter or digit: assets whose words hold it just so."""
     found = ("".join(groups).strip() for groups in _QUOTED.findall(text))
-    return tuple(Condition(field="words", values=(phrase,)) for phrase in found if phrase)
+    return tuple(Condition(field="words", values=(phrase,)) for phrase in found if any(map(str.isalnum, phrase)))
 
 
 def without_quotes(text: str) -> str:
@@ -22,5 +23,5 @@ def without_quotes(text: str) -> str:
 
 
 def may_be_id(text: str) -> bool:
-    """Whether a query looks like the id of an asset: one word with a digit or a separator in it."""
+    """Whether a query looks like the id of an asset: one word with a digit or a separator in it, or a path."""
     return _ID.fullmatch(text.strip()) is not None

@@ -30,6 +30,7 @@ class Query:
     """
 
     text: str | None = None
+    """A NUL character in it, which no database takes, becomes a blank."""
     image: Image | None = None
     language: Language | None = None
     """Language of the text; None tells it by the script."""
@@ -48,6 +49,7 @@ class Query:
         if (self.text is None) == (self.image is None):
             raise QueryError("give either a text or an image")
         if self.text is not None:
+            object.__setattr__(self, "text", self.text.replace("\0", " "))
             check_text(self.text)
         if not 1 <= self.top_k <= MAX_TOP_K:
             raise QueryError(f"top_k is {self.top_k}; choose 1 to {MAX_TOP_K}")

@@ -107,13 +107,12 @@ class Tuner:
         return MODES.load(self._target)().rank(self._library, question, request)
 
 
-def tuners(library: Library, count: int) -> list[Tuner]:
+def tuners(library: Library, published: Published, count: int) -> list[Tuner]:
     """A tuner for each target and kind of query that the library has vectors of.
 
     Raises:
-        NotPublishedError: Nothing with an index is published.
+        NotPublishedError: It has no index.
     """
-    published = library.published()
     if published.index_kind == "exact":
         raise NotPublishedError("the published version has no index to tune; publish with --index hnsw")
     has = {"caption": published.english_captions + published.chinese_captions, "appearance": published.views}

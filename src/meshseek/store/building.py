@@ -16,12 +16,10 @@ import psycopg
 from psycopg import sql
 
 from meshseek.errors import DatabaseError
-from meshseek.store.indexes import Graph
+from meshseek.store.indexes import Graph, NodeBytes
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 
-GRAPH_BYTES = 1300
-"""What a node of a graph takes in memory beside its vector, with 32 neighbours a layer (pgvector 0.8)."""
 ROW_BYTES = 64
 SECONDS_PER_VECTOR = 1.3e-3
 """One process, 768 dimensions, 125,000 vectors; measured on two cores."""
@@ -48,7 +46,9 @@ class BuildPlan:
 
     rows: int
     needed: int
-    """Bytes of memory that keep the whole graph; the index on the disk is as large."""
+    """Bytes of memory that keep the whole graph."""
+    disk: int
+    """Bytes of the index on the disk."""
     memory: int
     """Bytes that are given."""
     workers: int
@@ -57,40 +57,43 @@ class BuildPlan:
 
     def __str__(self) -> str:
         given = "" if self.memory >= self.needed else f" (only {self.memory / 2**20:,.0f} MB are free, so it is slower)"
-        size, processes = f"{self.needed / 2**20:,.0f} MB", 1 + self.workers
-        space = f"{size} of memory and of disk{given}"
-        return f"{self.rows:,} vectors, {space}, {processes} processes, about {self.seconds:,.0f} s"
+        space = f"{self.needed / 2**20:,.0f} MB of memory{given}, {self.disk / 2**20:,.0f} MB of disk"
+        return f"{self.rows:,} vectors, {space}, {1 + self.workers} processes, about {self.seconds:,.0f} s"
 
 
-def plan_build(rows: int, dim: int, *, free: int, cores: int) -> BuildPlan:
+def plan_build(rows: int, dim: int, node: NodeBytes, *, free: int, cores: int) -> BuildPlan:
     """Plan one graph.
 
     Args:
         rows: Vectors in it.
         dim: Length of a vector.
+        node: What each takes.
         free: Bytes of memory that may be used.
         cores: Of the machine.
     """
-    needed = graph_bytes(rows, dim)
+    needed = rows * node.memory
     memory = max(LEAST_MEMORY, min(needed + needed // 10 + LEAST_MEMORY, free))
     workers = max(0, cores - 1)
     slower = 1.0 if memory >= needed else 2.1
     seconds = rows * SECONDS_PER_VECTOR * (dim / 768) * slower / (1 + workers)
-    return BuildPlan(rows=rows, needed=needed, memory=memory, workers=workers, seconds=seconds)
+    disk = rows * node.disk
+    return BuildPlan(rows=rows, needed=needed, disk=disk, memory=memory, workers=workers, seconds=seconds)
 
 
-def graph_bytes(rows: int, dim: int) -> int:
-    """Bytes of a graph over half-precision vectors."""
-    return rows * (2 * dim + GRAPH_BYTES)
-
-
-def check_room(connection: Connection, *, vectors: int, graph_vectors: int, dim: int) -> None:
+def check_room(connection: Connection, dim: int, node: NodeBytes, *, vectors: int, graph_vectors: int) -> None:
     """Refuse a publication that the disk cannot hold, where the server is on this machine.
+
+    Args:
+        connection: To the server.
+        dim: Length of a vector.
+        node: What a vector takes in a graph.
+        vectors: How many will be stored.
+        graph_vectors: How many will be in graphs; one that is in two counts twice.
 
     Raises:
         DatabaseError: There is too little room; the message says how much is needed.
     """
-    needed = vectors * (2 * dim + ROW_BYTES) + graph_bytes(graph_vectors, dim)
+    needed = vectors * (2 * dim + ROW_BYTES) + graph_vectors * node.disk
     folder = _data_folder(connection)
     if folder is None:
         return
@@ -103,7 +106,7 @@ def check_room(connection: Connection, *, vectors: int, graph_vectors: int, dim:
             )
 
 
-def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, watcher: Watcher) -> None:
+def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, node: NodeBytes, watcher: Watcher) -> None:
     """Build the graphs one after the other.
 
     Raises:
@@ -114,7 +117,7 @@ def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, watc
     for graph in graphs:
         row = connection.execute(query("count_rows", table=sql.Identifier(graph.table))).fetchone()
         free = psutil.virtual_memory().available // 2 if local else REMOTE_MEMORY
-        plan = plan_build(row[0] if row else 0, dim, free=free, cores=cores if local else 1)
+        plan = plan_build(row[0] if row else 0, dim, node, free=free, cores=cores if local else 1)
         if plan.rows >= WORTH_TELLING:
             watcher.say(f"index on {graph.table}: {plan}")
         with watcher.bar(f"index {graph.table}", plan.rows) as advance, _followed(connection, advance):

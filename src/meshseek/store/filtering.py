@@ -34,7 +34,7 @@ class Statistics:
     """How many assets have a phrase, or a number that is large enough."""
 
     def share(self, condition: Condition) -> float:
-        """The share of assets that pass a condition, 0 to 1: exact for one word, at most what passes for several."""
+        """The share of assets that pass a condition, 0 to 1: exact for one word, for several rather too large."""
         if condition.field in NUMBER_FIELDS:
             edges, count = self.percentiles.get(condition.field, ((), 0))
             passing = count * _between(edges, condition.minimum, condition.maximum)
@@ -42,7 +42,8 @@ class Statistics:
             passing = sum(self.phrases.get(value, 0) for value in condition.values)
         else:
             found = [self.labels.get((condition.field, value), (0, 0)) for value in condition.values]
-            passing = sum(count for _, count in found)
+            counts = [count for _, count in found]
+            passing = max(counts, default=0) if condition.negated else sum(counts)
         share = min(1.0, passing / self.assets) if self.assets else 0.0
         return 1 - share if condition.negated else share
 

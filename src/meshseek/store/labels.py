@@ -15,6 +15,8 @@ from meshseek.store.copying import Arrays, Column, Numbers
 
 Label = tuple[str, str]
 """Field and value."""
+LARGEST = float(np.finfo(np.float32).max)
+"""The columns of numbers hold no larger one."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,6 @@ def _words(value: Any) -> list[str]:
 def _figure(value: Any) -> float:
     try:
         number = math.nan if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
-    return number if math.isfinite(number) else math.nan
+    return number if abs(number) <= LARGEST else math.nan

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotFoundError, NotPublishedError
 from meshseek.language import bigrams, without_han
-from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Asset, Condition, Hit, ViewSet
+from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Asset, Condition, Hit
+from meshseek.store.answers import asset_of, hits_of
 from meshseek.store.filtering import WORDS, Statistics, shape_of, values_of
 from meshseek.store.postgres import Server
-from meshseek.store.published import MAX_EF, UNTUNED, Breadth, Published, QueryKind, Tuning
+from meshseek.store.published import MAX_EF, UNTUNED, Breadth, Published, QueryKind, Target, Tuning
 from meshseek.store.queries import query
 from meshseek.store.reader import Reader, Session
 from meshseek.store.statements import statement
@@ -32,6 +33,10 @@ MANY = 0.25
 """Where so large a part of the library passes, the index finds enough of them nearby, whatever they have in common."""
 VERY_FEW = 2_000
 """So many are compared faster than the index is asked."""
+MOST_COMPARED = 100_000
+"""Up to so many are compared where the index has found too few; of more, what it has found must do."""
+REMEMBERED_SECONDS = 30.0
+"""How long a service searches with the tunings that it has seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,7 @@ class Library:
         self._algorithm = algorithm
         self._reader = Reader(server, algorithm)
         self._known: Published | None = None
+        self._looked_at = 0.0
 
     def close(self) -> None:
         """Close the connections."""
@@ -84,11 +90,13 @@ class Library:
         if not rows:
             raise NotPublishedError(f"nothing is published; run 'meshseek publish --algorithm {self._algorithm}' first")
         self._known = Published.of(rows[0], self._reader.rows(query("tunings"), {}))
+        self._looked_at = time.monotonic()
         return self._known
 
     def last_known(self) -> Published:
-        """What was published when this was last looked at; a search tells when it no longer is."""
-        return self._known or self.published()
+        """What was published when this was last looked at: a search tells when it no longer is, but not of tunings."""
+        recently = time.monotonic() - self._looked_at < REMEMBERED_SECONDS
+        return self._known if self._known and recently else self.published()
 
     def nearest_captions(
         self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request
@@ -115,6 +123,8 @@ class Library:
     def with_words(self, published: Published, text: str, request: Request) -> list[Hit]:
         """Assets that have all words of a text, by how often and how near to each other they stand.
 
+        Quotes mean nothing here: phrases are conditions.
+
         Raises:
             VersionChangedError: What is published is no longer live.
         """
@@ -122,7 +132,7 @@ class Library:
         single = [pair for pair in pairs.split() if len(pair) == 1]
         statistics = self._statistics(published, request.conditions)
         values = {
-            "latin": without_han(text),
+            "latin": without_han(text).replace('"', " "),
             "pairs": " ".join(pair for pair in pairs.split() if len(pair) > 1),
             "single": " & ".join(f"{character}:*" for character in single),
             "limit": request.limit,
@@ -131,29 +141,29 @@ class Library:
         }
         return self._found(published, statement("words", None, shape_of(request.conditions)), values, _session(request))
 
+    def hit(self, published: Published, asset_id: str, request: Request) -> Hit | None:
+        """One asset as a search would find it, where it is there and passes the conditions.
+
+        Raises:
+            VersionChangedError: What is published is no longer live.
+        """
+        statistics = self._statistics(published, request.conditions)
+        values = {"asset_id": asset_id, **values_of(request.conditions, statistics)}
+        found = self._found(published, statement("one", None, shape_of(request.conditions)), values, _session(request))
+        return found[0] if found else None
+
     def asset(self, asset_id: str) -> Asset:
         """One asset; the folder of its views is relative to the workspace where the render stage made them.
 
         Raises:
             NotFoundError: There is none with this id.
         """
-        return _asset(self._row("asset", asset_id))
+        return asset_of(self._row("asset", asset_id))
 
-    def appearance_vector(self, asset_id: str) -> NDArray[np.float32]:
-        """The mean of an asset's views, shape ``(dim,)``.
-
-        Raises:
-            NotFoundError: There is no such asset, or it has no views.
-        """
-        return self._vector("centroid", asset_id)
-
-    def caption_vector(self, asset_id: str) -> NDArray[np.float32]:
-        """An asset's caption vector, shape ``(dim,)``.
-
-        Raises:
-            NotFoundError: There is no such asset, or it has no caption.
-        """
-        return self._vector("caption_vector", asset_id)
+    def own_vectors(self, asset_id: str) -> dict[Target, NDArray[np.float32]]:
+        """What an asset has of a caption vector and the mean of its views, shape ``(dim,)`` each."""
+        rows = self._reader.rows(query("own_vectors"), {"asset_id": asset_id}) if "\0" not in asset_id else []
+        return {row["target"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
 
     def ids_of(self, names: Sequence[str]) -> list[str]:
         """Ids of the assets whose id or attribute ``name`` is one of the names, sorted."""
@@ -175,15 +185,14 @@ class Library:
         rows = self._reader.rows(query(name), {"count": count})
         return np.array([row["vector"].to_numpy() for row in rows], dtype=np.float32)
 
-    def keep_tunings(self, tunings: Sequence[Tuning]) -> None:
-        """Keep what was measured beside the live version, for all who search in it.
+    def keep_tunings(self, published: Published, tunings: Sequence[Tuning]) -> None:
+        """Keep what was measured of a version beside it, for all who search in it.
 
         Raises:
-            VersionChangedError: Another version went live since they were measured.
+            VersionChangedError: Another version went live since.
         """
-        content = self.last_known().content
         for tuning in tunings:
-            if not self._reader.rows(query("keep_tuning"), {**asdict(tuning), "content": content}):
+            if not self._reader.rows(query("keep_tuning"), {**asdict(tuning), "content": published.content}):
                 raise VersionChangedError
         self.published()
 
@@ -206,29 +215,34 @@ class Library:
             **values_of(request.conditions, statistics),
         }
 
-        def ask(name: str, columns: tuple[str, str] | None, ef: int) -> list[Hit]:
-            return self._found(
-                published, statement(name, columns, filters, published.space.dim), values, _session(request, ef)
-            )
+        def ask(name: str, columns: tuple[str, str] | None, ef: int) -> list[dict[str, Any]]:
+            text = statement(name, columns, filters, published.space.dim)
+            return self._rows(published, text, values, _session(request, ef))
 
-        if request.exact:
-            return ask(*exact, breadth.ef)
+        if request.exact or published.index_kind == "exact":
+            return hits_of(ask(*exact, breadth.ef))
         if not request.conditions:
-            return ask(*index, breadth.ef)
+            return hits_of(ask(*index, breadth.ef))
         matching = statistics.matching(request.conditions)
         if matching <= VERY_FEW or matching <= min(FEW, MANY * published.assets):
-            return ask(*few, breadth.ef)
+            return hits_of(ask(*few, breadth.ef))
         # One wide search of the graph is faster than several narrow ones that each find too few that pass.
-        wide = min(MAX_EF, breadth.ef + round(breadth.candidates * published.assets / matching))
-        hits = ask(*index, wide)
+        rows = ask(*index, min(MAX_EF, breadth.ef + round(breadth.candidates * published.assets / matching)))
         # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
-        return ask(*few, breadth.ef) if len(hits) < request.limit else hits
+        enough = breadth.candidates if matching <= MOST_COMPARED else request.limit
+        return hits_of(rows if rows[0]["candidates"] >= enough else ask(*few, breadth.ef))
 
     def _found(self, published: Published, text: bytes, values: Mapping[str, Any], search: Session) -> list[Hit]:
+        return hits_of(self._rows(published, text, values, search))
+
+    def _rows(
+        self, published: Published, text: bytes, values: Mapping[str, Any], search: Session
+    ) -> list[dict[str, Any]]:
+        """The rows of a search, at least one; one without an asset where nothing is found."""
         rows = self._reader.rows(text, values, search)
         if not rows or rows[0]["content"] != published.content:
             raise VersionChangedError
-        return [_hit(row) for row in rows if row["asset_id"] is not None]
+        return rows
 
     def _statistics(self, published: Published, conditions: Sequence[Condition]) -> Statistics:
         """What is known of the fields that are asked for."""
@@ -249,10 +263,6 @@ class Library:
             phrases[phrase] = self._reader.rows(query("count_words", phrase=asked), words)[0]["count"]
         return Statistics(published.assets, labels, percentiles, phrases)
 
-    def _vector(self, name: str, asset_id: str) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = self._row(name, asset_id)["vector"].to_numpy().astype("float32")
-        return vector
-
     def _row(self, name: str, asset_id: str) -> dict[str, Any]:
         rows = [] if "\0" in asset_id else self._reader.rows(query(name), {"asset_id": asset_id})
         if not rows:
@@ -263,32 +273,3 @@ class Library:
 def _session(request: Request, ef: int = UNTUNED.ef) -> Session:
     """Statements without a filter need no plan of their own; with one, what is best depends on its values."""
     return Session(ef, "force_custom_plan" if request.conditions or request.exact else "force_generic_plan")
-
-
-def _hit(row: Mapping[str, Any]) -> Hit:
-    return Hit(
-        asset_id=row["asset_id"],
-        score=row["score"],
-        viewpoint_id=row["viewpoint_id"],
-        thumbnail=row["thumbnail"],
-        caption_english=next(iter(row["captions_english"]), None),
-        caption_chinese=next(iter(row["captions_chinese"]), None),
-        model=row["model"],
-        attributes=row["attributes"],
-    )
-
-
-def _asset(row: Mapping[str, Any]) -> Asset:
-    views = None
-    if row["view_folder"] is not None:
-        ids = tuple(row["viewpoint_ids"])
-        views = ViewSet(folder=Path(row["view_folder"]), viewpoint_ids=ids, fingerprint="")
-    return Asset(
-        asset_id=row["asset_id"],
-        fingerprint="",
-        captions_english=tuple(row["captions_english"]),
-        captions_chinese=tuple(row["captions_chinese"]),
-        model=row["model"],
-        views=views,
-        attributes=row["attributes"],
-    )

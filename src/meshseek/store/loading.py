@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psycopg import sql
 
-from meshseek.language import bigrams, without_han
+from meshseek.language import bigrams, last_characters, without_han
 from meshseek.model import Asset, Space
 from meshseek.store.copying import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
 from meshseek.store.labels import LabelBook
@@ -76,11 +77,6 @@ class Loader:
         self._space = space
         self._new = new
         self._book = book or LabelBook()
-
-    @property
-    def numbers(self) -> list[str]:
-        """The number fields that any asset has."""
-        return [name for name, _, _ in self._book.percentiles()]
 
     def load_labels(self, assets: Iterable[Asset]) -> None:
         """Number what assets are filtered by; first of all, and of every asset that will be in the version."""
@@ -159,10 +155,16 @@ def _asset_row(asset: Asset, digest: str) -> Sequence[Any]:
 
 
 def _word_texts(asset: Asset) -> tuple[str, str]:
-    """What an asset is called, in any language: as it is, and its Chinese as pairs of characters."""
+    """What an asset is called, in any language: as it is, and its Chinese as pairs and last characters.
+
+    Its id is there as a whole, by folders, and by words.
+    """
     named = [value for name in ("name", "category", "tags") for value in _strings(asset.attributes.get(name))]
-    english = "\n".join((*asset.captions_english, *named))
-    return without_han(english), " ".join(map(bigrams, (*asset.captions_chinese, *asset.captions_english, *named)))
+    whole = asset.asset_id
+    ids = dict.fromkeys((whole, whole.replace("/", "\n"), re.sub(r"[\W_]+", " ", whole)))
+    own = (*asset.captions_chinese, *asset.captions_english, *named, whole)
+    pairs = " ".join((*map(bigrams, own), *map(last_characters, own)))
+    return without_han("\n".join((*asset.captions_english, *named, *ids))), pairs
 
 
 def _strings(value: object) -> list[str]:
@@ -172,7 +174,11 @@ def _strings(value: object) -> list[str]:
 
 @contextmanager
 def _quick_turns() -> Iterator[None]:
-    """Let the thread that sends wait for the one that reads no longer than need be; the default is 5 ms a turn."""
+    """Let the thread that sends wait for the one that reads no longer than need be; the default is 5 ms a turn.
+
+    It holds for the whole process. Of two publications at once, the later to end may leave it set: that costs a little
+    time and changes no result.
+    """
     usual = sys.getswitchinterval()
     sys.setswitchinterval(TURN_SECONDS)
     try:

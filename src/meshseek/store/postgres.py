@@ -160,6 +160,10 @@ def translated() -> Iterator[None]:
         raise DatabaseError(
             "the disk of the database is full; free some space and run the same command again"
         ) from error
+    except psycopg.errors.QueryCanceled as error:
+        raise DatabaseError("the database took too long; ask for less at once, or publish with an index") from error
+    except psycopg.errors.DeadlockDetected as error:
+        raise DatabaseError("another process changed the same tables; run the same command again") from error
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
         if 'database "' in str(error) and "does not exist" in str(error):
             raise NotPublishedError("nothing is published; run 'meshseek publish' for this algorithm first") from error

@@ -17,6 +17,7 @@ from meshseek.store.building import Watcher, build_graphs, check_room
 from meshseek.store.indexes import INDEXES
 from meshseek.store.labels import LabelBook
 from meshseek.store.loading import Loader
+from meshseek.store.memory import read_into_memory
 from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Connection, Server, translated
 from meshseek.store.queries import query, read_sql
@@ -48,20 +49,23 @@ class Publisher:
         self._watcher = watcher
 
     @contextmanager
-    def loading(self, *, vectors: int, graph_vectors: int) -> Iterator[Loader]:
+    def loading(self, *, vectors: int, graph_vectors: int, index_kind: str = "exact") -> Iterator[Loader]:
         """Make the tables of a new version and load them in one transaction: where it fails nothing is left.
 
         Args:
             vectors: How many will come at most.
-            graph_vectors: How many of them will be in an index.
+            graph_vectors: How many will be in graphs; one that is in two counts twice.
+            index_kind: What graphs will be built; none, unless said.
 
         Raises:
             DatabaseError: The disk cannot hold them.
         """
-        check_room(self._connection, vectors=vectors, graph_vectors=graph_vectors, dim=self._space.dim)
+        dim = self._space.dim
+        node = INDEXES.load(index_kind)().node(dim)
+        check_room(self._connection, dim, node, vectors=vectors, graph_vectors=graph_vectors)
         with self._connection.transaction():
             self._connection.execute(query("create_schema", schema=INCOMING))
-            create_tables(self._connection, self._space.dim)
+            create_tables(self._connection, dim)
             yield Loader(self._connection, self._space, new=True)
 
     def finish(self, index_kind: str, content: str) -> dict[str, int]:
@@ -69,9 +73,10 @@ class Publisher:
         description = {**asdict(self._space), "index_kind": index_kind, "content": content, "schema_version": CURRENT}
         counts = self._described("insert_space", description)
         index = INDEXES.load(index_kind)()
-        index.prepare(self._connection, self._space.dim)
-        graphs = index.graphs(chinese=counts["chinese_captions"] > 0, dim=self._space.dim)
-        build_graphs(self._connection, graphs, self._space.dim, self._watcher)
+        dim = self._space.dim
+        index.prepare(self._connection, dim)
+        graphs = index.graphs(chinese=counts["chinese_captions"] > 0, dim=dim)
+        build_graphs(self._connection, graphs, dim, index.node(dim), self._watcher)
         self._connection.execute(query("index_views_by_asset"))
         self._connection.execute(query("index_words"))
         for table in FILTERED:
@@ -80,15 +85,22 @@ class Publisher:
                 column = sql.Identifier(name)
                 self._connection.execute(query("index_number", table=sql.Identifier(table), column=column))
         self._analyze()
+        read_into_memory(self._connection, "incoming")
         self._switch(description)
         return counts
 
-    def live_digests(self, index_kind: str) -> dict[str, str] | None:
-        """What each asset of the live version was made from; None where another kind of version is live."""
+    def live_digests(self, index_kind: str, *, chinese: bool) -> dict[str, str] | None:
+        """What each asset of the live version was made from; None where another kind of version is live.
+
+        Args:
+            index_kind: What the version is to be asked by.
+            chinese: Whether it is to have Chinese captions, and so a graph of them.
+        """
         row = self._connection.execute(query("schema_exists"), {"schema": "live"}).fetchone()
         if not (row and row[0]):
             return None
-        wanted = {**asdict(self._space), "index_kind": index_kind, "schema_version": CURRENT}
+        kind = {"index_kind": index_kind, "schema_version": CURRENT, "chinese": chinese}
+        wanted = {**asdict(self._space), **kind}
         if self._connection.execute(query("is_of_kind"), wanted).fetchone() is None:
             return None
         return dict(self._connection.execute(query("digests")).fetchall())
@@ -152,7 +164,7 @@ def publishing(server: Server, algorithm: str, space: Space, watcher: Watcher) -
             raise DatabaseError(f"another process is publishing '{algorithm}'; wait until it ends")
         connection.execute("SET client_connection_check_interval = '2s'")  # else a killed process keeps the lock
         with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.InsufficientPrivilege):
-            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm SCHEMA public")
         for schema in (INCOMING, RETIRED):
             connection.execute(query("drop_schema", schema=schema))
         connection.execute(query("use_schema"), {"schemas": "incoming, public"})

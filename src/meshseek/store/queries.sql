@@ -38,10 +38,11 @@ UPDATE spaces SET assets = (SELECT count(*) FROM assets), views = (SELECT count(
 RETURNING assets, english_captions, chinese_captions, views;
 
 -- is_of_kind --
--- Whether the live version can be changed into what is to be published.
+-- Whether the live version can be changed into what is to be published: it is of the same kind, with the same graphs.
 SELECT FROM live.spaces
 WHERE (embedder, model, revision, dim, preprocessing, index_kind, schema_version)
-    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s, %(schema_version)s);
+    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s, %(schema_version)s)
+  AND (chinese_captions > 0) = %(chinese)s;
 
 -- digests --
 -- What each asset of the live version was made from.
@@ -155,8 +156,11 @@ labels && {labels}::integer[];
 asset_id IN (SELECT asset_id FROM asset_words WHERE words @@ {phrase});
 
 -- phrase --
--- Words one after the other: English by stems, Chinese by pairs of characters.
-(phraseto_tsquery('english', {latin}::text) && phraseto_tsquery('simple', {pairs}::text));
+-- Words one after the other: English by stems, Chinese by pairs of characters, of which a single last one may begin any
+-- pair. A phrase of words that say nothing ("the") passes all: no word of an asset is written in capitals.
+coalesce(nullif(phraseto_tsquery('english', {latin}::text)
+                && to_tsquery('simple', regexp_replace(replace({pairs}::text, ' ', ' <-> '), '(^| )(.)$', '\1\2:*')),
+                ''::tsquery), '!NOTHING'::tsquery);
 
 -- count_words --
 -- How many assets have the phrase, counted no further than the bound.
@@ -182,17 +186,24 @@ SELECT field, edges, assets FROM percentiles;
 -- are, also where there are none.
 SELECT content, found.asset_id, 1 - found.distance AS score, found.viewpoint_id,
        coalesce(found.viewpoint_id, viewpoint_ids[1]) AS thumbnail, captions_english, captions_chinese,
-       found.model, attributes
+       found.model, attributes, {candidates} AS candidates
 FROM spaces LEFT JOIN (near JOIN assets USING (asset_id)) AS found ON true
 ORDER BY found.distance, found.asset_id;
+
+-- count_candidates --
+-- How many assets the index has passed on: fewer than were asked for where its scan ended early.
+(SELECT count(*) FROM candidates);
 
 -- set_search --
 -- How many nodes this connection's searches of a graph keep, and how its statements are planned.
 SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false);
 
 -- prewarm --
--- Read what searches need into the server's memory.
-SELECT pg_prewarm(oid) FROM pg_class WHERE relnamespace = 'live'::regnamespace AND relkind IN ('r', 'i');
+-- Read what searches need into the server's memory, the views last: they are the most, and few of them are looked at.
+SELECT pg_prewarm(oid) FROM (
+    SELECT oid FROM pg_class WHERE relnamespace = {schema}::regnamespace AND relkind IN ('r', 'i')
+    ORDER BY starts_with(relname::text, 'image_embeddings'), relname
+) AS ordered;
 
 -- tunings --
 -- How widely the live version's indexes are to be asked.
@@ -247,33 +258,33 @@ WITH near AS (
 
 -- captions_hnsw --
 -- Nearest captions by the index; the scan goes on until enough of them pass the filter.
-WITH scanned AS MATERIALIZED (
+WITH candidates AS MATERIALIZED (
     SELECT asset_id, coalesce({column}, {other}) <=> %(vector)s::halfvec AS distance
     FROM text_embeddings {filter}
     ORDER BY coalesce({column}, {other}) <=> %(vector)s::halfvec
     LIMIT %(candidates)s
 ), near AS (
     SELECT asset_id, distance + 0 AS distance, NULL::smallint AS viewpoint_id
-    FROM scanned
+    FROM candidates
     ORDER BY distance + 0, asset_id
     LIMIT %(limit)s
 )
-{hits};
+{hits_of_candidates};
 
 -- captions_binary --
 -- Nearest captions by their bits, then by all of their vectors.
-WITH scanned AS MATERIALIZED (
+WITH candidates AS MATERIALIZED (
     SELECT asset_id, coalesce({column}, {other}) <=> %(vector)s::halfvec AS distance
     FROM text_embeddings {filter}
     ORDER BY caption_bits(coalesce({column}, {other}))::bit({dim}) <~> caption_bits(%(vector)s::halfvec)
     LIMIT 4 * %(candidates)s
 ), near AS (
     SELECT asset_id, distance, NULL::smallint AS viewpoint_id
-    FROM scanned
+    FROM candidates
     ORDER BY distance, asset_id
     LIMIT %(limit)s
 )
-{hits};
+{hits_of_candidates};
 
 -- views_binary --
 -- Nearest centroids by their bits, the nearest of these by all of their vectors, then every view of those assets.
@@ -285,7 +296,7 @@ WITH scanned AS MATERIALIZED (
 ), candidates AS MATERIALIZED (
     SELECT asset_id FROM scanned ORDER BY distance, asset_id LIMIT %(candidates)s
 ), near AS ({best_views})
-{hits};
+{hits_of_candidates};
 
 -- views_exact --
 -- Nearest assets by their best view, comparing with every view that passes the filter.
@@ -327,7 +338,7 @@ WITH candidates AS MATERIALIZED (
     ORDER BY centroid <=> %(vector)s::halfvec
     LIMIT %(candidates)s
 ), near AS ({best_views})
-{hits};
+{hits_of_candidates};
 
 -- best_views --
 -- The second stage: the best view of each candidate.
@@ -364,17 +375,25 @@ WITH asked AS MATERIALIZED (
 SELECT asset_id, captions_english, captions_chinese, model, view_folder, viewpoint_ids, attributes
 FROM assets WHERE asset_id = %(asset_id)s;
 
--- centroid --
--- The mean view of one asset; cast so that its type is the same after a publication with another dimension.
-SELECT centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = %(asset_id)s;
+-- one --
+-- An asset by its id, where it passes.
+WITH near AS (
+    SELECT asset_id, 0.0::double precision AS distance, NULL::smallint AS viewpoint_id
+    FROM assets WHERE asset_id = %(asset_id)s {filter_words}
+)
+{hits};
+
+-- own_vectors --
+-- The caption vector and the mean view of one asset, cast so that their type is the same after a publication with
+-- another dimension.
+SELECT 'caption' AS target, coalesce(english_embedding, chinese_embedding)::halfvec AS vector
+FROM text_embeddings WHERE asset_id = %(asset_id)s
+UNION ALL
+SELECT 'appearance', centroid::halfvec FROM asset_centroids WHERE asset_id = %(asset_id)s;
 
 -- centroids --
 -- The mean views of some assets, cast likewise.
 SELECT asset_id, centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
-
--- caption_vector --
--- The caption vector of one asset, cast likewise.
-SELECT coalesce(english_embedding, chinese_embedding)::halfvec AS vector FROM text_embeddings WHERE asset_id = %(asset_id)s;
 
 -- ids_of --
 -- Ids of the assets that have one of these ids or names.

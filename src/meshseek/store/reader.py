@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from meshseek.errors import DatabaseDownError
+from meshseek.store.memory import read_into_memory
 from meshseek.store.migrate import migrate
 from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
 from meshseek.store.queries import query
@@ -63,9 +64,8 @@ class Reader:
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
         """
-        unable = (psycopg.errors.UndefinedFunction, psycopg.errors.InsufficientPrivilege)
-        with translated(), contextlib.suppress(*unable), self._open().connection() as connection:
-            connection.execute(query("prewarm"))
+        with translated(), self._open().connection() as connection:
+            read_into_memory(connection, "live")
 
     def rows(
         self, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session | None = None

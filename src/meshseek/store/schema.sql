@@ -47,7 +47,7 @@ CREATE TABLE asset_centroids (
     height real
 );
 
--- What full text searches find an asset by: its names, tags and captions.
+-- What full text searches find an asset by: its id, names, tags and captions.
 CREATE TABLE asset_words (
     asset_id text PRIMARY KEY,
     words tsvector NOT NULL

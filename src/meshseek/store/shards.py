@@ -15,10 +15,13 @@ import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
 from meshseek.store.files import disk_error, write_whole
-from meshseek.store.halves import COLUMN
+from meshseek.store.halves import COLUMN, from_column, to_column
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
+"""Of what is written: vectors are bytes."""
+READABLE = (1, FORMAT)
+"""In the first format vectors were lists of numbers; a folder may hold shards of both."""
 
 
 class ShardFolder:
@@ -57,16 +60,22 @@ class ShardFolder:
         """Write the rows as one more shard.
 
         Raises:
-            WorkspaceError: The disk is full or the folder cannot be written.
+            WorkspaceError: The rows do not fit, the disk is full, or the folder cannot be written.
         """
-        self.append_table(pa.Table.from_pylist(rows, schema=self.schema))
+        try:
+            table = pa.Table.from_pylist(rows, schema=self.schema)
+        except pa.ArrowException as error:
+            raise self._unfit(error) from error
+        self.append_table(table)
 
     def append_table(self, table: pa.Table) -> None:
         """Write a table of the same columns as one more shard.
 
         Raises:
-            WorkspaceError: The disk is full or the folder cannot be written.
+            WorkspaceError: The columns are others, the disk is full, or the folder cannot be written.
         """
+        if not table.schema.equals(self.schema):
+            raise self._unfit(_difference(table.schema, self.schema))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed: a table has one writer
@@ -171,6 +180,16 @@ class ShardFolder:
         for field in self.schema:
             if field.name not in table.column_names:  # the shard is older than the column
                 table = table.append_column(field, pa.nulls(len(table), field.type))
+        if COLUMN in table.column_names and pa.types.is_fixed_size_list(table.schema.field(COLUMN).type):
+            place = table.column_names.index(COLUMN)
+            table = table.set_column(place, COLUMN, to_column(from_column(table)))
+        table = table.select(self.schema.names)
+        if [field.type for field in table.schema] != [field.type for field in self.schema]:
+            difference = _difference(table.schema, self.schema)
+            raise WorkspaceError(
+                f"{self.folder / shard['file']} does not fit its folder ({difference}); "
+                f"remove {self.folder} and run its stage again"
+            )
         return table
 
     def _damage(self, shard: dict[str, Any]) -> str | None:
@@ -182,9 +201,31 @@ class ShardFolder:
             return error.strerror or "cannot be read"
         return None if digest == shard["sha256"] else "its checksum differs"
 
+    def _unfit(self, reason: object) -> WorkspaceError:
+        return WorkspaceError(
+            f"{self.folder} cannot take rows that do not fit it ({_first_line(reason)}); "
+            "remove the folder and run its stage again"
+        )
+
     def _damaged(self, shard: dict[str, Any], reason: object) -> WorkspaceError:
-        path, first = self.folder / shard["file"], str(reason).partition("\n")[0]
-        return WorkspaceError(f"{path} is damaged ({first}); run its stage again: only this part is made anew")
+        path = self.folder / shard["file"]
+        return WorkspaceError(
+            f"{path} is damaged ({_first_line(reason)}); run its stage again: only this part is made anew"
+        )
+
+
+def _first_line(reason: object) -> str:
+    return str(reason).partition("\n")[0]
+
+
+def _difference(found: pa.Schema, expected: pa.Schema) -> str:
+    """The first column that is another one than expected."""
+    kinds = [{field.name: field.type for field in schema} for schema in (found, expected)]
+    for name in dict.fromkeys([*expected.names, *found.names]):
+        own, wanted = (known.get(name, "missing") for known in kinds)
+        if own != wanted:
+            return f"column '{name}' is {own}, not {wanted}"
+    return "its columns stand in another order"
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -201,7 +242,11 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read ({error}); remove the folder {folder} and run its stage again"
         raise WorkspaceError(message) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not {"header", "shards"} <= set(manifest):
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") not in READABLE
+        or not {"header", "shards"} <= set(manifest)
+    ):
         raise WorkspaceError(
             f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
         )

@@ -130,15 +130,21 @@ class Workspace:
         """The imported assets in the order of import, at most ``limit``.
 
         Raises:
-            WorkspaceError: Nothing was imported yet.
+            WorkspaceError: Nothing was imported yet, or an asset is there twice.
         """
         table = self.assets_table()
         if not len(table):
             raise WorkspaceError(f"{self.folder} holds no assets; run 'meshseek import DATASET PATH' first")
+        seen: set[str] = set()
         rows = (row for part in table.tables() for row in part.to_pylist())
         for number, row in enumerate(rows):
             if limit is not None and number >= limit:
                 return
+            if row["asset_id"] in seen:
+                raise WorkspaceError(
+                    f"{table.folder} holds '{row['asset_id']}' twice; remove the folder and import the library again"
+                )
+            seen.add(row["asset_id"])
             yield _asset_from_row(row)
 
     def rendered_views(self) -> dict[str, ViewSet]:

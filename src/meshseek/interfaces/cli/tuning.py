@@ -35,13 +35,13 @@ def tune_command(
     reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets) as meshseek:
         library = meshseek.search_service.algorithm(algorithm).library
-        found = []
-        for tuner in tuners(library, queries):
+        published, found = library.published(), []
+        for tuner in tuners(library, published, queries):
             with reporter.bar("compare with everything", len(tuner)) as advance:
                 for _ in tuner.compare():
                     advance(1)
             found.append(tuner.tune(recall))
-        library.keep_tunings(found)
+        library.keep_tunings(published, found)
     value = [{**asdict(tuning), "tuned_at": tuning.tuned_at.isoformat(timespec="seconds")} for tuning in found]
     show(value, as_json=as_json, text="\n".join(map(tuning_as_text, found)))
 

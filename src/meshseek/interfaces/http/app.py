@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
@@ -14,6 +15,8 @@ from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
 from meshseek.interfaces.http.routes import router
 
+THREADS = 160
+"""More than all searches that may run or wait, so that none waits unseen, and whoever asks for health is answered."""
 DESCRIPTION = """
 Finds 3D assets by words in English or Chinese, or by a picture.
 
@@ -32,6 +35,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = THREADS
         meshseek.search_service.warm_up()
         await _warm_up(app)
         yield

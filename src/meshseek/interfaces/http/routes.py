@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -34,6 +33,7 @@ from meshseek.interfaces.http.schemas import (
     TextSearch,
 )
 from meshseek.model import LABEL_FIELDS
+from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Answer
 from meshseek.search.query import MAX_TOP_K, Query
 from meshseek.store.library import Request as Page
@@ -43,8 +43,8 @@ FIELD_BYTES = 100_000
 """More than all fields of a search together; a picture comes on top."""
 GLB = "model/gltf-binary"
 FORM = "multipart/form-data"
-PICTURES = BoundedSemaphore(2)
-"""So many pictures are unpacked at a time: one of 50 million pixels takes 200 MB."""
+PICTURES = Admission(running=2, waiting=14)
+"""So many pictures are unpacked and wait to be at a time: one of 50 million pixels takes 200 MB."""
 CACHED = {"Cache-Control": "max-age=3600"}
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
 
@@ -82,9 +82,9 @@ def search_text(meshseek: Application, search: TextSearch) -> Response:
 def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> Response:
     """Find assets by a picture."""
     algorithm = meshseek.search_service.algorithm(search.algorithm)
-    with PICTURES:
+    with PICTURES.admitted():
         query = Query(image=read_image(search.file.file.read()), **_shared(search))
-        return _written(algorithm.search(query))
+    return _written(algorithm.search(query))
 
 
 @router.get("/facets/{attribute}")

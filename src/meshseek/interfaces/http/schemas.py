@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, Json
+from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
@@ -37,14 +37,14 @@ class Not(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    excluded: str | list[str] | Bounds = Field(alias="not")
+    excluded: str | list[str] | StrictFloat | Bounds = Field(alias="not")
 
 
 Filters = Annotated[
-    dict[str, str | list[str] | Bounds | Not],
+    dict[str, str | list[str] | StrictFloat | Bounds | Not],
     Field(
-        description=f"By field a word, or words of which one must hold ({', '.join(LABEL_FIELDS)}), or min and max "
-        f"({', '.join(NUMBER_FIELDS)}); inside `not` for everything else"
+        description=f"By field a word, or words of which one must hold ({', '.join(LABEL_FIELDS)}), or a number, or "
+        f"min and max ({', '.join(NUMBER_FIELDS)}); inside `not` for everything else"
     ),
 ]
 

@@ -6,7 +6,8 @@ To add a mode, add one file with one :class:`Mode`; its name becomes a ``target`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from meshseek.model import Hit
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from meshseek.store.library import Library, Request
-    from meshseek.store.published import Published, QueryKind
+    from meshseek.store.published import Published, QueryKind, Target
 
 TIERS = (20, 200, MAX_DEPTH)
 """A page that ends within one of these depths is cut from a ranking of that depth: the first pages are quick."""
@@ -36,6 +37,14 @@ class Question:
     published: Published
     text: str | None = None
     """The words as they were typed; None where a picture is searched."""
+    own: Mapping[Target, NDArray[np.float32]] = field(default_factory=dict)
+    """Where an asset is asked for: its own vectors."""
+    first: Hit | None = None
+    """What stands before all others, whatever the ranking says."""
+
+    def vector_for(self, target: Target) -> NDArray[np.float32]:
+        """The vector to compare with, shape ``(dim,)``."""
+        return self.own.get(target, self.vector)
 
     @property
     def kind(self) -> QueryKind:
@@ -53,19 +62,20 @@ class Mode(ABC):
     def search(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """One page of the ranking. The pages of a query never overlap, and leave nothing out.
 
-        A deeper ranking looks wider, so it may order the first assets otherwise: it only adds to the quicker ones.
+        A deeper ranking looks wider, so it may order the first assets otherwise: it only adds to the quicker ones. For
+        the same reason copies are collapsed among the first 200 assets, and then among the others.
         """
         end = request.offset + request.limit
-        ranking: dict[str, Hit] = {}
-        found: list[Hit] = []
-        for depth in TIERS:
+        found = [question.first] if question.first else []
+        seen = {hit.asset_id for hit in found}
+        for depth in TIERS[1:] if request.collapsed else TIERS:
             hits = self.rank(library, question, replace(request, limit=depth))
-            for hit in hits:
-                ranking.setdefault(hit.asset_id, hit)
-            found = list(ranking.values())
+            more = [hit for hit in hits if hit.asset_id not in seen]
+            seen.update(hit.asset_id for hit in more)
             if request.collapsed:
-                found = collapse(found, library.appearances([hit.asset_id for hit in found]))
-            if end <= (len(found) if request.collapsed else depth) or len(hits) < depth:
+                more = collapse(more, library.appearances([hit.asset_id for hit in more]))
+            found += more
+            if end <= len(found) or len(hits) < depth:
                 break
         return found[request.offset : end]
 

@@ -16,4 +16,4 @@ class AppearanceMode(Mode):
         """Rank by each asset's best view."""
         tuned = question.published.breadth("appearance", question.kind)
         asked = replace(request, breadth=request.breadth or tuned)
-        return library.nearest_views(question.published, question.vector, asked)
+        return library.nearest_views(question.published, question.vector_for("appearance"), asked)

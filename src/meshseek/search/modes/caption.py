@@ -18,4 +18,4 @@ class CaptionMode(Mode):
         tuned = question.published.breadth("caption", question.kind)
         asked = replace(request, breadth=request.breadth or tuned)
         columns = CAPTION_COLUMNS[question.query_type]
-        return library.nearest_captions(question.published, question.vector, columns, asked)
+        return library.nearest_captions(question.published, question.vector_for("caption"), columns, asked)

@@ -1,4 +1,4 @@
-"""Compare words with words: names, tags, categories and captions that hold all words of the query."""
+"""Compare words with words: ids, names, tags, categories and captions that hold all words of the query."""
 
 from __future__ import annotations
 

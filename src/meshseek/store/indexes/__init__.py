@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeBytes:
+    """What a vector takes in a graph."""
+
+    memory: int
+    """Bytes while the graph is built."""
+    disk: int
+    """Bytes of the finished one, which searches want in memory."""
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
     """One index to build: the table whose vectors it holds, and the statement that makes it."""
 
@@ -36,6 +46,10 @@ class Index(ABC):
 
     def prepare(self, connection: Connection, dim: int) -> None:  # noqa: B027  # most kinds need nothing
         """Make what the graphs need, in the schema that is first in the search path; nothing, unless overridden."""
+
+    @abstractmethod
+    def node(self, dim: int) -> NodeBytes:
+        """What each vector of this length takes in a graph, beside its row in the table."""
 
     @abstractmethod
     def graphs(self, *, chinese: bool, dim: int) -> Sequence[Graph]:

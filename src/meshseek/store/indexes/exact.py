@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from meshseek.store.indexes import Graph, Index
+from meshseek.store.indexes import Graph, Index, NodeBytes
 
 
 class Exact(Index):
@@ -12,6 +12,11 @@ class Exact(Index):
 
     captions_query: ClassVar[str] = "captions_exact"
     views_query: ClassVar[str] = "views_exact"
+
+    def node(self, dim: int) -> NodeBytes:
+        """Nothing."""
+        del dim
+        return NodeBytes(memory=0, disk=0)
 
     def graphs(self, *, chinese: bool, dim: int) -> list[Graph]:
         """Nothing."""

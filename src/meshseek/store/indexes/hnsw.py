@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from psycopg import sql
-
-from meshseek.store.indexes import Graph, Index
+from meshseek.store.indexes import Graph, Index, NodeBytes
+from meshseek.store.indexes._graphs import DISK_OF_LINKS, MEMORY_OF_LINKS, caption_graphs
 from meshseek.store.queries import query
 
 
@@ -19,20 +18,12 @@ class Hnsw(Index):
     captions_query: ClassVar[str] = "captions_hnsw"
     views_query: ClassVar[str] = "views_two_stage"
 
+    def node(self, dim: int) -> NodeBytes:
+        """Halves, and links."""
+        return NodeBytes(memory=2 * dim + MEMORY_OF_LINKS, disk=2 * dim + DISK_OF_LINKS)
+
     def graphs(self, *, chinese: bool, dim: int) -> list[Graph]:
         """One graph for each caption language and one for the centroids."""
         del dim
-        columns = [("english_embedding", "chinese_embedding")]
-        if chinese:
-            columns.append(("chinese_embedding", "english_embedding"))
-        captions = [
-            query(
-                "index_captions",
-                name=sql.Identifier(f"text_embeddings_{column}"),
-                column=sql.Identifier(column),
-                other=sql.Identifier(other),
-            )
-            for column, other in columns
-        ]
-        graphs = [Graph("text_embeddings", statement) for statement in captions]
-        return [*graphs, Graph("asset_centroids", query("index_centroids"))]
+        captions = caption_graphs("index_captions", chinese=chinese)
+        return [*captions, Graph("asset_centroids", query("index_centroids"))]

@@ -1,0 +1,115 @@
+"""Assets that are asked for by their id, and copies of one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tests.crowd import SPACE, Crowd
+from tests.toy import Toy
+
+from meshseek.embedders import EmbedderOptions
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.modes import MODES, Question
+from meshseek.search.query import Query
+from meshseek.store.library import Library, Request
+from meshseek.store.postgres import Server
+from meshseek.store.workspace import Workspace
+
+COUNT = 280
+COPIES = 70
+
+
+def seen(crowd: Crowd) -> list[str]:
+    """The assets that have views."""
+    return [asset.asset_id for asset in crowd.assets if asset.asset_id in crowd.views]
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Crowd:
+    """Assets of which the last seventy look like the first seventy, and thirty say the very same."""
+    made = Crowd.of(COUNT)
+    names = seen(made)
+    for original, copy in zip(names[:COPIES], names[-COPIES:], strict=True):
+        made.views[copy] = made.views[original]
+    spoken = sorted(made.english)
+    for name in spoken[:30]:
+        made.english[name] = made.english[spoken[0]]
+    return made
+
+
+@pytest.fixture
+def library(crowd: Crowd, server: Server, workspace: Workspace) -> Iterator[Library]:
+    """The crowd, published."""
+    crowd.publish(workspace, server)
+    opened = Library(server, "crowd")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def algorithm(library: Library) -> Algorithm:
+    """The crowd's library behind an embedder that knows nothing of it."""
+
+    class Stranger(Toy):
+        space = SPACE
+
+    return Algorithm("crowd", library, lambda _: Stranger(EmbedderOptions()))
+
+
+@pytest.mark.parametrize("target", ["caption", "appearance", "both", "words"])
+def test_an_id_finds_its_asset_first(algorithm: Algorithm, crowd: Crowd, target: str) -> None:
+    """Also where thirty others say the same, or a copy looks the same, and in every mode; once, on the first page."""
+    for asset_id in (sorted(crowd.english)[29], seen(crowd)[-1]):
+        found = [
+            hit.asset_id
+            for offset in (0, 20)
+            for hit in algorithm.search(Query(text=f" {asset_id} ", target=target, top_k=20, offset=offset)).hits
+        ]
+        assert found[0] == asset_id
+        assert found.count(asset_id) == 1
+
+
+def test_what_follows_is_like_the_asset(algorithm: Algorithm, crowd: Crowd) -> None:
+    """After an id come the nearest by the asset's own caption or views; fused, both are among the first."""
+    spoken = sorted(crowd.english)[:30]
+    name, copy = next((n, c) for n, c in zip(seen(crowd), seen(crowd)[-COPIES:], strict=False) if n in spoken)
+
+    def after(target: str, count: int) -> set[str]:
+        return {hit.asset_id for hit in algorithm.search(Query(text=name, target=target, top_k=1 + count)).hits[1:]}
+
+    assert after("appearance", 1) == {copy}
+    assert after("caption", 29) == {*spoken} - {name}
+    assert copy in after("both", 40)
+    assert after("both", 10) & {*spoken}
+
+
+def test_an_id_that_does_not_pass_the_filter_is_not_found(algorithm: Algorithm, crowd: Crowd) -> None:
+    """A filter holds for the asset that is named as for all others."""
+    asset = next(asset for asset in crowd.assets if asset.attributes.get("faces", 0) > 100 and asset.views)
+    for limits, there in (({"min": 0}, True), ({"max": 10}, False)):
+        query = Query(text=asset.asset_id, target="appearance", top_k=20, filters={"faces": limits})
+        assert (asset.asset_id in {hit.asset_id for hit in algorithm.search(query).hits}) is there
+
+
+@pytest.mark.parametrize("target", ["caption", "appearance"])
+def test_collapsed_pages_lose_nothing(library: Library, crowd: Crowd, target: str) -> None:
+    """Whatever the size of the pages, each asset is a hit or the duplicate of one, exactly once on all pages."""
+    published = library.published()
+    vector = np.random.default_rng(3).normal(size=SPACE.dim).astype(np.float32)
+    question = Question(vector=vector / np.linalg.norm(vector), query_type="english", published=published)
+    mode = MODES.load(target)()
+    everything = {hit.asset_id for hit in mode.rank(library, question, Request(limit=1000))}
+    assert len(everything) > 200
+    for size in (7, 20, 200):
+        hits = [
+            hit
+            for start, end in pairwise(range(0, 1001, size))
+            for hit in mode.search(library, question, Request(limit=end - start, offset=start, collapsed=True))
+        ]
+        told = [asset_id for hit in hits for asset_id in (hit.asset_id, *hit.duplicates)]
+        assert len(told) == len(set(told))
+        assert set(told) == everything
+        assert sum(len(hit.duplicates) for hit in hits) > COPIES // 3

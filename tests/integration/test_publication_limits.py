@@ -1,0 +1,191 @@
+"""Publishing where disk, shared memory or rights are short, and what of a new version is in memory at its switch."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+import psycopg
+import pytest
+from tests.crowd import Crowd
+from tests.toy import publish_toys, toy_algorithm
+
+from meshseek.errors import DatabaseError
+from meshseek.pipeline.progress import SilentReporter
+from meshseek.pipeline.publish import LibraryState, publish
+from meshseek.pipeline.vector_files import VectorFiles
+from meshseek.store.building import BuildPlan, _build
+from meshseek.store.indexes import INDEXES, Graph
+from meshseek.store.memory import read_into_memory
+from meshseek.store.postgres import Connection, Server
+from meshseek.store.publisher import Publisher
+from meshseek.store.queries import query
+from meshseek.store.workspace import Workspace
+
+
+class Usage(NamedTuple):
+    """What a disk says of itself."""
+
+    free: int
+
+
+class Teller(SilentReporter):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def say(self, message: str) -> None:
+        """Keep it."""
+        self.told.append(message)
+
+
+@contextmanager
+def free_disk(bytes_free: int) -> Iterator[None]:
+    """A disk with so much room."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: Usage(bytes_free))
+        yield
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_load(workspace: Workspace, server: Server) -> None:
+    """In one line with the sizes, and for the index kind at hand: what graphs need counts only where they are built."""
+    crowd = Crowd.of(200)
+    crowd.write(workspace)
+    library = LibraryState.read(workspace, VectorFiles.open(workspace, "crowd"), None)
+    sizes = library.sizes(VectorFiles.open(workspace, "crowd"))
+    captions, centroids = len({*crowd.english, *crowd.chinese}), len(crowd.views)
+    assert sizes["graph_vectors"] == 2 * captions + centroids
+    assert sizes["vectors"] == len(crowd.english) + len(crowd.chinese) + 5 * centroids
+
+    rows = sizes["vectors"] * (2 * 32 + 64)
+    needed = {kind: rows + sizes["graph_vectors"] * INDEXES.load(kind)().node(32).disk for kind in INDEXES.names}
+    assert needed["exact"] < needed["hnsw_binary"] < needed["hnsw"]
+    for kind in INDEXES.names:
+        with free_disk(needed[kind] - 1), pytest.raises(DatabaseError) as refused:
+            publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
+        assert re.fullmatch(
+            r"the new version needs about [^\n]+ free; free some space, or try [^\n]+", str(refused.value)
+        )
+        with free_disk(needed[kind]):
+            publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
+
+
+def test_fewer_assets_need_less_room(toys: Workspace) -> None:
+    """What the refusal advises helps."""
+    vectors = VectorFiles.open(toys, "toy")
+    sizes = [LibraryState.read(toys, vectors, count).sizes(vectors) for count in (10, None)]
+
+    assert sizes == [
+        {"vectors": 10 + 8 + 10 + 30, "graph_vectors": 10 + 10 + 10},
+        {"vectors": 40 + 32 + 40 + 120, "graph_vectors": 40 + 40 + 40},
+    ]
+
+
+@pytest.fixture
+def connection(server: Server) -> Iterator[Connection]:
+    """A connection to a database with a table of vectors that the server would index with several processes."""
+    server.create_database("some")
+    with server.connect("some") as opened:
+        opened.execute("CREATE TABLE asset_centroids (centroid halfvec(3)) WITH (parallel_workers = 2)")
+        opened.execute("INSERT INTO asset_centroids SELECT '[1,2,3]'::halfvec FROM generate_series(1, 100)")
+        yield opened
+
+
+def test_too_little_shared_memory_is_built_with_one_process(connection: Connection) -> None:
+    """Where /dev/shm is smaller than the graph the index is built all the same, and it is told."""
+    plan = BuildPlan(rows=100, needed=0, disk=0, memory=1000 << 30, workers=2, seconds=0)
+    teller = Teller()
+    _build(connection, Graph("asset_centroids", query("index_centroids")), plan, teller)
+
+    assert [message.partition(" (")[0] for message in teller.told] == ["too little shared memory"]
+    count = connection.execute("SELECT count(*) FROM pg_indexes WHERE tablename = 'asset_centroids'")
+    assert count.fetchone() == (1,)
+
+
+def test_a_full_disk_is_not_taken_for_shared_memory(connection: Connection) -> None:
+    """Whatever else stops a build is not tried a second time."""
+    plan = BuildPlan(rows=100, needed=0, disk=0, memory=64 << 20, workers=2, seconds=0)
+    teller = Teller()
+    connection.execute("CREATE INDEX asset_centroids_centroid ON asset_centroids (centroid)")
+    with pytest.raises(psycopg.errors.DuplicateTable):
+        _build(connection, Graph("asset_centroids", query("index_centroids")), plan, teller)
+    assert not teller.told
+
+
+def test_a_version_is_in_memory_when_it_goes_live(
+    published_toys: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables and indexes of the incoming version are read before the switch, the views after all else."""
+    statements: list[str] = []
+    switch = Publisher._switch
+
+    def noting(self: Publisher, description: dict[str, object]) -> None:
+        statements.append("switch")
+        switch(self, description)
+
+    def reading(connection: Connection, schema: str) -> None:
+        read_into_memory(connection, schema)
+        rows = connection.execute(b"SELECT to_regclass('incoming.assets') IS NOT NULL").fetchone()
+        statements.append(f"read {schema}: {rows}")
+
+    monkeypatch.setattr(Publisher, "_switch", noting)
+    monkeypatch.setattr("meshseek.store.publisher.read_into_memory", reading)
+    publish_toys(published_toys, server, max_assets=10)
+    assert statements == ["read incoming: (True,)", "switch"]
+
+    with server.connect("toy") as connection:
+        text = query("prewarm", schema=psycopg.sql.Literal("live")).as_string(connection)
+        names = connection.execute(text.replace("pg_prewarm(oid)", "oid::regclass::text").encode()).fetchall()
+        ordered = ["image_embeddings" in name for (name,) in names]
+        assert ordered == sorted(ordered)
+        assert (ordered.count(True), len(ordered) > 10) == (2, True)
+
+
+FAILING = """
+DROP EXTENSION pg_prewarm;
+CREATE FUNCTION public.pg_prewarm(oid) RETURNS int LANGUAGE sql AS 'SELECT 1 / 0'
+"""
+
+
+@pytest.mark.parametrize("harm", ["DROP EXTENSION pg_prewarm", FAILING])
+def test_what_cannot_be_read_ahead_is_no_failure(published_toys: Workspace, server: Server, harm: str) -> None:
+    """Without ``pg_prewarm``, or where it fails, what is published is answered as ever."""
+    with server.connect("toy") as connection:
+        connection.execute(harm.encode())
+    algorithm = toy_algorithm(server)
+    algorithm.library.read_into_memory()
+    assert algorithm.library.published().assets == 40
+    algorithm.library.close()
+
+
+SLOW = """
+DROP EXTENSION pg_prewarm;
+CREATE TABLE public.calls (schema text);
+CREATE FUNCTION public.pg_prewarm(oid) RETURNS void LANGUAGE sql AS $$
+INSERT INTO public.calls SELECT relnamespace::regnamespace::text FROM pg_class WHERE pg_class.oid = $1;
+SELECT pg_sleep(0.05) $$
+"""
+
+
+def test_reading_ahead_has_no_time_limit_and_changes_none(published_toys: Workspace, server: Server) -> None:
+    """A reading that takes longer than statements may is not ended; the limit holds again afterwards."""
+    with server.connect("toy") as connection:
+        connection.execute("SET statement_timeout = '300ms'")
+        connection.execute(SLOW)
+        read_into_memory(connection, "live")
+        assert connection.execute("SELECT DISTINCT schema FROM public.calls").fetchall() == [("live",)]
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("300ms",)
+
+
+def test_a_lost_connection_is_told(published_toys: Workspace, server: Server) -> None:
+    """That, and nothing else, is an error."""
+    with suppress(psycopg.Error), server.connect("toy") as connection:
+        read_into_memory(connection, "no such schema")
+        with server.connect("toy") as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+        with pytest.raises(psycopg.OperationalError):
+            read_into_memory(connection, "live")
