@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.crowd import SPACE, Crowd
 from tests.toy import Toy
 
 from meshseek.embedders import EmbedderOptions
+from meshseek.errors import EmbedderError
+from meshseek.model import Role
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.modes import MODES, Question
 from meshseek.search.query import Query
@@ -86,12 +89,40 @@ def test_what_follows_is_like_the_asset(algorithm: Algorithm, crowd: Crowd) -> N
     assert after("both", 10) & {*spoken}
 
 
-def test_an_id_that_does_not_pass_the_filter_is_not_found(algorithm: Algorithm, crowd: Crowd) -> None:
-    """A filter holds for the asset that is named as for all others."""
+def test_an_id_that_does_not_pass_the_filter_still_says_what_is_wanted(algorithm: Algorithm, crowd: Crowd) -> None:
+    """The asset itself is left out, and those that pass are ranked by their likeness to it."""
     asset = next(asset for asset in crowd.assets if asset.attributes.get("faces", 0) > 100 and asset.views)
-    for limits, there in (({"min": 0}, True), ({"max": 10}, False)):
+    for limits, there in (({"min": 0}, True), ({"not": {"min": 101}}, False)):
         query = Query(text=asset.asset_id, target="appearance", top_k=20, filters={"faces": limits})
-        assert (asset.asset_id in {hit.asset_id for hit in algorithm.search(query).hits}) is there
+        found = [hit.asset_id for hit in algorithm.search(query).hits]
+        assert (asset.asset_id in found) is there
+        (mean,) = algorithm.library.appearances([asset.asset_id]).values()
+        question = Question(vector=mean, query_type="english", published=algorithm.library.published())
+        request = Request(limit=20, conditions=query.conditions)
+        like = MODES.load("appearance")().search(algorithm.library, question, request)
+        assert found == [hit.asset_id for hit in like]
+
+
+def test_copies_of_the_asset_that_is_named_are_collapsed_into_it(algorithm: Algorithm, crowd: Crowd) -> None:
+    """It is one result with its copy."""
+    hits = algorithm.search(Query(text=seen(crowd)[0], target="appearance", collapsed=True)).hits
+    assert hits[0].asset_id == seen(crowd)[0]
+    assert seen(crowd)[-COPIES] in hits[0].duplicates
+
+
+def test_an_id_needs_no_model(library: Library, crowd: Crowd) -> None:
+    """What is like an asset is known from its own vectors, also while words cannot be embedded."""
+
+    class Silent(Toy):
+        space = SPACE
+
+        def embed_texts(self, texts: Sequence[str], *, role: Role) -> NDArray[np.float32]:
+            raise EmbedderError("the model is away")
+
+    silent = Algorithm("crowd", library, lambda _: Silent(EmbedderOptions()))
+    assert silent.search(Query(text=seen(crowd)[0], cross_modal=True)).hits[0].asset_id == seen(crowd)[0]
+    with pytest.raises(EmbedderError):
+        silent.search(Query(text="chair"))
 
 
 @pytest.mark.parametrize("target", ["caption", "appearance"])

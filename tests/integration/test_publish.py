@@ -119,6 +119,15 @@ def test_what_is_published_is_not_published_again(
     assert counted(publish_toys(published_toys, server, max_assets=10)) == (10, 0)
 
 
+def test_what_is_derived_otherwise_is_published_anew(
+    published_toys: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Meshseek that makes other labels or words of the same assets leaves none of the old ones."""
+    monkeypatch.setattr("meshseek.pipeline.publish.DERIVED", 0)
+    assert counted(publish_toys(published_toys, server)) == (40, 0)
+    assert counted(publish_toys(published_toys, server)) == (0, 40)
+
+
 def test_only_so_many_assets(toys: Workspace, server: Server, algorithm: Algorithm) -> None:
     """``max_assets`` leaves out the rest with their vectors."""
     summary = publish_toys(toys, server, max_assets=10)

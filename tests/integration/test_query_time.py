@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from threading import Event
 from typing import Any, ClassVar
 
@@ -15,13 +16,16 @@ from PIL import Image
 from tests.toy import Toy, publish_toys, toy
 
 from meshseek.embedders import Embedder, PartlyEmbeddedError
-from meshseek.errors import EmbedderError, HostedError, HostedItemError
+from meshseek.errors import BusyError, EmbedderError, HostedError, HostedItemError
 from meshseek.model import Language, Role, Space
 from meshseek.search import algorithm as algorithm_module
+from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
-from meshseek.store.library import Library
+from meshseek.store import library as library_module
+from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
+from meshseek.store.published import Breadth, Tuning
 from meshseek.store.workspace import Workspace
 
 Make = Callable[..., Algorithm]
@@ -190,3 +194,38 @@ def test_a_new_publication_is_tried_at_once(make: Make, toys: Workspace, server:
     wait_for(algorithm, "the weights are not here")
     publish_toys(toys, server, max_assets=5)
     wait_for(algorithm, "ready")
+
+
+def test_a_full_house_does_not_keep_the_service_from_becoming_ready(make: Make) -> None:
+    """Loading goes on while every place is taken; searches, also for similar assets, are turned away meanwhile."""
+    algorithm = make()
+    algorithm._admission = Admission(running=1, waiting=0)
+    with algorithm._admission.admitted():
+        wait_for(algorithm, "ready")
+        with pytest.raises(BusyError):
+            algorithm.search(Query(text="a red chair"))
+        with pytest.raises(BusyError):
+            algorithm.similar("toys/000", "caption", Request(limit=1))
+    assert algorithm.search(Query(text="a red chair")).hits
+    assert algorithm.similar("toys/000", "caption", Request(limit=1))
+
+
+def test_what_was_tuned_meanwhile_reaches_a_service_that_runs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tuning leaves the version as it is, so it is looked at again after a while."""
+    library, other = make().library, make().library
+    assert library.last_known().tunings == ()
+    tuning = Tuning(
+        target="caption",
+        kind="text",
+        goal=0.5,
+        ef=77,
+        candidates=66,
+        recall=1.0,
+        p50_ms=1.0,
+        queries=1,
+        tuned_at=datetime.now(UTC),
+    )
+    other.keep_tunings(other.published(), [tuning])
+    assert library.last_known().tunings == ()
+    monkeypatch.setattr(library_module, "REMEMBERED_SECONDS", 0.0)
+    assert library.last_known().breadth("caption", "text") == Breadth(77, 66)

@@ -100,6 +100,15 @@ def test_the_former_format_is_read_and_a_later_one_is_not(filled: Path) -> None:
         table(filled)
 
 
+def test_all_but_vectors_is_compressed(tmp_path: Path) -> None:
+    """Lists of texts too."""
+    kept = ShardFolder(tmp_path, pa.schema({"asset_id": pa.string(), "captions": pa.list_(pa.string())}), header={})
+    kept.append([{"asset_id": "a", "captions": ["a chair"] * 1000}])
+    (path,) = shards(tmp_path)
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    assert {group.column(number).compression for number in range(group.num_columns)} == {"ZSTD"}
+
+
 def test_the_header_is_that_of_the_first_writing(tmp_path: Path) -> None:
     """What holds for the whole table is kept with it."""
     ShardFolder(tmp_path, SCHEMA, {"space": "one"}).append([row("a", 1)])

@@ -50,6 +50,9 @@ def test_what_is_not_chinese_stays() -> None:
         ('say"red chair"now', [], 'say"red chair"now'),
         ("一把“红木”椅「子」", ["红木", "子"], "一把 红木 椅 子"),
         ('chair "!!!" “…” 「，」', [], "chair !!! … ，"),
+        ('红色的"椅子"', ["椅子"], "红色的 椅子"),
+        ('("oak table")', ["oak table"], "( oak table )"),
+        ('24"x36" shelf', [], '24"x36" shelf'),
         ("plain", [], "plain"),
     ],
 )

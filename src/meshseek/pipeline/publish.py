@@ -28,6 +28,8 @@ DIGEST_LENGTH = 16
 UPDATED_SHARE = 0.1
 """Up to so large a part of the live version is changed in place. A graph that is built anew is better than one that had
 much added and taken out, and building is faster than adding one by one."""
+DERIVED = 1
+"""Of what is made from assets when they are published (labels, words): another number, and all is published anew."""
 STALE = (
     "publish: {count} assets changed since they were embedded, and are published without their old vectors; "
     "run 'meshseek embed --algorithm {algorithm}' and publish again"
@@ -149,7 +151,7 @@ class LibraryState:
             counts["captions"] += bool({"caption_english", "caption_chinese"} & set(current))
             counts["views"] += len(asset.views.viewpoint_ids) if asset.views and "appearance" in current else 0
             row = {name: value for name, value in asset_row(asset).items() if name != "fingerprint"}
-            text = json.dumps([row, own, current], sort_keys=True)
+            text = json.dumps([DERIVED, row, own, current], sort_keys=True)
             digests[asset.asset_id] = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
         return cls(assets, digests, stale, counts)
 
@@ -198,4 +200,4 @@ def wanted_vectors(assets: Sequence[Asset]) -> Wanted:
 def _content(workspace: Workspace, vectors: VectorFiles, index_kind: str, max_assets: int | None) -> str:
     tables = [workspace.assets_table(), workspace.rendered_table(), workspace.chinese_captions_table()]
     digests = [table.digest for table in (*tables, *vectors.tables.values())]
-    return hashlib.sha256(json.dumps([digests, max_assets, index_kind, CURRENT]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([digests, max_assets, index_kind, CURRENT, DERIVED]).encode()).hexdigest()

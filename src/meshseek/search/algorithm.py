@@ -121,9 +121,8 @@ class Algorithm:
     def _warm_up(self) -> None:
         content = ""
         try:
-            published = self.library.published()
-            content = published.content
-            warm_up(self.library, published)
+            content = self.library.published().content
+            self._of_one_version(lambda published: warm_up(self.library, published))
             self._search(Query(text="chair"))
             self._failure = None
         except MeshseekError as error:
@@ -176,14 +175,16 @@ class Algorithm:
             embedder = self.embedder(published.space)
             translated = self._in_english(embedder, query)
             wording = replace(query, text=translated, language="english") if translated else query
+            asset_id = (query.text or "").strip()
+            own = self.library.own_vectors(asset_id) if may_be_id(asset_id) else {}
             question = Question(
-                vector=self._vector(embedder, wording),
+                vector=next(iter(own.values())) if own else self._vector(embedder, wording),
                 query_type=wording.query_type,
                 published=published,
                 text=query.text,
+                own=own,
+                first=self.library.hit(published, asset_id, request) if own else None,
             )
-            if query.text and may_be_id(query.text):
-                question = self._of_asset(question, query.text.strip(), request)
             embedded = time.perf_counter()
             return mode.search(self.library, question, request), embedded, translated
 
@@ -214,11 +215,6 @@ class Algorithm:
     def _vector(self, embedder: Embedder, query: Query) -> NDArray[np.float32]:
         asked = query.text if query.image is None else picture_key(query.image)
         return self._vectors.get((embedder.space, asked), lambda: embed_query(embedder, query))
-
-    def _of_asset(self, question: Question, asset_id: str, request: Request) -> Question:
-        """Where the words are the id of an asset: it is found first, and then what is like it."""
-        first = self.library.hit(question.published, asset_id, request)
-        return replace(question, first=first, own=self.library.own_vectors(asset_id)) if first else question
 
     def similar(self, asset_id: str, target: str, request: Request) -> list[Hit]:
         """Assets like this one, by its views or its captions; itself left out.

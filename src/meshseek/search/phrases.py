@@ -6,8 +6,8 @@ import re
 
 from meshseek.model import Condition
 
-_QUOTED = re.compile(r'(?<!\S)"([^"]*)"(?!\w)|“([^”]*)”|「([^」]*)」')
-"""Straight quotes stand around whole words, so that inches are none; Chinese is written without blanks."""
+_QUOTED = re.compile(r'(?<![A-Za-z0-9])"([^"]*)"(?![A-Za-z0-9])|“([^”]*)”|「([^」]*)」')
+"""Straight quotes stand around whole words, so that inches are none."""
 _ID = re.compile(r"\S*[\d/_-]\S*|.*\S/\S.*")
 
 

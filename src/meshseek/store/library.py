@@ -229,7 +229,8 @@ class Library:
         # One wide search of the graph is faster than several narrow ones that each find too few that pass.
         rows = ask(*index, min(MAX_EF, breadth.ef + round(breadth.candidates * published.assets / matching)))
         # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
-        enough = breadth.candidates if matching <= MOST_COMPARED else request.limit
+        many = matching > MOST_COMPARED or any(count > FEW for count in statistics.phrases.values())
+        enough = request.limit if many else breadth.candidates
         return hits_of(rows if rows[0]["candidates"] >= enough else ask(*few, breadth.ef))
 
     def _found(self, published: Published, text: bytes, values: Mapping[str, Any], search: Session) -> list[Hit]:

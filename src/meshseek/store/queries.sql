@@ -199,10 +199,10 @@ ORDER BY found.distance, found.asset_id;
 SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false);
 
 -- prewarm --
--- Read what searches need into the server's memory, the views last: they are the most, and few of them are looked at.
+-- Read what searches need into the server's memory, the views first: where not all has room, what comes later stays.
 SELECT pg_prewarm(oid) FROM (
     SELECT oid FROM pg_class WHERE relnamespace = {schema}::regnamespace AND relkind IN ('r', 'i')
-    ORDER BY starts_with(relname::text, 'image_embeddings'), relname
+    ORDER BY NOT starts_with(relname::text, 'image_embeddings'), relname
 ) AS ordered;
 
 -- tunings --

@@ -83,7 +83,8 @@ class ShardFolder:
             sink = pa.BufferOutputStream()
             # Vectors have nothing that repeats: a dictionary and compression only make reading slow.
             packed = [name for name in table.column_names if name != COLUMN]
-            pq.write_table(table, sink, compression=dict.fromkeys(packed, "zstd"), use_dictionary=packed)
+            compression = "zstd" if COLUMN not in table.column_names else dict.fromkeys(packed, "zstd")
+            pq.write_table(table, sink, compression=compression, use_dictionary=packed)
             content = memoryview(sink.getvalue())
             digest = hashlib.sha256(content).hexdigest()
             name = f"part-{len(self._shards):05d}-{digest[:8]}.parquet"

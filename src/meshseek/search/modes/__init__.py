@@ -66,11 +66,12 @@ class Mode(ABC):
         the same reason copies are collapsed among the first 200 assets, and then among the others.
         """
         end = request.offset + request.limit
-        found = [question.first] if question.first else []
-        seen = {hit.asset_id for hit in found}
+        found: list[Hit] = []
+        seen: set[str] = set()
         for depth in TIERS[1:] if request.collapsed else TIERS:
             hits = self.rank(library, question, replace(request, limit=depth))
-            more = [hit for hit in hits if hit.asset_id not in seen]
+            named = [question.first] if question.first and not seen else []
+            more = list({hit.asset_id: hit for hit in (*named, *hits) if hit.asset_id not in seen}.values())
             seen.update(hit.asset_id for hit in more)
             if request.collapsed:
                 more = collapse(more, library.appearances([hit.asset_id for hit in more]))
