@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import signal
 import socket
@@ -169,7 +170,11 @@ def _memory(process: psutil.Process, workspace: Path) -> float:
     """Gigabytes of the service and of the database server, shared pages counted once."""
     keepers = [p for p in psutil.process_iter(["cmdline"]) if str(workspace / "database") in (p.info["cmdline"] or ())]
     servers = [child for keeper in keepers for child in keeper.children(recursive=True)]
-    return sum(one.memory_full_info().pss for one in {process, *keepers, *servers}) / 1e9
+    held = 0
+    for one in {process, *keepers, *servers}:
+        with contextlib.suppress(psutil.NoSuchProcess):  # the connection of a client that has just gone
+            held += one.memory_full_info().pss
+    return held / 1e9
 
 
 if __name__ == "__main__":
