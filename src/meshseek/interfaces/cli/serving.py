@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,31 +82,28 @@ def check_port(host: str, port: int, option: str) -> None:
 
 
 @contextmanager
-def _front_end(host: str, api_port: int, ui_port: int | None) -> Iterator[SpawnProcess | None]:
-    """Run the front end in a process that ends with this one, however this one ends."""
+def _front_end(host: str, api_port: int, ui_port: int | None) -> Iterator[subprocess.Popen[bytes] | None]:
+    """Run the front end in a process that ends with this one, however this one ends.
+
+    It gets no settings, as they hold keys and the database's password: it needs only to know where the API is.
+    """
+    from meshseek.settings import PREFIX
+
     if ui_port is None:
         yield None
         return
     api_url = f"http://{reachable(host)}:{api_port}"
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_run_front_end, args=(host, ui_port, api_url), daemon=True)
-    process.start()
+    program = [sys.executable, "-m", "meshseek.interfaces.ui", "--with-parent"]
+    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+    process = subprocess.Popen(
+        [*program, "--host", host, "--port", str(ui_port), "--api-url", api_url], env=environment, stdin=subprocess.PIPE
+    )
     try:
         yield process
     finally:
         process.terminate()
-        process.join(timeout=5)
-
-
-def _run_front_end(host: str, port: int, api_url: str) -> None:
-    from meshseek.interfaces.ui import launch
-    from meshseek.pipeline.workers import follow_parent
-
-    follow_parent()
-    try:
-        launch(host, port, api_url)
-    except ServiceError as error:
-        click.echo(f"meshseek: {error}", err=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
 
 
 def reachable(host: str) -> str:
@@ -121,7 +119,7 @@ class _Announcement:
     server: uvicorn.Server
     api_port: int
     ui_port: int | None
-    front_end: SpawnProcess | None
+    front_end: subprocess.Popen[bytes] | None
 
     def make(self) -> None:
         """Wait, and print."""
@@ -143,7 +141,7 @@ class _Announcement:
             click.echo("the front end has stopped; the API goes on. Stop with Ctrl-C and start again", err=True)
 
     def _lives(self) -> bool:
-        return self.front_end is not None and self.front_end.is_alive() and not self.server.should_exit
+        return self.front_end is not None and self.front_end.poll() is None and not self.server.should_exit
 
     def _wait_for_page(self, address: str, port: int) -> bool:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET

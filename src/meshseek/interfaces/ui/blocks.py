@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def build(api_url: str, folder: Path) -> gr.Blocks:
         page = lay_out()
         page.questions.picture.preprocess = _picture_path  # type: ignore[method-assign]
         _Wiring(blocks, page, Handlers(page, client, Pictures(client, FileCache(folder)))).connect()
+    # Gradio checks the paths that visitors name only in an app that it launched itself, and this one is mounted.
+    blocks.has_launched = True
     return blocks
 
 
@@ -76,7 +79,7 @@ class _Wiring:
         for event in (questions.search.click, questions.words.submit):
             self._searching(event, handlers.search_words)
         for example in questions.examples:
-            filled = example.click(_same, example, questions.words, **QUIET)
+            filled = example.click(partial(str, example.value), None, questions.words, **QUIET)
             self._searching(filled.then, handlers.search_words)
         self._searching(questions.picture.change, handlers.search_picture)
         for event in (options.target.input, options.category.input, options.limit.release):
@@ -101,7 +104,3 @@ class _Wiring:
             show_progress_on=self._page.answers.summary,
             **EVENT,
         )
-
-
-def _same(text: str) -> str:
-    return text
