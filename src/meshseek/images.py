@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image as Pillow
-from PIL import ImageOps
+from PIL.ExifTags import Base
 
 from meshseek.errors import ImageError
 
@@ -16,6 +17,18 @@ MAX_IMAGE_PIXELS = 50_000_000
 MAX_SIDE = 2048
 """Larger pictures are made smaller as they are read: no model looks at so many pixels, and memory is short."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+UPRIGHT = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+"""What undoes each way in which EXIF says that a camera was held."""
+DAMAGED = (ValueError, TypeError, SyntaxError, EOFError, LookupError, ArithmeticError, AttributeError, struct.error)
+"""What decoders raise on damaged input, beside :class:`OSError`."""
 BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels; part of every space's preprocessing."""
 
@@ -47,11 +60,20 @@ def _decode(file: BinaryIO, name: str) -> Pillow.Image:
             raise ImageError(f"{name} is {picture.width} x {picture.height} pixels; send one of at most 50 million")
         if max(picture.size) > MAX_SIDE:
             picture.thumbnail((MAX_SIDE, MAX_SIDE))
-        return _flat(ImageOps.exif_transpose(picture))
+        return _flat(_upright(picture))
     except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
         raise ImageError(f"{name} unpacks to too many pixels; send one of at most 50 million") from error
-    except (ValueError, SyntaxError, EOFError) as error:
+    except DAMAGED as error:
         raise ImageError(f"cannot read {name}: damaged; send a {', '.join(FORMATS)} picture") from error
+
+
+def _upright(picture: Pillow.Image) -> Pillow.Image:
+    """Turn a photo as its camera was held; only that one tag is read, as any other may be damaged."""
+    try:
+        turn = UPRIGHT.get(picture.getexif().get(Base.Orientation))
+    except DAMAGED:
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _flat(picture: Pillow.Image) -> Pillow.Image:

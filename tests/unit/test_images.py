@@ -10,10 +10,11 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 
 from meshseek.errors import ImageError
-from meshseek.images import FORMATS, MAX_IMAGE_BYTES, MAX_SIDE, read_image
+from meshseek.images import DAMAGED, FORMATS, MAX_IMAGE_BYTES, MAX_SIDE, read_image
 
 Colour = tuple[int, int, int]
 
@@ -93,6 +94,50 @@ def test_a_photo_is_turned_upright(orientation: int, corner: tuple[int, int]) ->
 
     assert picture.size == ((4, 2) if orientation in (1, 3) else (2, 4))
     assert pixel(picture, *corner) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("orientation", [2, 4, 5, 7])
+def test_a_mirrored_photo_is_turned_as_pillow_does(orientation: int) -> None:
+    """The orientations that mirror, which few cameras write, agree with the library's own function."""
+    drawing = Image.effect_noise((7, 5), 90)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(drawing, exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+
+    assert read_image(content).tobytes() == expected.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        struct.pack("<HHI4s", 0x011A, 2, 4, b"abc\0"),  # a resolution that is a text
+        struct.pack("<HHII", 0x8769, 3, 1, 7),  # the offset of a directory that is none
+        struct.pack("<HHII", 0x0110, 5, 1000, 9999),  # fractions beyond the end
+        struct.pack("<HHI4s", 0x0112, 2, 4, b"six\0"),  # an orientation that is a text
+    ],
+    ids=["text", "directory", "beyond", "orientation"],
+)
+@pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning")
+def test_a_wrongly_typed_exif_tag_does_no_harm(tag: bytes) -> None:
+    """A photo with damaged notes is still a photo, and turned upright where that can be told."""
+    turned = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + turned + tag + struct.pack("<I", 0)
+    picture = read_image(encoded(Image.new("RGB", (4, 2), (9, 9, 9)), "JPEG", exif=exif))
+
+    assert sorted(picture.size) == [2, 4]
+
+
+@pytest.mark.parametrize("error", DAMAGED)
+def test_whatever_a_decoder_raises_is_told_in_one_line(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoders raise many things on damaged input; none of them escapes."""
+
+    def load(*_: object) -> None:
+        raise error("broken")
+
+    monkeypatch.setattr(PngImageFile, "load", load)
+    with pytest.raises(ImageError, match="damaged"):
+        read_image(encoded(Image.new("RGB", (4, 2))))
 
 
 def test_one_pixel_is_a_picture() -> None:
