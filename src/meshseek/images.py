@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from PIL import Image as Pillow
 from PIL.ExifTags import Base
@@ -17,7 +18,7 @@ MAX_IMAGE_PIXELS = 50_000_000
 MAX_SIDE = 2048
 """Larger pictures are made smaller as they are read: no model looks at so many pixels, and memory is short."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-UPRIGHT = {
+UPRIGHT: Mapping[Any, Pillow.Transpose] = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
     4: Pillow.Transpose.FLIP_TOP_BOTTOM,
