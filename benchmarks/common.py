@@ -19,13 +19,13 @@ import psutil
 from numpy.typing import NDArray
 
 from meshseek.bootstrap import Meshseek
-from meshseek.embedders._synthetic_world import World
+from meshseek.embedders.synthetic.world import World
 from meshseek.pipeline.progress import ConsoleReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LOT, LibrarySize, make_library
 from meshseek.settings import read_settings
-from meshseek.store.library import Library, Request
-from meshseek.store.statements import statement
+from meshseek.store.read.library import Library, Request
+from meshseek.store.read.statements import statement
 
 VIEWS = 8
 DIM = 768

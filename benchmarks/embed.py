@@ -29,7 +29,7 @@ from meshseek.embedders.siglip import Siglip
 from meshseek.model import Asset, Role, Space, ViewSet
 from meshseek.pipeline.embed import VIEW_BATCH, embed
 from meshseek.pipeline.progress import SilentReporter
-from meshseek.store.workspace import Workspace, asset_row
+from meshseek.workspace.workspace import Workspace, asset_row
 
 VIEWS = 8
 SIDE = 512

@@ -18,9 +18,9 @@ from meshseek.pipeline.publish import LibraryState, wanted_vectors
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles
 from meshseek.settings import read_settings
-from meshseek.store.copying import HEADER, TRAILER, Numbers, Vectors, pack_rows
-from meshseek.store.publisher import create_tables, publishing
 from meshseek.store.queries import query
+from meshseek.store.write.binary_copy import HEADER, TRAILER, Numbers, Vectors, pack_rows
+from meshseek.store.write.publisher import create_tables, publishing
 
 ROUNDS = 5
 LIMIT = 0.9

@@ -24,8 +24,8 @@ from psycopg import Connection, connect
 from meshseek.pipeline.synthetic import ALGORITHM, SHARES, LibrarySize
 from meshseek.search.filters import conditions
 from meshseek.search.modes import TIERS
-from meshseek.store.library import Library, Request
-from meshseek.store.published import Breadth
+from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import Breadth
 
 GOALS = (0.95, 0.99)
 EFS = (40, 60, 80, 100, 150, 200, 300, 400)

@@ -29,7 +29,7 @@ from search import SESSION
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize
 from meshseek.search.modes import TIERS
 from meshseek.search.tuning import tuners
-from meshseek.store.library import Library
+from meshseek.store.read.library import Library
 
 CLIENTS = (1, 8, 32)
 EACH = 400

@@ -23,8 +23,8 @@ from transformers import GemmaTokenizer, SiglipConfig, SiglipImageProcessorPil, 
 from transformers.utils import logging as transformers_logging
 
 from meshseek.embedders import EmbedderOptions
-from meshseek.embedders._siglip_onnx import FULL, REPORT, SMALL
 from meshseek.embedders.siglip import Siglip
+from meshseek.embedders.siglip.onnx import FULL, REPORT, SMALL
 
 WORDS = 256_000
 SPECIAL = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}

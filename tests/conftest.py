@@ -19,9 +19,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from meshseek.store.embedded import EmbeddedServer
+from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
+from meshseek.workspace.workspace import Workspace
 from tests.sample_library import make_library
 from tests.toy import embed_toys, import_toys, publish_toys
 

@@ -14,7 +14,7 @@ from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Source, Workspace, asset_row
+from meshseek.workspace.workspace import Source, Workspace, asset_row
 
 DIM = 32
 CLUSTERS = 30

@@ -17,9 +17,9 @@ from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.translate import translate
 from meshseek.renderers import RENDERERS
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
 from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
+from meshseek.workspace.workspace import Workspace
 
 SAMPLES = 20
 VIEWS = 3

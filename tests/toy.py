@@ -20,11 +20,11 @@ from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.translate import translate
 from meshseek.search.algorithm import Algorithm
-from meshseek.store.library import Library
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace, asset_row
+from meshseek.store.read.library import Library
 from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
+from meshseek.workspace.workspace import Workspace, asset_row
 
 GRID = 4
 SIDE = 16

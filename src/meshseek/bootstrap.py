@@ -15,11 +15,11 @@ from meshseek.renderers import RENDERERS, Renderer
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.service import SearchService
 from meshseek.settings import Settings, read_settings
-from meshseek.store.embedded import EmbeddedServer
-from meshseek.store.library import Library
+from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
+from meshseek.store.read.library import Library
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
+from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from meshseek.model import Language, Space

@@ -1,4 +1,4 @@
-"""A family of plug-ins: a package whose files are the plug-ins, named by file and listed without importing them."""
+"""A family of plug-ins: a package whose files and folders are the plug-ins, listed by name without being imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Family(Generic[T]):
     """The plug-ins of one kind.
 
     Args:
-        package: Dotted name of the package; each module in it without a leading underscore is one plug-in.
+        package: Dotted name of the package; each module in it without a leading underscore is one plug-in. A folder
+            keeps the plug-in in its ``__init__.py`` and that plug-in's own parts beside it.
         contract: The abstract class that each plug-in module implements exactly once.
     """
 

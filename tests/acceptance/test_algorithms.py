@@ -26,7 +26,7 @@ from meshseek.bootstrap import Meshseek
 from meshseek.embedders import Embedder
 from meshseek.images import read_image
 from meshseek.settings import read_settings
-from meshseek.store.workspace import Source, Workspace
+from meshseek.workspace.workspace import Source, Workspace
 
 TEXTS = {"english": "a small red chair", "chinese": "红色的小椅子"}
 TARGETS: dict[str, dict[str, Any]] = {"inner": {}, "cross": {"cross_modal": True}, "both": {"target": "both"}}

@@ -18,7 +18,7 @@ from tests.batch_service import Service, batch_service, expected
 from tests.toy import THINGS
 
 from meshseek.model import Asset
-from meshseek.store.workspace import Workspace, asset_row
+from meshseek.workspace.workspace import Workspace, asset_row
 
 COUNT = 300
 ARGUMENTS = ("translate", "--translator", "openai_batch")

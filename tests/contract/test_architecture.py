@@ -16,7 +16,7 @@ from tests.conftest import drop_databases, serving, wait_until_ready
 from tests.toy import import_toys
 
 from meshseek.interfaces.ui.client import ApiClient
-from meshseek.store.workspace import Workspace
+from meshseek.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 HEAVY = (
@@ -56,13 +56,13 @@ def test_the_layers_are_kept(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "line", "contract"),
     [
-        ("store/shards.py", "import meshseek.pipeline.stage", "Dependencies point down the layers"),
+        ("workspace/shards.py", "import meshseek.pipeline.stage", "Dependencies point down the layers"),
         ("search/fusion.py", "import meshseek.pipeline.stage", "Dependencies point down the layers"),
         ("model.py", "import meshseek.plugins", "Dependencies point down the layers"),
         ("utils.py", "", "Dependencies point down the layers"),
         ("search/fusion.py", "import psycopg", "The database driver stays in the store"),
         ("pipeline/stage.py", "import torch", "Neural networks stay in embedders and translators"),
-        ("store/workspace.py", "import fastapi", "Web frameworks stay in interfaces"),
+        ("workspace/workspace.py", "import fastapi", "Web frameworks stay in interfaces"),
         ("search/service.py", "from meshseek.settings import read_settings", "Only bootstrap reads settings"),
     ],
 )
@@ -96,7 +96,7 @@ def test_help_is_light(command: list[str]) -> None:
 
 @pytest.fixture
 def extended(copy: Path) -> Path:
-    """A copy with one more file, and no other edit, in each family."""
+    """A copy with one more file or folder, and no other edit, in each family."""
     toy = (ROOT / "tests" / "toy.py").read_text().partition("THINGS = ")[0]
     rest = (ROOT / "tests" / "toy.py").read_text()
     classes = rest[rest.index("class Toy(Embedder)") : rest.index("class NewerToy")]
@@ -107,12 +107,12 @@ def extended(copy: Path) -> Path:
     (copy / "embedders" / "toy.py").write_text(f"{kept}\n\n\n{classes}\n\n{units}")
     for family, name in (
         ("datasets", "glb_folder"),
-        ("renderers", "embree"),
         ("translators", "existing"),
         ("search/modes", "caption"),
         ("store/indexes", "exact"),
     ):
         shutil.copy(copy / family / f"{name}.py", copy / family / f"another_{name}.py")
+    shutil.copytree(copy / "renderers" / "embree", copy / "renderers" / "another_embree")
     return copy
 
 

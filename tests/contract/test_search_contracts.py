@@ -16,7 +16,7 @@ from meshseek.search.query import Query
 from meshseek.store.indexes import INDEXES
 from meshseek.store.postgres import Server
 from meshseek.store.queries import read_sql
-from meshseek.store.workspace import Workspace
+from meshseek.workspace.workspace import Workspace
 
 
 @pytest.fixture(params=INDEXES.names)

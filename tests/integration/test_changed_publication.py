@@ -15,9 +15,9 @@ from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import LibraryState, publish
 from meshseek.pipeline.stage import Summary
-from meshseek.store.library import Library
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
+from meshseek.store.read.library import Library
+from meshseek.workspace.workspace import Workspace
 
 COUNT = 60
 TABLES = {
@@ -161,7 +161,7 @@ def test_a_change_that_fails_leaves_the_version_as_it_was(
     """Readers see the old assets, and publishing again ends with the new ones."""
     published(crowd_without(set(), set()), tmp_path / "1", server)
     before = contents(server)
-    monkeypatch.setattr("meshseek.store.loading.Loader.load_centroids", lambda *_: 1 / 0)
+    monkeypatch.setattr("meshseek.store.write.loading.Loader.load_centroids", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         published(crowd_without({4}, {7}), tmp_path / "2", server)
     assert contents(server) == before

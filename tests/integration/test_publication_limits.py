@@ -17,13 +17,13 @@ from meshseek.errors import DatabaseError
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import LibraryState, publish
 from meshseek.pipeline.vector_files import VectorFiles
-from meshseek.store.building import BuildPlan, _build
 from meshseek.store.indexes import INDEXES, Graph
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import Connection, Server
-from meshseek.store.publisher import Publisher
 from meshseek.store.queries import query
-from meshseek.store.workspace import Workspace
+from meshseek.store.write.index_build import BuildPlan, _build
+from meshseek.store.write.publisher import Publisher
+from meshseek.workspace.workspace import Workspace
 
 
 class Usage(NamedTuple):
@@ -133,7 +133,7 @@ def test_a_version_is_in_memory_when_it_goes_live(
         statements.append(f"read {schema}: {rows}")
 
     monkeypatch.setattr(Publisher, "_switch", noting)
-    monkeypatch.setattr("meshseek.store.publisher.read_into_memory", reading)
+    monkeypatch.setattr("meshseek.store.write.publisher.read_into_memory", reading)
     publish_toys(published_toys, server, max_assets=10)
     assert statements == ["read incoming: (True,)", "switch"]
 

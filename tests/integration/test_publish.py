@@ -28,10 +28,10 @@ from meshseek.pipeline.stage import Summary
 from meshseek.search.algorithm import Algorithm, Answer
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
-from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
-from meshseek.store.publisher import publishing
-from meshseek.store.workspace import Workspace, asset_row
+from meshseek.store.read.library import Library, Request
+from meshseek.store.write.publisher import publishing
+from meshseek.workspace.workspace import Workspace, asset_row
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {"assets": 40, "english_captions": 40, "chinese_captions": 32, "views": 120}
@@ -369,9 +369,9 @@ import os, sys, time
 from pathlib import Path
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
-from meshseek.store import publisher
+from meshseek.store.write import publisher
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
+from meshseek.workspace.workspace import Workspace
 
 def die(*_, **__):
     os.kill(os.getpid(), 9)

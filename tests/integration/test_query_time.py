@@ -22,11 +22,11 @@ from meshseek.search import algorithm as algorithm_module
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
-from meshseek.store import library as library_module
-from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
-from meshseek.store.published import Breadth, Tuning
-from meshseek.store.workspace import Workspace
+from meshseek.store.read import library as library_module
+from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import Breadth, Tuning
+from meshseek.workspace.workspace import Workspace
 
 Make = Callable[..., Algorithm]
 

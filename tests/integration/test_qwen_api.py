@@ -16,8 +16,8 @@ from tests.hosted_service import KEY, Service, hosted_service, vector
 from tests.pictures import odd_pictures
 
 from meshseek.embedders import EmbedderOptions, PartlyEmbeddedError
-from meshseek.embedders._qwen_models import HOSTED_MODELS, INSTRUCTIONS
 from meshseek.embedders.qwen import Qwen
+from meshseek.embedders.qwen.models import HOSTED_MODELS, INSTRUCTIONS
 from meshseek.errors import EmbedderError, HostedError
 from meshseek.hosted import HostedOptions
 from meshseek.images import read_image

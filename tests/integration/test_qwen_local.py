@@ -18,8 +18,8 @@ from tests.qwen_checkpoint import write_qwen
 from transformers import AutoTokenizer, Qwen2VLImageProcessorPil, Qwen3VLModel
 
 from meshseek.embedders import EmbedderOptions
-from meshseek.embedders._qwen_models import INSTRUCTIONS
 from meshseek.embedders.qwen import Qwen
+from meshseek.embedders.qwen.models import INSTRUCTIONS
 from meshseek.errors import EmbedderError
 from meshseek.images import read_image
 from meshseek.model import Role

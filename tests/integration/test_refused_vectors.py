@@ -16,12 +16,12 @@ from meshseek.errors import WorkspaceError
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
-from meshseek.store import shards
-from meshseek.store.halves import COLUMN
-from meshseek.store.library import Library
 from meshseek.store.postgres import Server
-from meshseek.store.shards import ShardFolder
-from meshseek.store.workspace import Source, Workspace, asset_row, vector_schema
+from meshseek.store.read.library import Library
+from meshseek.workspace import shards
+from meshseek.workspace.halves import COLUMN
+from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.workspace import Source, Workspace, asset_row, vector_schema
 
 
 def published(workspace: Workspace, server: Server) -> Summary:

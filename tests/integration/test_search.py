@@ -21,10 +21,10 @@ from meshseek.search.algorithm import Algorithm
 from meshseek.search.filters import conditions
 from meshseek.search.fusion import fuse
 from meshseek.search.modes import MODES, Question
-from meshseek.store import library as library_module
-from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
-from meshseek.store.workspace import Workspace
+from meshseek.store.read import library as library_module
+from meshseek.store.read.library import Library, Request
+from meshseek.workspace.workspace import Workspace
 
 Vector = NDArray[np.float32]
 Ranking = list[tuple[str, float, int | None]]

@@ -15,14 +15,15 @@ import pyarrow as pa
 import pytest
 
 from meshseek.errors import WorkspaceError
-from meshseek.store.shards import ShardFolder, read_manifest
+from meshseek.workspace.shards import ShardFolder, read_manifest
 
 SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value": pa.int64()})
 IMPORTS = """
 import pyarrow as pa
 from pathlib import Path
 from meshseek.errors import WorkspaceError
-from meshseek.store import files, shards
+from meshseek import files
+from meshseek.workspace import shards
 schema = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value": pa.int64()})
 row = {"asset_id": "new", "fingerprint": "f", "value": 9}
 """

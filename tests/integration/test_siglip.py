@@ -24,7 +24,7 @@ from tests.pictures import odd_pictures
 from transformers import AutoModel, AutoTokenizer, Siglip2ImageProcessorPil, SiglipImageProcessorPil
 
 from meshseek.embedders import EmbedderOptions
-from meshseek.embedders._checkpoints import find_checkpoint
+from meshseek.embedders._torch.checkpoints import find_checkpoint
 from meshseek.embedders.siglip import Siglip
 from meshseek.errors import EmbedderError
 from meshseek.images import read_image
@@ -258,7 +258,7 @@ def test_an_export_answers_queries(exported: Path) -> None:
 
 def test_an_export_in_8_bits_answers_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rounding to 8 bits changes vectors little, that export is used; large weights lie in files beside."""
-    monkeypatch.setattr("meshseek.embedders._siglip_onnx.LARGEST_FILE", 1000)
+    monkeypatch.setattr("meshseek.embedders.siglip.onnx.LARGEST_FILE", 1000)
     options = EmbedderOptions(model_dir=write_siglip(tmp_path / "model", sharpness=0.3), cache_dir=tmp_path / "cache")
     siglip = Siglip(options)
     assert siglip.export_onnx().endswith("queries now use text-int8.onnx")

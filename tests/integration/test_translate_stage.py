@@ -14,9 +14,9 @@ from meshseek.model import Asset, Estimate
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.translate import preview, translate, write_requests
-from meshseek.store.workspace import Workspace, asset_row
 from meshseek.translators import Translation, Translator, TranslatorOptions
 from meshseek.translators.existing import Existing
+from meshseek.workspace.workspace import Workspace, asset_row
 
 WORDS = {"a chair": "椅子", "a table": "桌子", "a lamp": "灯", "a sofa": "沙发"}
 

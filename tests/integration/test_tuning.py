@@ -19,11 +19,11 @@ from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES, Question
 from meshseek.search.tuning import LADDER, tuners
-from meshseek.store import library as library_module
-from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
-from meshseek.store.published import UNTUNED, Breadth
-from meshseek.store.workspace import Workspace
+from meshseek.store.read import library as library_module
+from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import UNTUNED, Breadth
+from meshseek.workspace.workspace import Workspace
 
 
 def made(folder: Path, server: Server, likeness: float, index_kind: str = "hnsw") -> Library:

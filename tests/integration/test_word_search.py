@@ -15,10 +15,10 @@ from tests.crowd import DIM, Crowd, units
 from meshseek.language import bigrams, without_han
 from meshseek.model import Asset
 from meshseek.search.query import Query
-from meshseek.store.library import Library, Request
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
-from meshseek.store.workspace import Workspace
+from meshseek.store.read.library import Library, Request
+from meshseek.workspace.workspace import Workspace
 
 HEX_ID = "000-023/8476c4170df24cf5bbe6967222d1a42d"
 CAPTIONS = {

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from meshseek.renderers._arrays import Floats
-from meshseek.renderers._cameras import ELEVATIONS, FIELD_OF_VIEW, FILL, Camera, fit, orbit
+from meshseek.renderers.embree.arrays import Floats
+from meshseek.renderers.embree.cameras import ELEVATIONS, FIELD_OF_VIEW, FILL, Camera, fit, orbit
 
 SIZE = 100
 CUBE = (np.indices((2, 2, 2)).reshape(3, -1).T - 0.5).astype(np.float32)

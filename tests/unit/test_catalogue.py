@@ -7,13 +7,13 @@ from pathlib import PurePosixPath
 import numpy as np
 import pytest
 
-from meshseek.datasets._catalogue import CatalogueItem, licence_id, parse_properties
 from meshseek.datasets._files import safe_name, unique_id
-from meshseek.datasets._mtl import linear, parse_mtl
-from meshseek.datasets._normals import crease_normals, weld
-from meshseek.datasets._obj import parse_obj
-from meshseek.datasets._polygons import triangulate
 from meshseek.datasets.glb_folder import caption_from_name
+from meshseek.datasets.sweethome3d.catalogue import CatalogueItem, licence_id, parse_properties
+from meshseek.meshes.mtl import linear, parse_mtl
+from meshseek.meshes.normals import crease_normals, weld
+from meshseek.meshes.obj import parse_obj
+from meshseek.meshes.polygons import triangulate
 
 
 def _item(**fields: str) -> CatalogueItem:

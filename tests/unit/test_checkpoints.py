@@ -19,7 +19,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from meshseek.embedders import EmbedderOptions
-from meshseek.embedders._checkpoints import Checkpoint, find_checkpoint
+from meshseek.embedders._torch.checkpoints import Checkpoint, find_checkpoint
 from meshseek.errors import EmbedderError
 
 MODEL = "google/siglip2-base-patch16-256"
@@ -87,8 +87,8 @@ def test_the_revision_is_the_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [-1, 8, 5000])
 def test_large_weights_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int) -> None:
     """Weights over the limit are hashed in blocks from their beginning to their end."""
-    monkeypatch.setattr("meshseek.embedders._checkpoints.WHOLE", 1000)
-    monkeypatch.setattr("meshseek.embedders._checkpoints.SAMPLE", 300)
+    monkeypatch.setattr("meshseek.embedders._torch.checkpoints.WHOLE", 1000)
+    monkeypatch.setattr("meshseek.embedders._torch.checkpoints.SAMPLE", 300)
     folder = write(tmp_path / "one")
     before = find(folder).revision
     file = folder / "model.safetensors"
@@ -155,7 +155,7 @@ def test_offline_is_believed(monkeypatch: pytest.MonkeyPatch, variable: str) -> 
 def test_a_hub_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is waited for a few seconds, never for ever."""
     monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.setattr("meshseek.embedders._checkpoints.HUB_SECONDS", 0.2)
+    monkeypatch.setattr("meshseek.embedders._torch.checkpoints.HUB_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         started = time.monotonic()
@@ -219,7 +219,7 @@ def from_hub(hub: Hub, home: Path, model: str = MODEL) -> str:
     """What a new process finds, or says: the hub's address is read when its library is imported."""
     code = (
         "import sys; from meshseek.embedders import EmbedderOptions; from meshseek.errors import EmbedderError\n"
-        "from meshseek.embedders._checkpoints import find_checkpoint\n"
+        "from meshseek.embedders._torch.checkpoints import find_checkpoint\n"
         "try: print(find_checkpoint(EmbedderOptions(), sys.argv[1], {'siglip'}).revision)\n"
         "except EmbedderError as error: print(error)"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshseek.errors import DatabaseDownError
-from meshseek.store.embedded_files import (
+from meshseek.store.embedded.locks import (
     DETACHED,
     LOG,
     FileLock,

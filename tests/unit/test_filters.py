@@ -11,8 +11,8 @@ from meshseek.errors import QueryError
 from meshseek.licences import permissions
 from meshseek.model import Condition
 from meshseek.search.filters import conditions, parse_filter
-from meshseek.store.filtering import Statistics
-from meshseek.store.labels import figures_of, labels_of
+from meshseek.store.read.conditions import Statistics
+from meshseek.store.write.labels import figures_of, labels_of
 
 
 @pytest.mark.parametrize(

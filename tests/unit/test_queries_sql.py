@@ -12,8 +12,8 @@ import pytest
 
 import meshseek
 from meshseek.model import Space
-from meshseek.store.published import Tuning
 from meshseek.store.queries import migrations, query, read_sql
+from meshseek.store.read.published import Tuning
 
 SOURCE = Path(meshseek.__file__).parent
 TEXT = read_sql("queries.sql")

@@ -8,8 +8,8 @@ import pytest
 
 from meshseek.errors import BusyError
 from meshseek.search.admission import Admission
-from meshseek.store.building import LEAST_MEMORY, plan_build
 from meshseek.store.indexes import INDEXES
+from meshseek.store.write.index_build import LEAST_MEMORY, plan_build
 
 
 def test_a_few_run_some_wait_and_the_rest_are_turned_away() -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from meshseek.errors import WorkspaceError
-from meshseek.store.shards import ShardFolder
+from meshseek.workspace.shards import ShardFolder
 
 SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value": pa.int64()})
 

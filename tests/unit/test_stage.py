@@ -17,7 +17,7 @@ from meshseek.pipeline import stage
 from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, in_batches, run_stage
 from meshseek.pipeline.workers import in_processes
-from meshseek.store.shards import ShardFolder
+from meshseek.workspace.shards import ShardFolder
 
 SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value": pa.string()})
 

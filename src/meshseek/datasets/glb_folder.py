@@ -21,11 +21,11 @@ from pathlib import Path, PurePosixPath
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, read_descriptions
 from meshseek.datasets._files import fingerprint_of, link_or_copy, unique_id, whole_file
-from meshseek.datasets._gltf import count_faces_of_glb, pack_gltf
-from meshseek.datasets._model_files import UNREADABLE, FolderFiles
-from meshseek.datasets._obj_to_glb import REVISION, convert_obj
 from meshseek.errors import DatasetError, UnreadableAssetError
 from meshseek.language import detect_language
+from meshseek.meshes.gltf import count_faces_of_glb, pack_gltf
+from meshseek.meshes.model_files import UNREADABLE, FolderFiles
+from meshseek.meshes.obj_to_glb import REVISION, convert_obj
 from meshseek.model import Asset
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from meshseek.model import Estimate, Language, ViewSet
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, in_batches, run_stage
 from meshseek.pipeline.view_reading import read_views, sampled
-from meshseek.store.workspace import Source, Workspace
+from meshseek.workspace.workspace import Source, Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,7 +14,7 @@ from meshseek.model import Asset
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
 from meshseek.pipeline.workers import in_processes
-from meshseek.store.workspace import Workspace, asset_row
+from meshseek.workspace.workspace import Workspace, asset_row
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
-from meshseek.store.loading import Loader
 from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Server
-from meshseek.store.publisher import Publisher, published_content, publishing
-from meshseek.store.workspace import SOURCES, Workspace, asset_row
+from meshseek.store.write.loading import Loader
+from meshseek.store.write.publisher import Publisher, published_content, publishing
+from meshseek.workspace.workspace import SOURCES, Workspace, asset_row
 
 DEFAULT_INDEX = "hnsw"
 DIGEST_LENGTH = 16

@@ -15,7 +15,7 @@ from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
 from meshseek.pipeline.workers import in_processes
 from meshseek.renderers import Renderer
-from meshseek.store.workspace import Workspace
+from meshseek.workspace.workspace import Workspace
 
 DRAFTS = ".drafts"
 VIEW_SUFFIXES = {".png", ".json"}

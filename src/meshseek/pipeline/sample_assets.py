@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from meshseek.datasets._glb import GlbMaterial, GlbPart, build_glb
-from meshseek.datasets._mtl import linear
-from meshseek.datasets._normals import crease_normals, weld
+from meshseek.meshes.glb import GlbMaterial, GlbPart, build_glb
+from meshseek.meshes.mtl import linear
+from meshseek.meshes.normals import crease_normals, weld
 from meshseek.pipeline import _sample_shapes as shapes
 
 REVISION = 1

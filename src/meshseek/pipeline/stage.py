@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
 from meshseek.errors import UnreadableAssetError
+from meshseek.files import disk_error
 from meshseek.pipeline.progress import Reporter
-from meshseek.store.files import disk_error
-from meshseek.store.shards import ShardFolder
+from meshseek.workspace.shards import ShardFolder
 
 T = TypeVar("T")
 

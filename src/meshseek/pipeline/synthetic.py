@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from meshseek.embedders import EmbedderOptions
-from meshseek.embedders._synthetic_world import Crowd, describe
 from meshseek.embedders.synthetic import Synthetic, model_name
+from meshseek.embedders.synthetic.world import Crowd, describe
 from meshseek.errors import WorkspaceError
 from meshseek.model import Asset, ViewSet
 from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Summary
-from meshseek.store.halves import COLUMN, to_column
-from meshseek.store.workspace import Source, Workspace, asset_row
+from meshseek.workspace.halves import COLUMN, to_column
+from meshseek.workspace.workspace import Source, Workspace, asset_row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

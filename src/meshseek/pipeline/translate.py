@@ -12,8 +12,8 @@ from typing import Any
 from meshseek.model import Asset, Estimate
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, run_stage
-from meshseek.store.workspace import Workspace
 from meshseek.translators import Translation, Translator
+from meshseek.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.model import Space
-from meshseek.store.halves import from_column, to_singles
-from meshseek.store.loading import Captions, Centroids, Views
-from meshseek.store.shards import ShardFolder
-from meshseek.store.workspace import Source, Workspace
+from meshseek.store.write.loading import Captions, Centroids, Views
+from meshseek.workspace.halves import from_column, to_singles
+from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.workspace import Source, Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

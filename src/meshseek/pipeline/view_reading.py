@@ -11,7 +11,7 @@ from meshseek.images import read_image
 from meshseek.model import ViewSet
 from meshseek.pipeline.stage import Outcome, Task, attempt
 from meshseek.pipeline.workers import in_processes
-from meshseek.store.view_files import view_file
+from meshseek.workspace.view_files import view_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image

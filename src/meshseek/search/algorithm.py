@@ -27,9 +27,9 @@ from meshseek.search.modes import MODES, Question
 from meshseek.search.phrases import may_be_id
 from meshseek.search.query import Query
 from meshseek.search.warming import warm_up
-from meshseek.store.library import Library, Request, VersionChangedError
 from meshseek.store.postgres import POOL_SIZE
-from meshseek.store.published import Published
+from meshseek.store.read.library import Library, Request, VersionChangedError
+from meshseek.store.read.published import Published
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from meshseek.errors import NotPublishedError
 from meshseek.model import Hit
 from meshseek.search.combinations import QueryType
 from meshseek.search.modes import MODES, TIERS, Question
-from meshseek.store.library import Library, Request
-from meshseek.store.published import MAX_EF, QUERY_KINDS, TARGETS, Breadth, Published, QueryKind, Target, Tuning
+from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import MAX_EF, QUERY_KINDS, TARGETS, Breadth, Published, QueryKind, Target, Tuning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshseek.search.modes import MODES, Question
-from meshseek.store.library import Request
-from meshseek.store.published import QUERY_KINDS, TARGETS
+from meshseek.store.read.library import Request
+from meshseek.store.read.published import QUERY_KINDS, TARGETS
 
 if TYPE_CHECKING:
     from meshseek.search.combinations import QueryType
-    from meshseek.store.library import Library
-    from meshseek.store.published import Published, QueryKind
+    from meshseek.store.read.library import Library
+    from meshseek.store.read.published import Published, QueryKind
 
 QUERIES = 40
 """Of each kind. The pool gives its connections in turn, so each of them plans its statements and sees much of the

@@ -68,7 +68,7 @@ def db_url(*, algorithm: str, workspace: Path | None) -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def db_psql(*, algorithm: str, workspace: Path | None, arguments: tuple[str, ...]) -> None:
     """Open psql on an algorithm's database; ARGUMENTS are passed on."""
-    from meshseek.store.embedded import psql_program
+    from meshseek.store.embedded.server import psql_program
 
     with application(workspace=workspace) as meshseek:
         conninfo = meshseek.server.shown_conninfo(algorithm)

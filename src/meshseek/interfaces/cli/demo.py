@@ -108,7 +108,7 @@ def _sample_searches(meshseek: Meshseek, *, as_json: bool) -> list[dict[str, Any
     from meshseek.images import read_image
     from meshseek.interfaces.cli.searching import answer_as_json, answer_as_text
     from meshseek.search.query import Query
-    from meshseek.store.view_files import view_file
+    from meshseek.workspace.view_files import view_file
 
     algorithm = meshseek.search_service.algorithm(ALGORITHM)
     queries = [(text, Query(text=text, top_k=3)) for text in SAMPLE_TEXTS]

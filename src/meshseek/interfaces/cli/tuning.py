@@ -11,7 +11,7 @@ import click
 from meshseek.interfaces.cli.options import algorithm, application, common, show
 
 if TYPE_CHECKING:
-    from meshseek.store.published import Tuning
+    from meshseek.store.read.published import Tuning
 
 
 @click.command("tune")

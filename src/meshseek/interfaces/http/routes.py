@@ -36,8 +36,8 @@ from meshseek.model import LABEL_FIELDS
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Answer
 from meshseek.search.query import MAX_TOP_K, Query
-from meshseek.store.library import Request as Page
-from meshseek.store.view_files import view_file
+from meshseek.store.read.library import Request as Page
+from meshseek.workspace.view_files import view_file
 
 FIELD_BYTES = 100_000
 """More than all fields of a search together; a picture comes on top."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from meshseek.store.library import Library, Request
-    from meshseek.store.published import Published, QueryKind, Target
+    from meshseek.store.read.library import Library, Request
+    from meshseek.store.read.published import Published, QueryKind, Target
 
 TIERS = (20, 200, MAX_DEPTH)
 """A page that ends within one of these depths is cut from a ranking of that depth: the first pages are quick."""

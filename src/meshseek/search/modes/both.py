@@ -10,7 +10,7 @@ from meshseek.search.modes import Mode, Question
 from meshseek.search.modes.appearance import AppearanceMode
 from meshseek.search.modes.caption import CaptionMode
 from meshseek.search.modes.words import WordsMode
-from meshseek.store.library import Library, Request
+from meshseek.store.read.library import Library, Request
 
 FUSED = 100
 """Assets of each ranking that are fused at least, however small the page."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from meshseek.model import Hit
 from meshseek.search.combinations import CAPTION_COLUMNS
 from meshseek.search.modes import Mode, Question
-from meshseek.store.library import Library, Request
+from meshseek.store.read.library import Library, Request
 
 
 class CaptionMode(Mode):

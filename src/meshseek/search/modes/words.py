@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshseek.model import Hit
 from meshseek.search.modes import Mode, Question
-from meshseek.store.library import Library, Request
+from meshseek.store.read.library import Library, Request
 
 
 class WordsMode(Mode):

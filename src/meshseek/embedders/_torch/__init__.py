@@ -1,0 +1,1 @@
+"""What the embedders that run on torch share."""

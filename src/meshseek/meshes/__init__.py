@@ -1,0 +1,1 @@
+"""Reading and writing of meshes: OBJ, glTF and GLB."""

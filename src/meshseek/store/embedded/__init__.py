@@ -1,0 +1,1 @@
+"""Our own database server: PostgreSQL from a Python package."""

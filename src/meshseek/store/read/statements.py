@@ -1,0 +1,35 @@
+"""The searching queries as text for the server, put together once for each form they are asked in."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from psycopg import sql
+
+from meshseek.store.queries import query
+from meshseek.store.read.conditions import Shape, where
+
+
+@cache
+def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape = (), dim: int = 1) -> bytes:
+    """A searching query.
+
+    Args:
+        name: As written in ``queries.sql``.
+        columns: The caption column that is compared, and the one that stands in for it.
+        filters: The conditions' shape.
+        dim: Length of a vector, for indexes on bits.
+    """
+    column, other = columns or ("", "")
+    return query(
+        name,
+        column=sql.Identifier(column),
+        other=sql.Identifier(other),
+        dim=sql.Literal(dim),
+        best_views=query("best_views"),
+        hits=query("hits", candidates=sql.NULL),
+        hits_of_candidates=query("hits", candidates=query("count_candidates")),
+        filter=query("filter", conditions=where(filters)) if filters else sql.SQL(""),
+        filter_words=query("filter_words", conditions=where(filters)) if filters else sql.SQL(""),
+        filter_views=query("filter_views", conditions=where(filters)) if filters else sql.SQL(""),
+    ).as_bytes(None)

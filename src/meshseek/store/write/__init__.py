@@ -1,0 +1,1 @@
+"""The writing side: a version is loaded, indexed and made live."""

@@ -1,0 +1,199 @@
+"""Loads assets and vectors into the tables of the schema that is first in the search path."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psycopg import sql
+
+from meshseek.language import bigrams, last_characters, without_han
+from meshseek.model import Asset, Space
+from meshseek.store.postgres import Connection
+from meshseek.store.queries import query
+from meshseek.store.write.binary_copy import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
+from meshseek.store.write.labels import LabelBook
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+AHEAD = 16
+"""Pieces of rows that wait to be sent: enough for the server to work on while the next shard is read and checked."""
+
+TURN_SECONDS = 0.0002
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """Caption vectors of some assets, float16 of shape ``(assets, dim)``; a row counts where its flag is set."""
+
+    ids: Sequence[str]
+    english: NDArray[np.float16]
+    has_english: NDArray[np.bool_]
+    chinese: NDArray[np.float16]
+    has_chinese: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """View vectors, float16 of shape ``(views, dim)``; without a viewpoint, a vector stands for all views."""
+
+    ids: Sequence[str]
+    viewpoints: NDArray[np.int16]
+    has_viewpoint: NDArray[np.bool_]
+    vectors: NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Centroids:
+    """Unit means of the views of some assets, float16 of shape ``(assets, dim)``, and their spreads."""
+
+    ids: Sequence[str]
+    centroids: NDArray[np.float16]
+    spreads: NDArray[np.float32]
+
+
+class Loader:
+    """Writes rows by binary ``COPY``.
+
+    Args:
+        connection: In a transaction.
+        space: Of the vectors.
+        new: Whether the tables were made in this transaction: then the rows are frozen, and no log of them is written.
+        book: The labels that are known already.
+    """
+
+    def __init__(self, connection: Connection, space: Space, *, new: bool, book: LabelBook | None = None) -> None:
+        self._connection = connection
+        self._space = space
+        self._new = new
+        self._book = book or LabelBook()
+
+    def load_labels(self, assets: Iterable[Asset]) -> None:
+        """Number what assets are filtered by; first of all, and of every asset that will be in the version."""
+        for asset in assets:
+            self._book.add(asset.asset_id, asset.attributes)
+        self._copy_rows("labels", self._book.rows())
+        self._copy_rows("percentiles", self._book.percentiles())
+
+    def load_assets(self, assets: Sequence[Asset], digests: Mapping[str, str]) -> None:
+        """Load assets with their words; ``digests`` tell later whether anything of one has changed."""
+        self._copy_rows("assets", (_asset_row(asset, digests[asset.asset_id]) for asset in assets))
+        self._connection.execute(query("make_word_texts"))
+        self._copy_rows("word_texts", ((asset.asset_id, *_word_texts(asset)) for asset in assets))
+        self._connection.execute(query("turn_into_words"))
+
+    def load_captions(self, batches: Iterable[Captions]) -> None:
+        """Load caption vectors."""
+
+        def columns(batch: Captions) -> list[Column]:
+            english, chinese = Vectors(batch.english, batch.has_english), Vectors(batch.chinese, batch.has_chinese)
+            return [english, chinese, self._dims(len(batch.ids)), *self._book.columns(batch.ids)]
+
+        self._copy("text_embeddings", ((batch.ids, columns(batch)) for batch in batches))
+
+    def load_views(self, batches: Iterable[Views]) -> None:
+        """Load view vectors."""
+
+        def columns(batch: Views) -> list[Column]:
+            viewpoints = Numbers(batch.viewpoints, ">i2", batch.has_viewpoint)
+            return [viewpoints, Vectors(batch.vectors), self._dims(len(batch.ids))]
+
+        self._copy("image_embeddings", ((batch.ids, columns(batch)) for batch in batches))
+
+    def load_centroids(self, batches: Iterable[Centroids]) -> None:
+        """Load the centroids of views."""
+
+        def columns(batch: Centroids) -> list[Column]:
+            return [Vectors(batch.centroids), Numbers(batch.spreads, ">f4"), *self._book.columns(batch.ids)]
+
+        self._copy("asset_centroids", ((batch.ids, columns(batch)) for batch in batches))
+
+    def _dims(self, rows: int) -> Column:
+        return Numbers(np.full(rows, self._space.dim), ">i4")
+
+    def _copy(self, table: str, batches: Iterable[tuple[Sequence[str], Sequence[Column]]]) -> None:
+        """Send rows while the next ones are read and packed."""
+        statement = sql.SQL("COPY {} FROM STDIN (FORMAT BINARY, FREEZE {})").format(
+            sql.Identifier(table), sql.Literal(self._new)
+        )
+        pieces = (piece for ids, columns in batches for piece in pack_rows(ids, columns))
+        with _quick_turns(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(HEADER)
+            for piece in _read_ahead(pieces):
+                copy.write(piece)
+            copy.write(TRAILER)
+
+    def _copy_rows(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+
+def _asset_row(asset: Asset, digest: str) -> Sequence[Any]:
+    views = asset.views
+    return (
+        asset.asset_id,
+        list(asset.captions_english),
+        list(asset.captions_chinese),
+        asset.model,
+        str(views.folder) if views else None,
+        list(views.viewpoint_ids) if views else [],
+        json.dumps(dict(asset.attributes), ensure_ascii=False),
+        digest,
+    )
+
+
+def _word_texts(asset: Asset) -> tuple[str, str]:
+    """What an asset is called, in any language: as it is, and its Chinese as pairs and last characters.
+
+    Its id is there as a whole, by folders, and by words.
+    """
+    named = [value for name in ("name", "category", "tags") for value in _strings(asset.attributes.get(name))]
+    whole = asset.asset_id
+    ids = dict.fromkeys((whole, whole.replace("/", "\n"), re.sub(r"[\W_]+", " ", whole)))
+    own = (*asset.captions_chinese, *asset.captions_english, *named, whole)
+    pairs = " ".join((*map(bigrams, own), *map(last_characters, own)))
+    return without_han("\n".join((*asset.captions_english, *named, *ids))), pairs
+
+
+def _strings(value: object) -> list[str]:
+    found = value if isinstance(value, list | tuple) else [value]
+    return [own for own in found if isinstance(own, str)]
+
+
+@contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Let the thread that sends wait for the one that reads no longer than need be; the default is 5 ms a turn.
+
+    It holds for the whole process. Of two publications at once, the later to end may leave it set: that costs a little
+    time and changes no result.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def _read_ahead(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
+    """The same, made by another thread while earlier ones are sent."""
+    reader = ThreadPoolExecutor(1)
+    try:
+        upcoming = deque(reader.submit(next, pieces, None) for _ in range(AHEAD))
+        while (piece := upcoming.popleft().result()) is not None:
+            upcoming.append(reader.submit(next, pieces, None))
+            yield piece
+    finally:
+        reader.shutdown(cancel_futures=True)

@@ -1,0 +1,189 @@
+"""Publishes an algorithm: a new version beside the live one and a switch in one step, or a change of the live one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from meshseek.errors import DatabaseError, NotPublishedError
+from meshseek.model import NUMBER_FIELDS, Space
+from meshseek.store.indexes import INDEXES
+from meshseek.store.memory import read_into_memory
+from meshseek.store.migrate import CURRENT
+from meshseek.store.postgres import Connection, Server, translated
+from meshseek.store.queries import query, read_sql
+from meshseek.store.write.index_build import Watcher, build_graphs, check_room
+from meshseek.store.write.labels import LabelBook
+from meshseek.store.write.loading import Loader
+
+INCOMING, LIVE, RETIRED = (sql.Identifier(name) for name in ("incoming", "live", "retired"))
+ASSET_TABLES = ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "asset_words")
+VECTOR_COLUMNS = (
+    ("text_embeddings", "english_embedding"),
+    ("text_embeddings", "chinese_embedding"),
+    ("image_embeddings", "embedding"),
+    ("asset_centroids", "centroid"),
+)
+FILTERED = ("text_embeddings", "asset_centroids")
+"""Tables that are asked with filters."""
+PAGE_BYTES = 8000
+"""A row that stays inside its page may hold so much."""
+
+
+class Publisher:
+    """One publishing session of one algorithm.
+
+    Raises:
+        DatabaseError: Another process is publishing the same algorithm, or the database refuses.
+    """
+
+    def __init__(self, connection: Connection, space: Space, watcher: Watcher) -> None:
+        self._connection = connection
+        self._space = space
+        self._watcher = watcher
+
+    @contextmanager
+    def loading(self, *, vectors: int, graph_vectors: int, index_kind: str = "exact") -> Iterator[Loader]:
+        """Make the tables of a new version and load them in one transaction: where it fails nothing is left.
+
+        Args:
+            vectors: How many will come at most.
+            graph_vectors: How many will be in graphs; one that is in two counts twice.
+            index_kind: What graphs will be built; none, unless said.
+
+        Raises:
+            DatabaseError: The disk cannot hold them.
+        """
+        dim = self._space.dim
+        node = INDEXES.load(index_kind)().node(dim)
+        check_room(self._connection, dim, node, vectors=vectors, graph_vectors=graph_vectors)
+        with self._connection.transaction():
+            self._connection.execute(query("create_schema", schema=INCOMING))
+            create_tables(self._connection, dim)
+            yield Loader(self._connection, self._space, new=True)
+
+    def finish(self, index_kind: str, content: str) -> dict[str, int]:
+        """Describe the new version, build its indexes, and make it the live one in one step; returns its counts."""
+        description = {**asdict(self._space), "index_kind": index_kind, "content": content, "schema_version": CURRENT}
+        counts = self._described("insert_space", description)
+        index = INDEXES.load(index_kind)()
+        dim = self._space.dim
+        index.prepare(self._connection, dim)
+        graphs = index.graphs(chinese=counts["chinese_captions"] > 0, dim=dim)
+        build_graphs(self._connection, graphs, dim, index.node(dim), self._watcher)
+        self._connection.execute(query("index_views_by_asset"))
+        self._connection.execute(query("index_words"))
+        for table in FILTERED:
+            self._connection.execute(query("index_labels", table=sql.Identifier(table)))
+            for name in NUMBER_FIELDS:
+                column = sql.Identifier(name)
+                self._connection.execute(query("index_number", table=sql.Identifier(table), column=column))
+        self._analyze()
+        read_into_memory(self._connection, "incoming")
+        self._switch(description)
+        return counts
+
+    def live_digests(self, index_kind: str, *, chinese: bool) -> dict[str, str] | None:
+        """What each asset of the live version was made from; None where another kind of version is live.
+
+        Args:
+            index_kind: What the version is to be asked by.
+            chinese: Whether it is to have Chinese captions, and so a graph of them.
+        """
+        row = self._connection.execute(query("schema_exists"), {"schema": "live"}).fetchone()
+        if not (row and row[0]):
+            return None
+        kind = {"index_kind": index_kind, "schema_version": CURRENT, "chinese": chinese}
+        wanted = {**asdict(self._space), **kind}
+        if self._connection.execute(query("is_of_kind"), wanted).fetchone() is None:
+            return None
+        return dict(self._connection.execute(query("digests")).fetchall())
+
+    @contextmanager
+    def updating(self, content: str, gone: Sequence[str]) -> Iterator[tuple[Loader, dict[str, int]]]:
+        """Change the live version in one transaction: readers see it whole, as it was or as it will be.
+
+        Args:
+            content: Digest of what it will be.
+            gone: Assets that are removed, or will be loaded anew.
+
+        Yields:
+            What loads, and a dictionary for the counts, which are known at the end.
+        """
+        counts: dict[str, int] = {}
+        with self._connection.transaction():
+            self._connection.execute(query("use_schema"), {"schemas": "live, public"})
+            book = LabelBook.known(self._connection.execute(query("labels")).fetchall())
+            for table in ASSET_TABLES:
+                self._connection.execute(query("remove_assets", table=sql.Identifier(table)), {"ids": list(gone)})
+            for table in ("labels", "percentiles"):
+                self._connection.execute(query("empty", table=sql.Identifier(table)))
+            yield Loader(self._connection, self._space, new=False, book=book), counts
+            counts |= self._described("update_space", {"content": content})
+        self._analyze()
+
+    def _described(self, name: str, values: Mapping[str, Any]) -> dict[str, int]:
+        names = ("assets", "english_captions", "chinese_captions", "views")
+        row = self._connection.execute(query(name), values).fetchone()
+        assert row is not None
+        return dict(zip(names, row, strict=True))
+
+    def _analyze(self) -> None:
+        for table in (*ASSET_TABLES, "labels"):
+            self._connection.execute(query("analyze", table=sql.Identifier(table)))
+
+    def _switch(self, description: Mapping[str, Any]) -> None:
+        with self._connection.transaction():
+            row = self._connection.execute(query("schema_exists"), {"schema": "live"}).fetchone()
+            if row and row[0]:
+                tuned = self._connection.execute(query("tunings_exist")).fetchone()
+                if tuned and tuned[0]:
+                    self._connection.execute(query("inherit_tunings"), description)
+                self._connection.execute(query("rename_schema", schema=LIVE, new_name=RETIRED))
+            self._connection.execute(query("rename_schema", schema=INCOMING, new_name=LIVE))
+        self._connection.execute(query("drop_schema", schema=RETIRED))
+
+
+@contextmanager
+def publishing(server: Server, algorithm: str, space: Space, watcher: Watcher) -> Iterator[Publisher]:
+    """Make room for a new version; the live one stays as it is until :meth:`Publisher.finish`.
+
+    Raises:
+        DatabaseError: Another process is publishing the same algorithm, or the database refuses.
+    """
+    server.create_database(algorithm)
+    with translated(), server.connect(algorithm) as connection:
+        row = connection.execute(query("lock_publishing")).fetchone()
+        if not row or not row[0]:
+            raise DatabaseError(f"another process is publishing '{algorithm}'; wait until it ends")
+        connection.execute("SET client_connection_check_interval = '2s'")  # else a killed process keeps the lock
+        with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm SCHEMA public")
+        for schema in (INCOMING, RETIRED):
+            connection.execute(query("drop_schema", schema=schema))
+        connection.execute(query("use_schema"), {"schemas": "incoming, public"})
+        yield Publisher(connection, space, watcher)
+
+
+def create_tables(connection: Connection, dim: int) -> None:
+    """Make the tables of ``schema.sql`` in the schema that is first in the search path."""
+    connection.execute(sql.SQL(read_sql("schema.sql")).format(dim=sql.Literal(dim)))
+    if 2 * (2 * dim + 8) < PAGE_BYTES:
+        for table, column in VECTOR_COLUMNS:
+            connection.execute(query("store_plainly", table=sql.Identifier(table), column=sql.Identifier(column)))
+
+
+def published_content(server: Server, algorithm: str) -> str | None:
+    """Digest of what is published now; None where nothing is."""
+    try:
+        with server.connect(algorithm) as connection, translated():
+            row = connection.execute(query("content")).fetchone()
+    except NotPublishedError:
+        return None
+    return row[0] if row else None

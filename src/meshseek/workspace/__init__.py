@@ -1,0 +1,1 @@
+"""The folder of the stages' outputs: tables, vectors and views on disk."""

@@ -1,0 +1,254 @@
+"""Tables on disk as Parquet shards; the manifest, written last, says which shards count."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Container, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from meshseek.errors import WorkspaceError
+from meshseek.files import disk_error, write_whole
+from meshseek.workspace.halves import COLUMN, from_column, to_column
+
+MANIFEST = "manifest.json"
+FORMAT = 2
+"""Of what is written: vectors are bytes."""
+READABLE = (1, FORMAT)
+"""In the first format vectors were lists of numbers; a folder may hold shards of both."""
+
+
+class ShardFolder:
+    """A table of rows about assets, written shard by shard; a shard counts whole or not at all.
+
+    Rows about one asset are always together in one shard, and a later shard about the same asset replaces the
+    earlier one. A row's ``fingerprint`` tells what the row was made from.
+
+    Args:
+        folder: Where the shards are; made at the first write.
+        schema: Columns, among them ``asset_id`` and ``fingerprint``.
+        header: JSON values that hold for the whole table, such as the space of vectors.
+
+    Raises:
+        WorkspaceError: The manifest is damaged.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, header: Mapping[str, Any] | None = None) -> None:
+        self.folder = folder
+        self.schema = schema
+        manifest = read_manifest(folder)
+        self.header: dict[str, Any] = dict(header or {}) if manifest is None else manifest["header"]
+        self._shards: list[dict[str, Any]] = [] if manifest is None else manifest["shards"]
+
+    def __len__(self) -> int:
+        """Number of rows, replaced ones included."""
+        return sum(shard["rows"] for shard in self._shards)
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the table changes."""
+        text = json.dumps([self.header, [shard["sha256"] for shard in self._shards]], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def append(self, rows: list[dict[str, Any]]) -> None:
+        """Write the rows as one more shard.
+
+        Raises:
+            WorkspaceError: The rows do not fit, the disk is full, or the folder cannot be written.
+        """
+        try:
+            table = pa.Table.from_pylist(rows, schema=self.schema)
+        except pa.ArrowException as error:
+            raise self._unfit(error) from error
+        self.append_table(table)
+
+    def append_table(self, table: pa.Table) -> None:
+        """Write a table of the same columns as one more shard.
+
+        Raises:
+            WorkspaceError: The columns are others, the disk is full, or the folder cannot be written.
+        """
+        if not table.schema.equals(self.schema):
+            raise self._unfit(_difference(table.schema, self.schema))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed: a table has one writer
+                leftover.unlink()
+            sink = pa.BufferOutputStream()
+            # Vectors have nothing that repeats: a dictionary and compression only make reading slow.
+            packed = [name for name in table.column_names if name != COLUMN]
+            compression = "zstd" if COLUMN not in table.column_names else dict.fromkeys(packed, "zstd")
+            pq.write_table(table, sink, compression=compression, use_dictionary=packed)
+            content = memoryview(sink.getvalue())
+            digest = hashlib.sha256(content).hexdigest()
+            name = f"part-{len(self._shards):05d}-{digest[:8]}.parquet"
+            write_whole(self.folder / name, content)
+            shard = {"file": name, "rows": table.num_rows, "bytes": content.nbytes, "sha256": digest}
+            self._keep([*self._shards, shard])
+        except OSError as error:
+            raise disk_error(error, self.folder) from error
+
+    def drop_damaged(self) -> list[str]:
+        """Forget the shards that are missing or were altered, so that only their rows are made again.
+
+        Returns:
+            A sentence about each.
+
+        Raises:
+            WorkspaceError: The folder cannot be written.
+        """
+        whole, told = [], []
+        for shard in self._shards:
+            reason = self._damage(shard)
+            if reason is None:
+                whole.append(shard)
+            else:
+                told.append(
+                    f"{self.folder / shard['file']} is damaged ({reason}): its {shard['rows']:,} rows are made again"
+                )
+        if told:
+            try:
+                self._keep(whole)
+            except OSError as error:
+                raise disk_error(error, self.folder) from error
+        return told
+
+    def _keep(self, shards: list[dict[str, Any]]) -> None:
+        manifest = {"format": FORMAT, "header": self.header, "shards": shards}
+        write_whole(self.folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+        self._shards = shards
+
+    def fingerprints(self) -> dict[str, str]:
+        """What each asset's rows were made from, by asset id, in the order of first appearance.
+
+        A shard that cannot be read is left out: what it held is not finished.
+        """
+        found: dict[str, str] = {}
+        for shard in self._shards:
+            with contextlib.suppress(WorkspaceError):
+                table = self._read(shard, ["asset_id", "fingerprint"])
+                found.update(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
+        return found
+
+    def count(self) -> int:
+        """Number of rows that no later shard replaced."""
+        rows: dict[str, int] = {}
+        for shard in self._shards:
+            found = self._read(shard, ["asset_id"])["asset_id"].value_counts()
+            rows.update(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
+        return sum(rows.values())
+
+    def tables(self, wanted: Container[str] | None = None) -> Iterator[pa.Table]:
+        """Read the shards one after the other, without the rows that a later shard replaced.
+
+        Args:
+            wanted: Ids of assets; shards with none of them are left out. None for all.
+
+        Raises:
+            WorkspaceError: A shard is missing or was altered.
+        """
+        ids = [self._read(shard, ["asset_id"])["asset_id"].unique() for shard in self._shards]
+        latest = {asset_id: number for number, own in enumerate(ids) for asset_id in own.to_pylist()}
+        for number, shard in enumerate(self._shards):
+            own = ids[number].to_pylist()
+            if wanted is not None and not any(asset_id in wanted for asset_id in own):
+                continue
+            table = self._whole(shard)
+            replaced = [asset_id for asset_id in own if latest[asset_id] != number]
+            yield table.filter(pc.invert(pc.is_in(table["asset_id"], pa.array(replaced)))) if replaced else table
+
+    def _read(self, shard: dict[str, Any], columns: list[str]) -> pa.Table:
+        try:
+            return pq.read_table(self.folder / shard["file"], columns=columns, schema=self.schema)
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(shard, error) from error
+
+    def _whole(self, shard: dict[str, Any]) -> pa.Table:
+        """All columns, once the checksum was found right."""
+        reason = self._damage(shard)
+        if reason is not None:
+            raise self._damaged(shard, reason)
+        try:
+            table = pq.ParquetFile(self.folder / shard["file"], memory_map=True).read()
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(shard, error) from error
+        for field in self.schema:
+            if field.name not in table.column_names:  # the shard is older than the column
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        if COLUMN in table.column_names and pa.types.is_fixed_size_list(table.schema.field(COLUMN).type):
+            place = table.column_names.index(COLUMN)
+            table = table.set_column(place, COLUMN, to_column(from_column(table)))
+        table = table.select(self.schema.names)
+        if [field.type for field in table.schema] != [field.type for field in self.schema]:
+            difference = _difference(table.schema, self.schema)
+            raise WorkspaceError(
+                f"{self.folder / shard['file']} does not fit its folder ({difference}); "
+                f"remove {self.folder} and run its stage again"
+            )
+        return table
+
+    def _damage(self, shard: dict[str, Any]) -> str | None:
+        """Why a shard cannot be used; None where it is as it was written."""
+        try:
+            with (self.folder / shard["file"]).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            return error.strerror or "cannot be read"
+        return None if digest == shard["sha256"] else "its checksum differs"
+
+    def _unfit(self, reason: object) -> WorkspaceError:
+        return WorkspaceError(
+            f"{self.folder} cannot take rows that do not fit it ({_first_line(reason)}); "
+            "remove the folder and run its stage again"
+        )
+
+    def _damaged(self, shard: dict[str, Any], reason: object) -> WorkspaceError:
+        path = self.folder / shard["file"]
+        return WorkspaceError(
+            f"{path} is damaged ({_first_line(reason)}); run its stage again: only this part is made anew"
+        )
+
+
+def _first_line(reason: object) -> str:
+    return str(reason).partition("\n")[0]
+
+
+def _difference(found: pa.Schema, expected: pa.Schema) -> str:
+    """The first column that is another one than expected."""
+    kinds = [{field.name: field.type for field in schema} for schema in (found, expected)]
+    for name in dict.fromkeys([*expected.names, *found.names]):
+        own, wanted = (known.get(name, "missing") for known in kinds)
+        if own != wanted:
+            return f"column '{name}' is {own}, not {wanted}"
+    return "its columns stand in another order"
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Read a table's manifest; None where nothing was written yet.
+
+    Raises:
+        WorkspaceError: It is damaged or of a newer format.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: Any = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read ({error}); remove the folder {folder} and run its stage again"
+        raise WorkspaceError(message) from error
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") not in READABLE
+        or not {"header", "shards"} <= set(manifest)
+    ):
+        raise WorkspaceError(
+            f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
+        )
+    return manifest
