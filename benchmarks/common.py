@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from meshseek.bootstrap import Meshseek
 from meshseek.embedders.synthetic.world import World
-from meshseek.pipeline.progress import ConsoleReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LOT, LibrarySize, make_library
+from meshseek.reporting import ConsoleReporter
 from meshseek.settings import read_settings
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.statements import statement

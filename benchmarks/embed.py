@@ -28,7 +28,7 @@ from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.embedders.siglip import Siglip
 from meshseek.model import Asset, Role, Space, ViewSet
 from meshseek.pipeline.embed import VIEW_BATCH, embed
-from meshseek.pipeline.progress import SilentReporter
+from meshseek.reporting import SilentReporter
 from meshseek.workspace.workspace import Workspace, asset_row
 
 VIEWS = 8

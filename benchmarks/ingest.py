@@ -13,10 +13,10 @@ from common import DIM, VIEWS, Report
 from psycopg import Connection, sql
 
 from meshseek.bootstrap import Meshseek
-from meshseek.pipeline.progress import ConsoleReporter, SilentReporter
 from meshseek.pipeline.publish import LibraryState, wanted_vectors
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles
+from meshseek.reporting import ConsoleReporter, SilentReporter
 from meshseek.settings import read_settings
 from meshseek.store.queries import query
 from meshseek.store.write.binary_copy import HEADER, TRAILER, Numbers, Vectors, pack_rows

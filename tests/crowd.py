@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from meshseek.model import Asset, Space, ViewSet
 from meshseek.pipeline.embed import caption_fingerprint
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
+from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.workspace.workspace import Source, Workspace, asset_row
 

@@ -15,10 +15,10 @@ from PIL import Image
 from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.model import Asset, Role, Space, ViewSet
 from meshseek.pipeline.embed import embed
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.translate import translate
+from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library

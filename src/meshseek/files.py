@@ -1,31 +1,88 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, even if the machine stops meanwhile, and locks between processes."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import secrets
+import shutil
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
-from meshseek.errors import WorkspaceError
+from meshseek.errors import MeshseekError, WorkspaceError
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file so that readers see the old content or the new one, even if the machine stops meanwhile.
+@contextlib.contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give a new path beside the target; what is put there takes the target's place when the block ends well.
+
+    Readers see the old content or the new one. When the block has ended, the new one is on the disk.
 
     Raises:
         OSError: It cannot be written.
     """
-    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
+        yield draft
+        move_whole(draft, target)
+    finally:
         draft.unlink(missing_ok=True)
-        raise
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file by :func:`whole_file`.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with whole_file(path) as draft:
+        draft.write_bytes(content)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file systems differ.
+
+    Raises:
+        OSError: It can be neither.
+    """
+    with whole_file(target) as draft:
+        try:
+            draft.hardlink_to(source.resolve())
+        except OSError:
+            shutil.copyfile(source, draft)
+
+
+def move_whole(draft: Path, target: Path) -> None:
+    """Rename a finished file, or a folder of files, so that its name never leads to less than its content.
+
+    A disk may keep the new name before the content it stands for, so the content is forced onto it first.
+
+    Raises:
+        OSError: It cannot be moved.
+    """
+    _sync(draft)
+    for folder, _, names in os.walk(draft):
+        for file in (Path(folder, name) for name in names):
+            if not file.is_symlink():
+                _sync(file)
+        _sync(Path(folder))
+    draft.replace(target)
+    _sync(target.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it where missing, and keep their names on the disk.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
 
 
 def disk_error(error: OSError, place: Path) -> WorkspaceError:
@@ -33,3 +90,90 @@ def disk_error(error: OSError, place: Path) -> WorkspaceError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return WorkspaceError(f"the disk that holds {place} is full; free some space and run the same command again")
     return WorkspaceError(f"cannot write to {place}: {error.strerror or error}; check the folder and its permissions")
+
+
+class FileLock:
+    """A lock on a file that stays; the kernel drops it when the last process that holds it ends, however it ends.
+
+    Args:
+        path: The file, made where missing.
+        mode: Who may open the file, and so hold the lock, where it is made.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path, mode: int = 0o666) -> None:
+        self.path = path
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        self._close = weakref.finalize(self, os.close, self.descriptor)
+
+    def take(self, *, shared: bool = False) -> bool:
+        """Take the lock unless others hold it in a way that forbids it.
+
+        Raises:
+            OSError: The file system has no locks.
+        """
+        try:
+            fcntl.flock(self.descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def names_its_file(self) -> bool:
+        """Whether the path still leads to the locked file, that is, nobody removed or replaced the folder."""
+        try:
+            return os.path.samestat(self.path.lstat(), os.fstat(self.descriptor))
+        except OSError:
+            return False
+
+    def unlock(self) -> None:
+        """Let go, for the processes that inherited this lock as well, but stay ready to take it again."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+
+    def release(self) -> None:
+        """Let go for good, for the processes that inherited this lock as well."""
+        self.unlock()
+        self._close()
+
+    def abandon(self) -> None:
+        """Let go for this process only."""
+        self._close()
+
+
+@contextlib.contextmanager
+def locked(path: Path, busy: MeshseekError) -> Iterator[None]:
+    """Keep other processes out of what a lock file stands for.
+
+    Args:
+        path: The file; it and its folder are made where missing.
+        busy: What to raise where another process holds the lock.
+
+    Raises:
+        MeshseekError: ``busy``; or a :class:`WorkspaceError`, where the file cannot be made or locked.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+        taken = lock.take()
+    except OSError as error:
+        raise disk_error(error, path.parent) from error
+    if not taken:
+        lock.abandon()
+        raise busy
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot do it for folders; theirs are as safe as they can be.
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+            raise
+    finally:
+        os.close(descriptor)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.toy import embed_toys, import_toys, toy_algorithm
 
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
+from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.crowd import Crowd, units
 
 from meshseek.pipeline import publish as publishing_stage
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import LibraryState, publish
 from meshseek.pipeline.stage import Summary
+from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.workspace.workspace import Workspace

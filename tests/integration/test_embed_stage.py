@@ -23,9 +23,9 @@ from meshseek.embedders import EmbedderOptions, PartlyEmbeddedError
 from meshseek.errors import HostedError, SpaceMismatchError, WorkspaceError
 from meshseek.model import Estimate, Role, ViewSet
 from meshseek.pipeline.embed import embed, preview
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.view_reading import sampled
+from meshseek.reporting import SilentReporter
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.workspace.shards import ShardFolder

@@ -22,12 +22,12 @@ from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.errors import WorkspaceError
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.import_assets import import_assets
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.render import render
 from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.translate import translate
 from meshseek.renderers import RENDERERS
+from meshseek.reporting import SilentReporter
 from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
 from meshseek.workspace.shards import ShardFolder

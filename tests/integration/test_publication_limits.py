@@ -14,9 +14,9 @@ from tests.crowd import Crowd
 from tests.toy import publish_toys, toy_algorithm
 
 from meshseek.errors import DatabaseError
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import LibraryState, publish
 from meshseek.pipeline.vector_files import VectorFiles
+from meshseek.reporting import SilentReporter
 from meshseek.store.indexes import INDEXES, Graph
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import Connection, Server

@@ -22,9 +22,9 @@ from tests.toy import NewerToy, embed_toys, import_toys, publish_toys, toy, toy_
 
 from meshseek.errors import DatabaseError, MeshseekError, NotFoundError, SpaceMismatchError, WorkspaceError
 from meshseek.images import read_image
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
+from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm, Answer
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
@@ -367,7 +367,7 @@ def test_first_publications_at_once(server: Server, tmp_path: Path) -> None:
 KILLED = """
 import os, sys, time
 from pathlib import Path
-from meshseek.pipeline.progress import SilentReporter
+from meshseek.reporting import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.store.write import publisher
 from meshseek.store.postgres import Server

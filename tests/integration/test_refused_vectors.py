@@ -13,9 +13,9 @@ import pytest
 from tests.crowd import DIM, SPACE, Crowd, units
 
 from meshseek.errors import WorkspaceError
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
+from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.workspace import shards

@@ -11,9 +11,9 @@ import pytest
 
 from meshseek.errors import TranslatorError
 from meshseek.model import Asset, Estimate
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.translate import preview, translate, write_requests
+from meshseek.reporting import SilentReporter
 from meshseek.translators import Translation, Translator, TranslatorOptions
 from meshseek.translators.existing import Existing
 from meshseek.workspace.workspace import Workspace, asset_row

@@ -13,9 +13,9 @@ from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError, WorkspaceError
 from meshseek.interfaces.cli import main
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
+from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES, Question
 from meshseek.search.tuning import LADDER, tuners

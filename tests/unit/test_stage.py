@@ -14,9 +14,9 @@ import pytest
 
 from meshseek.errors import UnreadableAssetError, WorkspaceError
 from meshseek.pipeline import stage
-from meshseek.pipeline.progress import SilentReporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, in_batches, run_stage
 from meshseek.pipeline.workers import in_processes
+from meshseek.reporting import SilentReporter
 from meshseek.workspace.shards import ShardFolder
 
 SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value": pa.string()})

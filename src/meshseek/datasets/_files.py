@@ -1,39 +1,13 @@
-"""Files of a dataset: put there whole or not at all, safely named, and known again by their fingerprints."""
+"""Names and fingerprints of what a dataset lists."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 _MAX_NAME = 100
-
-
-@contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """Give a new path beside the target; what is put there takes the target's place when the block ends well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        yield part
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the file systems differ."""
-    with whole_file(target) as part:
-        try:
-            part.hardlink_to(source.resolve())
-        except OSError:
-            shutil.copyfile(source, part)
 
 
 def safe_name(text: str) -> str:

@@ -20,8 +20,9 @@ from pathlib import Path, PurePosixPath
 
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, read_descriptions
-from meshseek.datasets._files import fingerprint_of, link_or_copy, unique_id, whole_file
+from meshseek.datasets._files import fingerprint_of, unique_id
 from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.files import link_or_copy, make_folder, write_whole
 from meshseek.language import detect_language
 from meshseek.meshes.gltf import count_faces_of_glb, pack_gltf
 from meshseek.meshes.model_files import UNREADABLE, FolderFiles
@@ -84,11 +85,11 @@ class GlbFolder(Dataset):
             faces, data = _load(source, self.options.path)
         except UNREADABLE as error:
             raise UnreadableAssetError(f"{entry.asset_id}: cannot read {source}: {error}") from error
+        make_folder((models / model).parent)
         if data is None:
             link_or_copy(source, models / model)
         else:
-            with whole_file(models / model) as part:
-                part.write_bytes(data)
+            write_whole(models / model, data)
         return Asset(
             asset_id=entry.asset_id,
             fingerprint=entry.fingerprint,

@@ -13,9 +13,9 @@ import numpy as np
 from meshseek.embedders import Embedder, PartlyEmbeddedError
 from meshseek.errors import MeshseekError
 from meshseek.model import Estimate, Language, ViewSet
-from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, in_batches, run_stage
 from meshseek.pipeline.view_reading import read_views, sampled
+from meshseek.reporting import Reporter
 from meshseek.workspace.workspace import Source, Workspace
 
 if TYPE_CHECKING:

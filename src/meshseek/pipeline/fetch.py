@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from meshseek.errors import FetchError
+from meshseek.files import move_whole
 
 PACKAGE = "sweethome3d-furniture"
 TIMEOUT_S = 900
@@ -53,7 +54,7 @@ def fetch_furniture(cache: Path, say: Callable[[str], None]) -> Path:
         _run(["dpkg-deb", "-x", str(packages[-1]), str(unpacked)], work)
         if not any((unpacked / _INSIDE).glob("*.sh3f")):
             raise FetchError(f"{packages[-1].name} holds no .sh3f file; run again, {_BY_HAND}")
-        (unpacked / _INSIDE).replace(finished)
+        move_whole(unpacked / _INSIDE, finished)
     except OSError as error:
         raise FetchError(f"cannot write to {work}: {error.strerror}; free space or mend its permissions") from error
     shutil.rmtree(work, ignore_errors=True)

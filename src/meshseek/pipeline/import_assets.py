@@ -11,9 +11,9 @@ from pathlib import Path
 from meshseek.datasets import Dataset, Entry
 from meshseek.errors import DatasetError
 from meshseek.model import Asset
-from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
 from meshseek.pipeline.workers import in_processes
+from meshseek.reporting import Reporter
 from meshseek.workspace.workspace import Workspace, asset_row
 
 

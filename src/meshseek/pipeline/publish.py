@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from meshseek.model import Asset
 from meshseek.pipeline.embed import caption_fingerprint
-from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
+from meshseek.reporting import Reporter
 from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Server
 from meshseek.store.write.loading import Loader

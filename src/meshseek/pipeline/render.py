@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from meshseek.errors import UnreadableAssetError
+from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
-from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
 from meshseek.pipeline.workers import in_processes
 from meshseek.renderers import Renderer
+from meshseek.reporting import Reporter
 from meshseek.workspace.workspace import Workspace
 
 DRAFTS = ".drafts"
@@ -78,5 +79,5 @@ def _replace_views(draft: Path, final: Path) -> None:
             old.unlink()
     for file in draft.glob("*/*.*"):
         target = final / file.relative_to(draft)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file.replace(target)
+        make_folder(target.parent)
+        move_whole(file, target)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from meshseek.files import move_whole
 from meshseek.meshes.glb import GlbMaterial, GlbPart, build_glb
 from meshseek.meshes.mtl import linear
 from meshseek.meshes.normals import crease_normals, weld
@@ -203,7 +204,7 @@ def make_sample_assets(folder: Path, count: int) -> Path:
     for sample in samples:
         (part / f"{sample.asset_id}.glb").write_bytes(build_sample(sample))
     _write_captions(part / "captions.csv", samples)
-    part.replace(finished)
+    move_whole(part, finished)
     return finished
 
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from meshseek.errors import UnreadableAssetError
 from meshseek.files import disk_error
-from meshseek.pipeline.progress import Reporter
+from meshseek.reporting import Reporter
 from meshseek.workspace.shards import ShardFolder
 
 T = TypeVar("T")

@@ -17,8 +17,8 @@ from meshseek.embedders.synthetic.world import Crowd, describe
 from meshseek.errors import WorkspaceError
 from meshseek.model import Asset, ViewSet
 from meshseek.pipeline.embed import caption_fingerprint
-from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Summary
+from meshseek.reporting import Reporter
 from meshseek.workspace.halves import COLUMN, to_column
 from meshseek.workspace.workspace import Source, Workspace, asset_row
 

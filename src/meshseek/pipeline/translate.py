@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from meshseek.model import Asset, Estimate
-from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Outcome, Summary, Task, run_stage
+from meshseek.reporting import Reporter
 from meshseek.translators import Translation, Translator
 from meshseek.workspace.workspace import Workspace
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
-from meshseek.files import disk_error, write_whole
+from meshseek.files import disk_error, locked, write_whole
 from meshseek.model import Asset, Space, ViewSet
 from meshseek.workspace.halves import COLUMN, column_type
 from meshseek.workspace.shards import ShardFolder, read_manifest
@@ -167,25 +166,14 @@ class Workspace:
             for row in table.to_pylist()
         }
 
-    @contextlib.contextmanager
-    def lock(self, stage: str) -> Iterator[None]:
+    def lock(self, stage: str) -> contextlib.AbstractContextManager[None]:
         """Keep other processes out of a stage.
 
         Raises:
             WorkspaceError: Another process runs the same stage here, or the folder cannot be written.
         """
-        path = self.folder / f".{stage}.lock"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
-        except OSError as error:
-            raise disk_error(error, self.folder) from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise WorkspaceError(f"another process runs '{stage}' in {self.folder}; wait until it ends") from error
-            yield
+        busy = WorkspaceError(f"another process runs '{stage}' in {self.folder}; wait until it ends")
+        return locked(self.folder / f".{stage}.lock", busy)
 
 
 def asset_row(asset: Asset) -> dict[str, Any]:

@@ -20,9 +20,10 @@ from typing import Any
 import opencc
 
 from meshseek.datasets import Dataset, Entry
-from meshseek.datasets._files import safe_name, unique_id, whole_file
+from meshseek.datasets._files import safe_name, unique_id
 from meshseek.datasets.sweethome3d.catalogue import CatalogueItem, is_chinese, read_catalogue
 from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.files import make_folder, write_whole
 from meshseek.meshes.model_files import UNREADABLE, ZippedFiles
 from meshseek.meshes.obj_to_glb import REVISION, Conversion, Placement, convert_obj
 from meshseek.model import Asset
@@ -68,8 +69,8 @@ class Sweethome3d(Dataset):
             attributes["missing_textures"] = [re.split(r"[\\/]", name)[-1] for name in conversion.missing_textures]
             log.info("%s lacks the textures %s", entry.asset_id, attributes["missing_textures"])
         model = f"{entry.asset_id}.glb"
-        with whole_file(models / model) as part:
-            part.write_bytes(conversion.glb)
+        make_folder(models)
+        write_whole(models / model, conversion.glb)
         return Asset(
             asset_id=entry.asset_id,
             fingerprint=entry.fingerprint,

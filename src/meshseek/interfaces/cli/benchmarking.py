@@ -32,8 +32,8 @@ def bench_make(
     *, assets: int, views: int, dim: int, seed: int, likeness: float, workspace: Path, as_json: bool
 ) -> None:
     """Write a library of made-up vectors; then 'meshseek publish --algorithm synthetic'."""
-    from meshseek.pipeline.progress import ConsoleReporter
     from meshseek.pipeline.synthetic import LibrarySize, make_library
+    from meshseek.reporting import ConsoleReporter
 
     size = LibrarySize(assets=assets, views=views, dim=dim, seed=seed, likeness=likeness)
     with application(workspace=workspace) as meshseek:

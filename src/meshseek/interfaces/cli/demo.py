@@ -15,7 +15,7 @@ from meshseek.interfaces.cli.serving import api_port_option, check_port, no_ui_o
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
     from meshseek.datasets import Dataset
-    from meshseek.pipeline.progress import ConsoleReporter
+    from meshseek.reporting import ConsoleReporter
 
 ALGORITHM = "lite"
 DEFAULT_ASSETS = 240
@@ -56,10 +56,10 @@ def _prepare(meshseek: Meshseek, max_assets: int | None) -> list[dict[str, Any]]
     """Run all stages; what is done already is not done again."""
     from meshseek.pipeline.embed import embed
     from meshseek.pipeline.import_assets import import_assets
-    from meshseek.pipeline.progress import ConsoleReporter
     from meshseek.pipeline.publish import publish
     from meshseek.pipeline.render import render
     from meshseek.pipeline.translate import translate
+    from meshseek.reporting import ConsoleReporter
 
     reporter = ConsoleReporter()
     workspace, workers = meshseek.workspace, meshseek.settings.workers

@@ -34,7 +34,7 @@ def import_command(
 ) -> None:
     """Import a library: its assets, captions and models."""
     from meshseek.pipeline.import_assets import import_assets
-    from meshseek.pipeline.progress import ConsoleReporter
+    from meshseek.reporting import ConsoleReporter
 
     with application(workspace=workspace, max_assets=max_assets) as meshseek:
         summary = import_assets(
@@ -56,8 +56,8 @@ def render_command(
     *, renderer: str, views: int, size: int, workspace: Path | None, max_assets: int | None, as_json: bool
 ) -> None:
     """Render the assets that came without views."""
-    from meshseek.pipeline.progress import ConsoleReporter
     from meshseek.pipeline.render import render
+    from meshseek.reporting import ConsoleReporter
 
     with application(workspace=workspace, max_assets=max_assets) as meshseek:
         summary = render(
@@ -92,8 +92,8 @@ def translate_command(
     as_json: bool,
 ) -> None:
     """Give assets Chinese captions: the library's own, or translated by a chat model."""
-    from meshseek.pipeline.progress import ConsoleReporter
     from meshseek.pipeline.translate import preview, translate, write_requests
+    from meshseek.reporting import ConsoleReporter
 
     if input_file and output_file:
         raise click.UsageError("--input-file is written before, --output-file is read after the engine ran: give one")
@@ -145,7 +145,7 @@ def embed_command(
 ) -> None:
     """Turn captions and views into vectors."""
     from meshseek.pipeline.embed import embed, preview
-    from meshseek.pipeline.progress import ConsoleReporter
+    from meshseek.reporting import ConsoleReporter
 
     if model and Path(model).is_dir():
         model_dir, model = Path(model), None
@@ -173,8 +173,8 @@ def publish_command(
     *, algorithm: str, index: str, workspace: Path | None, max_assets: int | None, as_json: bool
 ) -> None:
     """Load an algorithm's vectors into its database and make them live."""
-    from meshseek.pipeline.progress import ConsoleReporter
     from meshseek.pipeline.publish import publish
+    from meshseek.reporting import ConsoleReporter
 
     with application(workspace=workspace, max_assets=max_assets) as meshseek:
         summary = publish(

@@ -29,7 +29,7 @@ def tune_command(
     *, algorithm: str, recall: float, queries: int, workspace: Path | None, max_assets: int | None, as_json: bool
 ) -> None:
     """Measure the published index, and keep the fastest setting that finds what an exact search finds."""
-    from meshseek.pipeline.progress import ConsoleReporter
+    from meshseek.reporting import ConsoleReporter
     from meshseek.search.tuning import tuners
 
     reporter = ConsoleReporter()

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from meshseek.errors import DatabaseDownError
+from meshseek.files import move_whole
 from meshseek.store.embedded import root_place as place
 from meshseek.store.embedded.locks import (
     PORT,
@@ -213,7 +214,7 @@ def _make(cluster: Cluster, home: Path, log: int) -> None:
     if cluster.run(["initdb", f"--pgdata={draft}", *how, *locale, *access], log).wait() != 0:
         shutil.rmtree(draft, ignore_errors=True)
         raise DatabaseDownError(last_words(home))
-    draft.rename(cluster.data)
+    move_whole(draft, cluster.data)
 
 
 def _clear_stale_pid(data: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import json
 import os
 import re
@@ -13,11 +12,10 @@ import shutil
 import socket
 import stat
 import tempfile
-import weakref
 from pathlib import Path
 
+from meshseek import files
 from meshseek.errors import DatabaseDownError
-from meshseek.files import write_whole
 
 SERVER_LOCK = "server.lock"
 """Locked by the keeper and, through inheritance, by every process of its server: free means that nothing runs."""
@@ -56,23 +54,18 @@ def unusable(path: Path, error: OSError) -> DatabaseDownError:
     )
 
 
-class FileLock:
-    """A lock on a file that stays; the kernel drops it when the last process that holds it ends, however it ends.
-
-    Args:
-        path: The file, made where missing.
+class FileLock(files.FileLock):
+    """A lock that only the user of the workspace can open, so that nobody else can hold it.
 
     Raises:
         DatabaseDownError: The file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         try:
-            self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            super().__init__(path, 0o600)
         except OSError as error:
             raise unusable(path, error) from error
-        self._close = weakref.finalize(self, os.close, self.descriptor)
 
     def take(self, *, shared: bool = False) -> bool:
         """Take the lock unless others hold it in a way that forbids it.
@@ -81,32 +74,9 @@ class FileLock:
             DatabaseDownError: The file system has no locks.
         """
         try:
-            fcntl.flock(self.descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+            return super().take(shared=shared)
         except OSError as error:
             raise unusable(self.path, error) from error
-        return True
-
-    def names_its_file(self) -> bool:
-        """Whether the path still leads to the locked file, that is, nobody removed or replaced the folder."""
-        try:
-            return os.path.samestat(self.path.lstat(), os.fstat(self.descriptor))
-        except OSError:
-            return False
-
-    def unlock(self) -> None:
-        """Let go, for the processes that inherited this lock as well, but stay ready to take it again."""
-        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
-
-    def release(self) -> None:
-        """Let go for good, for the processes that inherited this lock as well."""
-        self.unlock()
-        self._close()
-
-    def abandon(self) -> None:
-        """Let go for this process only."""
-        self._close()
 
 
 def is_free(path: Path) -> bool:
@@ -167,7 +137,7 @@ class Notice:
         Raises:
             OSError: It cannot be written.
         """
-        write_whole(home / _NOTICE, json.dumps(dataclasses.asdict(self)).encode())
+        files.write_whole(home / _NOTICE, json.dumps(dataclasses.asdict(self)).encode())
 
     def withdraw(self, home: Path) -> None:
         """Take the notice down, and the socket folder with it."""

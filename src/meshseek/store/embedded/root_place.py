@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from meshseek.errors import DatabaseDownError
-from meshseek.files import write_whole
+from meshseek.files import move_whole, write_whole
 from meshseek.store.embedded.locks import FileLock
 
 PLACE = Path("/var/lib/meshseek")
@@ -85,7 +85,7 @@ def copied_programs(programs: Path) -> Path:
         for source in (package, package.with_name(f"{package.name}.libs")):
             if source.exists():
                 _copy(source, draft / source.name)
-        draft.rename(target)
+        move_whole(draft, target)
     except OSError:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -7,15 +7,14 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 import psutil
 import psycopg
 from psycopg import sql
 
 from meshseek.errors import DatabaseError
+from meshseek.reporting import Reporter
 from meshseek.store.indexes import Graph, NodeBytes
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
@@ -28,16 +27,6 @@ LEAST_MEMORY = 64 << 20
 POLL_SECONDS = 0.5
 WORTH_TELLING = 10_000
 """A smaller index is built before its plan is read."""
-
-
-class Watcher(Protocol):
-    """Shows what is being built."""
-
-    def say(self, message: str) -> None:
-        """Show one line."""
-
-    def bar(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Show a progress bar; the value is called with the number of steps made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +95,7 @@ def check_room(connection: Connection, dim: int, node: NodeBytes, *, vectors: in
             )
 
 
-def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, node: NodeBytes, watcher: Watcher) -> None:
+def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, node: NodeBytes, watcher: Reporter) -> None:
     """Build the graphs one after the other.
 
     Raises:
@@ -124,7 +113,7 @@ def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, node
             _build(connection, graph, plan, watcher)
 
 
-def _build(connection: Connection, graph: Graph, plan: BuildPlan, watcher: Watcher) -> None:
+def _build(connection: Connection, graph: Graph, plan: BuildPlan, watcher: Reporter) -> None:
     _set(connection, "maintenance_work_mem", f"{plan.memory >> 20}MB")
     _set(connection, "max_parallel_maintenance_workers", plan.workers)
     try:

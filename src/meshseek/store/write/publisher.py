@@ -13,12 +13,13 @@ from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError
 from meshseek.model import NUMBER_FIELDS, Space
+from meshseek.reporting import Reporter
 from meshseek.store.indexes import INDEXES
 from meshseek.store.memory import read_into_memory
 from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Connection, Server, translated
 from meshseek.store.queries import query, read_sql
-from meshseek.store.write.index_build import Watcher, build_graphs, check_room
+from meshseek.store.write.index_build import build_graphs, check_room
 from meshseek.store.write.labels import LabelBook
 from meshseek.store.write.loading import Loader
 
@@ -43,7 +44,7 @@ class Publisher:
         DatabaseError: Another process is publishing the same algorithm, or the database refuses.
     """
 
-    def __init__(self, connection: Connection, space: Space, watcher: Watcher) -> None:
+    def __init__(self, connection: Connection, space: Space, watcher: Reporter) -> None:
         self._connection = connection
         self._space = space
         self._watcher = watcher
@@ -151,7 +152,7 @@ class Publisher:
 
 
 @contextmanager
-def publishing(server: Server, algorithm: str, space: Space, watcher: Watcher) -> Iterator[Publisher]:
+def publishing(server: Server, algorithm: str, space: Space, watcher: Reporter) -> Iterator[Publisher]:
     """Make room for a new version; the live one stays as it is until :meth:`Publisher.finish`.
 
     Raises:
