@@ -29,7 +29,8 @@ from meshseek.embedders.siglip import Siglip
 from meshseek.model import Asset, Role, Space, ViewSet
 from meshseek.pipeline.embed import VIEW_BATCH, embed
 from meshseek.reporting import SilentReporter
-from meshseek.workspace.workspace import Workspace, asset_row
+from meshseek.workspace.tables import asset_row
+from meshseek.workspace.workspace import Workspace
 
 VIEWS = 8
 SIDE = 512

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meshseek.model import Asset, Space, ViewSet
-from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
-from meshseek.workspace.workspace import Source, Workspace, asset_row
+from meshseek.workspace.made_from import caption_fingerprint
+from meshseek.workspace.tables import Source, asset_row
+from meshseek.workspace.workspace import Workspace
 
 DIM = 32
 CLUSTERS = 30

@@ -24,7 +24,8 @@ from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
-from meshseek.workspace.workspace import Workspace, asset_row
+from meshseek.workspace.tables import asset_row
+from meshseek.workspace.workspace import Workspace
 
 GRID = 4
 SIDE = 16
@@ -122,6 +123,15 @@ def embed_toys(workspace: Workspace, embedder: Embedder | None = None) -> list[S
     """Translate and embed what a workspace holds, with the real stages."""
     translate(Existing(TranslatorOptions()), workspace, max_assets=None, reporter=SilentReporter())
     return embed(embedder or toy(), "toy", workspace, max_assets=None, reporter=SilentReporter())
+
+
+def chinese_captions(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    """What the translate stage has written, by asset id."""
+    return {
+        row["asset_id"]: tuple(row["captions"])
+        for table in workspace.chinese_captions_table().tables()
+        for row in table.to_pylist()
+    }
 
 
 def toy_algorithm(server: Server) -> Algorithm:

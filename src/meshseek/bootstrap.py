@@ -103,7 +103,7 @@ class Meshseek:
                 model=model,
                 dim=dim,
                 languages=languages,
-                model_dir=self.settings.model_dir or self.workspace.model_folder(name),
+                model_dir=self.settings.model_dir or self._remembered_folder(name),
                 device=self.settings.device,
                 cache_dir=self.workspace.folder / "cache",
                 hosted=self._dashscope,
@@ -115,7 +115,11 @@ class Meshseek:
     def remember_model_folder(self, algorithm: str) -> None:
         """Let later commands in this workspace find the weights where this one does."""
         if self.settings.model_dir is not None:
-            self.workspace.remember_model_folder(algorithm, self.settings.model_dir)
+            self.workspace.remembered.keep("model folder", {"path": str(self.settings.model_dir)}, algorithm)
+
+    def _remembered_folder(self, algorithm: str) -> Path | None:
+        path = self.workspace.remembered.get("model folder", algorithm).get("path")
+        return Path(path) if path else None
 
     @property
     def _dashscope(self) -> HostedOptions:

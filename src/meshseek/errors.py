@@ -7,8 +7,10 @@
     │   ├── QueryError             a query that cannot be searched
     │   ├── ImageError             a picture that cannot be read
     │   ├── DatasetError           a library that cannot be read at all
+    │   │   └── LibraryGoneError   it is not there, or lists nothing
     │   ├── UnreadableAssetError   one asset that cannot be read: skipped and counted
     │   ├── UnknownPluginError     a name that no plug-in of the family has
+    │   ├── ConfirmationNeededError  much would go, and nobody has agreed
     │   ├── SettingsError          a setting that is missing or not valid
     │   └── NotFoundError          no such asset, view or model file (HTTP 404)
     ├── WorkspaceError             a stage's input is missing, damaged or in use
@@ -45,6 +47,14 @@ class ImageError(InputError):
 
 class DatasetError(InputError):
     """The library cannot be read at all."""
+
+
+class LibraryGoneError(DatasetError):
+    """The library is not there, or lists nothing."""
+
+
+class ConfirmationNeededError(InputError):
+    """Much would be taken out, and nobody has agreed."""
 
 
 class UnreadableAssetError(InputError):

@@ -61,9 +61,13 @@ class Asset:
     """Path of the GLB below the workspace's ``models`` folder, and below ``BASE_URL``."""
     model_fingerprint: str | None = None
     """Changes when the GLB does, and not with the captions; None where it is not in the workspace."""
+    model_bytes: int | None = None
+    """Size of the GLB; None where it is not in the workspace."""
     views: ViewSet | None = None
     """Views that came with the dataset; None where the render stage has to make them."""
     attributes: Attributes = field(default_factory=dict)
+    library: str = ""
+    """Name of its library; empty in a workspace that does not tell its libraries apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

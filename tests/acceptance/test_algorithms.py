@@ -26,7 +26,8 @@ from meshseek.bootstrap import Meshseek
 from meshseek.embedders import Embedder
 from meshseek.images import read_image
 from meshseek.settings import read_settings
-from meshseek.workspace.workspace import Source, Workspace
+from meshseek.workspace.tables import Source
+from meshseek.workspace.workspace import Workspace
 
 TEXTS = {"english": "a small red chair", "chinese": "红色的小椅子"}
 TARGETS: dict[str, dict[str, Any]] = {"inner": {}, "cross": {"cross_modal": True}, "both": {"target": "both"}}
@@ -75,7 +76,7 @@ def served(library: ServedLibrary, conninfo: str, tmp_path_factory: pytest.TempP
         assert {summary["stage"] for summary in summaries} >= {"embed English captions", "embed views"}
     for algorithm in ("lite", "siglip", "qwen"):
         assert meshseek(environment, "publish", "--algorithm", algorithm)["done"] == len(library.asset_ids)
-    picture = folder / "views" / "chair-0002" / "00001" / "00001.png"
+    picture = next((folder / "views" / "chair-0002").glob("@*/00001/00001.png"))
     with serving(environment, tmp_path_factory.mktemp("api") / "log") as url:
         wait_until_ready(url)
         yield Served(url=url, folder=folder, environment=environment, picture=picture)
@@ -215,7 +216,7 @@ def test_each_has_its_own_database(ready: Served, conninfo: str) -> None:
 def test_a_hosted_model_is_searchable_too(ready: Served, conninfo: str, tmp_path: Path) -> None:
     """The same commands with a key embed by the hosted service: a price first, then vectors, then answers."""
     folder = tmp_path / "workspace"
-    shutil.copytree(ready.folder, folder, ignore=shutil.ignore_patterns("qwen", "model_folders.json"))
+    shutil.copytree(ready.folder, folder, ignore=shutil.ignore_patterns("qwen", "remembered.json"))
     prefix = f"hosted_{uuid4().hex[:12]}_"
     with hosted_service() as service:
         environment = {

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 from tests.batch_service import Service, batch_service, expected
-from tests.toy import THINGS
+from tests.toy import THINGS, chinese_captions
 
 from meshseek.model import Asset
-from meshseek.workspace.workspace import Workspace, asset_row
+from meshseek.workspace.tables import asset_row
+from meshseek.workspace.workspace import Workspace
 
 COUNT = 300
 ARGUMENTS = ("translate", "--translator", "openai_batch")
@@ -99,7 +100,7 @@ def test_it_survives_kills_and_faults(
 
     assert ended.returncode == 0, ended.stderr
     assert json.loads(ended.stdout)["skipped"] == 0
-    assert workspace.chinese_captions() == captions
+    assert chinese_captions(workspace) == captions
     assert workspace.chinese_captions_table().count() == COUNT
     assert set(service.paid.values()) == {1}
 
@@ -117,7 +118,7 @@ def test_the_price_comes_first(service: Service, workspace: Workspace, captions:
     sent = run(service, workspace, *ARGUMENTS, "--yes")
     assert sent.returncode == 0, sent.stderr
     assert "qwen-flash at 127.0.0.1" in sent.stderr
-    assert workspace.chinese_captions() == captions
+    assert chinese_captions(workspace) == captions
     batches = len(service.batches)
     assert run(service, workspace, *ARGUMENTS).returncode == 0
     assert len(service.batches) == batches
@@ -145,7 +146,7 @@ def test_an_engine_of_ones_own(
     read = run(service, workspace, *model, "--output-file", str(answers))
 
     assert read.returncode == 0, read.stderr
-    assert workspace.chinese_captions() == captions
+    assert chinese_captions(workspace) == captions
     assert not service.files
 
 

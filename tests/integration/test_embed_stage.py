@@ -29,7 +29,8 @@ from meshseek.reporting import SilentReporter
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.workspace.shards import ShardFolder
-from meshseek.workspace.workspace import Source, Workspace
+from meshseek.workspace.tables import Source
+from meshseek.workspace.workspace import Workspace
 
 COUNT = 20
 PRICE = 0.5

@@ -23,7 +23,8 @@ from meshseek.search.service import SearchService
 from meshseek.settings import read_settings
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
-from meshseek.workspace.workspace import Workspace, asset_row
+from meshseek.workspace.tables import asset_row
+from meshseek.workspace.workspace import Workspace
 
 GLB = b"glTF" + bytes(range(256)) * 1000
 SEARCH = {"query": "chair", "algorithm": "toy"}

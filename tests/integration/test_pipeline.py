@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.toy import embed_toys, import_toys, toy
+from tests.toy import chinese_captions, embed_toys, import_toys, toy
 
 from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.errors import WorkspaceError
@@ -30,9 +30,11 @@ from meshseek.renderers import RENDERERS
 from meshseek.reporting import SilentReporter
 from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
+from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.tables import asset_row
 from meshseek.workspace.view_files import view_file
-from meshseek.workspace.workspace import Workspace, asset_row
+from meshseek.workspace.workspace import Workspace
 
 COUNT = 6
 Counts = tuple[int, int, int]
@@ -66,6 +68,13 @@ def run_embed(workspace: Workspace) -> list[Counts]:
     return [counts(summary) for summary in embed_toys(workspace)]
 
 
+def view_of(workspace: Workspace, asset_id: str, viewpoint_id: int) -> Path:
+    """The picture of an asset's current view."""
+    (views,) = [asset.views for asset in CurrentAssets(workspace) if asset.asset_id == asset_id]
+    assert views is not None
+    return view_file(views.folder, viewpoint_id)
+
+
 def reasons(table: ShardFolder) -> dict[str, str]:
     """What a stage skipped, and why."""
     lines = (table.folder / "skipped.jsonl").read_text("utf-8").splitlines()
@@ -95,7 +104,7 @@ def test_what_changed_is_done_again_and_only_that(models: Path, workspace: Works
     assert run_import(models, workspace) == (1, 0, COUNT - 1)
     assert run_render(workspace) == (1, 0, COUNT - 1)
     assert run_embed(workspace) == [(0, 0, COUNT), (0, 0, COUNT), (1, 0, COUNT - 1)]
-    chair, cup = (view_file(workspace.views / name, 1) for name in ("chair-0001", "cup-0001"))
+    chair, cup = (view_of(workspace, name, 1) for name in ("chair-0001", "cup-0001"))
     assert chair.read_bytes() == cup.read_bytes()
     assert run_render(workspace, views=3) == (COUNT, 0, 0)
     assert run_embed(workspace)[2] == (COUNT, 0, 0)
@@ -108,14 +117,14 @@ def test_damaged_assets_are_skipped_and_counted(models: Path, workspace: Workspa
     assert run_import(models, workspace) == (COUNT - 1, 1, 0)
     assert list(reasons(workspace.assets_table())) == ["cup-0001"]
 
-    (workspace.models / "sofa-0001.glb").unlink()
+    next(workspace.models.glob("sofa-0001@*.glb")).unlink()
     assert run_render(workspace) == (COUNT - 2, 1, 0)
     assert (
         "is missing; put it there, or run 'meshseek import' again" in reasons(workspace.rendered_table())["sofa-0001"]
     )
 
-    view_file(workspace.views / "chair-0001", 0).write_bytes(b"no picture")
-    view_file(workspace.views / "table-0001", 1).unlink()
+    view_of(workspace, "chair-0001", 0).write_bytes(b"no picture")
+    view_of(workspace, "table-0001", 1).unlink()
     assert run_embed(workspace)[2] == (COUNT - 4, 3, 0)
     skipped = reasons(workspace.vectors_table("toy", "appearance"))
     assert "damaged or not a picture" in skipped["chair-0001"]
@@ -123,7 +132,9 @@ def test_damaged_assets_are_skipped_and_counted(models: Path, workspace: Workspa
     assert "has no views; run 'meshseek render'" in skipped["sofa-0001"]
 
     (models / "cup-0001.glb").write_bytes(good)
-    assert run_import(models, workspace) == (1, 0, COUNT - 1)
+    assert run_import(models, workspace) == (2, 0, COUNT - 2), "the lost model is imported again as well"
+    assert run_render(workspace) == (4, 0, COUNT - 4)
+    assert run_embed(workspace)[2] == (4, 0, COUNT - 4)
 
 
 def test_neighbours_of_a_damaged_picture_keep_their_vectors(workspace: Workspace) -> None:
@@ -154,18 +165,22 @@ def test_only_so_many_assets(models: Path, workspace: Workspace) -> None:
     assert len([asset.asset_id for asset in workspace.assets()]) == COUNT
 
 
-def test_an_asset_comes_back_as_it_was_imported(models: Path, workspace: Workspace) -> None:
+def test_an_asset_comes_back_as_it_was_imported(models: Path, workspace: Workspace, tmp_path: Path) -> None:
     """Captions, attributes and model of every asset survive the table, and the model's fingerprint joins them."""
     dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
-    expected = [dataset.read(entry, workspace.models) for entry in dataset.entries()]
+    expected = [dataset.read(entry, tmp_path / "read") for entry in dataset.entries()]
     run_import(models, workspace)
 
     imported = list(workspace.assets())
-    assert [replace(asset, model_fingerprint=None) for asset in imported] == [
-        replace(asset, attributes=dict(asset.attributes)) for asset in expected
+    assert [replace(asset, model=None, model_fingerprint=None, model_bytes=None) for asset in imported] == [
+        replace(asset, model=None, attributes=dict(asset.attributes), library=f"glb_folder-{models.name}")
+        for asset in expected
     ]
     assert [asset.model_fingerprint for asset in imported] == [
-        hashlib.sha256((workspace.models / str(asset.model)).read_bytes()).hexdigest() for asset in expected
+        hashlib.sha256((models / str(asset.model)).read_bytes()).hexdigest() for asset in expected
+    ]
+    assert [(workspace.models / str(asset.model)).stat().st_size for asset in imported] == [
+        asset.model_bytes for asset in imported
     ]
 
 
@@ -292,9 +307,10 @@ def test_assets_below_one_another_keep_their_views(tmp_path: Path, workspace: Wo
 
     for views in (3, 2):
         assert run_render(workspace, views) == (2, 0, 0)
-        found = sorted(path.relative_to(workspace.views).as_posix() for path in workspace.views.rglob("*.png"))
-        numbers = [f"{number:05d}" for number in range(views)]
-        assert found == sorted(f"{asset}/{n}/{n}.png" for asset in ("chair", "chair/00000") for n in numbers)
+        for asset in CurrentAssets(workspace):
+            assert asset.views is not None
+            assert asset.views.viewpoint_ids == tuple(range(views))
+            assert all(view_file(asset.views.folder, number).is_file() for number in range(views))
 
 
 def test_new_captions_cost_no_rendering(models: Path, workspace: Workspace) -> None:
@@ -312,9 +328,9 @@ def test_a_withdrawn_translation_is_gone(workspace: Workspace) -> None:
     """A Chinese caption that the dataset takes back is not kept by the translate stage."""
     asset = next(iter(import_toys(workspace, 2)[1:]))
     embed_toys(workspace)
-    assert workspace.chinese_captions()[asset.asset_id]
+    assert chinese_captions(workspace)[asset.asset_id]
 
     workspace.assets_table().append([{**asset_row(asset), "captions_chinese": [], "fingerprint": "changed"}])
     embed_toys(workspace)
 
-    assert workspace.chinese_captions()[asset.asset_id] == ()
+    assert chinese_captions(workspace)[asset.asset_id] == ()

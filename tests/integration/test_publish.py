@@ -31,7 +31,8 @@ from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library, Request
 from meshseek.store.write.publisher import publishing
-from meshseek.workspace.workspace import Workspace, asset_row
+from meshseek.workspace.tables import asset_row
+from meshseek.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 COUNTS = {"assets": 40, "english_captions": 40, "chinese_captions": 32, "views": 120}
@@ -170,7 +171,8 @@ def test_vectors_of_an_older_caption_stay_out(toys: Workspace, server: Server, a
     row = asset_row(next(toys.assets()))
     toys.assets_table().append([{**row, "captions_english": ["something else"], "fingerprint": "changed"}])
 
-    assert publish_toys(toys, server).details["stale"] == 1
+    details = publish_toys(toys, server).details
+    assert (details["outdated translate"], details["outdated embed"]) == (1, 1)
     assert algorithm.library.published().english_captions == 39
 
 

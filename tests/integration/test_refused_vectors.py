@@ -1,16 +1,13 @@
-"""Shards that are not as ours: rows twice or apart, another dimension, and those of the former format."""
+"""Shards that are not as ours: rows twice or apart, and another dimension."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from tests.crowd import DIM, SPACE, Crowd, units
+from tests.crowd import DIM, Crowd, units
 
 from meshseek.errors import WorkspaceError
 from meshseek.pipeline.publish import publish
@@ -18,10 +15,9 @@ from meshseek.pipeline.stage import Summary
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
-from meshseek.workspace import shards
-from meshseek.workspace.halves import COLUMN
 from meshseek.workspace.shards import ShardFolder
-from meshseek.workspace.workspace import Source, Workspace, asset_row, vector_schema
+from meshseek.workspace.tables import Source, asset_row, vector_schema
+from meshseek.workspace.workspace import Workspace
 
 
 def published(workspace: Workspace, server: Server) -> Summary:
@@ -104,47 +100,3 @@ def test_an_asset_twice_in_the_import_is_refused(workspace: Workspace, server: S
     message = f"{workspace.folder / 'assets'} holds '{crowd.assets[3].asset_id}' twice; remove the folder and import"
     with pytest.raises(WorkspaceError, match=f"^{re.escape(message)} the library again$"):
         published(workspace, server)
-
-
-def write_as_before(crowd: Crowd, folder: Path, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write view vectors as lists of halves, as the first format had them."""
-    monkeypatch.setattr(shards, "FORMAT", 1)
-    monkeypatch.setattr(shards, "COLUMN", "none")
-    columns = {"asset_id": pa.string(), "viewpoint_id": pa.int16(), "fingerprint": pa.string()}
-    schema = pa.schema({**columns, COLUMN: pa.list_(pa.float16(), DIM)})
-    ShardFolder(folder, schema, {"space": asdict(SPACE), "source": "appearance"}).append(
-        [
-            {"asset_id": name, "viewpoint_id": 10 * (n + 1), "fingerprint": "made", "vector": list(vector)}
-            for name in names
-            for n, vector in enumerate(crowd.views[name])
-        ]
-    )
-    monkeypatch.undo()
-
-
-def test_old_and_new_shards_in_one_folder(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists of halves and bytes are read back as one, published as one, and the folder is of the new format then."""
-    crowd, workspaces = Crowd.of(30), [Workspace(tmp_path / "mixed"), Workspace(tmp_path / "new")]
-    for workspace in workspaces:
-        crowd.write(workspace)
-    folder = workspaces[0].folder / "vectors" / "crowd" / "appearance"
-    new = next(ShardFolder(folder, vector_schema(DIM)).tables())
-    for path in folder.iterdir():
-        path.unlink()
-    names = list(crowd.views)
-    write_as_before(crowd, folder, names[:12], monkeypatch)
-    assert '"format": 1' in (folder / "manifest.json").read_text()
-    later = new.filter(pa.array([name in names[10:] for name in new["asset_id"].to_pylist()]))
-    workspaces[0].vectors_table("crowd", "appearance").append_table(later)
-
-    table = workspaces[0].vectors_table("crowd", "appearance")
-    assert '"format": 2' in (folder / "manifest.json").read_text()
-    assert pa.concat_tables(table.tables()).equals(new.select(table.schema.names))
-    assert (table.count(), list(table.fingerprints())) == (4 * len(names), names)
-    found = []
-    for workspace in workspaces:
-        published(workspace, server)
-        with server.connect("crowd") as connection:
-            statement = "SELECT asset_id, viewpoint_id, embedding::text FROM live.image_embeddings ORDER BY 1, 2"
-            found.append(connection.execute(statement.encode()).fetchall())
-    assert found[0] == found[1] != []

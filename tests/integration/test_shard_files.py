@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 
 from meshseek.errors import WorkspaceError
-from meshseek.workspace.shards import ShardFolder, read_manifest
+from meshseek.workspace.manifest import read_manifest
+from meshseek.workspace.shards import ShardFolder
 
 SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value": pa.int64()})
 IMPORTS = """

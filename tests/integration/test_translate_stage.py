@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.toy import chinese_captions
 
 from meshseek.errors import TranslatorError
 from meshseek.model import Asset, Estimate
@@ -16,7 +17,8 @@ from meshseek.pipeline.translate import preview, translate, write_requests
 from meshseek.reporting import SilentReporter
 from meshseek.translators import Translation, Translator, TranslatorOptions
 from meshseek.translators.existing import Existing
-from meshseek.workspace.workspace import Workspace, asset_row
+from meshseek.workspace.tables import asset_row
+from meshseek.workspace.workspace import Workspace
 
 WORDS = {"a chair": "椅子", "a table": "桌子", "a lamp": "灯", "a sofa": "沙发"}
 
@@ -88,7 +90,7 @@ def test_each_distinct_caption_is_asked_once(workspace: Workspace) -> None:
     summary = run(workspace, dictionary)
 
     assert dictionary.asked == [["a chair", "a table"]]
-    assert workspace.chinese_captions() == {
+    assert chinese_captions(workspace) == {
         "one": ("椅子",),
         "two": ("椅子", "桌子"),
         "three": ("台灯",),
@@ -106,7 +108,7 @@ def test_nothing_is_translated_twice(workspace: Workspace) -> None:
     for again in (Dictionary({}), Existing(TranslatorOptions()), Dictionary()):
         assert run(workspace, again).already_there == 2
     assert workspace.chinese_captions_table().digest == digest
-    assert workspace.chinese_captions() == {"one": ("椅子",), "two": ("桌",)}
+    assert chinese_captions(workspace) == {"one": ("椅子",), "two": ("桌",)}
 
 
 def test_existing_first_then_translated(workspace: Workspace) -> None:
@@ -118,7 +120,7 @@ def test_existing_first_then_translated(workspace: Workspace) -> None:
     assert workspace.chinese_captions_table().digest == digest
 
     assert run(workspace, Dictionary()).done == 1
-    assert workspace.chinese_captions() == {"one": ("椅子",), "two": ("桌",)}
+    assert chinese_captions(workspace) == {"one": ("椅子",), "two": ("桌",)}
 
 
 def test_what_cannot_be_translated_is_listed_and_tried_again(workspace: Workspace) -> None:
@@ -130,7 +132,7 @@ def test_what_cannot_be_translated_is_listed_and_tried_again(workspace: Workspac
     reasons = {line["asset_id"]: line["reason"] for line in map(json.loads, listing.read_text().splitlines())}
     assert reasons == {"two": "does not know 'a throne'", "three": "does not know 'a throne'"}
     assert (summary.done, summary.skipped) == (1, 2)
-    assert workspace.chinese_captions() == {"one": ("椅子",), "two": ("桌子",), "three": ()}
+    assert chinese_captions(workspace) == {"one": ("椅子",), "two": ("桌子",), "three": ()}
     digest = workspace.chinese_captions_table().digest
 
     better = Dictionary({**WORDS, "a throne": "宝座"})
@@ -139,7 +141,7 @@ def test_what_cannot_be_translated_is_listed_and_tried_again(workspace: Workspac
     assert workspace.chinese_captions_table().digest == digest
     assert run(workspace, better).done == 2
     assert better.asked == [["a table", "a throne"]]
-    assert workspace.chinese_captions()["two"] == ("桌子", "宝座")
+    assert chinese_captions(workspace)["two"] == ("桌子", "宝座")
 
 
 def test_a_changed_caption_loses_its_old_translation(workspace: Workspace) -> None:
@@ -151,7 +153,7 @@ def test_a_changed_caption_loses_its_old_translation(workspace: Workspace) -> No
 
     run(workspace, Dictionary())
 
-    assert workspace.chinese_captions() == {"one": ()}
+    assert chinese_captions(workspace) == {"one": ()}
 
 
 def test_an_interrupted_translation_keeps_what_it_has(workspace: Workspace) -> None:
@@ -163,7 +165,7 @@ def test_an_interrupted_translation_keeps_what_it_has(workspace: Workspace) -> N
 
     assert run(workspace, dictionary).already_there == 1
     assert dictionary.asked == [["a table"]]
-    assert workspace.chinese_captions() == {"one": ("椅子",), "two": ("桌子",)}
+    assert chinese_captions(workspace) == {"one": ("椅子",), "two": ("桌子",)}
 
 
 def test_files_are_for_those_that_have_them(workspace: Workspace, tmp_path: Path) -> None:

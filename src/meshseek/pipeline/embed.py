@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial, reduce
 from operator import add
@@ -16,7 +15,10 @@ from meshseek.model import Estimate, Language, ViewSet
 from meshseek.pipeline.stage import Outcome, Summary, Task, in_batches, run_stage
 from meshseek.pipeline.view_reading import read_views, sampled
 from meshseek.reporting import Reporter
-from meshseek.workspace.workspace import Source, Workspace
+from meshseek.workspace.current import CurrentAssets
+from meshseek.workspace.made_from import Captions, caption_fingerprint
+from meshseek.workspace.tables import Source
+from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +33,6 @@ TITLES: dict[Source, str] = {
     "appearance": "views",
 }
 SOURCE_OF: dict[Language, Source] = {"english": "caption_english", "chinese": "caption_chinese"}
-Captions = tuple[str, ...]
 
 
 def embed(
@@ -103,21 +104,14 @@ def preview(
 
 
 def _caption_tasks(workspace: Workspace, language: Language, max_assets: int | None) -> Iterator[Task[Captions]]:
-    chinese = workspace.chinese_captions() if language == "chinese" else {}
-    for asset in workspace.assets(max_assets):
-        captions = asset.captions_english if language == "english" else chinese.get(asset.asset_id, ())
+    for asset in CurrentAssets(workspace, max_assets, ["captions"]):
+        captions = asset.captions_english if language == "english" else asset.captions_chinese
         yield Task(asset_id=asset.asset_id, fingerprint=caption_fingerprint(captions), payload=captions)
 
 
-def caption_fingerprint(captions: Captions) -> str:
-    """What a caption vector is made from, in short."""
-    return hashlib.sha256(repr(captions).encode()).hexdigest()[:16]
-
-
 def _view_tasks(workspace: Workspace, max_assets: int | None) -> Iterator[Task[ViewSet | None]]:
-    rendered = workspace.rendered_views()
-    for asset in workspace.assets(max_assets):
-        views = asset.views or rendered.get(asset.asset_id)
+    for asset in CurrentAssets(workspace, max_assets, ["views"]):
+        views = asset.views
         yield Task(asset_id=asset.asset_id, fingerprint=views.fingerprint if views else "", payload=views)
 
 

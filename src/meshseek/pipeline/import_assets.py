@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from meshseek.datasets import Dataset, Entry
-from meshseek.errors import DatasetError
+from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError
+from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
-from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
+from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
 from meshseek.pipeline.workers import in_processes
 from meshseek.reporting import Reporter
-from meshseek.workspace.workspace import Workspace, asset_row
+from meshseek.workspace.integrity import checksum, faulty_models
+from meshseek.workspace.libraries import LibrarySource, check_name, default_name
+from meshseek.workspace.made_from import version_of
+from meshseek.workspace.tables import asset_row
+from meshseek.workspace.workspace import Workspace
+
+DRAFTS = ".drafts"
+LARGE_PART = 0.2
+"""Where a larger part of a library would leave the workspace, somebody has to agree."""
+EARLIER = "earlier-import"
+"""Name of what was imported before libraries had names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryOptions:
+    """How an import treats its library."""
+
+    name: str | None = None
+    """Of the library; None for the one that was imported from there before, or a name of its dataset and folder."""
+    yes: bool = False
+    """It is agreed that more than a fifth of the library leaves the workspace."""
+    recall: bool = False
+    """Assets that were forgotten come back."""
+
+
+BY_ORIGIN = LibraryOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +52,159 @@ class _Reading:
 
     dataset: Dataset
     models: Path
+    prefix: str
 
     def __call__(self, task: Task[Entry]) -> Outcome:
         return attempt(task.asset_id, lambda: [asset_row(self._read(task.payload))])
 
     def _read(self, entry: Entry) -> Asset:
-        asset = self.dataset.read(entry, self.models)
-        if asset.model is None or not (self.models / asset.model).is_file():
-            return asset
-        with (self.models / asset.model).open("rb") as file:
-            return replace(asset, model_fingerprint=hashlib.file_digest(file, "sha256").hexdigest())
+        drafts = self.models / DRAFTS
+        make_folder(drafts)
+        with TemporaryDirectory(dir=drafts) as draft:
+            asset = self.dataset.read(entry, Path(draft))
+            asset = replace(asset, asset_id=self.prefix + asset.asset_id)
+            if asset.model is None or not Path(draft, asset.model).is_file():
+                return asset  # the model stays on its server, and is not named by us
+            return self._with_model(asset, Path(draft, asset.model))
+
+    def _with_model(self, asset: Asset, draft: Path) -> Asset:
+        fingerprint = checksum([draft])
+        size = draft.stat().st_size
+        model = f"{asset.asset_id}{version_of(fingerprint)}{draft.suffix}"
+        make_folder((self.models / model).parent)
+        move_whole(draft, self.models / model)
+        return replace(asset, model=model, model_fingerprint=fingerprint, model_bytes=size)
 
 
 def import_assets(
-    dataset: Dataset, workspace: Workspace, *, workers: int, max_assets: int | None, reporter: Reporter
+    dataset: Dataset,
+    workspace: Workspace,
+    *,
+    workers: int,
+    max_assets: int | None,
+    reporter: Reporter,
+    library: LibraryOptions = BY_ORIGIN,
 ) -> Summary:
-    """Import a library, or its first ``max_assets`` assets.
+    """Import a library, or its first ``max_assets`` assets; what is no longer in the library leaves the workspace.
 
     Raises:
         DatasetError: The library cannot be read at all.
+        InputError: The library cannot have that name.
+        ConfirmationNeededError: More than a fifth of the library is gone, and nobody has agreed.
         WorkspaceError: The workspace cannot be written.
     """
     with workspace.lock("import"):
+        shutil.rmtree(workspace.models / DRAFTS, ignore_errors=True)  # of a run that was killed
         reporter.say("import: listing the library")
-        tasks = [
-            Task(asset_id=entry.asset_id, fingerprint=entry.fingerprint, payload=entry)
-            for entry in islice(dataset.entries(), max_assets)
-        ]
-        repeated = [asset_id for asset_id, count in Counter(task.asset_id for task in tasks).items() if count > 1]
-        if repeated:
-            raise DatasetError(f"the library gives '{repeated[0]}' to several assets; rename all but one of them")
-        work = in_processes(workers, _Reading(dataset, workspace.models))
-        return run_stage("import", tasks, work, workspace.assets_table(), reporter)
+        source = _source(dataset, workspace, library)
+        listed = _listed(dataset, source, workspace, max_assets, yes=library.yes)
+        source, before = _take_over(source, workspace, listed)
+        entries = _entries(source, workspace, listed)
+        listing = {asset_id: entry.fingerprint for asset_id, entry in entries.items()}
+        if max_assets is not None:  # what follows was not looked at
+            listing |= {asset_id: made for asset_id, made in before.items() if asset_id not in listing}
+        leaving = [asset_id for asset_id in before if asset_id not in listing]
+        if len(leaving) > LARGE_PART * len(before) and not library.yes:
+            raise _shrinking(source, leaving, len(before))
+        workspace.libraries.save(source, listing)
+        summary = _read_all(_Reading(dataset, workspace.models, source.prefix), entries, workspace, workers, reporter)
+        if leaving:
+            summary.details["left the library"] = len(leaving)
+        workspace.libraries.save(replace(source, imported_at=datetime.now(UTC).isoformat(timespec="seconds")))
+        return summary
+
+
+def _read_all(
+    reading: _Reading, entries: Mapping[str, Entry], workspace: Workspace, workers: int, reporter: Reporter
+) -> Summary:
+    """Read what is not in the workspace as it is now, with its file."""
+    table = workspace.assets_table()
+    finished = begin_stage(table, reporter)
+    for fault in faulty_models(workspace):
+        finished.pop(fault.asset_id, None)
+    tasks = (
+        Task(asset_id=asset_id, fingerprint=entry.fingerprint, payload=entry) for asset_id, entry in entries.items()
+    )
+    return run_stage("import", tasks, in_processes(workers, reading), table, reporter, finished)
+
+
+def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> LibrarySource:
+    """The record of a library, an earlier one or a new one; not written yet."""
+    options = dataset.options
+    layout = type(dataset).__module__.rpartition(".")[2]
+    path = str(options.path.absolute())
+    origin: dict[str, Any] = {
+        "dataset": layout,
+        "path": path,
+        "captions": str(options.captions.absolute()) if options.captions else None,
+        "id_map": str(options.id_map.absolute()) if options.id_map else None,
+    }
+    known = workspace.libraries.all()
+    name = wanted.name
+    if name is not None:
+        check_name(name)
+    for library in known:
+        same = (library.dataset, library.path) == (layout, path)
+        if same if name is None else library.name.casefold() == name.casefold():
+            return replace(library, **origin, forgotten=() if wanted.recall else library.forgotten)
+    name = name or default_name(layout, options.path, (library.name for library in known))
+    number = 1 + max((library.number for library in known), default=0)
+    return LibrarySource(name=name, number=number, prefix=f"{name}/" if known else "", **origin)
+
+
+def _listed(
+    dataset: Dataset, source: LibrarySource, workspace: Workspace, max_assets: int | None, *, yes: bool
+) -> list[Entry]:
+    """The entries of the library; none where all of it is gone and that is agreed."""
+    try:
+        return list(islice(dataset.entries(), max_assets))
+    except LibraryGoneError as error:
+        if not workspace.libraries.listing(source):
+            raise
+        if yes:
+            return []
+        raise ConfirmationNeededError(
+            f"{error}; or give --yes to take all assets of library '{source.name}' out of the workspace"
+        ) from error
+
+
+def _take_over(
+    source: LibrarySource, workspace: Workspace, listed: Sequence[Entry]
+) -> tuple[LibrarySource, dict[str, str]]:
+    """The record, with the listing of the library's last import.
+
+    A workspace of an older Meshseek does not say which library its assets came from: they are this library's where it
+    lists any of them, and else get a record of their own.
+    """
+    if workspace.libraries.are_known or not len(workspace.assets_table()):
+        return source, workspace.libraries.listing(source)
+    before = {asset.asset_id: asset.fingerprint for asset in workspace.assets(parts=[])}
+    if before.keys() & {entry.asset_id for entry in listed}:
+        return source, before
+    workspace.libraries.save(LibrarySource(name=EARLIER, number=0, prefix=""), before)
+    return replace(source, prefix=f"{source.name}/"), {}
+
+
+def _entries(source: LibrarySource, workspace: Workspace, listed: Sequence[Entry]) -> dict[str, Entry]:
+    """The entries by their ids in the workspace, without those that the user wants out of it."""
+    entries: dict[str, Entry] = {}
+    for entry in listed:
+        asset_id = source.prefix + entry.asset_id
+        if asset_id in entries:
+            raise DatasetError(f"the library gives '{asset_id}' to several assets; rename all but one of them")
+        entries[asset_id] = entry
+    for other in workspace.libraries.all():
+        both = entries.keys() & workspace.libraries.listing(other).keys() if other.name != source.name else set()
+        if both:
+            raise DatasetError(
+                f"'{min(both)}' is an asset of library '{other.name}' already; rename it, "
+                "or import this library under another name with --library"
+            )
+    return {asset_id: entry for asset_id, entry in entries.items() if asset_id not in source.forgotten}
+
+
+def _shrinking(source: LibrarySource, leaving: Sequence[str], before: int) -> ConfirmationNeededError:
+    return ConfirmationNeededError(
+        f"{len(leaving):,} of the {before:,} assets of library '{source.name}' are no longer in {source.path}, "
+        f"such as '{leaving[0]}'; check the folder, or give --yes to take them out of the workspace"
+    )

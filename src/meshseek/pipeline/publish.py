@@ -6,14 +6,13 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from meshseek.model import Asset
-from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
 from meshseek.reporting import Reporter
@@ -21,18 +20,26 @@ from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Server
 from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher, published_content, publishing
-from meshseek.workspace.workspace import SOURCES, Workspace, asset_row
+from meshseek.workspace.current import CurrentAssets
+from meshseek.workspace.made_from import caption_fingerprint
+from meshseek.workspace.tables import SOURCES, asset_row
+from meshseek.workspace.workspace import Workspace
 
 DEFAULT_INDEX = "hnsw"
 DIGEST_LENGTH = 16
 UPDATED_SHARE = 0.1
 """Up to so large a part of the live version is changed in place. A graph that is built anew is better than one that had
 much added and taken out, and building is faster than adding one by one."""
-DERIVED = 1
+DERIVED = 2
 """Of what is made from assets when they are published (labels, words): another number, and all is published anew."""
-STALE = (
-    "publish: {count} assets changed since they were embedded, and are published without their old vectors; "
-    "run 'meshseek embed --algorithm {algorithm}' and publish again"
+CURES = {
+    "render": "meshseek render",
+    "translate": "meshseek translate",
+    "embed": "meshseek embed --algorithm {algorithm}",
+}
+OUTDATED = (
+    "publish: {count:,} assets have changed since '{stage}' and are published without what it made of them; "
+    "run '{cure}' and publish again"
 )
 
 
@@ -71,11 +78,16 @@ def publish(
                     summary.details = _change_in_place(publisher, load, changes, content)
                 summary.done = len(library.assets if changes is None else changes.new)
                 summary.already_there = len(library.assets) - summary.done
-            if library.stale:
-                summary.details["stale"] = library.stale
-                reporter.say(STALE.format(count=library.stale, algorithm=algorithm))
+            _tell_outdated(library.outdated, algorithm, summary, reporter)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
+
+
+def _tell_outdated(outdated: Mapping[str, int], algorithm: str, summary: Summary, reporter: Reporter) -> None:
+    for stage, count in outdated.items():
+        cure = CURES[stage].format(algorithm=algorithm)
+        summary.details[f"outdated {stage}"] = count
+        reporter.say(OUTDATED.format(count=count, stage=stage, cure=cure))
 
 
 def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: str) -> dict[str, int]:
@@ -125,8 +137,8 @@ class LibraryState:
 
     assets: Sequence[Asset]
     digests: Mapping[str, str]
-    stale: int
-    """How many assets have vectors that were made from something else than they are now."""
+    outdated: Mapping[str, int]
+    """How many assets have something that was made from something else than they are, by the stage that mends it."""
     counts: Mapping[str, int]
     """How many assets have vectors of each source, and of any ``captions``; how many ``views`` these have at most."""
 
@@ -137,23 +149,24 @@ class LibraryState:
         Raises:
             WorkspaceError: Something is damaged.
         """
-        assets = list(_whole_assets(workspace, max_assets))
+        current = CurrentAssets(workspace, max_assets)
+        assets = [_as_published(asset, workspace) for asset in current]
         wanted, made_from = wanted_vectors(assets), vectors.made_from()
         digests: dict[str, str] = {}
-        stale = 0
         counts: Counter[str] = Counter()
+        outdated = Counter(current.outdated)
         for asset in assets:
             own = {source: wanted[source].get(asset.asset_id) for source in SOURCES}
             found = {source: table.get(asset.asset_id) for source, table in made_from.items()}
-            stale += any(found.get(source) not in {None, made} for source, made in own.items() if made)
-            current = [source for source, made in own.items() if made and found.get(source) == made]
-            counts.update(current)
-            counts["captions"] += bool({"caption_english", "caption_chinese"} & set(current))
-            counts["views"] += len(asset.views.viewpoint_ids) if asset.views and "appearance" in current else 0
+            outdated["embed"] += any(found.get(source) not in {None, made} for source, made in own.items() if made)
+            embedded = [source for source, made in own.items() if made and found.get(source) == made]
+            counts.update(embedded)
+            counts["captions"] += bool({"caption_english", "caption_chinese"} & set(embedded))
+            counts["views"] += len(asset.views.viewpoint_ids) if asset.views and "appearance" in embedded else 0
             row = {name: value for name, value in asset_row(asset).items() if name != "fingerprint"}
-            text = json.dumps([DERIVED, row, own, current], sort_keys=True)
+            text = json.dumps([DERIVED, row, own, embedded], sort_keys=True)
             digests[asset.asset_id] = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
-        return cls(assets, digests, stale, counts)
+        return cls(assets, digests, {stage: count for stage, count in outdated.items() if count}, counts)
 
     @property
     def has_chinese(self) -> bool:
@@ -176,16 +189,13 @@ class LibraryState:
         return None if len(new.union(gone)) > UPDATED_SHARE * len(live) else Changes(new, gone)
 
 
-def _whole_assets(workspace: Workspace, max_assets: int | None) -> Iterator[Asset]:
-    """The assets with what the render and translate stages found; views of ours are named relative to the workspace."""
-    rendered = workspace.rendered_views()
-    chinese = workspace.chinese_captions()
-    for asset in workspace.assets(max_assets):
-        views = asset.views or rendered.get(asset.asset_id)
-        if views is not None and views.folder.is_relative_to(workspace.folder):
-            views = replace(views, folder=views.folder.relative_to(workspace.folder))
-        captions = chinese.get(asset.asset_id, asset.captions_chinese)
-        yield replace(asset, captions_chinese=captions, views=views)
+def _as_published(asset: Asset, workspace: Workspace) -> Asset:
+    """With its library among its attributes; views of ours are named relative to the workspace."""
+    views = asset.views
+    if views is not None and views.folder.is_relative_to(workspace.folder):
+        views = replace(views, folder=views.folder.relative_to(workspace.folder))
+    attributes = {**asset.attributes, "library": asset.library} if asset.library else asset.attributes
+    return replace(asset, attributes=attributes, views=views)
 
 
 def wanted_vectors(assets: Sequence[Asset]) -> Wanted:
@@ -200,4 +210,5 @@ def wanted_vectors(assets: Sequence[Asset]) -> Wanted:
 def _content(workspace: Workspace, vectors: VectorFiles, index_kind: str, max_assets: int | None) -> str:
     tables = [workspace.assets_table(), workspace.rendered_table(), workspace.chinese_captions_table()]
     digests = [table.digest for table in (*tables, *vectors.tables.values())]
-    return hashlib.sha256(json.dumps([digests, max_assets, index_kind, CURRENT, DERIVED]).encode()).hexdigest()
+    listed = workspace.libraries.digest
+    return hashlib.sha256(json.dumps([digests, listed, max_assets, index_kind, CURRENT, DERIVED]).encode()).hexdigest()

@@ -11,15 +11,15 @@ from typing import Any
 
 from meshseek.errors import UnreadableAssetError
 from meshseek.files import make_folder, move_whole
-from meshseek.model import Asset
-from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
+from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
 from meshseek.pipeline.workers import in_processes
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
+from meshseek.workspace.integrity import checksum, faulty_views, picture_path
+from meshseek.workspace.made_from import render_fingerprint, version_of
 from meshseek.workspace.workspace import Workspace
 
 DRAFTS = ".drafts"
-VIEW_SUFFIXES = {".png", ".json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,26 @@ class _Rendering:
         if not model.is_file():
             raise UnreadableAssetError(f"its model {model} is missing; put it there, or run 'meshseek import' again")
         drafts = self.workspace.views / DRAFTS
-        drafts.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=drafts) as draft:
-            viewpoint_ids = self.renderer.render(model, Path(draft))
-            _replace_views(Path(draft), self.workspace.views / task.asset_id)
-        yield {"asset_id": task.asset_id, "fingerprint": task.fingerprint, "viewpoint_ids": list(viewpoint_ids)}
+        make_folder(drafts)
+        folder = f"{task.asset_id}/{version_of(task.fingerprint)}"
+        with TemporaryDirectory(dir=drafts) as temporary:
+            draft = Path(temporary, "views")
+            draft.mkdir()
+            viewpoint_ids = list(self.renderer.render(model, draft))
+            pictures = [picture_path(draft, number) for number in viewpoint_ids]
+            row = {
+                "asset_id": task.asset_id,
+                "fingerprint": task.fingerprint,
+                "folder": folder,
+                "viewpoint_ids": viewpoint_ids,
+                "sizes": [picture.stat().st_size for picture in pictures],
+                "checksum": checksum(pictures),
+            }
+            final = self.workspace.views / folder
+            shutil.rmtree(final, ignore_errors=True)  # the same views, some of them lost
+            make_folder(final.parent)
+            move_whole(draft, final)
+        yield row
 
 
 def render(
@@ -56,28 +71,18 @@ def render(
     """
     with workspace.lock("render"):
         shutil.rmtree(workspace.views / DRAFTS, ignore_errors=True)  # of a run that was killed
+        table = workspace.rendered_table()
+        finished = begin_stage(table, reporter)
+        for fault in faulty_views(workspace):
+            finished.pop(fault.asset_id, None)
         tasks = [
-            Task(asset_id=asset.asset_id, fingerprint=_fingerprint(asset, renderer), payload=asset.model)
-            for asset in workspace.assets(max_assets)
+            Task(
+                asset_id=asset.asset_id,
+                fingerprint=render_fingerprint(asset, renderer.fingerprint),
+                payload=asset.model,
+            )
+            for asset in workspace.assets(max_assets, parts=["model", "views"])
             if asset.views is None
         ]
         work = in_processes(workers, _Rendering(renderer, workspace))
-        return run_stage("render", tasks, work, workspace.rendered_table(), reporter)
-
-
-def _fingerprint(asset: Asset, renderer: Renderer) -> str:
-    return f"{asset.model_fingerprint or asset.fingerprint}:{renderer.fingerprint}"
-
-
-def _replace_views(draft: Path, final: Path) -> None:
-    """Put views in the place of older ones, file by file: below the folder of ``chair`` is also ``chair/leg``'s.
-
-    The views count only when the table names them, so nobody sees a half of them.
-    """
-    for old in final.glob("*/*.*"):
-        if old.stem == old.parent.name and old.suffix in VIEW_SUFFIXES:
-            old.unlink()
-    for file in draft.glob("*/*.*"):
-        target = final / file.relative_to(draft)
-        make_folder(target.parent)
-        move_whole(file, target)
+        return run_stage("render", tasks, work, table, reporter, finished)

@@ -67,7 +67,25 @@ class Summary:
         return asdict(self)
 
 
-def run_stage(name: str, tasks: Iterable[Task[T]], work: Work[T], table: ShardFolder, reporter: Reporter) -> Summary:
+def begin_stage(table: ShardFolder, reporter: Reporter) -> dict[str, str]:
+    """What each finished asset was made from, once damaged shards are told of and set aside.
+
+    Raises:
+        WorkspaceError: The table cannot be read or written.
+    """
+    for told in table.drop_damaged():
+        reporter.say(told)
+    return table.fingerprints()
+
+
+def run_stage(
+    name: str,
+    tasks: Iterable[Task[T]],
+    work: Work[T],
+    table: ShardFolder,
+    reporter: Reporter,
+    finished: Mapping[str, str] | None = None,
+) -> Summary:
     """Do the tasks that the table does not hold yet.
 
     Args:
@@ -76,15 +94,15 @@ def run_stage(name: str, tasks: Iterable[Task[T]], work: Work[T], table: ShardFo
         work: Turns the tasks that are left into outcomes, lazily and in any order.
         table: Holds the finished rows; what cannot be done is listed in its ``skipped.jsonl``.
         reporter: Shows the progress.
+        finished: Given where a stage believes only some of what :func:`begin_stage` gave.
 
     Raises:
         WorkspaceError: The table cannot be read or written, or the disk is full.
     """
     started = time.monotonic()
     summary = Summary(stage=name)
-    for told in table.drop_damaged():
-        reporter.say(told)
-    finished = table.fingerprints()
+    if finished is None:
+        finished = begin_stage(table, reporter)
     left: list[Task[T]] = []
     for task in tasks:
         if finished.get(task.asset_id) == task.fingerprint:

@@ -16,11 +16,12 @@ from meshseek.embedders.synthetic import Synthetic, model_name
 from meshseek.embedders.synthetic.world import Crowd, describe
 from meshseek.errors import WorkspaceError
 from meshseek.model import Asset, ViewSet
-from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import Reporter
 from meshseek.workspace.halves import COLUMN, to_column
-from meshseek.workspace.workspace import Source, Workspace, asset_row
+from meshseek.workspace.made_from import caption_fingerprint
+from meshseek.workspace.tables import Source, asset_row
+from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

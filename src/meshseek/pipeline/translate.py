@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meshseek.model import Asset, Estimate
-from meshseek.pipeline.stage import Outcome, Summary, Task, run_stage
+from meshseek.model import Estimate
+from meshseek.pipeline.stage import Outcome, Summary, Task, begin_stage, run_stage
 from meshseek.reporting import Reporter
 from meshseek.translators import Translation, Translator
+from meshseek.workspace.current import CurrentAssets
+from meshseek.workspace.made_from import caption_source, partly_translated
 from meshseek.workspace.workspace import Workspace
 
 
@@ -59,10 +60,11 @@ def translate(
 
     with workspace.lock("translate"):
         table = workspace.chinese_captions_table()
-        finished = table.fingerprints()
+        finished = begin_stage(table, reporter)
         tasks = _tasks(translator, workspace, max_assets, finished)
-        summary = run_stage("translate", tasks, work, table, reporter)
-        summary.details["without Chinese"] = sum(not captions for captions in workspace.chinese_captions().values())
+        summary = run_stage("translate", tasks, work, table, reporter, finished)
+        current = CurrentAssets(workspace, max_assets, ["captions"])
+        summary.details["without Chinese"] = sum(not asset.captions_chinese for asset in current)
         return summary
 
 
@@ -94,23 +96,13 @@ def _left(translator: Translator, workspace: Workspace, max_assets: int | None) 
 def _tasks(
     translator: Translator, workspace: Workspace, max_assets: int | None, finished: dict[str, str]
 ) -> Iterator[Task[_Captions]]:
-    for asset in workspace.assets(max_assets):
-        fingerprint = _content(asset)
+    for asset in workspace.assets(max_assets, parts=["captions"]):
+        fingerprint = caption_source(asset)
         if asset.captions_english and not asset.captions_chinese and not translator.translates:
             known = finished.get(asset.asset_id, "")
-            fingerprint = known if known.startswith(fingerprint) else _open(fingerprint, 0)
+            fingerprint = known if known.startswith(fingerprint) else partly_translated(fingerprint, 0)
         captions = _Captions(asset.captions_english, asset.captions_chinese)
         yield Task(asset_id=asset.asset_id, fingerprint=fingerprint, payload=captions)
-
-
-def _content(asset: Asset) -> str:
-    text = repr((asset.captions_english, asset.captions_chinese))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _open(content: str, translated: int) -> str:
-    """The fingerprint of an asset of whose captions only so many are translated: a translator tries it again."""
-    return f"{content}-{translated}"
 
 
 def _texts(tasks: Iterable[Task[_Captions]]) -> list[str]:
@@ -145,7 +137,7 @@ def _merged(
 def _translated(task: Task[_Captions], translations: Sequence[Translation]) -> tuple[str, dict[str, Any], str | None]:
     captions = [translation.chinese for translation in translations if translation.chinese]
     reason = next((translation.reason for translation in translations if not translation.chinese), None)
-    fingerprint = task.fingerprint if reason is None else _open(task.fingerprint, len(captions))
+    fingerprint = task.fingerprint if reason is None else partly_translated(task.fingerprint, len(captions))
     return task.asset_id, _row(task, captions, fingerprint), reason
 
 

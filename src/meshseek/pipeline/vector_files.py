@@ -19,7 +19,8 @@ from meshseek.model import Space
 from meshseek.store.write.loading import Captions, Centroids, Views
 from meshseek.workspace.halves import from_column, to_singles
 from meshseek.workspace.shards import ShardFolder
-from meshseek.workspace.workspace import Source, Workspace
+from meshseek.workspace.tables import Source
+from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

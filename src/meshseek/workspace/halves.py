@@ -29,12 +29,9 @@ def to_column(vectors: NDArray[np.float16]) -> pa.Array:
 
 
 def from_column(table: pa.Table) -> NDArray[np.float16]:
-    """The vectors of a table, shape ``(rows, dim)``; also where they are lists, as the first versions wrote them."""
+    """The vectors of a table, shape ``(rows, dim)``."""
     chunks = table[COLUMN].chunks
     column = chunks[0] if len(chunks) == 1 else table[COLUMN].combine_chunks()
-    if pa.types.is_fixed_size_list(column.type):
-        values = column.flatten().to_numpy(zero_copy_only=False)
-        return np.asarray(values, dtype=np.float16).reshape(len(column), column.type.list_size)
     dim = column.type.byte_width // 2
     start = 2 * dim * column.offset
     return np.frombuffer(column.buffers()[1], dtype="<f2", count=len(column) * dim, offset=start).reshape(-1, dim)

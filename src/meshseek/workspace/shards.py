@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
-from meshseek.files import disk_error, write_whole
-from meshseek.workspace.halves import COLUMN, from_column, to_column
-
-MANIFEST = "manifest.json"
-FORMAT = 2
-"""Of what is written: vectors are bytes."""
-READABLE = (1, FORMAT)
-"""In the first format vectors were lists of numbers; a folder may hold shards of both."""
+from meshseek.files import disk_error
+from meshseek.workspace.halves import COLUMN
+from meshseek.workspace.manifest import read_manifest, write_manifest
 
 
 class ShardFolder:
@@ -44,16 +39,17 @@ class ShardFolder:
         self.schema = schema
         manifest = read_manifest(folder)
         self.header: dict[str, Any] = dict(header or {}) if manifest is None else manifest["header"]
-        self._shards: list[dict[str, Any]] = [] if manifest is None else manifest["shards"]
+        self.shards: list[dict[str, Any]] = [] if manifest is None else manifest["shards"]
+        """File, rows, bytes and sha256 of each shard that counts."""
 
     def __len__(self) -> int:
         """Number of rows, replaced ones included."""
-        return sum(shard["rows"] for shard in self._shards)
+        return sum(shard["rows"] for shard in self.shards)
 
     @property
     def digest(self) -> str:
         """Changes whenever the table changes."""
-        text = json.dumps([self.header, [shard["sha256"] for shard in self._shards]], sort_keys=True)
+        text = json.dumps([self.header, [shard["sha256"] for shard in self.shards]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def append(self, rows: list[dict[str, Any]]) -> None:
@@ -80,19 +76,26 @@ class ShardFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
             for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed: a table has one writer
                 leftover.unlink()
-            sink = pa.BufferOutputStream()
-            # Vectors have nothing that repeats: a dictionary and compression only make reading slow.
-            packed = [name for name in table.column_names if name != COLUMN]
-            compression = "zstd" if COLUMN not in table.column_names else dict.fromkeys(packed, "zstd")
-            pq.write_table(table, sink, compression=compression, use_dictionary=packed)
-            content = memoryview(sink.getvalue())
-            digest = hashlib.sha256(content).hexdigest()
-            name = f"part-{len(self._shards):05d}-{digest[:8]}.parquet"
-            write_whole(self.folder / name, content)
-            shard = {"file": name, "rows": table.num_rows, "bytes": content.nbytes, "sha256": digest}
-            self._keep([*self._shards, shard])
+            self.keep_shards([*self.shards, self.write_shard(table, len(self.shards))])
         except OSError as error:
             raise disk_error(error, self.folder) from error
+
+    def write_shard(self, table: pa.Table, number: int) -> dict[str, Any]:
+        """Write a shard, which counts only when the manifest names it; returns what the manifest says of it."""
+        sink = pa.BufferOutputStream()
+        # Vectors have nothing that repeats: a dictionary and compression only make reading slow.
+        packed = [name for name in table.column_names if name != COLUMN]
+        compression = "zstd" if COLUMN not in table.column_names else dict.fromkeys(packed, "zstd")
+        pq.write_table(table, sink, compression=compression, use_dictionary=packed)
+        content = memoryview(sink.getvalue())
+        digest = hashlib.sha256(content).hexdigest()
+        name = f"part-{number:05d}-{digest[:8]}.parquet"
+        writeread_shard(self.folder / name, content)
+        return {"file": name, "rows": table.num_rows, "bytes": content.nbytes, "sha256": digest}
+
+    def damaged(self) -> list[Path]:
+        """The shards that are missing or were altered."""
+        return [self.folder / shard["file"] for shard in self.shards if self._damage(shard) is not None]
 
     def drop_damaged(self) -> list[str]:
         """Forget the shards that are missing or were altered, so that only their rows are made again.
@@ -104,25 +107,28 @@ class ShardFolder:
             WorkspaceError: The folder cannot be written.
         """
         whole, told = [], []
-        for shard in self._shards:
+        for shard in self.shards:
             reason = self._damage(shard)
             if reason is None:
                 whole.append(shard)
             else:
-                told.append(
-                    f"{self.folder / shard['file']} is damaged ({reason}): its {shard['rows']:,} rows are made again"
-                )
+                path = self.folder / shard["file"]
+                told.append(f"{path} is damaged ({reason}): its {shard['rows']:,} rows are made again")
         if told:
             try:
-                self._keep(whole)
+                self.keep_shards(whole)
             except OSError as error:
                 raise disk_error(error, self.folder) from error
         return told
 
-    def _keep(self, shards: list[dict[str, Any]]) -> None:
-        manifest = {"format": FORMAT, "header": self.header, "shards": shards}
-        write_whole(self.folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
-        self._shards = shards
+    def keep_shards(self, shards: list[dict[str, Any]]) -> None:
+        """Make just these shards count.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        write_manifest(self.folder, self.header, shards)
+        self.shards = shards
 
     def fingerprints(self) -> dict[str, str]:
         """What each asset's rows were made from, by asset id, in the order of first appearance.
@@ -130,7 +136,7 @@ class ShardFolder:
         A shard that cannot be read is left out: what it held is not finished.
         """
         found: dict[str, str] = {}
-        for shard in self._shards:
+        for shard in self.shards:
             with contextlib.suppress(WorkspaceError):
                 table = self._read(shard, ["asset_id", "fingerprint"])
                 found.update(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
@@ -139,29 +145,25 @@ class ShardFolder:
     def count(self) -> int:
         """Number of rows that no later shard replaced."""
         rows: dict[str, int] = {}
-        for shard in self._shards:
+        for shard in self.shards:
             found = self._read(shard, ["asset_id"])["asset_id"].value_counts()
             rows.update(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
         return sum(rows.values())
 
-    def tables(self, wanted: Container[str] | None = None) -> Iterator[pa.Table]:
+    def tables(self, wanted: Container[str] | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Read the shards one after the other, without the rows that a later shard replaced.
 
         Args:
             wanted: Ids of assets; shards with none of them are left out. None for all.
+            columns: Names of those to read, among them ``asset_id``. None for all.
 
         Raises:
             WorkspaceError: A shard is missing or was altered.
         """
-        ids = [self._read(shard, ["asset_id"])["asset_id"].unique() for shard in self._shards]
-        latest = {asset_id: number for number, own in enumerate(ids) for asset_id in own.to_pylist()}
-        for number, shard in enumerate(self._shards):
-            own = ids[number].to_pylist()
-            if wanted is not None and not any(asset_id in wanted for asset_id in own):
-                continue
-            table = self._whole(shard)
-            replaced = [asset_id for asset_id in own if latest[asset_id] != number]
-            yield table.filter(pc.invert(pc.is_in(table["asset_id"], pa.array(replaced)))) if replaced else table
+        ids = self.ids_by_shard()
+        for shard, named, replaced in zip(self.shards, ids, replaced_ids(ids), strict=True):
+            if wanted is None or any(asset_id in wanted for asset_id in named):
+                yield without(self.read_shard(shard, columns), replaced)
 
     def _read(self, shard: dict[str, Any], columns: list[str]) -> pa.Table:
         try:
@@ -169,24 +171,26 @@ class ShardFolder:
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
 
-    def _whole(self, shard: dict[str, Any]) -> pa.Table:
-        """All columns, once the checksum was found right."""
+    def ids_by_shard(self) -> list[list[str]]:
+        """The assets of each shard."""
+        return [self._read(shard, ["asset_id"])["asset_id"].unique().to_pylist() for shard in self.shards]
+
+    def read_shard(self, shard: dict[str, Any], columns: Sequence[str] | None = None) -> pa.Table:
+        """The columns, once the checksum was found right."""
         reason = self._damage(shard)
         if reason is not None:
             raise self._damaged(shard, reason)
         try:
-            table = pq.ParquetFile(self.folder / shard["file"], memory_map=True).read()
+            table = pq.ParquetFile(self.folder / shard["file"], memory_map=True).read(columns)
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
-        for field in self.schema:
+        fields = [field for field in self.schema if columns is None or field.name in columns]
+        for field in fields:
             if field.name not in table.column_names:  # the shard is older than the column
                 table = table.append_column(field, pa.nulls(len(table), field.type))
-        if COLUMN in table.column_names and pa.types.is_fixed_size_list(table.schema.field(COLUMN).type):
-            place = table.column_names.index(COLUMN)
-            table = table.set_column(place, COLUMN, to_column(from_column(table)))
-        table = table.select(self.schema.names)
-        if [field.type for field in table.schema] != [field.type for field in self.schema]:
-            difference = _difference(table.schema, self.schema)
+        table = table.select([field.name for field in fields])
+        if [field.type for field in table.schema] != [field.type for field in fields]:
+            difference = _difference(table.schema, pa.schema(fields))
             raise WorkspaceError(
                 f"{self.folder / shard['file']} does not fit its folder ({difference}); "
                 f"remove {self.folder} and run its stage again"
@@ -215,6 +219,17 @@ class ShardFolder:
         )
 
 
+def replaced_ids(ids_by_shard: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The assets of each shard whose rows a later shard replaced."""
+    latest = {asset_id: number for number, ids in enumerate(ids_by_shard) for asset_id in ids}
+    return [[asset_id for asset_id in ids if latest[asset_id] != number] for number, ids in enumerate(ids_by_shard)]
+
+
+def without(table: pa.Table, asset_ids: Sequence[str]) -> pa.Table:
+    """A table without the rows of some assets."""
+    return table.filter(pc.invert(pc.is_in(table["asset_id"], pa.array(asset_ids)))) if asset_ids else table
+
+
 def _first_line(reason: object) -> str:
     return str(reason).partition("\n")[0]
 
@@ -227,28 +242,3 @@ def _difference(found: pa.Schema, expected: pa.Schema) -> str:
         if own != wanted:
             return f"column '{name}' is {own}, not {wanted}"
     return "its columns stand in another order"
-
-
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """Read a table's manifest; None where nothing was written yet.
-
-    Raises:
-        WorkspaceError: It is damaged or of a newer format.
-    """
-    path = folder / MANIFEST
-    try:
-        manifest: Any = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        message = f"{path} cannot be read ({error}); remove the folder {folder} and run its stage again"
-        raise WorkspaceError(message) from error
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("format") not in READABLE
-        or not {"header", "shards"} <= set(manifest)
-    ):
-        raise WorkspaceError(
-            f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
-        )
-    return manifest

@@ -1,0 +1,45 @@
+"""The manifest of a table on disk: which shards count, and what holds for all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from meshseek.errors import WorkspaceError
+from meshseek.files import write_whole
+
+MANIFEST = "manifest.json"
+FORMAT = 2
+"""Of what is written: vectors are bytes."""
+
+
+def write_manifest(folder: Path, header: dict[str, Any], shards: list[dict[str, Any]]) -> None:
+    """Make just these shards count.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    manifest = {"format": FORMAT, "header": header, "shards": shards}
+    write_whole(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """Read a table's manifest; None where nothing was written yet.
+
+    Raises:
+        WorkspaceError: It is damaged or of a newer format.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: Any = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read ({error}); remove the folder {folder} and run its stage again"
+        raise WorkspaceError(message) from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not {"header", "shards"} <= set(manifest):
+        raise WorkspaceError(
+            f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
+        )
+    return manifest

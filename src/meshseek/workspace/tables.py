@@ -1,0 +1,108 @@
+"""Columns of the workspace's tables, and how their rows become values."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pyarrow as pa
+
+from meshseek.model import Asset, ViewSet
+from meshseek.workspace.halves import COLUMN, column_type
+
+Source = Literal["caption_english", "caption_chinese", "appearance"]
+SOURCES: tuple[Source, ...] = get_args(Source)
+
+ASSETS = pa.schema(
+    {
+        "asset_id": pa.string(),
+        "fingerprint": pa.string(),
+        "captions_english": pa.list_(pa.string()),
+        "captions_chinese": pa.list_(pa.string()),
+        "model": pa.string(),
+        "model_fingerprint": pa.string(),
+        "model_bytes": pa.int64(),
+        "view_folder": pa.string(),
+        "viewpoint_ids": pa.list_(pa.int16()),
+        "view_fingerprint": pa.string(),
+        "attributes": pa.string(),
+    }
+)
+RENDERED = pa.schema(
+    {
+        "asset_id": pa.string(),
+        "fingerprint": pa.string(),
+        "folder": pa.string(),
+        "viewpoint_ids": pa.list_(pa.int16()),
+        "sizes": pa.list_(pa.int64()),
+        "checksum": pa.string(),
+    },
+)
+CHINESE_CAPTIONS = pa.schema(
+    {"asset_id": pa.string(), "fingerprint": pa.string(), "captions": pa.list_(pa.string())},
+)
+
+
+def vector_schema(dim: int) -> pa.Schema:
+    """Columns of a vectors table: fp16 unit vectors that travel with their asset and viewpoint."""
+    return pa.schema(
+        {
+            "asset_id": pa.string(),
+            "viewpoint_id": pa.int16(),
+            "fingerprint": pa.string(),
+            COLUMN: column_type(dim),
+        }
+    )
+
+
+def asset_row(asset: Asset) -> dict[str, Any]:
+    """One row of the assets table; what neither Parquet nor PostgreSQL can hold is left out of its texts."""
+    views = asset.views
+    return {
+        "asset_id": asset.asset_id,
+        "fingerprint": asset.fingerprint,
+        "captions_english": _storable(asset.captions_english),
+        "captions_chinese": _storable(asset.captions_chinese),
+        "model": asset.model,
+        "model_fingerprint": asset.model_fingerprint,
+        "model_bytes": asset.model_bytes,
+        "view_folder": str(views.folder) if views else None,
+        "viewpoint_ids": list(views.viewpoint_ids) if views else None,
+        "view_fingerprint": views.fingerprint if views else None,
+        "attributes": json.dumps(_storable(asset.attributes), ensure_ascii=False, sort_keys=True),
+    }
+
+
+def asset_from_row(row: Mapping[str, Any]) -> Asset:
+    """An asset from as many columns of its row as were read; what was not read is as if there were none."""
+    views = None
+    if row.get("view_folder") is not None:
+        views = ViewSet(
+            folder=Path(row["view_folder"]),
+            viewpoint_ids=tuple(row["viewpoint_ids"]),
+            fingerprint=row["view_fingerprint"],
+        )
+    return Asset(
+        asset_id=row["asset_id"],
+        fingerprint=row["fingerprint"],
+        captions_english=tuple(row.get("captions_english", ())),
+        captions_chinese=tuple(row.get("captions_chinese", ())),
+        model=row.get("model"),
+        model_fingerprint=row.get("model_fingerprint"),
+        model_bytes=row.get("model_bytes"),
+        views=views,
+        attributes=json.loads(row.get("attributes", "{}")),
+    )
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "").encode(errors="ignore").decode()
+    if isinstance(value, Mapping):
+        return {_storable(key): _storable(inner) for key, inner in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return [_storable(inner) for inner in value] if isinstance(value, Sequence) else value
