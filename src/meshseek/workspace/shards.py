@@ -90,7 +90,7 @@ class ShardFolder:
         content = memoryview(sink.getvalue())
         digest = hashlib.sha256(content).hexdigest()
         name = f"part-{number:05d}-{digest[:8]}.parquet"
-        writeread_shard(self.folder / name, content)
+        write_whole(self.folder / name, content)
         return {"file": name, "rows": table.num_rows, "bytes": content.nbytes, "sha256": digest}
 
     def damaged(self) -> list[Path]:
