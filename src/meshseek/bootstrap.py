@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from meshseek.datasets import DATASETS, Dataset, DatasetOptions
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.hosted import HostedOptions
+from meshseek.model import LANGUAGES
 from meshseek.renderers import RENDERERS, Renderer
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.service import SearchService
@@ -23,8 +24,11 @@ from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from meshseek.model import Language, Space
+    from meshseek.workspace.libraries import LibrarySource
 
 
+USUAL_RENDERING = {"renderer": "embree", "views": 8, "size": 512}
+DEFAULT_INDEX = "hnsw"
 SYNTHETIC = "synthetic"
 """Means nothing to those who have real assets."""
 
@@ -120,6 +124,46 @@ class Meshseek:
     def _remembered_folder(self, algorithm: str) -> Path | None:
         path = self.workspace.remembered.get("model folder", algorithm).get("path")
         return Path(path) if path else None
+
+    def dataset_of(self, library: LibrarySource) -> Dataset:
+        """Open a library as it was imported.
+
+        Raises:
+            DatasetError: It cannot be read.
+        """
+        paths = {name: Path(path) for name in ("captions", "id_map") if (path := getattr(library, name)) is not None}
+        return self.dataset(str(library.dataset), DatasetOptions(path=Path(str(library.path)), **paths))
+
+    def usual_renderer(self) -> Renderer:
+        """With the options of the last rendering."""
+        options = {**USUAL_RENDERING, **self.workspace.remembered.get("render")}
+        return self.renderer(options.pop("renderer"), **options)
+
+    def usual_translator(self) -> Translator:
+        """The last one that was named."""
+        options = self.workspace.remembered.get("translate")
+        terms = options.get("terms")
+        return self.translator(
+            options.get("translator", "existing"), model=options.get("model"), terms=Path(terms) if terms else None
+        )
+
+    def free_translator(self) -> Translator:
+        """One that takes the libraries' own captions."""
+        return self.translator("existing")
+
+    def usual_embedder(self, algorithm: str) -> Embedder:
+        """Of the space that an algorithm's vectors are in, for the same languages; the default where there are none."""
+        sources = self.workspace.embedded_sources(algorithm)
+        if not sources:
+            return self.embedder(algorithm)
+        space = self.workspace.vectors_table(algorithm, sources[0]).header["space"]
+        languages = tuple(language for language in LANGUAGES if f"caption_{language}" in sources)
+        return self.embedder(algorithm, space["model"], space["dim"], languages or None)
+
+    def usual_index(self, algorithm: str) -> str:
+        """The kind of index that was last asked for."""
+        kind: str = self.workspace.remembered.get("publish", algorithm).get("index", DEFAULT_INDEX)
+        return kind
 
     @property
     def _dashscope(self) -> HostedOptions:

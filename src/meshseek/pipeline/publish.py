@@ -21,8 +21,8 @@ from meshseek.store.postgres import Server
 from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher, published_content, publishing
 from meshseek.workspace.current import CurrentAssets
-from meshseek.workspace.made_from import caption_fingerprint
-from meshseek.workspace.tables import SOURCES, asset_row
+from meshseek.workspace.made_from import vector_sources
+from meshseek.workspace.tables import SOURCES, Source, asset_row
 from meshseek.workspace.workspace import Workspace
 
 DEFAULT_INDEX = "hnsw"
@@ -151,20 +151,22 @@ class LibraryState:
         """
         current = CurrentAssets(workspace, max_assets)
         assets = [_as_published(asset, workspace) for asset in current]
-        wanted, made_from = wanted_vectors(assets), vectors.made_from()
+        made_from = vectors.made_from()
         digests: dict[str, str] = {}
         counts: Counter[str] = Counter()
-        outdated = Counter(current.outdated)
+        outdated: Counter[str] = Counter()
+        for (_, stage), count in current.outdated.items():
+            outdated[stage] += count
         for asset in assets:
-            own = {source: wanted[source].get(asset.asset_id) for source in SOURCES}
-            found = {source: table.get(asset.asset_id) for source, table in made_from.items()}
-            outdated["embed"] += any(found.get(source) not in {None, made} for source, made in own.items() if made)
-            embedded = [source for source, made in own.items() if made and found.get(source) == made]
+            wanted = vector_sources(asset)
+            known = {source: table.get(asset.asset_id) for source, table in made_from.items()}
+            outdated["embed"] += any(known.get(source) not in {None, made} for source, made in wanted.items())
+            embedded = [source for source, made in wanted.items() if known.get(source) == made]
             counts.update(embedded)
             counts["captions"] += bool({"caption_english", "caption_chinese"} & set(embedded))
             counts["views"] += len(asset.views.viewpoint_ids) if asset.views and "appearance" in embedded else 0
             row = {name: value for name, value in asset_row(asset).items() if name != "fingerprint"}
-            text = json.dumps([DERIVED, row, own, embedded], sort_keys=True)
+            text = json.dumps([DERIVED, row, wanted, embedded], sort_keys=True)
             digests[asset.asset_id] = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
         return cls(assets, digests, {stage: count for stage, count in outdated.items() if count}, counts)
 
@@ -200,11 +202,11 @@ def _as_published(asset: Asset, workspace: Workspace) -> Asset:
 
 def wanted_vectors(assets: Sequence[Asset]) -> Wanted:
     """What the vectors of assets must have been made from."""
-    return {
-        "caption_english": {a.asset_id: caption_fingerprint(a.captions_english) for a in assets if a.captions_english},
-        "caption_chinese": {a.asset_id: caption_fingerprint(a.captions_chinese) for a in assets if a.captions_chinese},
-        "appearance": {a.asset_id: a.views.fingerprint for a in assets if a.views},
-    }
+    wanted: dict[Source, dict[str, str]] = {source: {} for source in SOURCES}
+    for asset in assets:
+        for source, made_from in vector_sources(asset).items():
+            wanted[source][asset.asset_id] = made_from
+    return wanted
 
 
 def _content(workspace: Workspace, vectors: VectorFiles, index_kind: str, max_assets: int | None) -> str:

@@ -74,6 +74,8 @@ def preview(translator: Translator, workspace: Workspace, *, max_assets: int | N
     Raises:
         WorkspaceError: Nothing was imported.
     """
+    if translator.estimate([]) is None:
+        return None
     return translator.estimate(_texts(_left(translator, workspace, max_assets)))
 
 

@@ -37,6 +37,10 @@ UPDATE spaces SET assets = (SELECT count(*) FROM assets), views = (SELECT count(
     content = %(content)s, published_at = now()
 RETURNING assets, english_captions, chinese_captions, views;
 
+-- files_in_use --
+-- What the assets of the live version show of the workspace.
+SELECT DISTINCT model, view_folder FROM live.assets;
+
 -- is_of_kind --
 -- Whether the live version can be changed into what is to be published: it is of the same kind, with the same graphs.
 SELECT FROM live.spaces

@@ -27,9 +27,9 @@ class CurrentAssets:
         self._workspace = workspace
         self._limit = limit
         self._parts = {*parts, *(("model",) if "views" in parts else ())}
-        self.outdated: Counter[str] = Counter()
-        """How many assets have something that was made from something else, by the stage that mends it; complete when
-        the assets were gone through."""
+        self.outdated: Counter[tuple[str, str]] = Counter()
+        """How many assets have something that was made from something else, by library and the stage that mends it;
+        complete when the assets were gone through."""
 
     def __iter__(self) -> Iterator[Asset]:
         self.outdated.clear()
@@ -45,7 +45,7 @@ class CurrentAssets:
     def _current_views(self, asset: Asset, views: ViewSet | None) -> ViewSet | None:
         if views is None or is_rendered_from(views.fingerprint, asset):
             return views
-        self.outdated["render"] += 1
+        self.outdated[asset.library, "render"] += 1
         return None
 
     def _current_chinese(self, asset: Asset, translated: tuple[str, Captions] | None) -> Captions:
@@ -54,7 +54,7 @@ class CurrentAssets:
         fingerprint, captions = translated
         if is_translated_from(fingerprint, asset):
             return captions
-        self.outdated["translate"] += 1
+        self.outdated[asset.library, "translate"] += 1
         return asset.captions_chinese
 
     def _rendered(self) -> dict[str, ViewSet]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from meshseek.model import Asset
+from meshseek.workspace.tables import Source
 
 Captions = tuple[str, ...]
 
@@ -55,3 +56,15 @@ def partly_translated(source: str, translated: int) -> str:
 def is_translated_from(fingerprint: str, asset: Asset) -> bool:
     """Whether Chinese captions belong to the captions that the asset has now, all of them or some."""
     return fingerprint.partition("-")[0] == caption_source(asset)
+
+
+def vector_sources(asset: Asset) -> dict[Source, str]:
+    """What an asset's vectors must have been made from, of each source that it has anything for."""
+    wanted: dict[Source, str] = {}
+    if asset.captions_english:
+        wanted["caption_english"] = caption_fingerprint(asset.captions_english)
+    if asset.captions_chinese:
+        wanted["caption_chinese"] = caption_fingerprint(asset.captions_chinese)
+    if asset.views is not None:
+        wanted["appearance"] = asset.views.fingerprint
+    return wanted

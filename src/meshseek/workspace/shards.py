@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
-from meshseek.files import disk_error
+from meshseek.files import disk_error, write_whole
 from meshseek.workspace.halves import COLUMN
 from meshseek.workspace.manifest import read_manifest, write_manifest
 

@@ -75,6 +75,7 @@ def _prepare(meshseek: Meshseek, max_assets: int | None) -> list[dict[str, Any]]
     # Only the import is limited: whatever else the workspace holds stays searchable beside the furniture.
     single: dict[str, Any] = {"max_assets": None, "reporter": reporter}
     add(import_assets(dataset, workspace, workers=workers, max_assets=max_assets, reporter=reporter))
+    workspace.remembered.keep("render", {"renderer": "embree", "views": VIEWS, "size": VIEW_SIZE})
     add(render(meshseek.renderer("embree", views=VIEWS, size=VIEW_SIZE), workspace, workers=workers, **single))
     add(translate(meshseek.translator("existing"), workspace, **single))
     add(*embed(meshseek.embedder(ALGORITHM), ALGORITHM, workspace, workers=workers, **single))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from meshseek.embedders import EMBEDDERS
+from meshseek.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
@@ -20,9 +21,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def common(command: Command) -> Command:
     """``--workspace``, ``--max-assets`` and ``--json``."""
+    few = "Take only the first so many assets of each library, for trials."
+    return workspace_options(click.option("--max-assets", type=click.IntRange(1), help=few)(command))
+
+
+def workspace_options(command: Command) -> Command:
+    """``--workspace`` and ``--json``."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
-        click.option("--max-assets", type=click.IntRange(1), help="Take only the first so many assets, for trials."),
         click.option(
             "--workspace", type=click.Path(path_type=Path), help="Folder of all outputs.  [default: workspace]"
         ),
@@ -41,12 +47,25 @@ def algorithm(command: Command) -> Command:
 
 
 @contextmanager
-def application(**settings: Any) -> Iterator[Meshseek]:
-    """Everything that a command needs, closed at its end."""
+def application(*, must_exist: bool = False, **settings: Any) -> Iterator[Meshseek]:
+    """Everything that a command needs, closed at its end.
+
+    Args:
+        must_exist: The command has nothing to do where there is no workspace, and must not make one.
+        settings: Those that the user gave.
+
+    Raises:
+        WorkspaceError: There is no workspace, and no other server that has what is published.
+    """
     from meshseek.bootstrap import Meshseek
     from meshseek.settings import read_settings
 
     meshseek = Meshseek(read_settings(**settings))
+    folder = meshseek.settings.workspace
+    if must_exist and meshseek.settings.database_url is None and not folder.is_dir():
+        raise WorkspaceError(
+            f"there is no workspace {folder}; check --workspace, or run 'meshseek import DATASET PATH' to make one"
+        )
     try:
         yield meshseek
     finally:

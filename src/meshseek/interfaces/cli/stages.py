@@ -21,6 +21,9 @@ from meshseek.translators import TRANSLATORS
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--captions", type=click.Path(path_type=Path), help="Captions by asset, csv or json.")
 @click.option("--id-map", type=click.Path(path_type=Path), help="Render id to model file, json (gobjaverse).")
+@click.option("--library", help="Name of the library.  [default: that of the dataset and its folder]")
+@click.option("--recall", is_flag=True, help="Bring back assets that were forgotten.")
+@click.option("--yes", is_flag=True, help="Agree that more than a fifth of the library leaves the workspace.")
 @common
 def import_command(
     *,
@@ -28,12 +31,15 @@ def import_command(
     path: Path,
     captions: Path | None,
     id_map: Path | None,
+    library: str | None,
+    recall: bool,
+    yes: bool,
     workspace: Path | None,
     max_assets: int | None,
     as_json: bool,
 ) -> None:
-    """Import a library: its assets, captions and models."""
-    from meshseek.pipeline.import_assets import import_assets
+    """Import a library: its assets, captions and models. What is no longer in it leaves the workspace."""
+    from meshseek.pipeline.import_assets import LibraryOptions, import_assets
     from meshseek.reporting import ConsoleReporter
 
     with application(workspace=workspace, max_assets=max_assets) as meshseek:
@@ -43,8 +49,9 @@ def import_command(
             workers=meshseek.settings.workers,
             max_assets=meshseek.settings.max_assets,
             reporter=ConsoleReporter(),
+            library=LibraryOptions(name=library, yes=yes, recall=recall),
         )
-    _show_summaries([summary], as_json=as_json)
+    show_summaries([summary], as_json=as_json)
 
 
 @click.command("render")
@@ -59,7 +66,8 @@ def render_command(
     from meshseek.pipeline.render import render
     from meshseek.reporting import ConsoleReporter
 
-    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+        meshseek.workspace.remembered.keep("render", {"renderer": renderer, "views": views, "size": size})
         summary = render(
             meshseek.renderer(renderer, views=views, size=size),
             meshseek.workspace,
@@ -67,7 +75,7 @@ def render_command(
             max_assets=meshseek.settings.max_assets,
             reporter=ConsoleReporter(),
         )
-    _show_summaries([summary], as_json=as_json)
+    show_summaries([summary], as_json=as_json)
 
 
 @click.command("translate")
@@ -98,7 +106,7 @@ def translate_command(
     if input_file and output_file:
         raise click.UsageError("--input-file is written before, --output-file is read after the engine ran: give one")
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
         first = meshseek.settings.max_assets
         chosen = meshseek.translator(translator, model=model, terms=terms, say=reporter.say)
         if input_file:
@@ -110,8 +118,11 @@ def translate_command(
             estimate = preview(chosen, meshseek.workspace, max_assets=first)
             if not agreed(estimate, dry_run=dry_run, yes=yes, as_json=as_json):
                 return
+        if chosen.translates:
+            options = {"translator": translator, "model": model, "terms": str(terms.absolute()) if terms else None}
+            meshseek.workspace.remembered.keep("translate", options)
         summary = translate(chosen, meshseek.workspace, max_assets=first, reporter=reporter, answers=output_file)
-    _show_summaries([summary], as_json=as_json)
+    show_summaries([summary], as_json=as_json)
 
 
 @click.command("embed")
@@ -150,7 +161,7 @@ def embed_command(
     if model and Path(model).is_dir():
         model_dir, model = Path(model), None
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir, must_exist=True) as meshseek:
         first = meshseek.settings.max_assets
         embedder = meshseek.embedder(algorithm, model, dim, languages or None)
         meshseek.remember_model_folder(algorithm)
@@ -162,7 +173,7 @@ def embed_command(
             return
         workers = meshseek.settings.workers
         summaries = embed(embedder, algorithm, meshseek.workspace, max_assets=first, reporter=reporter, workers=workers)
-    _show_summaries(summaries, as_json=as_json)
+    show_summaries(summaries, as_json=as_json)
 
 
 @click.command("publish")
@@ -176,7 +187,8 @@ def publish_command(
     from meshseek.pipeline.publish import publish
     from meshseek.reporting import ConsoleReporter
 
-    with application(workspace=workspace, max_assets=max_assets) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+        meshseek.workspace.remembered.keep("publish", {"index": index}, algorithm)
         summary = publish(
             algorithm,
             meshseek.workspace,
@@ -185,10 +197,11 @@ def publish_command(
             max_assets=meshseek.settings.max_assets,
             reporter=ConsoleReporter(),
         )
-    _show_summaries([summary], as_json=as_json)
+    show_summaries([summary], as_json=as_json)
 
 
-def _show_summaries(summaries: list[Any], *, as_json: bool) -> None:
+def show_summaries(summaries: list[Any], *, as_json: bool) -> None:
+    """Print what stages did."""
     value = [summary.as_json() for summary in summaries]
     text = "\n".join(str(summary) for summary in summaries)
     show(value[0] if len(value) == 1 else value, as_json=as_json, text=text)

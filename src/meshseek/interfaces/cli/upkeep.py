@@ -1,0 +1,181 @@
+"""Keeping a workspace right: update, check and clean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meshseek.embedders import EMBEDDERS
+from meshseek.errors import MeshseekError
+from meshseek.interfaces.cli.options import application, common, show, workspace_options
+
+if TYPE_CHECKING:
+    from meshseek.bootstrap import Meshseek
+    from meshseek.pipeline.check import Report
+    from meshseek.pipeline.update import Updated
+    from meshseek.reporting import Reporter
+
+DEFAULT_ALGORITHM = "lite"
+SHOWN = 10
+"""Paths of each kind that are listed; --json lists all."""
+
+
+@click.command("update")
+@click.option(
+    "--algorithm",
+    "algorithms",
+    type=click.Choice(EMBEDDERS.names),
+    multiple=True,
+    help="May be given again.  [default: those that have vectors]",
+)
+@click.option("--dry-run", is_flag=True, help="Say what there is to do, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do what is paid for, and let any number of assets leave, without asking.")
+@click.option("--watch", is_flag=True, help="Go on updating whenever files of a library change, until Ctrl-C.")
+@common
+def update_command(
+    *,
+    algorithms: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    watch: bool,
+    workspace: Path | None,
+    max_assets: int | None,
+    as_json: bool,
+) -> None:
+    """Bring everything to what the libraries are now: import, render, translate, embed and publish what changed."""
+    from meshseek.pipeline.update import UpdateOptions, plan
+    from meshseek.reporting import ConsoleReporter
+
+    reporter = ConsoleReporter()
+    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+        options = UpdateOptions(
+            algorithms=algorithms or meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,),
+            workers=meshseek.settings.workers,
+            max_assets=meshseek.settings.max_assets,
+            yes=yes,
+        )
+        if dry_run:
+            planned = plan(meshseek, options)
+            show(planned, as_json=as_json, text="\n".join(_plan_as_text(planned)))
+            return
+        updated = _update(meshseek, options, reporter, as_json=as_json)
+        if watch:
+            _watch(meshseek, options, reporter, as_json=as_json)
+    if updated.failed:
+        raise SystemExit(1)
+
+
+@click.command("check")
+@click.option("--verify", is_flag=True, help="Read every file, also those of the libraries, and compare its content.")
+@click.option("--repair", is_flag=True, help="Run what mends it.")
+@click.option("--yes", is_flag=True, help="With --repair: as for 'update'.")
+@common
+def check_command(
+    *, verify: bool, repair: bool, yes: bool, workspace: Path | None, max_assets: int | None, as_json: bool
+) -> None:
+    """Say what is missing, altered, outdated or orphaned; exit status 1 where anything but orphans is.
+
+    Missing: a file that a finished row speaks of. Altered: it is there, with another content. Outdated: made from
+    something else than the asset is now. Orphaned: needed by nobody.
+    """
+    from meshseek.pipeline.check import remove_altered
+    from meshseek.pipeline.update import UpdateOptions
+    from meshseek.reporting import ConsoleReporter
+
+    reporter = ConsoleReporter()
+    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+        report = _check(meshseek, reporter, verify=verify)
+        if repair and not report.is_sound:
+            remove_altered(report)
+            names = meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,)
+            workers, first = meshseek.settings.workers, meshseek.settings.max_assets
+            options = UpdateOptions(algorithms=names, workers=workers, max_assets=first, yes=yes)
+            _update(meshseek, options, reporter, as_json=as_json)
+            report = _check(meshseek, reporter, verify=verify)
+    show(report.as_json(), as_json=as_json, text="\n".join(_report_as_text(report)))
+    if not report.is_sound:
+        raise SystemExit(1)
+
+
+@click.command("clean")
+@click.option("--dry-run", is_flag=True, help="Say what it would free, and delete nothing.")
+@workspace_options
+def clean_command(*, dry_run: bool, workspace: Path | None, as_json: bool) -> None:
+    """Delete models, views and vectors that neither an asset nor a published version needs any longer."""
+    from meshseek.pipeline.clean import clean
+
+    with application(workspace=workspace, must_exist=True) as meshseek:
+        summary = clean(meshseek.workspace, meshseek.server, list(EMBEDDERS.names), dry_run=dry_run)
+    verb = "would free" if dry_run else "freed"
+    freed = summary.details["bytes freed"]
+    text = f"clean: {summary.done:,} files of models and views; {verb} {freed / 1e6:,.1f} MB, {summary.seconds:.1f} s"
+    show(summary.as_json(), as_json=as_json, text=text)
+
+
+def _update(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: bool) -> Updated:
+    from meshseek.pipeline.update import update
+
+    updated = update(meshseek, options, reporter)
+    show(updated.as_json(), as_json=as_json, text="\n".join(_updated_as_text(updated)))
+    for note in updated.notes:
+        click.echo(f"meshseek: {note}", err=True)
+    return updated
+
+
+def _watch(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: bool) -> None:
+    """Update after each change of files; what goes wrong once is told, and the next change is tried again."""
+    from meshseek.pipeline.watching import changes
+
+    for _ in changes(meshseek.workspace, reporter):
+        try:
+            _update(meshseek, options, reporter, as_json=as_json)
+        except MeshseekError as error:
+            click.echo(f"meshseek: {error}", err=True)
+
+
+def _check(meshseek: Meshseek, reporter: Reporter, *, verify: bool) -> Report:
+    from meshseek.pipeline.check import check, verify_sources
+    from meshseek.pipeline.clean import find_garbage
+
+    report = check(meshseek.workspace, reporter, verify=verify)
+    if verify and not report.damaged:
+        verify_sources(meshseek.workspace, meshseek.dataset_of, report, reporter)
+    if not report.damaged:
+        report.orphaned = find_garbage(meshseek.workspace, meshseek.server, list(EMBEDDERS.names)).files
+    return report
+
+
+def _plan_as_text(planned: Any) -> Iterator[str]:
+    for name, stages in planned.items():
+        listed = ", ".join(f"{stage} {count:,}" for stage, count in sorted(stages.items()) if count)
+        yield f"{name or 'assets'}: {listed or 'nothing to do'}"
+
+
+def _updated_as_text(updated: Updated) -> Iterator[str]:
+    for name, (before, after) in updated.libraries.items():
+        yield f"{name or 'assets'}: {before:,} assets before, {after:,} now"
+    yield from map(str, updated.summaries)
+
+
+def _report_as_text(report: Report) -> Iterator[str]:
+    for kind in ("missing", "altered"):
+        yield from _paths(kind, [fault.path for fault in report.faults if fault.kind == kind])
+    yield from _paths("damaged", report.damaged)
+    yield from (f"lost: {line}" for line in report.lost_libraries)
+    for name, standing in report.standings.items():
+        for stage, count in standing.outdated.items():
+            yield f"outdated: {count:,} assets of {name or 'the workspace'}, mended by 'meshseek {stage}'"
+    yield from _paths("orphaned", report.orphaned)
+    if report.is_sound:
+        yield "everything is there, as it was written, and up to date"
+    else:
+        yield "'meshseek check --repair' mends it"
+
+
+def _paths(kind: str, paths: Sequence[Path]) -> Iterator[str]:
+    yield from (f"{kind}: {path}" for path in paths[:SHOWN])
+    if len(paths) > SHOWN:
+        yield f"{kind}: {len(paths) - SHOWN:,} more; --json lists them"

@@ -1,0 +1,138 @@
+"""Check: whether what a workspace speaks of is there, as it was written, and made from what assets are now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from meshseek.datasets import Dataset
+from meshseek.errors import MeshseekError, UnreadableAssetError
+from meshseek.pipeline.clean import all_tables
+from meshseek.pipeline.standing import Standing, standings
+from meshseek.reporting import Reporter
+from meshseek.workspace.integrity import Fault, checksum, faulty_models, faulty_views, missing_dataset_views
+from meshseek.workspace.libraries import LibrarySource
+from meshseek.workspace.workspace import Workspace
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a check has found."""
+
+    faults: list[Fault] = field(default_factory=list)
+    """Models and views that are missing or altered."""
+    damaged: list[Path] = field(default_factory=list)
+    """Parts of tables that are missing or were altered."""
+    lost_libraries: list[str] = field(default_factory=list)
+    """A sentence about each library that cannot be read."""
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    orphaned: Sequence[Path] = ()
+    """Files that nobody needs."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is missing, altered or outdated."""
+        outdated = any(standing.outdated for standing in self.standings.values())
+        return not (self.faults or self.damaged or self.lost_libraries or outdated)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        return {
+            "sound": self.is_sound,
+            **{
+                kind: [
+                    {"asset_id": fault.asset_id, "path": str(fault.path)} for fault in self.faults if fault.kind == kind
+                ]
+                for kind in ("missing", "altered")
+            },
+            "damaged": [str(path) for path in self.damaged],
+            "lost_libraries": self.lost_libraries,
+            "outdated": {name: dict(standing.outdated) for name, standing in self.standings.items()},
+            "waiting": {name: dict(standing.waiting) for name, standing in self.standings.items()},
+            "orphaned": [str(path) for path in self.orphaned],
+        }
+
+
+def check(workspace: Workspace, reporter: Reporter, *, verify: bool) -> Report:
+    """Look for what is missing, altered or outdated.
+
+    Args:
+        workspace: What to look at.
+        reporter: Shows the progress.
+        verify: Read every file and compare its content, not only its size.
+
+    Raises:
+        WorkspaceError: A manifest is damaged; the message says which folder to remove.
+    """
+    report = Report()
+    reporter.say("check: tables")
+    for table in all_tables(workspace):
+        report.damaged += table.damaged()
+    if report.damaged:  # the rows of these tables are not known
+        return report
+    reporter.say("check: models and views")
+    report.faults += faulty_models(workspace, verify=verify)
+    report.faults += faulty_views(workspace, verify=verify)
+    if len(workspace.assets_table()):
+        report.faults += missing_dataset_views(workspace)
+    report.standings = standings(workspace, workspace.algorithms())
+    return report
+
+
+def verify_sources(
+    workspace: Workspace, open_dataset: Callable[[LibrarySource], Dataset], report: Report, reporter: Reporter
+) -> None:
+    """Read each library again and add what gives another model than the one that was imported.
+
+    It finds files whose content changed while their size and time stayed as they were.
+
+    Args:
+        workspace: What was imported.
+        open_dataset: Opens the dataset of a library.
+        report: Is added to.
+        reporter: Shows the progress.
+
+    Raises:
+        WorkspaceError: A table is damaged.
+    """
+    imported = {asset.asset_id: asset for asset in workspace.assets(parts=["model"])}
+    for library in workspace.libraries.all():
+        if library.dataset is None:
+            continue
+        try:
+            dataset = open_dataset(library)
+            listing = workspace.libraries.listing(library)
+            with reporter.bar(f"check {library.name}", len(listing)) as advance:
+                for asset_id, fingerprint in _models_now(dataset, library, advance):
+                    asset = imported.get(asset_id)
+                    if asset is not None and asset.model_fingerprint not in {None, fingerprint}:
+                        report.faults.append(Fault(asset_id, "altered", workspace.models / str(asset.model)))
+        except MeshseekError as error:
+            report.lost_libraries.append(f"library '{library.name}': {error}")
+
+
+def _models_now(dataset: Dataset, library: LibrarySource, advance: Callable[[int], None]) -> Iterator[tuple[str, str]]:
+    """The fingerprint of each model as its library gives it now; what cannot be read is the import's to tell."""
+    for entry in dataset.entries():
+        with TemporaryDirectory() as folder:
+            try:
+                asset = dataset.read(entry, Path(folder))
+            except (UnreadableAssetError, OSError):
+                continue
+            if asset.model is not None and Path(folder, asset.model).is_file():
+                yield library.prefix + asset.asset_id, checksum([Path(folder, asset.model)])
+        advance(1)
+
+
+def remove_altered(report: Report) -> None:
+    """Delete files whose content is not what it should be, so that their stage makes them again.
+
+    Raises:
+        OSError: One cannot be deleted.
+    """
+    for fault in report.faults:
+        if fault.kind == "altered":
+            fault.path.unlink(missing_ok=True)

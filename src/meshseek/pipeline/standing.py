@@ -1,0 +1,90 @@
+"""How a workspace stands: for each library, what each stage has still to do, and what is outdated."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from meshseek.model import Asset
+from meshseek.workspace.current import CurrentAssets
+from meshseek.workspace.made_from import vector_sources
+from meshseek.workspace.tables import Source
+from meshseek.workspace.workspace import Workspace
+
+MadeFrom = Mapping[Source, Mapping[str, str]]
+"""What each asset's vectors were made from, by source and asset id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The state of one library, or of all assets where a workspace does not tell its libraries apart."""
+
+    assets: int
+    """Assets that are imported as they are now."""
+    waiting: Mapping[str, int]
+    """Assets that have nothing of a stage yet, by stage; those that it could not do are among them."""
+    outdated: Mapping[str, int]
+    """Assets of which a stage made something from something else than they are now, by the stage that mends it."""
+
+
+def standings(workspace: Workspace, algorithms: Sequence[str]) -> dict[str, Standing]:
+    """The state of each library by its name.
+
+    Args:
+        workspace: Where the libraries are.
+        algorithms: Whose vectors to look at; each is a stage ``embed NAME``.
+
+    Raises:
+        WorkspaceError: A table is damaged.
+    """
+    counts = _Counts(workspace, algorithms)
+    if len(workspace.assets_table()):
+        counts.count_assets()
+    if not workspace.libraries.are_known:
+        return {"": counts.standing("")} if counts.assets else {}
+    imported = workspace.assets_table().fingerprints()
+    for library in workspace.libraries.all():
+        for asset_id, fingerprint in workspace.libraries.listing(library).items():
+            if imported.get(asset_id) != fingerprint:
+                (counts.outdated if asset_id in imported else counts.waiting)[library.name, "import"] += 1
+    return {library.name: counts.standing(library.name) for library in workspace.libraries.all()}
+
+
+class _Counts:
+    def __init__(self, workspace: Workspace, algorithms: Sequence[str]) -> None:
+        self._current = CurrentAssets(workspace)
+        self._vectors: dict[str, MadeFrom] = {
+            name: {
+                source: workspace.vectors_table(name, source).fingerprints()
+                for source in workspace.embedded_sources(name)
+            }
+            for name in algorithms
+        }
+        self.assets: Counter[str] = Counter()
+        self.waiting: Counter[tuple[str, str]] = Counter()
+        self.outdated: Counter[tuple[str, str]] = Counter()
+
+    def count_assets(self) -> None:
+        for asset in self._current:
+            self.assets[asset.library] += 1
+            self.waiting[asset.library, "render"] += asset.views is None
+            for algorithm, made_from in self._vectors.items():
+                self._count_vectors(asset, f"embed {algorithm}", made_from)
+        self.outdated += self._current.outdated
+        for (library, stage), count in self._current.outdated.items():
+            self.waiting[library, stage] -= count if stage == "render" else 0
+
+    def _count_vectors(self, asset: Asset, stage: str, made_from: MadeFrom) -> None:
+        wanted = vector_sources(asset)
+        known = {source: rows.get(asset.asset_id) for source, rows in made_from.items()}
+        if any(known[source] not in {None, wanted.get(source)} for source in known if source in wanted):
+            self.outdated[asset.library, stage] += 1
+        elif any(known[source] is None for source in known if source in wanted):
+            self.waiting[asset.library, stage] += 1
+
+    def standing(self, library: str) -> Standing:
+        def of(counter: Counter[tuple[str, str]]) -> dict[str, int]:
+            return {stage: count for (name, stage), count in counter.items() if name == library and count > 0}
+
+        return Standing(assets=self.assets[library], waiting=of(self.waiting), outdated=of(self.outdated))

@@ -1,0 +1,211 @@
+"""Update: every library is imported, rendered, translated, embedded and published, as far as anything has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from meshseek.datasets import Dataset
+from meshseek.embedders import Embedder
+from meshseek.errors import InputError, MeshseekError
+from meshseek.model import Estimate
+from meshseek.pipeline import embed as embedding
+from meshseek.pipeline import translate as translating
+from meshseek.pipeline.import_assets import LibraryOptions, import_assets
+from meshseek.pipeline.publish import publish
+from meshseek.pipeline.render import render
+from meshseek.pipeline.stage import Summary
+from meshseek.pipeline.standing import standings
+from meshseek.renderers import Renderer
+from meshseek.reporting import Reporter
+from meshseek.store.postgres import Server
+from meshseek.translators import Translator
+from meshseek.workspace.libraries import LibrarySource
+from meshseek.workspace.workspace import Workspace
+
+
+class Parts(Protocol):
+    """Gives the parts that the stages were last run with in this workspace."""
+
+    @property
+    def workspace(self) -> Workspace:
+        """What is updated."""
+
+    @property
+    def server(self) -> Server:
+        """Where it is published."""
+
+    def dataset_of(self, library: LibrarySource) -> Dataset:
+        """Open a library as it was imported."""
+
+    def usual_renderer(self) -> Renderer:
+        """With the options of the last rendering."""
+
+    def usual_translator(self) -> Translator:
+        """The last one."""
+
+    def free_translator(self) -> Translator:
+        """One that takes the library's own captions and costs nothing."""
+
+    def usual_embedder(self, algorithm: str) -> Embedder:
+        """Of the space that the algorithm's vectors are in."""
+
+    def usual_index(self, algorithm: str) -> str:
+        """The kind that was last published."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateOptions:
+    """What is wanted of an update."""
+
+    algorithms: Sequence[str]
+    workers: int
+    max_assets: int | None = None
+    yes: bool = False
+    """Paid work is done without asking, and any number of assets may leave."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Updated:
+    """What an update did."""
+
+    summaries: list[Summary] = field(default_factory=list)
+    libraries: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How many assets of each library could be searched before, and how many can be now."""
+    notes: list[str] = field(default_factory=list)
+    """What was left undone, with the cure."""
+    failed: bool = False
+    """Whether a library could not be read."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for ``--json``."""
+        counts = {name: {"before": before, "after": after} for name, (before, after) in self.libraries.items()}
+        stages = [summary.as_json() for summary in self.summaries]
+        return {"libraries": counts, "stages": stages, "notes": self.notes}
+
+
+def update(parts: Parts, options: UpdateOptions, reporter: Reporter) -> Updated:
+    """Bring a workspace and what is published of it to what its libraries are now.
+
+    A library that cannot be read, or of which much is gone without anybody having agreed, keeps what it had; the
+    others go on.
+
+    Raises:
+        WorkspaceError: Nothing was imported yet, another update runs, or the workspace cannot be written.
+        MeshseekError: A stage cannot go on; what is done is kept.
+    """
+    workspace = parts.workspace
+    with workspace.lock("update"):
+        updated = Updated()
+        before = _counts(workspace)
+        for library in workspace.libraries.all():
+            _import(parts, library, options, updated, reporter)
+        stage: dict[str, Any] = {"max_assets": options.max_assets, "reporter": reporter}
+        updated.summaries.append(render(parts.usual_renderer(), workspace, workers=options.workers, **stage))
+        updated.summaries.append(translating.translate(_translator(parts, options, updated), workspace, **stage))
+        for algorithm in options.algorithms:
+            if _embed(parts, algorithm, options, updated, reporter):
+                index = parts.usual_index(algorithm)
+                done = publish(algorithm, workspace, parts.server, index_kind=index, **stage)
+                updated.summaries.append(replace(done, stage=f"publish {algorithm}"))
+        after = _counts(workspace)
+        updated.libraries = {name: (before.get(name, 0), after.get(name, 0)) for name in {**before, **after}}
+        return updated
+
+
+def plan(parts: Parts, options: UpdateOptions) -> Mapping[str, Mapping[str, int]]:
+    """What an update would do, by library and stage; what a stage makes new work for is not known yet.
+
+    Raises:
+        WorkspaceError: A table is damaged.
+    """
+    planned: dict[str, dict[str, int]] = {}
+    for name, standing in standings(parts.workspace, options.algorithms).items():
+        stages = {*standing.waiting, *standing.outdated}
+        planned[name] = {stage: standing.waiting.get(stage, 0) + standing.outdated.get(stage, 0) for stage in stages}
+    for library in parts.workspace.libraries.all():
+        planned[library.name] |= _listed_changes(parts, library, options.max_assets)
+    return planned
+
+
+def _listed_changes(parts: Parts, library: LibrarySource, max_assets: int | None) -> dict[str, int]:
+    """How many assets of a library are new or changed, and how many have left, by its files as they are now."""
+    if library.dataset is None or max_assets is not None:
+        return {}
+    try:
+        entries = parts.dataset_of(library).entries()
+        listed = {library.prefix + entry.asset_id: entry.fingerprint for entry in entries}
+    except InputError:
+        listed = {}
+    before = parts.workspace.libraries.listing(library)
+    wanted = {asset_id: made for asset_id, made in listed.items() if asset_id not in library.forgotten}
+    changes = {
+        "import": sum(before.get(asset_id) != made for asset_id, made in wanted.items()),
+        "leave": len(before.keys() - wanted.keys()),
+    }
+    return {stage: count for stage, count in changes.items() if count}
+
+
+def _import(parts: Parts, library: LibrarySource, options: UpdateOptions, updated: Updated, reporter: Reporter) -> None:
+    if library.dataset is None:
+        updated.notes.append(
+            f"library '{library.name}' was imported by an older Meshseek, which did not note from where; "
+            f"run 'meshseek import DATASET PATH --library {library.name}' once"
+        )
+        return
+    wanted = LibraryOptions(name=library.name, yes=options.yes)
+    try:
+        summary = import_assets(
+            parts.dataset_of(library),
+            parts.workspace,
+            workers=options.workers,
+            max_assets=options.max_assets,
+            reporter=reporter,
+            library=wanted,
+        )
+    except InputError as error:
+        updated.notes.append(str(error))
+        updated.failed = True
+    else:
+        updated.summaries.append(replace(summary, stage=f"import {library.name}"))
+
+
+def _translator(parts: Parts, options: UpdateOptions, updated: Updated) -> Translator:
+    try:
+        translator = parts.usual_translator()
+        estimate = translating.preview(translator, parts.workspace, max_assets=options.max_assets)
+    except MeshseekError as error:
+        updated.notes.append(f"captions are not translated: {error}")
+        return parts.free_translator()
+    if options.yes or not _is_paid(estimate):
+        return translator
+    updated.notes.append(f"captions wait for a paid translation ({estimate}); give --yes, or run 'meshseek translate'")
+    return parts.free_translator()
+
+
+def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Updated, reporter: Reporter) -> bool:
+    """Embed what changed; tell whether there is anything to publish."""
+    workspace = parts.workspace
+    embedder = parts.usual_embedder(algorithm)
+    estimate = embedding.preview(embedder, algorithm, workspace, max_assets=options.max_assets)
+    if not options.yes and _is_paid(estimate):
+        updated.notes.append(f"assets wait for a paid embedding ({estimate}); give --yes")
+    else:
+        first, workers = options.max_assets, options.workers
+        done = embedding.embed(embedder, algorithm, workspace, max_assets=first, reporter=reporter, workers=workers)
+        updated.summaries += [replace(summary, stage=f"{summary.stage} ({algorithm})") for summary in done]
+    return bool(workspace.embedded_sources(algorithm))
+
+
+def _is_paid(estimate: Estimate | None) -> bool:
+    return estimate is not None and estimate.items > 0
+
+
+def _counts(workspace: Workspace) -> dict[str, int]:
+    """Assets of each library that are imported as they are now."""
+    counts: dict[str, int] = {library.name: 0 for library in workspace.libraries.all()}
+    if len(workspace.assets_table()):
+        for asset in workspace.assets(parts=[]):
+            counts[asset.library] = counts.get(asset.library, 0) + 1
+    return counts

@@ -1,0 +1,33 @@
+"""Which files of the workspace a published version shows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from meshseek.errors import NotPublishedError
+from meshseek.store.postgres import Server, translated
+from meshseek.store.queries import query
+
+
+class FilesInUse(NamedTuple):
+    """Names as the published assets have them."""
+
+    models: set[str]
+    view_folders: set[str]
+
+
+def files_in_use(server: Server, algorithm: str) -> FilesInUse:
+    """The models and folders of views that the live version of an algorithm shows; none where nothing is published.
+
+    Raises:
+        DatabaseError: The database cannot be asked.
+    """
+    used = FilesInUse(set(), set())
+    try:
+        with server.connect(algorithm) as connection, translated():
+            for model, view_folder in connection.execute(query("files_in_use")):
+                used.models.add(model)
+                used.view_folders.add(view_folder)
+    except NotPublishedError:
+        pass
+    return FilesInUse(used.models - {None}, used.view_folders - {None})
