@@ -28,12 +28,15 @@ def in_processes(workers: int, function: Callable[[Task[T]], Outcome], *, ahead:
     by doing those that were waiting once more, each in a process of its own.
 
     Args:
-        workers: How many processes.
+        workers: How many processes; 0 to work in this one, which a crash would end.
         function: Picklable; its exceptions end the stage.
         ahead: Tasks that are under way or done for each process before their outcomes are taken.
     """
 
     def work(tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
+        if not workers:
+            yield from map(function, tasks)
+            return
         done = 0
         while done < len(tasks):
             try:

@@ -1,0 +1,287 @@
+"""Several libraries in one workspace, and what leaves them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.stages import Stages
+
+from meshseek.errors import ConfirmationNeededError, DatasetError, InputError, WorkspaceError
+from meshseek.pipeline.sample_assets import make_sample_assets
+from meshseek.store.postgres import Server
+from meshseek.workspace.workspace import Workspace
+
+
+@pytest.fixture
+def stages(workspace: Workspace, server: Server) -> Stages:
+    """The stages in an empty workspace."""
+    return Stages(workspace, server)
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    """Six small models with captions."""
+    return make_sample_assets(tmp_path / "made", 6)
+
+
+def library(folder: Path, samples: Path, **models: str) -> Path:
+    """A folder of models: the name of each file, and the sample that it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, sample in models.items():
+        shutil.copyfile(samples / f"{sample}-0001.glb", folder / f"{name}.glb")
+    return folder
+
+
+def test_two_folders_with_the_same_file_are_two_libraries(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """Neither replaces the other: the second library's ids begin with its name, and each tells its library."""
+    stages.import_folder(library(tmp_path / "a", samples, thing="chair", other="cup"))
+    stages.import_folder(library(tmp_path / "b", samples, thing="table"))
+    stages.update()
+
+    assert {name: row["attributes"]["library"] for name, row in stages.searchable().items()} == {
+        "thing": "glb_folder-a",
+        "other": "glb_folder-a",
+        "glb_folder-b/thing": "glb_folder-b",
+    }
+    models = {
+        asset.asset_id: (stages.workspace.models / str(asset.model)).read_bytes() for asset in stages.workspace.assets()
+    }
+    assert models["thing"] == (tmp_path / "a" / "thing.glb").read_bytes()
+    assert models["glb_folder-b/thing"] == (tmp_path / "b" / "thing.glb").read_bytes()
+
+
+def test_the_same_folder_is_the_same_library(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """A library is known again by its dataset and folder, and keeps the name it was given."""
+    folder = library(tmp_path / "a", samples, thing="chair")
+    stages.import_folder(folder, "mine")
+    library(folder, samples, more="cup")
+
+    assert stages.import_folder(folder).done == 1
+    assert [(known.name, known.prefix) for known in stages.workspace.libraries.all()] == [("mine", "")]
+    assert stages.workspace.libraries.named("MINE").imported_at is not None
+
+
+def test_a_library_that_moved(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """Imported under its name from another folder, it is the same library; what is as it was is not read again."""
+    stages.import_folder(library(tmp_path / "a", samples, thing="chair", other="cup"), "mine")
+    (tmp_path / "a").rename(tmp_path / "b")
+
+    assert stages.import_folder(tmp_path / "b", "mine").already_there == 2
+    assert [known.path for known in stages.workspace.libraries.all()] == [str(tmp_path / "b")]
+
+
+def test_names(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """Names without a choice differ; one that cannot be a folder is refused with what can."""
+    for folder in ("one/models", "two/models", "three/models"):
+        stages.import_folder(library(tmp_path / folder, samples, thing="chair"))
+    names = ["glb_folder-models", "glb_folder-models-2", "glb_folder-models-3"]
+    assert [known.name for known in stages.workspace.libraries.all()] == names
+
+    for name in ("", "..", "a/b", ".hidden", "a" * 101):
+        with pytest.raises(InputError, match="cannot name a library; use letters, digits"):
+            stages.import_folder(library(tmp_path / "four", samples, thing="chair"), name)
+
+
+def test_an_id_of_another_library_is_refused(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """Where the first library's own ids begin with the second's name, nothing is overwritten; the cure works."""
+    first = library(tmp_path / "first", samples, thing="chair")
+    library(first / "b", samples, thing="cup")
+    stages.import_folder(first)
+    second = library(tmp_path / "second", samples, thing="table")
+    with pytest.raises(DatasetError, match="of library 'glb_folder-first' already; rename it, or"):
+        stages.import_folder(second, "b")
+    assert stages.ids() == ["b/thing", "thing"]
+
+    stages.import_folder(second, "c")
+    assert stages.ids() == ["b/thing", "thing", "c/thing"]
+
+
+def test_what_left_its_folder_leaves_the_search(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """A deleted model is out of the workspace at the next import, and out of the database at the next publication."""
+    names = dict(zip("abcdef", ("chair", "cup", "sofa", "table", "chair", "cup"), strict=True))
+    folder = library(tmp_path / "a", samples, **names)
+    stages.import_folder(folder)
+    stages.update()
+    (folder / "a.glb").unlink()
+
+    summary = stages.import_folder(folder)
+    assert summary.details == {"left the library": 1}
+    assert stages.ids() == ["b", "c", "d", "e", "f"]
+    assert set(stages.searchable()) == set("abcdef")
+    stages.publish()
+    assert set(stages.searchable()) == set("bcdef")
+    assert stages.vectors() == set("bcdef")
+
+
+def test_when_much_would_leave_somebody_has_to_agree(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """More than a fifth: nothing is changed, and the cure that is named takes them out."""
+    folder = library(tmp_path / "a", samples, a="chair", b="cup", c="sofa", d="table")
+    stages.import_folder(folder)
+    (folder / "a.glb").unlink()
+    with pytest.raises(ConfirmationNeededError, match=r"1 of the 4 assets of library 'glb_folder-a' .* give --yes"):
+        stages.import_folder(folder)
+    assert stages.ids() == ["a", "b", "c", "d"]
+
+    stages.import_folder(folder, yes=True)
+    assert stages.ids() == ["b", "c", "d"]
+
+
+def test_a_vanished_folder_takes_nothing_along(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """An unmounted disk is no empty library: update says so, goes on with the others, and --yes takes it out."""
+    for name in ("a", "b"):
+        stages.import_folder(library(tmp_path / name, samples, thing="chair"))
+    stages.update()
+    (tmp_path / "a").rename(tmp_path / "elsewhere")
+    library(tmp_path / "b", samples, more="cup")
+
+    updated = stages.update()
+    assert updated.failed
+    assert "or give --yes to take all assets of library 'glb_folder-a' out of the workspace" in updated.notes[0]
+    assert set(stages.searchable()) == {"thing", "glb_folder-b/thing", "glb_folder-b/more"}
+
+    assert not stages.update(yes=True).failed
+    assert set(stages.searchable()) == {"glb_folder-b/thing", "glb_folder-b/more"}
+
+
+def test_a_first_import_of_nothing_makes_no_library(stages: Stages, tmp_path: Path) -> None:
+    """A mistyped folder leaves no trace."""
+    with pytest.raises(DatasetError, match="there is no folder"):
+        stages.import_folder(tmp_path / "mistyped", yes=True)
+    assert not stages.workspace.libraries.are_known
+
+
+def test_forgotten_assets_stay_out_until_recalled(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """Neither update nor import brings a forgotten asset back, ``recall`` does; an unknown id changes nothing."""
+    folder = library(tmp_path / "a", samples, a="chair", b="cup", c="sofa")
+    stages.import_folder(folder)
+    libraries = stages.workspace.libraries
+    with pytest.raises(InputError, match="there is no asset 'nobody' in this workspace; nothing was forgotten"):
+        libraries.forget(["a", "nobody"])
+    assert stages.ids() == ["a", "b", "c"]
+
+    libraries.forget(["a"])
+    stages.update()
+    assert set(stages.searchable()) == {"b", "c"}
+
+    stages.import_folder(folder, recall=True)
+    stages.update()
+    assert set(stages.searchable()) == {"a", "b", "c"}
+
+
+def test_a_forgotten_library_is_gone(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """Its assets leave the search; imported again it is a new library."""
+    for name in ("a", "b"):
+        stages.import_folder(library(tmp_path / name, samples, thing="chair"))
+    stages.update()
+    stages.workspace.libraries.remove(stages.workspace.libraries.named("glb_folder-a"))
+    stages.update()
+    assert set(stages.searchable()) == {"glb_folder-b/thing"}
+
+    stages.import_folder(tmp_path / "a")
+    stages.update()
+    assert set(stages.searchable()) == {"glb_folder-b/thing", "glb_folder-a/thing"}
+
+
+def test_the_first_so_many_of_each_library(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """``max-assets`` counts in each library, in every stage; what follows is left as it is."""
+    for name in ("a", "b"):
+        stages.import_folder(library(tmp_path / name, samples, x="chair", y="cup", z="sofa"))
+    stages.max_assets = 2
+    first = {"x", "y", "glb_folder-b/x", "glb_folder-b/y"}
+    assert {asset.asset_id for asset in stages.workspace.assets(2)} == first
+    assert stages.render().done == 4
+    assert [summary.done + summary.skipped for summary in stages.embed()] == [4, 4, 4]
+    stages.publish()
+    assert set(stages.searchable()) == first
+
+    stages.import_folder(tmp_path / "a")
+    assert len(stages.ids()) == 6
+
+
+def test_the_order_is_that_of_the_library(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """An asset that was read again is still the first of its library."""
+    folder = library(tmp_path / "a", samples, x="chair", y="cup", z="sofa")
+    stages.import_folder(folder)
+    library(folder, samples, x="table")
+    stages.import_folder(folder)
+
+    assert {asset.asset_id for asset in stages.workspace.assets(1)} == {"x"}
+
+
+@pytest.fixture
+def old(stages: Stages, samples: Path, tmp_path: Path) -> Stages:
+    """A workspace that an older Meshseek made: assets, and no record of libraries."""
+    stages.import_folder(library(tmp_path / "a", samples, x="chair", y="cup"))
+    shutil.rmtree(stages.workspace.libraries.folder)
+    return stages
+
+
+def test_an_older_workspace_keeps_its_ids(old: Stages, samples: Path, tmp_path: Path) -> None:
+    """Its library is known again by its assets, and nothing is read twice."""
+    assert old.ids() == ["x", "y"]
+    library(tmp_path / "a", samples, z="sofa")
+
+    summary = old.import_folder(tmp_path / "a")
+    assert (summary.done, summary.already_there) == (1, 2)
+    assert old.ids() == ["x", "y", "z"]
+
+
+def test_another_library_in_an_older_workspace(old: Stages, samples: Path, tmp_path: Path) -> None:
+    """What was there keeps its ids under a name of its own; update tells how to say where it came from."""
+    old.import_folder(library(tmp_path / "b", samples, z="sofa"))
+    assert old.ids() == ["x", "y", "glb_folder-b/z"]
+    (note,) = old.update().notes
+    assert "run 'meshseek import DATASET PATH --library earlier-import' once" in note
+
+    old.import_folder(tmp_path / "a", "earlier-import")
+    assert old.update().notes == []
+    assert sorted(old.searchable()) == ["glb_folder-b/z", "x", "y"]
+
+
+def test_a_clock_that_was_set_back(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """A file with an older time and other content is another file."""
+    folder = library(tmp_path / "a", samples, x="chair")
+    stages.import_folder(folder)
+    library(folder, samples, x="table")
+    os.utime(folder / "x.glb", (1_000_000_000, 1_000_000_000))
+
+    assert stages.import_folder(folder).done == 1
+    (asset,) = stages.workspace.assets()
+    assert (stages.workspace.models / str(asset.model)).read_bytes() == (folder / "x.glb").read_bytes()
+
+
+def test_a_file_that_is_written_in_place_does_not_change_what_is_shown(
+    stages: Stages, samples: Path, tmp_path: Path
+) -> None:
+    """What is published goes on showing its own model until the next publication."""
+    folder = library(tmp_path / "a", samples, x="chair")
+    stages.import_folder(folder)
+    stages.update()
+    with (folder / "x.glb").open("r+b") as file:
+        file.write((samples / "cup-0001.glb").read_bytes())
+        file.truncate()
+
+    shown = stages.workspace.models / stages.searchable()["x"]["model"]
+    assert shown.read_bytes() == (samples / "chair-0001.glb").read_bytes()
+    stages.update()
+    shown = stages.workspace.models / stages.searchable()["x"]["model"]
+    assert shown.read_bytes() == (samples / "cup-0001.glb").read_bytes()
+
+
+@pytest.mark.parametrize("file", ["library.json", "listing.parquet"])
+def test_a_damaged_record_is_named_with_its_cure(stages: Stages, samples: Path, tmp_path: Path, file: str) -> None:
+    """One line says what to remove; after that, an import brings everything back."""
+    folder = library(tmp_path / "a", samples, x="chair")
+    stages.import_folder(folder)
+    damaged = stages.workspace.libraries.folder / "glb_folder-a" / file
+    damaged.write_bytes(b"{")
+    with pytest.raises(WorkspaceError, match=f"{file} is damaged; remove "):
+        stages.update()
+
+    shutil.rmtree(damaged.parent)
+    stages.import_folder(folder)
+    stages.update()
+    assert set(stages.searchable()) == {"x"}
