@@ -21,11 +21,11 @@ from pathlib import Path, PurePosixPath
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, read_descriptions
 from meshseek.datasets._files import fingerprint_of, unique_id
-from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.errors import DatasetError
 from meshseek.files import link_or_copy, make_folder, write_whole
 from meshseek.language import detect_language
-from meshseek.meshes.gltf import count_faces_of_glb, pack_gltf
-from meshseek.meshes.model_files import UNREADABLE, FolderFiles
+from meshseek.meshes.gltf import pack_gltf, read_glb
+from meshseek.meshes.model_files import FolderFiles, readable
 from meshseek.meshes.obj_to_glb import REVISION, convert_obj
 from meshseek.model import Asset
 
@@ -81,10 +81,8 @@ class GlbFolder(Dataset):
         assert isinstance(entry, FileEntry)
         source = self.options.path / entry.file
         model = f"{entry.asset_id}.glb"
-        try:
+        with readable(f"{entry.asset_id}: cannot read {source}"):
             faces, data = _load(source, self.options.path)
-        except UNREADABLE as error:
-            raise UnreadableAssetError(f"{entry.asset_id}: cannot read {source}: {error}") from error
         make_folder((models / model).parent)
         if data is None:
             link_or_copy(source, models / model)
@@ -161,7 +159,7 @@ def _load(source: Path, root: Path) -> tuple[int, bytes | None]:
     """Number of faces, and the GLB; None where the file itself is one."""
     suffix = source.suffix.lower()
     if suffix == ".glb":
-        return count_faces_of_glb(source), None
+        return read_glb(source).tree.faces(), None
     files = FolderFiles(source.parent, root)
     if suffix == ".gltf":
         data, faces = pack_gltf(source.read_bytes(), files)

@@ -49,8 +49,9 @@ class Embree(Renderer):
             seen = self._render_all(loaded, destination)
         except OSError:
             raise
-        except Exception as error:
-            raise UnreadableAssetError(f"{model.name} cannot be rendered ({error}); export it again") from error
+        except Exception as error:  # embreex and numpy raise whatever odd numbers lead to
+            message = f"{model.name} cannot be rendered: its numbers are damaged; export it again"
+            raise UnreadableAssetError(message) from error
         if not seen:
             raise UnreadableAssetError(f"{model.name} shows nothing; check that its materials are not all invisible")
         return tuple(range(self.views))
