@@ -20,9 +20,9 @@ from typing import Any
 import opencc
 
 from meshseek.datasets import Dataset, Entry
-from meshseek.datasets._files import safe_name, unique_id
+from meshseek.datasets._files import is_folder, safe_name, unique_id
 from meshseek.datasets.sweethome3d.catalogue import CatalogueItem, is_chinese, read_catalogue
-from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.errors import LibraryGoneError, UnreadableAssetError
 from meshseek.files import make_folder, write_whole
 from meshseek.meshes.model_files import ZippedFiles, readable
 from meshseek.meshes.obj_to_glb import REVISION, Conversion, Placement, convert_obj
@@ -52,7 +52,9 @@ class Sweethome3d(Dataset):
                 asset_id = unique_id(f"{safe_name(library.stem)}/{safe_name(item.short_id)}", taken)
                 yield FurnitureEntry(asset_id=asset_id, fingerprint=item.fingerprint, library=library, item=item)
         if not taken:
-            raise DatasetError(f"{self.options.path} lists no furniture; give a folder of .sh3f files that hold some")
+            raise LibraryGoneError(
+                f"{self.options.path} lists no furniture; give a folder of .sh3f files that hold some"
+            )
 
     def read(self, entry: Entry, models: Path) -> Asset:
         """Convert one model to GLB and describe it."""
@@ -81,14 +83,17 @@ class Sweethome3d(Dataset):
 
 def _libraries(path: Path) -> list[Path]:
     cure = "give a .sh3f file, or a folder that holds some"
-    if path.is_file():
+    try:
+        libraries = sorted(file for file in path.iterdir() if file.suffix.lower() == ".sh3f" and not is_folder(file))
+    except NotADirectoryError:
         return [path]
-    if not path.is_dir():
-        raise DatasetError(f"there is no {path}; {cure}")
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".sh3f" and file.is_file())
-    if not found:
-        raise DatasetError(f"{path} holds no .sh3f file; {cure}")
-    return found
+    except FileNotFoundError as error:
+        raise LibraryGoneError(f"there is no {path}; {cure}") from error
+    except OSError as error:
+        raise LibraryGoneError(f"cannot list {path}: {error.strerror}; mend its permissions, or {cure}") from error
+    if not libraries:
+        raise LibraryGoneError(f"{path} holds no .sh3f file; {cure}")
+    return libraries
 
 
 def _convert(library: Path, item: CatalogueItem) -> Conversion:
