@@ -18,10 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from meshseek.datasets import Dataset, Entry
-from meshseek.datasets._captions import is_csv, read_csv_rows, read_json_object
+from meshseek.datasets._captions import is_csv, read_json_object
 from meshseek.datasets._files import fingerprint_of, is_folder
 from meshseek.errors import DatasetError, LibraryGoneError, UnreadableAssetError
 from meshseek.model import Asset, ViewSet
+from meshseek.tables import read_rows
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +181,7 @@ def _read_captions(path: Path, ids: list[str], models: dict[str, str]) -> dict[s
 
 
 def _captions_of_csv(path: Path) -> Iterator[tuple[str, str]]:
-    for line, row in read_csv_rows(path):
+    for line, row in read_rows(path, DatasetError):
         if len(row) != 2:  # noqa: PLR2004 - uid and caption
             raise DatasetError(f"{path}, line {line}: {len(row)} columns, not 'uid,caption'; download the file again")
         yield row[0], row[1].strip()
