@@ -16,6 +16,7 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import EpsImagePlugin
 from tests.model_libraries import CUBE, make_sh3f, png
 
 from meshseek.datasets import Dataset, DatasetOptions
@@ -221,6 +222,11 @@ REASONS: dict[str, tuple[str, bytes, str]] = {
     "a thousand arrays": ("a.gltf", b"[" * 100_000, "its JSON is damaged"),
     "a list": ("a.gltf", b"[]", "its glTF structure is damaged; export it again"),
     "Draco": ("a.glb", as_glb(DRACO, BINARY), "it is compressed with Draco; export it without compression"),
+    "Draco that does not say so": (
+        "a.glb",
+        as_glb({**DRACO, "extensionsRequired": []}, BINARY),
+        "some of its numbers are not in plain buffers; export it without compression",
+    ),
     "meshopt": (
         "a.glb",
         as_glb({**TREE, "extensionsRequired": ["EXT_meshopt_compression"]}, BINARY),
@@ -270,6 +276,42 @@ def test_a_compressed_model_is_imported_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "red_chair.glb").write_bytes(as_glb(DRACO, BINARY))
     dataset = GlbFolder(DatasetOptions(path=tmp_path))
     assert dataset.read(next(dataset.entries()), tmp_path / "models").captions_english == ("red chair",)
+
+
+def test_a_camera_hides_no_mesh() -> None:
+    """What hangs on a camera is shown; cameras, names and extras are not even looked at."""
+    camera = {"type": "orthographic"}
+    nodes = [{"camera": 0, "children": [1], "name": 7, "extras": [1]}, {"mesh": 0, "name": "world"}]
+    value = {**TREE, "nodes": nodes, "cameras": [camera], "animations": "none", "skins": None}
+    assert outcome_of_file("a.glb", as_glb(value, BINARY)) is None
+
+
+EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 8 8
+%%EndComments
+showpage
+%%EOF
+"""
+
+
+def test_a_texture_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An EPS that is called a PNG would be given to Ghostscript; it is a texture that is missing."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "a.obj").write_text("mtllib a.mtl\n" + CUBE.partition("\n")[2])
+    (library / "a.mtl").write_text("newmtl paint\nmap_Kd a.png\n")
+    (library / "a.png").write_bytes(EPS)
+    binary = BINARY + EPS
+    view = {"buffer": 0, "byteOffset": len(BINARY), "byteLength": len(EPS)}
+    value = {**TREE, "bufferViews": [*TREE["bufferViews"][:5], view], "buffers": [{"byteLength": len(binary)}]}
+    assert outcome(GlbFolder(DatasetOptions(path=library)), tmp_path) is None
+    assert outcome_of_file("a.glb", as_glb(value, binary)) is None
+    assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,16 @@ import json
 import mimetypes
 import struct
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.glb import encode_glb
-from meshseek.meshes.gltf_schema import Buffer, GltfTree, check_tree
+from meshseek.meshes.gltf_schema import Buffer, GltfTree, Image, check_tree
 from meshseek.meshes.model_files import ModelFiles
+from meshseek.meshes.textures import is_picture
 
 _HEADER = 20
 _CHUNK = 8
@@ -44,11 +45,24 @@ class GlbFile:
         name = self.tree.compression()
         if name is not None:
             raise UnreadableAssetError(f"it is compressed with {name}; export it without compression")
+        if not self.tree.is_complete():
+            raise UnreadableAssetError("some of its numbers are not in plain buffers; export it without compression")
         with self.path.open("rb") as file:
             file.seek(self.start)
             binary = file.read(self.length)
         tree = self.tree.model_dump(by_alias=True, exclude_defaults=True)
+        buffers = [binary if buffer.uri is None else _decode(buffer.uri) for buffer in self.tree.buffers]
+        for row, image in zip(tree.get("images", ()), self.tree.images, strict=False):
+            if not is_picture(self._encoded(image, buffers)):
+                row.clear()
         return encode_glb(tree, binary + bytes(-len(binary) % 4))
+
+    def _encoded(self, image: Image, buffers: Sequence[bytes]) -> bytes:
+        """The bytes of a picture; nothing where it is in another file."""
+        if image.buffer_view is None:
+            return _decode(image.uri) if image.uri is not None and image.uri.startswith("data:") else b""
+        view = self.tree.buffer_views[image.buffer_view]
+        return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
 
 
 def read_glb(path: Path) -> GlbFile:

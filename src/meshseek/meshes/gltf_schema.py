@@ -58,7 +58,7 @@ class BufferView(_Part):
     buffer: Index
     byte_offset: Index = 0
     byte_length: Index
-    byte_stride: Annotated[int, Field(ge=1)] | None = None
+    byte_stride: Annotated[int, Field(ge=4)] | None = None
 
 
 class Accessor(_Part):
@@ -180,6 +180,16 @@ class GltfTree(_Part):
     def compression(self) -> str | None:
         """Name of the compression without which the model cannot be shown; None for a plain one."""
         return next((UNSUPPORTED[name] for name in self.extensions_required if name in UNSUPPORTED), None)
+
+    def is_complete(self) -> bool:
+        """Whether all positions and faces are in the buffers, and not in an extension."""
+        return all(
+            self.accessors[number].buffer_view is not None
+            for mesh in self.meshes
+            for primitive in mesh.primitives
+            for number in (primitive.attributes.get("POSITION"), primitive.indices)
+            if number is not None
+        )
 
 
 def check_tree(value: Any) -> GltfTree:

@@ -17,7 +17,7 @@ from meshseek.renderers.embree.picture import Picture
 from meshseek.renderers.embree.scene import Model, load_model
 from meshseek.renderers.embree.surfaces import Surfaces
 
-REVISION = 1
+REVISION = 2
 """Count it up with each change that changes pictures."""
 COMPRESSION = 4
 
