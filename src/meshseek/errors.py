@@ -7,7 +7,7 @@
     │   ├── QueryError             a query that cannot be searched
     │   ├── ImageError             a picture that cannot be read
     │   ├── DatasetError           a library that cannot be read at all
-    │   │   └── LibraryGoneError   it is not there, or holds nothing: a disk that is not mounted looks so
+    │   │   └── LibraryGoneError   it is not there, or lists nothing
     │   ├── UnreadableAssetError   one asset that cannot be read: skipped and counted
     │   ├── UnknownPluginError     a name that no plug-in of the family has
     │   ├── SettingsError          a setting that is missing or not valid
@@ -48,16 +48,16 @@ class DatasetError(InputError):
     """The library cannot be read at all."""
 
 
-class LibraryGoneError(DatasetError):
-    """The library is not there, cannot be listed, or holds nothing at all."""
-
-
 class UnreadableAssetError(InputError):
     """One asset cannot be read; the stage skips and counts it."""
 
 
 class UnknownPluginError(InputError):
     """No plug-in of the family has this name."""
+
+
+class LibraryGoneError(DatasetError):
+    """The library is not there, or lists nothing."""
 
 
 class SettingsError(InputError):

@@ -75,9 +75,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
         place = f"line {error.lineno}, column {error.colno}"
         raise DatasetError(f"{path}, {place}: not valid JSON ({error.msg}); mend it or download it again") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise DatasetError(f"{path} is not JSON text in UTF-8 ({error}); mend it or download it again") from error
+        raise DatasetError(f"{path} is not JSON text in UTF-8; mend it or download it again") from error
     if not isinstance(value, dict):
-        raise DatasetError(f"{path} holds a JSON {type(value).__name__}, not an object; give one of id to value")
+        raise DatasetError(f"{path} holds JSON, but no object; give one of id to value")
     return value
 
 
