@@ -48,16 +48,16 @@ class DatasetError(InputError):
     """The library cannot be read at all."""
 
 
+class LibraryGoneError(DatasetError):
+    """The library is not there, or lists nothing."""
+
+
 class UnreadableAssetError(InputError):
     """One asset cannot be read; the stage skips and counts it."""
 
 
 class UnknownPluginError(InputError):
     """No plug-in of the family has this name."""
-
-
-class LibraryGoneError(DatasetError):
-    """The library is not there, or lists nothing."""
 
 
 class SettingsError(InputError):
