@@ -14,6 +14,9 @@ from pathlib import Path
 
 from meshseek.errors import MeshseekError, WorkspaceError
 
+COPIED_BYTES = 1 << 30
+"""Asked for at a time."""
+
 
 @contextlib.contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
@@ -42,17 +45,22 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         draft.write_bytes(content)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the file systems differ.
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file, without taking room on file systems that can share it.
+
+    Never a second name for the same file: programs that write a file in place would change the copy as well.
 
     Raises:
-        OSError: It can be neither.
+        OSError: It cannot be read, or not be written.
     """
-    with whole_file(target) as draft:
+    with whole_file(target) as draft, source.open("rb") as reader, draft.open("wb") as writer:
         try:
-            draft.hardlink_to(source.resolve())
-        except OSError:
-            shutil.copyfile(source, draft)
+            while os.copy_file_range(reader.fileno(), writer.fileno(), COPIED_BYTES):
+                pass
+        except (OSError, AttributeError):  # not on this system, or not between these file systems
+            reader.seek(0)
+            writer.seek(0)
+            shutil.copyfileobj(reader, writer)
 
 
 def move_whole(draft: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from meshseek.errors import TranslatorError, WorkspaceError
-from meshseek.files import FileLock, link_or_copy, locked, make_folder, move_whole, whole_file, write_whole
+from meshseek.files import FileLock, copy_whole, locked, make_folder, move_whole, whole_file, write_whole
 
 Act = Callable[[Path], None]
 
@@ -41,13 +41,13 @@ def _draft_of(target: Path) -> None:
         draft.write_text("new")
 
 
-def _linked(target: Path) -> None:
+def _copied(target: Path) -> None:
     source = target.with_name("source")
     source.write_text("new")
-    link_or_copy(source, target)
+    copy_whole(source, target)
 
 
-@pytest.mark.parametrize("act", [_draft_of, _linked, lambda target: write_whole(target, b"new")])
+@pytest.mark.parametrize("act", [_draft_of, _copied, lambda target: write_whole(target, b"new")])
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path: Path, steps: list[tuple[str, Path]], act: Act) -> None:
     """The content is forced onto the disk, then renamed, and then the folder is forced."""
     target = tmp_path / "target"

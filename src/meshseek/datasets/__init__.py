@@ -42,11 +42,14 @@ class Dataset(ABC):
     """A library on disk. Objects are pickled to worker processes, so they hold plain values only.
 
     Raises:
-        DatasetError: On construction or in :meth:`entries`, when the library is missing, empty or damaged.
+        LibraryGoneError: In :meth:`entries`, when the library is not there, or lists nothing.
+        DatasetError: On construction or in :meth:`entries`, when it is damaged.
     """
 
     def __init__(self, options: DatasetOptions) -> None:
         self.options = options
+        self.unlisted = 0
+        """Files and folders that the last listing could not look at: the assets in them are not gone."""
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from meshseek.errors import DatasetError
+from meshseek.tables import read_table
 
 _ID_COLUMNS = ("id", "asset_id")
 _ENGLISH, _CHINESE = ("caption", "caption_en"), ("caption_zh",)
@@ -75,48 +75,18 @@ def read_json_object(path: Path) -> dict[str, Any]:
         place = f"line {error.lineno}, column {error.colno}"
         raise DatasetError(f"{path}, {place}: not valid JSON ({error.msg}); mend it or download it again") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise DatasetError(f"{path} is not JSON text in UTF-8 ({error}); mend it or download it again") from error
+        raise DatasetError(f"{path} is not JSON text in UTF-8; mend it or download it again") from error
     if not isinstance(value, dict):
-        raise DatasetError(f"{path} holds a JSON {type(value).__name__}, not an object; give one of id to value")
+        raise DatasetError(f"{path} holds JSON, but no object; give one of id to value")
     return value
 
 
-def read_csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Read the rows of a CSV file one by one, each with its line number; empty lines are passed over.
-
-    Raises:
-        DatasetError: It is missing or damaged; the message gives the line.
-    """
-    line = 0
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for row in reader:
-                line = reader.line_num
-                if row:
-                    yield line, row
-    except OSError as error:
-        raise DatasetError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}, after line {line}: not UTF-8 text; save the file as UTF-8") from error
-    except csv.Error as error:
-        raise DatasetError(f"{path}, after line {line}: {error}; mend the row or download the file again") from error
-
-
 def _rows_of_csv(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    rows = read_csv_rows(path)
-    _, header = next(rows, (0, []))
-    names = [name.strip() for name in header]
+    names, rows = read_table(path, DatasetError)
     key = next((name for name in _ID_COLUMNS if name in names), None)
     if key is None:
         raise DatasetError(f"{path}, line 1: no column 'id' or 'asset_id'; give the file a header with one of them")
-    for line, row in rows:
-        if len(row) != len(names):
-            raise DatasetError(
-                f"{path}, line {line}: {len(row)} columns where the header has {len(names)}; "
-                "put quotes around texts that hold commas"
-            )
-        fields = dict(zip(names, row, strict=True))
+    for _, fields in rows:
         yield fields.pop(key), {name: value for name, value in fields.items() if name and value.strip()}
 
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 _MAX_NAME = 100
+
+
+def is_folder(path: Path) -> bool:
+    """Whether it is a folder; what cannot be looked at is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def safe_name(text: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,12 +21,12 @@ from pathlib import Path, PurePosixPath
 
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, read_descriptions
-from meshseek.datasets._files import fingerprint_of, unique_id
-from meshseek.errors import DatasetError, UnreadableAssetError
-from meshseek.files import link_or_copy, make_folder, write_whole
+from meshseek.datasets._files import fingerprint_of, is_folder, unique_id
+from meshseek.errors import LibraryGoneError
+from meshseek.files import copy_whole, make_folder, write_whole
 from meshseek.language import detect_language
-from meshseek.meshes.gltf import count_faces_of_glb, pack_gltf
-from meshseek.meshes.model_files import UNREADABLE, FolderFiles
+from meshseek.meshes.gltf import pack_gltf, read_glb
+from meshseek.meshes.model_files import FolderFiles, readable
 from meshseek.meshes.obj_to_glb import REVISION, convert_obj
 from meshseek.model import Asset
 
@@ -50,10 +51,10 @@ class GlbFolder(Dataset):
 
     def entries(self) -> Iterator[FileEntry]:
         """List the models, sorted by path."""
-        files = _walk(self.options.path)
+        files = self._files()
         models = sorted(file for file in files if file.suffix.lower() in _MODELS)
         if not models:
-            raise DatasetError(f"{self.options.path} holds no .glb, .gltf or .obj file; give a folder that does")
+            raise LibraryGoneError(f"{self.options.path} holds no .glb, .gltf or .obj file; give a folder that does")
         descriptions = None if self.options.captions is None else read_descriptions(self.options.captions)
         sidecars = _sidecars(files)
         shared = Counter(file.with_suffix("") for file in models)
@@ -76,18 +77,29 @@ class GlbFolder(Dataset):
         if unknown:
             log.warning("%s: no model for %d ids, such as %s", self.options.captions, len(unknown), unknown[0])
 
+    def _files(self) -> dict[PurePosixPath, os.stat_result]:
+        root = self.options.path
+        if not is_folder(root):
+            raise LibraryGoneError(f"there is no folder {root}; give a folder of .glb, .gltf or .obj files")
+        files, unlisted = _walk(root)
+        self.unlisted = len(unlisted)
+        if unlisted:
+            first = f"{unlisted[0].filename}: {unlisted[0].strerror}"
+            if not files:
+                raise LibraryGoneError(f"cannot list {first}; mend its permissions, or give a folder of models")
+            log.warning("%s: %d files or folders cannot be looked at, such as %s", root, len(unlisted), first)
+        return files
+
     def read(self, entry: Entry, models: Path) -> Asset:
         """Link, pack or convert one model, and describe it."""
         assert isinstance(entry, FileEntry)
         source = self.options.path / entry.file
         model = f"{entry.asset_id}.glb"
-        try:
+        with readable(f"{entry.asset_id}: cannot read {source}"):
             faces, data = _load(source, self.options.path)
-        except UNREADABLE as error:
-            raise UnreadableAssetError(f"{entry.asset_id}: cannot read {source}: {error}") from error
         make_folder((models / model).parent)
         if data is None:
-            link_or_copy(source, models / model)
+            copy_whole(source, models / model)
         else:
             write_whole(models / model, data)
         return Asset(
@@ -117,27 +129,34 @@ def caption_from_name(file: PurePosixPath) -> Description:
     return Description(english=(caption,), attributes={})
 
 
-def _walk(root: Path) -> dict[PurePosixPath, os.stat_result]:
-    """All files below the folder by their path in it; hidden ones are left out."""
-    if not root.is_dir():
-        raise DatasetError(f"there is no folder {root}; give a folder of .glb, .gltf or .obj files")
-    found = {}
-    for folder, folders, names in os.walk(root):
+def _walk(root: Path) -> tuple[dict[PurePosixPath, os.stat_result], list[OSError]]:
+    """All files below the folder by their path in it, without hidden ones; and what could not be looked at."""
+    files: dict[PurePosixPath, os.stat_result] = {}
+    unlisted: list[OSError] = []
+    linked = 0
+    for folder, folders, names in os.walk(root, onerror=unlisted.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            path = Path(folder, name)
-            if not name.startswith(".") and path.is_file():
-                found[PurePosixPath(path.relative_to(root).as_posix())] = path.stat()
-    return found
+        linked += sum(Path(folder, name).is_symlink() for name in folders)
+        for path in (Path(folder, name) for name in names if not name.startswith(".")):
+            try:
+                facts = path.stat()
+            except OSError as error:  # gone since it was listed, or a link in a circle
+                unlisted.append(error)
+                continue
+            if stat.S_ISREG(facts.st_mode):
+                files[PurePosixPath(path.relative_to(root).as_posix())] = facts
+    if linked:
+        log.warning("%s: %d linked folders are not followed; import each by itself", root, linked)
+    return files, unlisted
 
 
 def _sidecars(files: Mapping[PurePosixPath, os.stat_result]) -> dict[PurePosixPath, str]:
     """Fingerprint of what lies below each folder and is no model: any of it may be a texture, material or buffer."""
     found: dict[PurePosixPath, list[tuple[str, int, int]]] = defaultdict(list)
-    for file, stat in files.items():
+    for file, facts in files.items():
         if file.suffix.lower() not in _MODELS:
             for folder in file.parents:
-                found[folder].append((str(file), stat.st_size, stat.st_mtime_ns))
+                found[folder].append((str(file), facts.st_size, facts.st_mtime_ns))
     return {folder: fingerprint_of(sorted(rows)) for folder, rows in found.items()}
 
 
@@ -161,7 +180,7 @@ def _load(source: Path, root: Path) -> tuple[int, bytes | None]:
     """Number of faces, and the GLB; None where the file itself is one."""
     suffix = source.suffix.lower()
     if suffix == ".glb":
-        return count_faces_of_glb(source), None
+        return read_glb(source).tree.faces(), None
     files = FolderFiles(source.parent, root)
     if suffix == ".gltf":
         data, faces = pack_gltf(source.read_bytes(), files)

@@ -18,10 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from meshseek.datasets import Dataset, Entry
-from meshseek.datasets._captions import is_csv, read_csv_rows, read_json_object
-from meshseek.datasets._files import fingerprint_of
-from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.datasets._captions import is_csv, read_json_object
+from meshseek.datasets._files import fingerprint_of, is_folder
+from meshseek.errors import DatasetError, LibraryGoneError, UnreadableAssetError
 from meshseek.model import Asset, ViewSet
+from meshseek.tables import read_rows
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ VIEWS = 8
 _SERVER_FOLDER = "campos_512_v4"
 _DIGITS = 5
 _LAYOUT = "<folder>/<index>/<NNNNN>/<NNNNN>.png"
+_CURE = "give the folder that the G-Objaverse downloader wrote to"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,8 @@ class Gobjaverse(Dataset):
         root = self.options.path
         ids = list(_list_ids(root))
         if not ids:
-            raise DatasetError(f"{root} holds no {_LAYOUT}; give the folder that the G-Objaverse downloader wrote to")
-        if (root / ids[0] / f"{PurePosixPath(ids[0]).name}.png").exists():
+            raise LibraryGoneError(f"{root} holds no {_LAYOUT}; {_CURE}")
+        if _picture((root / ids[0]).parent, PurePosixPath(ids[0]).name):
             raise DatasetError(f"{root} is one level too deep for {_LAYOUT}; give the folder above it")
         models = _read_models(self.options.id_map, set(ids)) if self.options.id_map else {}
         captions = _read_captions(self.options.captions, ids, models) if self.options.captions else {}
@@ -86,17 +88,22 @@ class Gobjaverse(Dataset):
 
 
 def _list_ids(root: Path) -> Iterator[str]:
-    if not root.is_dir():
-        raise DatasetError(f"there is no folder {root}; give the folder that the G-Objaverse downloader wrote to")
-    for folder in _numbered_folders(root):
+    if not is_folder(root):
+        raise LibraryGoneError(f"there is no folder {root}; {_CURE}")
+    try:
+        folders = _numbered_folders(root)
+    except DatasetError as error:
+        raise LibraryGoneError(str(error)) from error
+    for folder in folders:
         for index in _numbered_folders(root / folder):
             yield f"{folder}/{index}"
 
 
 def _numbered_folders(folder: Path) -> list[str]:
     try:
-        with os.scandir(folder) as found:
-            names = [item.name for item in found if item.name.isdecimal() and item.name.isascii() and item.is_dir()]
+        with os.scandir(folder) as listing:
+            numbers = (item for item in listing if item.name.isdecimal() and item.name.isascii())
+            names = [item.name for item in numbers if _is_folder(item)]
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -104,9 +111,16 @@ def _numbered_folders(folder: Path) -> list[str]:
     return sorted(names, key=lambda name: (int(name), name))
 
 
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link in a circle leads to no folder
+        return False
+
+
 def _view_folder(asset: Path) -> Path:
     deeper = asset / _SERVER_FOLDER
-    return deeper if deeper.is_dir() else asset
+    return deeper if is_folder(deeper) else asset
 
 
 def _chosen_pictures(folder: Path) -> list[tuple[int, str, int, int]]:
@@ -167,7 +181,7 @@ def _read_captions(path: Path, ids: list[str], models: dict[str, str]) -> dict[s
 
 
 def _captions_of_csv(path: Path) -> Iterator[tuple[str, str]]:
-    for line, row in read_csv_rows(path):
+    for line, row in read_rows(path, DatasetError):
         if len(row) != 2:  # noqa: PLR2004 - uid and caption
             raise DatasetError(f"{path}, line {line}: {len(row)} columns, not 'uid,caption'; download the file again")
         yield row[0], row[1].strip()

@@ -3,61 +3,95 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import mimetypes
 import struct
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.glb import encode_glb
+from meshseek.meshes.gltf_schema import Buffer, GltfTree, Image, check_tree
 from meshseek.meshes.model_files import ModelFiles
+from meshseek.meshes.textures import is_picture
 
 _HEADER = 20
-_TRIANGLES = 4
+_CHUNK = 8
+_VERSION = 2
 
 
-def count_faces_of_glb(path: Path) -> int:
-    """Check a GLB by its headers, and count its triangles.
+@dataclass(frozen=True, slots=True)
+class GlbFile:
+    """A GLB whose structure was checked; its numbers are still on the disk."""
+
+    path: Path
+    tree: GltfTree
+    start: int
+    """Where the second chunk's content begins."""
+    length: int
+    """Bytes of the second chunk; 0 where there is none."""
+
+    def plain(self) -> bytes:
+        """The file anew, with nothing in it but what was checked.
+
+        Raises:
+            UnreadableAssetError: It is compressed, so nothing here can decode it.
+            OSError: It cannot be read.
+        """
+        name = self.tree.compression()
+        if name is not None:
+            raise UnreadableAssetError(f"it is compressed with {name}; export it without compression")
+        if not self.tree.is_complete():
+            raise UnreadableAssetError("some of its numbers are not in plain buffers; export it without compression")
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            binary = file.read(self.length)
+        tree = self.tree.model_dump(by_alias=True, exclude_defaults=True)
+        buffers = [binary if buffer.uri is None else _decode(buffer.uri) for buffer in self.tree.buffers]
+        for row, image in zip(tree.get("images", ()), self.tree.images, strict=False):
+            if not is_picture(self._encoded(image, buffers)):
+                row.clear()
+        return encode_glb(tree, binary + bytes(-len(binary) % 4))
+
+    def _encoded(self, image: Image, buffers: Sequence[bytes]) -> bytes:
+        """The bytes of a picture; nothing where it is in another file."""
+        if image.buffer_view is None:
+            return _decode(image.uri) if image.uri is not None and image.uri.startswith("data:") else b""
+        view = self.tree.buffer_views[image.buffer_view]
+        return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
+
+
+def read_glb(path: Path) -> GlbFile:
+    """Check a GLB by its headers.
 
     Raises:
-        ValueError: It is not a whole GLB 2.0 file.
+        UnreadableAssetError: It is not a whole GLB 2.0 file with faces.
+        OSError: It cannot be read.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_HEADER)
         if len(head) < _HEADER or head[:4] != b"glTF":
-            raise ValueError("it is not a GLB file")
+            raise UnreadableAssetError("it is not a GLB file; export it as GLB")
         version, length, json_length, json_type = struct.unpack("<IIII", head[4:])
-        if version != 2:  # noqa: PLR2004 - the version that everybody writes
-            raise ValueError(f"it is glTF version {version}; save it as glTF 2.0")
+        if version != _VERSION:
+            raise UnreadableAssetError(f"it is glTF {version}; save it as glTF 2.0")
         if length > size or _HEADER + json_length > length:
-            raise ValueError(f"it is cut off ({size:,} of {max(length, _HEADER + json_length):,} bytes)")
+            whole = max(length, _HEADER + json_length)
+            raise UnreadableAssetError(f"it is cut off ({size:,} of {whole:,} bytes); copy or export it again")
         if json_type != int.from_bytes(b"JSON", "little"):
-            raise ValueError("its first chunk is not JSON")
-        return count_faces(json.loads(file.read(json_length)))
-
-
-def count_faces(tree: Any) -> int:
-    """Count the triangles of all meshes.
-
-    Raises:
-        ValueError: The tree is not glTF, or holds no triangle.
-    """
-    try:
-        primitives = [primitive for mesh in tree.get("meshes", ()) for primitive in mesh["primitives"]]
-        accessors = [
-            tree["accessors"][primitive.get("indices", primitive["attributes"]["POSITION"])]
-            for primitive in primitives
-            if primitive.get("mode", _TRIANGLES) >= _TRIANGLES
-        ]
-        faces = sum(int(accessor["count"]) // 3 for accessor in accessors)
-    except (AttributeError, TypeError, LookupError) as error:
-        raise ValueError(f"its glTF structure is damaged ({type(error).__name__}: {error})") from error
-    if not faces:
-        raise ValueError("it has no faces")
-    return faces
+            raise UnreadableAssetError("its first chunk is not JSON; export it again")
+        tree = check_tree(_parse(file.read(json_length)))
+        start, chunk = _HEADER + json_length, 0
+        head = file.read(_CHUNK)
+        if len(head) == _CHUNK and start + _CHUNK <= length:
+            chunk = min(struct.unpack("<I", head[:4])[0], length - start - _CHUNK)
+    _check_buffers(tree, chunk)
+    return GlbFile(path, tree, start + _CHUNK, chunk)
 
 
 def pack_gltf(text: bytes, files: ModelFiles) -> tuple[bytes, int]:
@@ -67,30 +101,55 @@ def pack_gltf(text: bytes, files: ModelFiles) -> tuple[bytes, int]:
         The GLB, and the number of its triangles.
 
     Raises:
-        ValueError: It is damaged, or one of its files is missing.
+        UnreadableAssetError: It is damaged, or one of its files is missing.
     """
-    tree = json.loads(text)
-    faces = count_faces(tree)
+    tree = _parse(text)
+    checked = check_tree(tree)
+    return encode_glb(tree, _pack(tree, checked, files)), checked.faces()
+
+
+def _parse(text: bytes) -> Any:
     try:
-        binary = _pack(tree, files)
-    except (AttributeError, TypeError, LookupError) as error:
-        raise ValueError(f"its glTF structure is damaged ({type(error).__name__}: {error})") from error
-    return encode_glb(tree, binary), faces
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableAssetError("its JSON is damaged; export it again") from error
 
 
-def _pack(tree: dict[str, Any], files: ModelFiles) -> bytes:
+def _check_buffers(tree: GltfTree, chunk: int) -> None:
+    """The first buffer is the second chunk; others must be inside the tree."""
+    for number, buffer in enumerate(tree.buffers):
+        if buffer.uri is None:
+            length = chunk if number == 0 else 0
+        elif buffer.uri.startswith("data:"):
+            length = len(_decode(buffer.uri))
+        else:
+            raise UnreadableAssetError(f"its data is in another file, '{buffer.uri[:80]}'; export it as one GLB")
+        if length < buffer.byte_length:
+            raise _cut_off(length, buffer)
+
+
+def _cut_off(length: int, buffer: Buffer) -> UnreadableAssetError:
+    return UnreadableAssetError(f"its data is cut off ({length:,} of {buffer.byte_length:,} bytes); export it again")
+
+
+def _pack(tree: dict[str, Any], checked: GltfTree, files: ModelFiles) -> bytes:
     binary = bytearray()
     starts = []
-    for buffer in tree.get("buffers", ()):
+    for buffer in checked.buffers:
+        if buffer.uri is None:
+            raise UnreadableAssetError("its data is missing; export it as GLB")
+        data = _load(buffer.uri, files)
+        if len(data) < buffer.byte_length:
+            raise _cut_off(len(data), buffer)
         starts.append(len(binary))
-        _append(binary, _load(buffer, files)[: buffer["byteLength"]])
+        _append(binary, data[: buffer.byte_length])
     views = tree.setdefault("bufferViews", [])
     for view in views:
         view["byteOffset"] = view.get("byteOffset", 0) + starts[view["buffer"]]
         view["buffer"] = 0
     for image in tree.get("images", ()):
-        if "uri" in image:
-            data = _load(image, files)
+        if image.get("uri") is not None:
+            data = _load(image["uri"], files)
             image["mimeType"] = _mime(image)
             del image["uri"]
             image["bufferView"] = len(views)
@@ -104,18 +163,24 @@ def _append(binary: bytearray, data: bytes) -> None:
     binary += data + bytes(-len(data) % 4)
 
 
-def _load(owner: Mapping[str, Any], files: ModelFiles) -> bytes:
-    uri = owner["uri"]
+def _load(uri: str, files: ModelFiles) -> bytes:
     if uri.startswith("data:"):
-        return base64.b64decode(uri.partition(",")[2])
+        return _decode(uri)
     data = files.find(urllib.parse.unquote(uri))
     if data is None:
-        raise ValueError(f"its file '{uri}' is missing")
+        raise UnreadableAssetError(f"its file '{uri[:80]}' is missing; put it beside the model")
     return data
 
 
+def _decode(uri: str) -> bytes:
+    try:
+        return base64.b64decode(uri.partition(",")[2])
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableAssetError("its data inside the JSON is damaged; export it again") from error
+
+
 def _mime(image: Mapping[str, Any]) -> str:
-    if "mimeType" in image:
+    if image.get("mimeType") is not None:
         return str(image["mimeType"])
     uri = image["uri"]
     if uri.startswith("data:"):

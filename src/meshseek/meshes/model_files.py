@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
+
+from meshseek.errors import UnreadableAssetError
 
 UNREADABLE = (
     ValueError,
@@ -22,6 +25,28 @@ UNREADABLE = (
     struct.error,
 )
 """What parsers and archives raise on damaged input."""
+
+
+@contextlib.contextmanager
+def readable(what: str, cure: str = "export it again") -> Iterator[None]:
+    """Tell what goes wrong in the block as one plain sentence; the rest of it is for the log.
+
+    Args:
+        what: The model, and what is done with it.
+        cure: What helps where the damage has no sentence of its own.
+
+    Raises:
+        UnreadableAssetError: The model is damaged.
+    """
+    try:
+        yield
+    except UnreadableAssetError as error:
+        raise UnreadableAssetError(f"{what}: {error}") from error
+    except OSError as error:
+        reason = error.strerror or "the disk does not answer"
+        raise UnreadableAssetError(f"{what}: {reason}; check the file and its permissions") from error
+    except UNREADABLE as error:
+        raise UnreadableAssetError(f"{what}: it is damaged; {cure}") from error
 
 
 class ModelFiles(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.polygons import triangulate
 
 Floats = NDArray[np.float64]
@@ -55,9 +56,23 @@ def parse_obj(data: bytes) -> ObjMesh:
     """Read the triangles of an OBJ file.
 
     Raises:
-        ValueError: The text is not OBJ, or it has no triangle.
+        UnreadableAssetError: The text is not OBJ, or it has no triangle.
     """
-    text = _clean(data)
+    try:
+        return _parse(_clean(data))
+    except (ValueError, ArithmeticError) as error:
+        raise UnreadableAssetError("a line of it does not hold the numbers it should; export it again") from error
+
+
+def decode_text(data: bytes) -> str:
+    """Text of an OBJ or MTL file, which names no encoding."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _parse(text: str) -> ObjMesh:
     lines = _sort(text)
     counts, corners = _corners(lines.faces)
     if (corners < 0).any():
@@ -68,11 +83,11 @@ def parse_obj(data: bytes) -> ObjMesh:
     normals = _numbers(lines.normals, 3)
     corners = _checked(corners - 1, (len(positions), len(texcoords), len(normals)))
     if not _is_usable(positions[corners[:, 0]]).all():
-        raise ValueError("a vertex is not a finite point, or is too far away")
+        raise UnreadableAssetError("a vertex is not a finite point, or is too far away; export it again")
     positions, texcoords, normals = (np.where(_is_usable(rows), rows, 0) for rows in (positions, texcoords, normals))
     cut, owners = triangulate(counts, positions[corners[:, 0]])
     if not len(cut):
-        raise ValueError("it has no faces")
+        raise UnreadableAssetError("it has no faces; export it with faces")
     materials, names = _materials(lines)
     return ObjMesh(
         positions=positions,
@@ -83,14 +98,6 @@ def parse_obj(data: bytes) -> ObjMesh:
         material_names=names,
         libraries=tuple(lines.libraries),
     )
-
-
-def decode_text(data: bytes) -> str:
-    """Text of an OBJ or MTL file, which names no encoding."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def _clean(data: bytes) -> str:
@@ -178,7 +185,7 @@ def _elements_before_faces(text: str) -> Ints:
 def _checked(corners: Ints, lengths: tuple[int, int, int]) -> Ints:
     wanted = corners[:, 0]
     if len(wanted) and (wanted.min() < 0 or wanted.max() >= lengths[0]):
-        raise ValueError("a face names a vertex that does not exist")
+        raise UnreadableAssetError("a face names a vertex that does not exist; export it again")
     return np.where((corners >= 0) & (corners < np.array(lengths)), corners, -1)
 
 

@@ -91,7 +91,7 @@ def convert_obj(
         asset: More fields of glTF's ``asset`` object.
 
     Raises:
-        ValueError: The OBJ cannot be read.
+        UnreadableAssetError: The OBJ cannot be read.
     """
     mesh = parse_obj(obj)
     libraries = [files.find(name) for name in mesh.libraries]

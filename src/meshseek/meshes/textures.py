@@ -13,6 +13,9 @@ AlphaMode = Literal["OPAQUE", "MASK", "BLEND"]
 MAX_SIDE = 1024
 """Pixels; larger textures cost space and show no more at the size of a view."""
 
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TGA", "TIFF")
+"""What is taken for a texture: Pillow knows formats that start programs, such as EPS."""
+
 _MAX_PIXELS = 100_000_000
 _OPAQUE_FROM = 250
 _SOLID_BELOW, _SOLID_FROM = 26, 230
@@ -34,7 +37,7 @@ def read_texture(data: bytes) -> Texture:
         ValueError: It is not a picture, or it is damaged or too large.
     """
     try:
-        with Image.open(io.BytesIO(data)) as picture:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > _MAX_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
             alpha_mode = _alpha_mode(picture)
@@ -45,6 +48,15 @@ def read_texture(data: bytes) -> Texture:
             return _encode(picture, alpha_mode)
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(f"not a readable picture ({error})") from error
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether the data begins like a picture of a format that is read; the rest of it may be damaged."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS):
+            return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False
 
 
 def _alpha_mode(picture: Image.Image) -> AlphaMode:

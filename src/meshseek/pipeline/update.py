@@ -204,8 +204,9 @@ def _is_paid(estimate: Estimate | None) -> bool:
 
 def _counts(workspace: Workspace) -> dict[str, int]:
     """Assets of each library that are imported as they are now."""
-    counts: dict[str, int] = {library.name: 0 for library in workspace.libraries.all()}
-    if len(workspace.assets_table()):
-        for asset in workspace.assets(parts=[]):
-            counts[asset.library] = counts.get(asset.library, 0) + 1
-    return counts
+    imported = workspace.assets_table().fingerprints()
+    return {
+        library.name: sum(imported.get(asset_id) == made for asset_id, made in listing.items())
+        for library in workspace.libraries.all()
+        for listing in [workspace.libraries.listing(library)]
+    }

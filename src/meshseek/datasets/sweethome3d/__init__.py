@@ -20,11 +20,11 @@ from typing import Any
 import opencc
 
 from meshseek.datasets import Dataset, Entry
-from meshseek.datasets._files import safe_name, unique_id
+from meshseek.datasets._files import is_folder, safe_name, unique_id
 from meshseek.datasets.sweethome3d.catalogue import CatalogueItem, is_chinese, read_catalogue
-from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.errors import LibraryGoneError, UnreadableAssetError
 from meshseek.files import make_folder, write_whole
-from meshseek.meshes.model_files import UNREADABLE, ZippedFiles
+from meshseek.meshes.model_files import ZippedFiles, readable
 from meshseek.meshes.obj_to_glb import REVISION, Conversion, Placement, convert_obj
 from meshseek.model import Asset
 
@@ -52,24 +52,24 @@ class Sweethome3d(Dataset):
                 asset_id = unique_id(f"{safe_name(library.stem)}/{safe_name(item.short_id)}", taken)
                 yield FurnitureEntry(asset_id=asset_id, fingerprint=item.fingerprint, library=library, item=item)
         if not taken:
-            raise DatasetError(f"{self.options.path} lists no furniture; give a folder of .sh3f files that hold some")
+            raise LibraryGoneError(
+                f"{self.options.path} lists no furniture; give a folder of .sh3f files that hold some"
+            )
 
     def read(self, entry: Entry, models: Path) -> Asset:
         """Convert one model to GLB and describe it."""
         assert isinstance(entry, FurnitureEntry)
         library, item = entry.library, entry.item
-        try:
+        what = f"{entry.asset_id}: cannot convert {item.model} in {library.name}"
+        with readable(what, "copy or download the library again"):
             conversion = _convert(library, item)
-        except UNREADABLE as error:
-            message = f"{entry.asset_id}: cannot convert {item.model} in {library.name}: {error}"
-            raise UnreadableAssetError(message) from error
         attributes = _attributes(library, item, conversion.faces)
         if conversion.missing_textures:
             # The library's own gaps, the same for everybody: told with the asset instead of at every import.
             attributes["missing_textures"] = [re.split(r"[\\/]", name)[-1] for name in conversion.missing_textures]
             log.info("%s lacks the textures %s", entry.asset_id, attributes["missing_textures"])
         model = f"{entry.asset_id}.glb"
-        make_folder(models)
+        make_folder((models / model).parent)
         write_whole(models / model, conversion.glb)
         return Asset(
             asset_id=entry.asset_id,
@@ -83,19 +83,22 @@ class Sweethome3d(Dataset):
 
 def _libraries(path: Path) -> list[Path]:
     cure = "give a .sh3f file, or a folder that holds some"
-    if path.is_file():
+    try:
+        libraries = sorted(file for file in path.iterdir() if file.suffix.lower() == ".sh3f" and not is_folder(file))
+    except NotADirectoryError:
         return [path]
-    if not path.is_dir():
-        raise DatasetError(f"there is no {path}; {cure}")
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".sh3f" and file.is_file())
-    if not found:
-        raise DatasetError(f"{path} holds no .sh3f file; {cure}")
-    return found
+    except FileNotFoundError as error:
+        raise LibraryGoneError(f"there is no {path}; {cure}") from error
+    except OSError as error:
+        raise LibraryGoneError(f"cannot list {path}: {error.strerror}; mend its permissions, or {cure}") from error
+    if not libraries:
+        raise LibraryGoneError(f"{path} holds no .sh3f file; {cure}")
+    return libraries
 
 
 def _convert(library: Path, item: CatalogueItem) -> Conversion:
     if posixpath.splitext(item.model)[1].lower() != ".obj":
-        raise ValueError("only OBJ models can be read")
+        raise UnreadableAssetError("only OBJ models can be read; convert it to OBJ")
     width, depth, height = item.size_cm
     placement = Placement(
         size=(width * _METRES_PER_CM, height * _METRES_PER_CM, depth * _METRES_PER_CM), rotation=item.rotation
@@ -103,6 +106,8 @@ def _convert(library: Path, item: CatalogueItem) -> Conversion:
     extras = {"title": item.name, "author": _creator(item), "license": item.licence, "source": library.stem}
     copyright_line = f"{_creator(item)}, {item.licence}".lstrip(", ")
     with zipfile.ZipFile(library) as archive:
+        if item.model not in archive.namelist():
+            raise UnreadableAssetError("it is missing there; copy or download the library again")
         files = ZippedFiles(archive, posixpath.dirname(item.model))
         asset = {"copyright": copyright_line, "extras": extras}
         return convert_obj(archive.read(item.model), files, placement=placement, asset=asset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import posixpath
 import re
 import zipfile
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from meshseek.datasets._files import fingerprint_of
-from meshseek.errors import DatasetError
+from meshseek.errors import DatasetError, UnreadableAssetError
 from meshseek.language import detect_language
 from meshseek.meshes.model_files import UNREADABLE
 
@@ -71,11 +72,11 @@ class CatalogueItem:
         """Width, depth and height in centimetres.
 
         Raises:
-            ValueError: One is missing or not a positive number.
+            UnreadableAssetError: One is missing or not a positive number.
         """
-        width, depth, height = (float(self.fields.get(key, "nan")) for key in ("width", "depth", "height"))
+        width, depth, height = (_number(self.fields.get(key, "")) for key in ("width", "depth", "height"))
         if not all(0 < side < float("inf") for side in (width, depth, height)):
-            raise ValueError("the catalogue gives it no valid size")
+            raise UnreadableAssetError("the catalogue gives it no valid size; mend the catalogue")
         return width, depth, height
 
     @property
@@ -83,11 +84,11 @@ class CatalogueItem:
         """``modelRotation``: nine numbers, row by row.
 
         Raises:
-            ValueError: It is there, but is not nine numbers.
+            UnreadableAssetError: It is there, but is not nine numbers.
         """
-        numbers = tuple(float(token) for token in self.fields.get("modelRotation", "").split())
-        if len(numbers) not in {0, 9}:
-            raise ValueError("its modelRotation is not nine numbers")
+        numbers = tuple(_number(token) for token in self.fields.get("modelRotation", "").split())
+        if len(numbers) not in {0, 9} or not all(map(math.isfinite, numbers)):
+            raise UnreadableAssetError("its modelRotation is not nine numbers; mend the catalogue")
         return numbers or None
 
 
@@ -109,8 +110,10 @@ def read_catalogue(path: Path, *, revision: int) -> tuple[CatalogueItem, ...]:
             texts = {name: _member(library, f"{_CATALOGUE}{name}.properties") for name in ("", "_zh_CN", "_zh_TW")}
             licence = _member(library, "LICENSE.TXT")
             folders = _folder_contents(library)
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror or 'the disk does not answer'}; {cure}") from error
     except UNREADABLE as error:
-        raise DatasetError(f"cannot read {path}: {error}; {cure}") from error
+        raise DatasetError(f"{path} is damaged; {cure}") from error
     properties = {name: parse_properties(text) for name, text in texts.items()}
     pack_licence = licence_id(properties[""].get("license", ""), licence)
     items = []
@@ -163,6 +166,14 @@ def licence_id(stated: str, licence_file: str) -> str:
 def is_chinese(name: str) -> bool:
     """Tell a true Chinese name from one that was left in English."""
     return detect_language(name) == "chinese"
+
+
+def _number(text: str) -> float:
+    """The number; none where the text is not one."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _items(properties: Mapping[str, str]) -> dict[int, dict[str, str]]:

@@ -12,14 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meshseek.meshes.gltf_schema import UNSUPPORTED
+
 MAGIC = b"glTF"
 HEADER_BYTES = 20
-UNSUPPORTED = {
-    "KHR_draco_mesh_compression": "Draco",
-    "EXT_meshopt_compression": "meshopt",
-    "KHR_texture_basisu": "Basis",
-}
-"""What the 3D view could only decode with programs from another site, which the page never contacts."""
 FRONT = (55.0, 68.0)
 """From the front, a little from the right and from above."""
 FILLING = 1.4
@@ -43,7 +39,10 @@ def read_document(path: Path) -> Document:
 
 
 def unsupported_compression(document: Document) -> str | None:
-    """Name of the compression that the model cannot be shown without; None for a plain one."""
+    """Name of the compression that the model cannot be shown without; None for a plain one.
+
+    Browsers could decode some, but only with programs from another site, which the page never contacts.
+    """
     required = document.get("extensionsRequired")
     return next((name for key, name in UNSUPPORTED.items() if isinstance(required, list) and key in required), None)
 

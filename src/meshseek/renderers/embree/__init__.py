@@ -17,7 +17,7 @@ from meshseek.renderers.embree.picture import Picture
 from meshseek.renderers.embree.scene import Model, load_model
 from meshseek.renderers.embree.surfaces import Surfaces
 
-REVISION = 1
+REVISION = 2
 """Count it up with each change that changes pictures."""
 COMPRESSION = 4
 
@@ -49,8 +49,9 @@ class Embree(Renderer):
             seen = self._render_all(loaded, destination)
         except OSError:
             raise
-        except Exception as error:
-            raise UnreadableAssetError(f"{model.name} cannot be rendered ({error}); export it again") from error
+        except Exception as error:  # embreex and numpy raise whatever odd numbers lead to
+            message = f"{model.name} cannot be rendered: its numbers are damaged; export it again"
+            raise UnreadableAssetError(message) from error
         if not seen:
             raise UnreadableAssetError(f"{model.name} shows nothing; check that its materials are not all invisible")
         return tuple(range(self.views))

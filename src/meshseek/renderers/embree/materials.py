@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
-from trimesh.visual.material import PBRMaterial
 
 from meshseek.renderers.embree.textures import Texture
 
@@ -37,12 +36,16 @@ class Material:
     glow_texture: Texture | None = None
 
 
-def read_material(visual: Any) -> Material:
-    """Read the looks of one mesh; ``visual`` is trimesh's."""
-    source = getattr(visual, "material", None)
+def read_material(source: Any, *, painted: bool) -> Material:
+    """Read the looks of one mesh.
+
+    Args:
+        source: trimesh's material; None where the mesh has none.
+        painted: Its vertices have colours.
+    """
     if source is None:
-        return Material(base=(1.0, 1.0, 1.0, 1.0)) if visual.kind == "vertex" else Material()
-    return _from_pbr(source if isinstance(source, PBRMaterial) else source.to_pbr())
+        return Material(base=(1.0, 1.0, 1.0, 1.0)) if painted else Material()
+    return _from_pbr(source)
 
 
 def _from_pbr(source: Any) -> Material:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import trimesh
+from trimesh.exchange.gltf import load_glb
 
 from meshseek.errors import UnreadableAssetError
+from meshseek.meshes.gltf import read_glb
+from meshseek.meshes.model_files import readable
 from meshseek.renderers.embree.arrays import Doubles, Floats, Integers
 from meshseek.renderers.embree.materials import Material, read_material
 
@@ -57,86 +60,75 @@ def load_model(path: Path) -> Model:
     Raises:
         UnreadableAssetError: The file is not a readable GLB, or holds no surface.
     """
-    scene = _read(path)
-    try:
-        return _assemble(scene, path.name)
-    except UnreadableAssetError:
-        raise
-    except Exception as error:
-        raise UnreadableAssetError(f"{path.name} is damaged ({_reason(error)}); export it again") from error
-
-
-def _read(path: Path) -> trimesh.Scene:
     if not path.is_file():
         raise UnreadableAssetError(f"{path.name} is missing; import the asset again")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return trimesh.load_scene(path, file_type="glb", process=False)
-    except Exception as error:
-        raise UnreadableAssetError(f"{path.name} is not a readable GLB ({_reason(error)}); export it again") from error
+    with readable(f"{path.name} cannot be rendered"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        content = read_glb(path).plain()
+        try:
+            return _assemble(load_glb(io.BytesIO(content)))
+        except UnreadableAssetError:
+            raise
+        except Exception as error:  # the structure is sound, so this is about the numbers; what it raises is not told
+            raise UnreadableAssetError("its numbers are damaged; export it again") from error
 
 
-def _assemble(scene: trimesh.Scene, name: str) -> Model:
+def _assemble(content: Mapping[str, Any]) -> Model:
     materials: dict[int, tuple[int, Material]] = {}
-    parts = list(_parts(scene, materials))
+    parts = list(_parts(content, materials))
     if not parts:
-        raise UnreadableAssetError(f"{name} has no surfaces; export it with triangle meshes")
-    return _join(parts, tuple(material for _, material in materials.values()), name)
+        raise UnreadableAssetError("it has no surfaces; export it with triangle meshes")
+    return _join(parts, tuple(material for _, material in materials.values()))
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, ImportError):  # trimesh looks for a package that guesses the encoding of a garbled header
-        return "its header is damaged"
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:120]}" if text else type(error).__name__
-
-
-def _parts(scene: trimesh.Scene, materials: dict[int, tuple[int, Material]]) -> Iterator[_Part]:
+def _parts(content: Mapping[str, Any], materials: dict[int, tuple[int, Material]]) -> Iterator[_Part]:
+    """The surfaces where the scene graph puts them; it lists parents before their children."""
+    places = {content["base_frame"]: np.eye(4)}
     total = 0
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node]
-        mesh = scene.geometry[name]
-        if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
+    for edge in content["graph"]:
+        place = places[edge["frame_to"]] = places[edge["frame_from"]] @ edge["matrix"]
+        mesh = content["geometry"].get(edge.get("geometry"), {})
+        if len(mesh.get("faces", ())) == 0:
             continue
-        total += len(mesh.faces)
+        total += len(mesh["faces"])
         if total > MAX_FACES:
-            raise UnreadableAssetError(f"the model has more than {MAX_FACES:,} faces; reduce it")
-        yield _part(mesh, np.asarray(transform, np.float64), _material_index(mesh.visual, materials))
+            raise UnreadableAssetError(f"it has more than {MAX_FACES:,} faces; reduce it")
+        yield _part(mesh, place, _material_index(mesh, materials))
 
 
-def _part(mesh: trimesh.Trimesh, transform: Doubles, material: int) -> _Part:
-    count = len(mesh.vertices)
-    turn = transform[:3, :3]
-    normals = np.zeros((count, 3))
-    if "vertex_normals" in mesh._cache.cache:  # noqa: SLF001 - the property would invent normals that are not in the file
+def _part(mesh: Mapping[str, Any], place: Doubles, material: int) -> _Part:
+    vertices = np.asarray(mesh["vertices"], np.float64)
+    turn = place[:3, :3]
+    normals = np.zeros(vertices.shape)
+    given = mesh.get("vertex_normals")
+    if given is not None and given.shape == vertices.shape:
         cofactors = np.stack([np.cross(turn[1], turn[2]), np.cross(turn[2], turn[0]), np.cross(turn[0], turn[1])])
-        normals = np.einsum("ij,kj->ik", np.asarray(mesh.vertex_normals, np.float64), Y_UP_TO_Z_UP @ cofactors)
-    uv = getattr(mesh.visual, "uv", None)
+        normals = np.einsum("ij,kj->ik", np.asarray(given, np.float64), Y_UP_TO_Z_UP @ cofactors)
+    uv = getattr(mesh.get("visual"), "uv", None)
     return _Part(
-        vertices=np.einsum("ij,kj->ik", mesh.vertices, Y_UP_TO_Z_UP @ turn) + Y_UP_TO_Z_UP @ transform[:3, 3],
+        vertices=np.einsum("ij,kj->ik", vertices, Y_UP_TO_Z_UP @ turn) + Y_UP_TO_Z_UP @ place[:3, 3],
         normals=normals,
-        uv=np.zeros((count, 2)) if uv is None or len(uv) != count else np.asarray(uv, np.float64)[:, :2],
+        uv=np.zeros((len(vertices), 2)) if uv is None or len(uv) != len(vertices) else np.asarray(uv, np.float64),
         colours=_vertex_colours(mesh),
-        faces=np.asarray(mesh.faces, np.int64),
+        faces=np.asarray(mesh["faces"], np.int64),
         material=material,
     )
 
 
-def _material_index(visual: Any, materials: dict[int, tuple[int, Material]]) -> int:
-    source = getattr(visual, "material", None)
-    key = id(visual if source is None else source)
+def _material_index(mesh: Mapping[str, Any], materials: dict[int, tuple[int, Material]]) -> int:
+    source = getattr(mesh.get("visual"), "material", None)
+    painted = "vertex_colors" in mesh
+    key = int(painted) if source is None else id(source)
     if key not in materials:
-        materials[key] = (len(materials), read_material(visual))
+        materials[key] = (len(materials), read_material(source, painted=painted))
     return materials[key][0]
 
 
-def _vertex_colours(mesh: trimesh.Trimesh) -> Doubles | None:
-    visual: Any = mesh.visual
-    colours = visual.vertex_colors if visual.kind == "vertex" else None
-    if visual.kind == "texture":
-        colours = visual.vertex_attributes.get("color")
-    if colours is None or len(colours) != len(mesh.vertices):
+def _vertex_colours(mesh: Mapping[str, Any]) -> Doubles | None:
+    colours = mesh.get("vertex_colors")
+    if colours is None and "visual" in mesh:
+        colours = mesh["visual"].vertex_attributes.get("color")
+    if colours is None or len(colours) != len(mesh["vertices"]):
         return None
     given = np.asarray(colours)
     scale = np.iinfo(given.dtype).max if given.dtype.kind in "iu" else 1.0
@@ -145,14 +137,14 @@ def _vertex_colours(mesh: trimesh.Trimesh) -> Doubles | None:
     return result
 
 
-def _join(parts: list[_Part], materials: tuple[Material, ...], name: str) -> Model:
+def _join(parts: list[_Part], materials: tuple[Material, ...]) -> Model:
     starts = np.cumsum([0] + [len(part.vertices) for part in parts])
     vertices = np.concatenate([part.vertices for part in parts])
     faces = np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)])
     owners = np.repeat([part.material for part in parts], [len(part.faces) for part in parts])
     faces, owners = _valid(vertices, faces, owners)
     if not len(faces):
-        raise UnreadableAssetError(f"{name} has no surfaces that can be seen; export it with triangle meshes")
+        raise UnreadableAssetError("it has no surfaces that can be seen; export it with triangle meshes")
     return _compact(parts, _unit_box(vertices, faces), faces, owners, materials)
 
 
