@@ -142,8 +142,11 @@ class HostedClient:
 
         return self._json(send, 0, ATTEMPTS)
 
-    def download(self, path: str, target: Path) -> None:
-        """Write the answer into a file, which is there whole or not at all."""
+    def download(self, path: str, target: Path) -> bool:
+        """Write the answer into a file; true where the service announced its end, so that it cannot have been cut off.
+
+        An answer that ends before its announced length is asked for again.
+        """
         part = target.with_name(f"{target.name}.part")
 
         def fetch() -> httpx.Response:
@@ -158,8 +161,9 @@ class HostedClient:
                     os.fsync(file.fileno())
             return answer
 
-        self._retrying(fetch, 0, ATTEMPTS)
+        headers = self._retrying(fetch, 0, ATTEMPTS).headers
         part.replace(target)
+        return "Content-Length" in headers or "Transfer-Encoding" in headers
 
     def _json(self, send: Callable[[], httpx.Response], tokens: int, attempts: int) -> dict[str, Any]:
         def checked() -> httpx.Response:
