@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import random
 import time
@@ -29,6 +30,7 @@ SOON_ATTEMPTS, SOON_SECONDS = 2, 15.0
 """For what a search waits for."""
 MINUTE = 60.0
 MESSAGE_CHARACTERS = 200
+ASCII_PER_TOKEN, OTHER_PER_TOKEN = 4.0, 1.5
 
 KEY_CODES = {"InvalidApiKey", "invalid_api_key", "AccessDenied", "Unauthorized"}
 MONEY_CODES = {"Arrearage", "Throttling.AllocationQuota", "insufficient_quota", "AccessDenied.Unpurchased"}
@@ -232,6 +234,12 @@ class HostedClient:
         else:
             cure = "run again later: what is finished is kept"
         return HostedError(f"{options.host} refused ({said}); {cure}", retryable=_retryable(status, code))
+
+
+def count_tokens(text: str) -> int:
+    """About how many tokens a text has, whatever the model."""
+    plain = sum(character.isascii() for character in text)
+    return math.ceil(plain / ASCII_PER_TOKEN + (len(text) - plain) / OTHER_PER_TOKEN)
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from itertools import islice
 from typing import Final
 
 from meshseek.errors import HostedError, HostedItemError, MeshseekError, TranslatorError
-from meshseek.hosted import HostedClient, HostedOptions
+from meshseek.hosted import HostedClient, HostedOptions, count_tokens
 from meshseek.model import Estimate
 from meshseek.translators import Translation, Translator, TranslatorOptions
 from meshseek.translators._cleaning import Cleaned, as_it_is, is_english, needs_translation, unwrapped
 from meshseek.translators._entries import Entries
-from meshseek.translators._prompt import Prompt, count_tokens, key_of, read_completion, read_terms
+from meshseek.translators._prompt import Prompt, key_of, read_completion, read_terms
 
 DEFAULT_MODEL: Final = "qwen-mt-flash"
 TRIES: Final = 3

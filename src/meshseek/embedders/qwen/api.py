@@ -17,13 +17,12 @@ from meshseek.embedders.qwen.wire import (
     QUALITY,
     SIDE,
     Content,
-    count_tokens,
     encode_picture,
     read_vectors,
     request_tokens,
 )
 from meshseek.errors import EmbedderError, HostedError, HostedItemError
-from meshseek.hosted import HostedClient, HostedOptions
+from meshseek.hosted import HostedClient, HostedOptions, count_tokens
 from meshseek.images import BACKGROUND
 from meshseek.model import Estimate, Role, Space
 

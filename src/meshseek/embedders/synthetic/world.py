@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from meshseek.embedders._vectors import to_unit_length
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -91,7 +93,7 @@ class World:
         grain = random.standard_normal(vectors.shape, dtype=np.float32) / np.sqrt(self.dim)
         aspect = random.standard_normal((len(vectors), LATENT), dtype=np.float32) * self._scale @ self._image
         poses = self._poses[np.tile(np.arange(count) % POSES, len(own))]
-        return _unit(vectors + noise * (ASPECT * aspect + POSE * poses + GRAIN * grain))
+        return to_unit_length(vectors + noise * (ASPECT * aspect + POSE * poses + GRAIN * grain))
 
     def captions(self, crowd: Crowd, part: int) -> Vectors:
         """Unit vectors of captions, shape ``(assets, dim)``."""
@@ -123,7 +125,7 @@ class World:
 
     def _texts(self, random: np.random.Generator, latent: NDArray[np.floating]) -> Vectors:
         grain = 0.3 * random.normal(size=(len(latent), self.dim)) / np.sqrt(self.dim)
-        return _unit(self._text_mean + latent @ self._text + grain)
+        return to_unit_length(self._text_mean + latent @ self._text + grain)
 
 
 def describe(cluster: int) -> tuple[str, str]:
@@ -133,8 +135,4 @@ def describe(cluster: int) -> tuple[str, str]:
 
 def _directions(random: np.random.Generator, count: int, dim: int) -> Vectors:
     """Random unit vectors, shape ``(count, dim)``."""
-    return _unit(random.normal(size=(count, dim)))
-
-
-def _unit(vectors: NDArray[np.floating]) -> Vectors:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
+    return to_unit_length(random.normal(size=(count, dim)))
