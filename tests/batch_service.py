@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 KEY = "sk-test-4711"
+HOLD_SECONDS = 30.0
 MODELS = {"qwen-flash", "qwen-plus", "qwen-mt-flash"}
 HARMLESS = ("429", "500", "drop", "drop_after", "slow", "truncate")
 """Faults that a client has to live through."""
@@ -62,11 +63,13 @@ class Service:
     on_step: Callable[[str, str], None] = lambda _kind, _when: None
     """Called before and after each request is worked on."""
     random: random.Random = field(default_factory=lambda: random.Random(0))
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Condition = field(default_factory=threading.Condition)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Every chat request."""
     under_way: int = 0
     most_under_way: int = 0
+    together: int = 1
+    """The first requests are held until so many have been under way at once."""
 
     def fault(self, kind: str) -> str:
         """What goes wrong with this request."""
@@ -212,6 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
         with service.lock:
             service.under_way += 1
             service.most_under_way = max(service.most_under_way, service.under_way)
+            service.lock.notify_all()
+            service.lock.wait_for(lambda: service.most_under_way >= service.together, HOLD_SECONDS)
         try:
             self._answer_or_fail(kind, work)
         finally:
