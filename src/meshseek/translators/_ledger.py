@@ -143,7 +143,7 @@ def write_lines(file: Path, lines: Iterable[bytes]) -> int:
 
 def read_lines(file: Path) -> tuple[list[dict[str, Any]], bool]:
     """The objects in a file of answers that have a ``custom_id``, and whether every line could be read."""
-    found: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     whole = True
     with file.open("rb") as opened:
         for line in opened:
@@ -155,5 +155,5 @@ def read_lines(file: Path) -> tuple[list[dict[str, Any]], bool]:
                 whole = False
                 continue
             if isinstance(value, dict) and isinstance(value.get("custom_id"), str):
-                found.append(value)
-    return found, whole
+                answers.append(value)
+    return answers, whole

@@ -73,6 +73,7 @@ class OpenaiChat(Translator):
             try:
                 while True:
                     if not failures:
+                        # Twice what runs at once: no thread waits for a caption, and a failure leaves few to call off.
                         some = islice(upcoming, 2 * self._hosted.concurrency - len(running))
                         running |= {pool.submit(self._ask, client, text): text for text in some}
                     if not running:
@@ -83,7 +84,7 @@ class OpenaiChat(Translator):
                             answer = future.result()
                         except MeshseekError as error:
                             failures.append(error)
-                            running = {waiting: own for waiting, own in running.items() if not waiting.cancel()}
+                            running = {asked: text for asked, text in running.items() if not asked.cancel()}
                         else:
                             yield Translation(text=text, chinese=answer.chinese, reason=answer.reason)
             finally:
@@ -102,7 +103,7 @@ class OpenaiChat(Translator):
             except HostedItemError as error:
                 self._count_refused(error)
                 return Cleaned(None, str(error))
-            self._refused = -math.inf
+            self._refused = -math.inf  # something was answered: what is refused from now on is the caption's fault
             answer = read_completion(text, value)
             if answer.chinese:
                 if self._entries is not None:

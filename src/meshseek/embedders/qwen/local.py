@@ -167,9 +167,11 @@ def _answer_begins(folder: Path) -> bool:
     So it was trained. A checkpoint that was made with sentence-transformers says for itself how it was.
     """
     file = folder / ST_SETTINGS
-    settings: dict[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
+    if not file.is_file():
+        return True
+    settings: dict[str, Any] = json.loads(file.read_bytes())
     template: dict[str, Any] = settings.get("processing_kwargs", {}).get("chat_template", {})
-    return bool(template.get("add_generation_prompt", not settings))
+    return bool(template.get("add_generation_prompt", False))
 
 
 def _picture(image: Image) -> Part:

@@ -28,7 +28,7 @@ Content = dict[str, Any]
 
 def read_vectors(answer: Mapping[str, Any], count: int, dim: int) -> dict[int, NDArray[np.float32]]:
     """Unit vectors by index; what is no vector, or of an index that is doubled or wrong, is left out."""
-    found: dict[int, NDArray[np.float32]] = {}
+    vectors: dict[int, NDArray[np.float32]] = {}
     doubled: set[int] = set()
     output = answer.get("output")
     entries = output.get("embeddings") if isinstance(output, dict) else None
@@ -37,11 +37,11 @@ def read_vectors(answer: Mapping[str, Any], count: int, dim: int) -> dict[int, N
         if not isinstance(index, int) or not 0 <= index < count:
             continue
         vector = _unit(entry.get("embedding"), dim)
-        if index in found:
+        if index in vectors:
             doubled.add(index)
         elif vector is not None:
-            found[index] = vector
-    return {index: vector for index, vector in found.items() if index not in doubled}
+            vectors[index] = vector
+    return {index: vector for index, vector in vectors.items() if index not in doubled}
 
 
 def _unit(values: Any, dim: int) -> NDArray[np.float32] | None:

@@ -115,7 +115,7 @@ class Siglip(Embedder):
         """Write the text tower as ONNX, which embeds queries faster on a CPU; returns a sentence about it.
 
         Raises:
-            EmbedderError: It cannot be written, or there is no place for it.
+            EmbedderError: It cannot be written, or there is no folder for it.
         """
         folder = self._onnx_folder
         if folder is None:
