@@ -18,9 +18,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 KEY = "sk-test-4711"
+HOLD_SECONDS = 30.0
 MODELS = {"qwen-flash", "qwen-plus", "qwen-mt-flash"}
 HARMLESS = ("429", "500", "drop", "drop_after", "slow", "truncate")
 """Faults that a client has to live through."""
+CUTS = {"truncate": "length", "short": "quietly", "unannounced": "unannounced"}
+"""How half an answer is sent: with the length of the whole, with its own, or, in whole lines, with none."""
 
 
 def expected(text: str) -> str:
@@ -48,6 +51,8 @@ class Service:
     """Share of all requests in which something goes wrong."""
     answer: Callable[[str, int], Any] | None = None
     """Given a caption and how often it was worked on: an answer instead of the translation, or None."""
+    withheld: Counter[str] = field(default_factory=Counter)
+    """How often a caption's answer is counted, and yet left out of the file."""
     error: tuple[int, dict[str, Any]] | None = None
     """The answer to every request."""
     batch_limit: int | None = None
@@ -58,11 +63,13 @@ class Service:
     on_step: Callable[[str, str], None] = lambda _kind, _when: None
     """Called before and after each request is worked on."""
     random: random.Random = field(default_factory=lambda: random.Random(0))
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Condition = field(default_factory=threading.Condition)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Every chat request."""
     under_way: int = 0
     most_under_way: int = 0
+    together: int = 1
+    """The first requests are held until so many have been under way at once."""
 
     def fault(self, kind: str) -> str:
         """What goes wrong with this request."""
@@ -121,7 +128,8 @@ class Service:
         assert {line["url"] for line in lines} == {batch["endpoint"]}
         done = lines if batch["end"] == "completed" else lines[: len(lines) // 2]
         answers = [self._line(line) for line in done]
-        good = [line for line in answers if line["error"] is None]
+        lost = {line["custom_id"] for line in done if self._is_withheld(line["body"])}
+        good = [line for line in answers if line["error"] is None and line["custom_id"] not in lost]
         bad = [line for line in answers if line["error"] is not None]
         if self.shuffled:
             self.random.shuffle(good)
@@ -129,6 +137,11 @@ class Service:
         batch["request_counts"] = {"total": len(lines), "completed": len(done) - len(bad), "failed": len(bad)}
         batch["output_file_id"] = self._keep(good)
         batch["error_file_id"] = self._keep(bad) if bad else None
+
+    def _is_withheld(self, body: dict[str, Any]) -> bool:
+        text = body["messages"][-1]["content"]
+        self.withheld[text] -= 1
+        return self.withheld[text] >= 0
 
     def _keep(self, lines: list[dict[str, Any]]) -> str:
         content = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -202,6 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
         with service.lock:
             service.under_way += 1
             service.most_under_way = max(service.most_under_way, service.under_way)
+            service.lock.notify_all()
+            service.lock.wait_for(lambda: service.most_under_way >= service.together, HOLD_SECONDS)
         try:
             self._answer_or_fail(kind, work)
         finally:
@@ -236,7 +251,7 @@ class _Handler(BaseHTTPRequestHandler):
             if fault == "drop_after":
                 self._drop()
             else:
-                self._send(200, value, cut={"truncate": "length", "short": "quietly"}.get(fault, ""))
+                self._send(200, value, cut=CUTS.get(fault, ""))
 
     def _drop(self) -> None:
         self.close_connection = True
@@ -249,11 +264,14 @@ class _Handler(BaseHTTPRequestHandler):
         for name, own in (headers or {}).items():
             self.send_header(name, own)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(sent if cut == "quietly" else content)))
+        if cut == "unannounced":
+            sent = sent[: sent.rindex(b"\n") + 1]
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(len(sent if cut == "quietly" else content)))
         self.end_headers()
         self.wfile.write(sent)
-        if cut == "length":
-            self.close_connection = True
+        self.close_connection = self.close_connection or cut in {"length", "unannounced"}
 
 
 @contextmanager

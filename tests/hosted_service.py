@@ -29,6 +29,7 @@ DIMS = {
     "tongyi-embedding-vision-plus-2026-03-06": (1152, 1024, 512, 256, 128, 64),
     "tongyi-embedding-vision-flash-2026-03-06": (768, 512, 256, 128, 64),
 }
+HOLD_SECONDS = 30.0
 MAX_CONTENTS, MAX_IMAGE_BYTES = 20, 5_000_000
 
 Answer = tuple[int, dict[str, Any]]
@@ -61,7 +62,9 @@ class Service:
     shuffled: bool = True
     under_way: int = 0
     most_under_way: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    together: int = 1
+    """The first requests are held until so many have been under way at once."""
+    lock: threading.Condition = field(default_factory=threading.Condition)
 
     def embed(self, body: dict[str, Any]) -> dict[str, Any]:
         """Answer a request that is as it should be."""
@@ -138,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
             service.times.append(time.monotonic())
             service.under_way += 1
             service.most_under_way = max(service.most_under_way, service.under_way)
+            service.lock.notify_all()
+            service.lock.wait_for(lambda: service.most_under_way >= service.together, HOLD_SECONDS)
             fault = service.faults.pop(0) if service.faults else ""
         try:
             self._answer(body, fault)

@@ -8,7 +8,12 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2VLImageProcessorPil, Qwen3VLConfig, Qwen3VLModel
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2VLImageProcessorPil,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+)
 
 from tests.checkpoints import characters, spread_out
 
@@ -35,18 +40,24 @@ TEMPLATE = (
 PACKAGE = "sentence_transformers.sentence_transformer.modules"
 
 
-def write_qwen(folder: Path, seed: int = 0) -> Path:
-    """Write the model with its modules: transformer, last-token pooling, normalisation."""
+def write_qwen(folder: Path, seed: int = 0, *, answer_begins: bool = True) -> Path:
+    """Write the model with its modules: transformer, last-token pooling, normalisation.
+
+    Args:
+        folder: Where to.
+        seed: Of the weights.
+        answer_begins: Whether the prompt ends with the beginning of an answer.
+    """
     torch.manual_seed(seed)
     vocabulary = {token: number for number, token in enumerate([*SPECIAL, *characters(), " ", "\n"])}
-    model: Any = Qwen3VLModel(_config(vocabulary))
+    model: Any = Qwen3VLForConditionalGeneration(_config(vocabulary))
     spread_out(model)
     model.eval().save_pretrained(folder)
     _write_tokenizer(vocabulary, folder)
     Qwen2VLImageProcessorPil(
         patch_size=16, temporal_patch_size=2, merge_size=2, min_pixels=1024, max_pixels=64 * 64
     ).save_pretrained(folder)
-    _write_modules(folder)
+    _write_modules(folder, answer_begins=answer_begins)
     return folder
 
 
@@ -83,7 +94,7 @@ def _config(vocabulary: dict[str, int]) -> Qwen3VLConfig:
         video_token_id=vocabulary["<|video_pad|>"],
         vision_start_token_id=vocabulary["<|vision_start|>"],
         vision_end_token_id=vocabulary["<|vision_end|>"],
-        architectures=["Qwen3VLModel"],
+        architectures=["Qwen3VLForConditionalGeneration"],
     )
 
 
@@ -104,7 +115,7 @@ def _write_tokenizer(vocabulary: dict[str, int], folder: Path) -> None:
     fast.save_pretrained(folder)
 
 
-def _write_modules(folder: Path) -> None:
+def _write_modules(folder: Path, *, answer_begins: bool) -> None:
     modules = [
         {"idx": 0, "name": "0", "path": "", "type": f"{PACKAGE}.Transformer"},
         {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{PACKAGE}.Pooling"},
@@ -112,11 +123,13 @@ def _write_modules(folder: Path) -> None:
     ]
     message = {"method": "forward", "method_output_name": "last_hidden_state", "format": "structured"}
     modality = {"method": "forward", "method_output_name": "last_hidden_state"}
-    transformer = {
+    transformer: dict[str, Any] = {
         "transformer_task": "feature-extraction",
         "modality_config": {"text": modality, "image": modality, "message": message},
         "module_output_name": "token_embeddings",
     }
+    if answer_begins:
+        transformer["processing_kwargs"] = {"chat_template": {"add_generation_prompt": True}}
     pooling = {"word_embedding_dimension": WIDTH, "pooling_mode": "lasttoken", "include_prompt": True}
     files = {
         "modules.json": modules,

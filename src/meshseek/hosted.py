@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import random
 import time
@@ -29,6 +30,7 @@ SOON_ATTEMPTS, SOON_SECONDS = 2, 15.0
 """For what a search waits for."""
 MINUTE = 60.0
 MESSAGE_CHARACTERS = 200
+ASCII_PER_TOKEN, OTHER_PER_TOKEN = 4.0, 1.5
 
 KEY_CODES = {"InvalidApiKey", "invalid_api_key", "AccessDenied", "Unauthorized"}
 MONEY_CODES = {"Arrearage", "Throttling.AllocationQuota", "insufficient_quota", "AccessDenied.Unpurchased"}
@@ -142,8 +144,11 @@ class HostedClient:
 
         return self._json(send, 0, ATTEMPTS)
 
-    def download(self, path: str, target: Path) -> None:
-        """Write the answer into a file, which is there whole or not at all."""
+    def download(self, path: str, target: Path) -> bool:
+        """Write the answer into a file; true where the service announced its end, so that it cannot have been cut off.
+
+        An answer that ends before its announced length is asked for again.
+        """
         part = target.with_name(f"{target.name}.part")
 
         def fetch() -> httpx.Response:
@@ -158,8 +163,9 @@ class HostedClient:
                     os.fsync(file.fileno())
             return answer
 
-        self._retrying(fetch, 0, ATTEMPTS)
+        headers = self._retrying(fetch, 0, ATTEMPTS).headers
         part.replace(target)
+        return "Content-Length" in headers or "Transfer-Encoding" in headers
 
     def _json(self, send: Callable[[], httpx.Response], tokens: int, attempts: int) -> dict[str, Any]:
         def checked() -> httpx.Response:
@@ -228,6 +234,12 @@ class HostedClient:
         else:
             cure = "run again later: what is finished is kept"
         return HostedError(f"{options.host} refused ({said}); {cure}", retryable=_retryable(status, code))
+
+
+def count_tokens(text: str) -> int:
+    """About how many tokens a text has, whatever the model."""
+    plain = sum(character.isascii() for character in text)
+    return math.ceil(plain / ASCII_PER_TOKEN + (len(text) - plain) / OTHER_PER_TOKEN)
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

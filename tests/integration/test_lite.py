@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -157,6 +158,31 @@ def test_threads_may_share_it(lite: Embedder) -> None:
         for found_texts, found_picture in threads.map(both, range(24)):
             assert np.abs(found_texts - expected_texts).max() < 1e-5
             assert np.abs(found_picture - expected_picture).max() < 1e-5
+
+
+def test_others_keep_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While pictures are embedded, each on one thread, torch has as many threads as before for everybody else."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    within: set[int] = set()
+    elsewhere: set[int] = set()
+    pixels = module._pixels
+
+    def watched(image: Image.Image) -> torch.Tensor:
+        within.add(torch.get_num_threads())
+        newcomer = threading.Thread(target=lambda: elsewhere.add(torch.get_num_threads()))
+        newcomer.start()
+        newcomer.join()
+        fitted: torch.Tensor = pixels(image)
+        return fitted
+
+    monkeypatch.setattr(module, "_pixels", watched)
+    try:
+        EMBEDDERS.load("lite")(EmbedderOptions()).embed_images([wall_clock()] * 8)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert (within, elsewhere) == ({1}, {2})
 
 
 @pytest.mark.parametrize(

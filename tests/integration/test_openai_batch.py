@@ -180,17 +180,52 @@ def test_faults_are_lived_through(service: Service, tmp_path: Path, kind: str, f
     assert len(service.batches) == 3
 
 
-def test_short_downloads_are_fetched_again(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cut", ["short", "unannounced"])
+def test_short_downloads_are_fetched_again(service: Service, tmp_path: Path, cut: str) -> None:
     """An answer file that comes short without an error is noticed; if it stays so, nothing is sent again for it."""
-    service.faults = {"content": ["short", "short"]}
+    service.faults = {"content": [cut, cut]}
     check(list(translator(service, tmp_path / "a").translate(TEXTS)))
 
     service.paid.clear()
-    service.faults = {"content": ["short"] * 5}
+    service.faults = {"content": [cut] * 5}
     with pytest.raises(TranslatorError, match=r"^[^\n]*came incomplete 5 times[^\n]*paid for[^\n]*run again later$"):
         list(translator(service, tmp_path / "b").translate(TEXTS))
     check(list(translator(service, tmp_path / "b").translate(TEXTS)))
     assert set(service.paid.values()) == {1}
+
+
+def test_downloads_that_stay_short_end(service: Service, tmp_path: Path) -> None:
+    """After some runs in which a file came cut off, what it has is taken, and only the rest is sent again."""
+    service.faults = {"content": ["short"] * 15}
+    for _ in range(2):
+        with pytest.raises(TranslatorError, match="run again later"):
+            list(translator(service, tmp_path).translate(TEXTS[:10]))
+    check(list(translator(service, tmp_path).translate(TEXTS[:10])), TEXTS[:10])
+    assert len(service.batches) == 2
+    assert 0 < sum(count == 2 for count in service.paid.values()) < 10
+
+
+def test_answers_that_are_counted_but_not_there(service: Service, tmp_path: Path) -> None:
+    """A whole file with a line less than the service counts is taken, and what is missing is asked for again."""
+    service.withheld.update({TEXTS[3]: 1, TEXTS[14]: 1})
+    check(list(translator(service, tmp_path).translate(TEXTS)))
+    assert {text for text, count in service.paid.items() if count > 1} == {TEXTS[3], TEXTS[14]}
+    assert sum(service.paid.values()) == len(TEXTS) + 2
+
+
+def test_an_answer_that_is_never_there_is_given_up(service: Service, tmp_path: Path) -> None:
+    """It is asked for three times, the others are there, and the next run asks for it alone."""
+    service.withheld[TEXTS[3]] = 100
+    translations = list(translator(service, tmp_path).translate(TEXTS))
+    check([translation for translation in translations if translation.chinese], [*TEXTS[:3], *TEXTS[4:]])
+    lost = next(translation for translation in translations if not translation.chinese)
+    assert lost.text == TEXTS[3]
+    assert "completed without an answer for it" in (lost.reason or "")
+    assert service.asked[TEXTS[3]] == 3
+
+    service.withheld.clear()
+    check(list(translator(service, tmp_path).translate(TEXTS)))
+    assert sum(service.asked.values()) == len(TEXTS) + 3
 
 
 def test_chaos(service: Service, tmp_path: Path) -> None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +175,7 @@ def test_a_disk_that_fills_up(service: Service, tmp_path: Path) -> None:
     """Answers that cannot be written are one line; with room again they are fetched, and nothing is sent again."""
     service.polls = 4
     interrupted(service, tmp_path, ("create", "after"))
-    place = next(tmp_path.rglob("journal.jsonl")).parent / "batch-0001.output.jsonl"
+    place = next(tmp_path.rglob("ledger.sqlite3")).parent / "batch-0001.output.jsonl"
     place.mkdir()
     with pytest.raises(TranslatorError, match=r"^[^\n]*cannot be written: [^\n]*make room and run again$"):
         run(service, tmp_path)
@@ -178,18 +184,75 @@ def test_a_disk_that_fills_up(service: Service, tmp_path: Path) -> None:
     assert len(service.batches) == 3
 
 
-def test_a_journal_that_was_torn(service: Service, tmp_path: Path) -> None:
-    """Whatever byte the last line ends at, the batch is found again by its name."""
+STEPS = {
+    "creating": "UPDATE entries SET value = json_remove(value, '$.batch_id', '$.host')",
+    "uploading": "UPDATE entries SET value = json_remove(value, '$.batch_id', '$.host', '$.file_id')",
+    "asking": "UPDATE entries SET value = json_remove(value, '$.answer')",
+}
+"""What the ledger had before the last steps."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_whose_end_was_not_written(service: Service, tmp_path: Path, step: str) -> None:
+    """A batch that was created without our knowing is found again by its name or its file."""
     service.polls = 3
     interrupted(service, tmp_path, ("create", "after"))
-    journal = next(tmp_path.rglob("journal.jsonl"))
-    whole = journal.read_bytes()
-    last = whole.rindex(b"\n")
-    for length in (last + 1, last + 2, last + 20, len(whole) - 1):
-        journal.write_bytes(whole[:length])
-        assert run(service, tmp_path) == ALL
+    with closing(sqlite3.connect(next(tmp_path.rglob("ledger.sqlite3")))) as ledger, ledger:
+        assert ledger.execute(STEPS[step]).rowcount == 3
+    assert run(service, tmp_path) == ALL
     assert len(service.batches) == 3
     assert set(service.paid.values()) == {1}
+
+
+LOCKED_LEDGER = """
+import resource, signal, sys
+from pathlib import Path
+from meshseek.errors import TranslatorError
+from meshseek.translators._ledger import Ledger
+ledger = Ledger(Path(sys.argv[1]))
+batch = ledger.batches[1]
+batch.answer = {"long": "x" * 100_000}
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    ledger.save(batch)
+except TranslatorError as error:
+    print(error)
+"""
+
+
+def test_a_ledger_that_cannot_grow(service: Service, tmp_path: Path) -> None:
+    """The step is said not to be written, in one line; the ledger is as it was, and the work goes on from there."""
+    service.polls = 3
+    interrupted(service, tmp_path, ("create", "after"))
+    folder = next(tmp_path.rglob("ledger.sqlite3")).parent
+    command = [sys.executable, "-c", LOCKED_LEDGER, str(folder)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert re.fullmatch(r"\S*ledger.sqlite3 cannot be written: [^\n]*; make room and run again\n", said)
+    assert run(service, tmp_path) == ALL
+    assert len(service.batches) == 3
+
+
+def test_a_ledger_that_is_damaged(service: Service, tmp_path: Path) -> None:
+    """It is named with the ways out; without it everything is asked for anew."""
+    assert run(service, tmp_path) == ALL
+    ledger = next(tmp_path.rglob("ledger.sqlite3"))
+    ledger.write_bytes(b"no database " * 1000)
+    with pytest.raises(TranslatorError, match=r"^\S*ledger.sqlite3 is damaged [^\n]*; [^\n]*or remove it[^\n]*$"):
+        run(service, tmp_path)
+    ledger.unlink()
+    assert run(service, tmp_path) == ALL
+
+
+def test_a_folder_of_an_older_version(service: Service, tmp_path: Path) -> None:
+    """Its journal is not read; the folder is named, and without it everything is asked for anew."""
+    assert run(service, tmp_path) == ALL
+    folder = next(tmp_path.rglob("ledger.sqlite3")).parent
+    (folder / "journal.jsonl").write_text("")
+    with pytest.raises(TranslatorError, match=rf"^{folder} was written by an older Meshseek; remove it[^\n]*$"):
+        run(service, tmp_path)
+    shutil.rmtree(folder)
+    assert run(service, tmp_path) == ALL
 
 
 def test_a_second_try_is_not_the_same_question(service: Service, tmp_path: Path) -> None:

@@ -6,16 +6,19 @@ import pickle
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
 from tests.checkpoints import write_siglip
 from tests.pictures import odd_pictures
 from tests.qwen_checkpoint import write_qwen
-from transformers import AutoTokenizer, Qwen2VLImageProcessorPil, Qwen3VLModel
+from transformers import AutoTokenizer, Qwen2VLImageProcessorPil, Qwen3VLModel, Qwen3VLProcessor
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.embedders.qwen import Qwen
@@ -34,6 +37,7 @@ TEXTS = [
     "a long caption about a chair " * 40,
     "椅" * 300,
 ]
+ROLES: tuple[Role, ...] = ("query", "document")
 SETS = [[0], [1, 2], [3, 4, 5, 6, 7, 8, 9, 0], [2, 2, 2], [8, 9]]
 """Numbers of the pictures that are embedded together."""
 
@@ -68,7 +72,7 @@ def plain_parts(folder: Path) -> tuple[Any, Any, Any]:
 
 @torch.inference_mode()
 def reference(folder: Path, role: Role, text: str | None, images: Sequence[Image.Image] = ()) -> np.ndarray:
-    """The plain model, one item: chat template with the instruction as system message, last token, length one."""
+    """The plain model, one item: chat template with instruction and beginning of an answer, last token, length one."""
     model, tokenizer, processor = plain_parts(folder)
     parts: list[dict[str, Any]] = [{"type": "image"} for _ in images]
     if text is not None:
@@ -77,7 +81,7 @@ def reference(folder: Path, role: Role, text: str | None, images: Sequence[Image
         {"role": "system", "content": [{"type": "text", "text": INSTRUCTIONS[role]}]},
         {"role": "user", "content": parts},
     ]
-    prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=False)
+    prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     inputs: dict[str, Any] = {}
     if images:
         inputs = dict(processor(images=list(images), return_tensors="pt"))
@@ -116,6 +120,60 @@ def test_views_together_equal_the_reference(qwen: Qwen, folder: Path, pictures: 
     expected = np.stack([reference(folder, "document", None, own) for own in sets])
     vectors = qwen.embed_together([[prepare(picture) for picture in own] for own in sets])
     assert np.abs(vectors - expected).max() < TOLERANCE
+
+
+class WithoutVideo(Qwen3VLProcessor):
+    """Qwen's processor as sentence-transformers would load it, but for the part that needs torchvision."""
+
+    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
+        super().__init__(image_processor, tokenizer, None, chat_template=chat_template)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("answer_begins", [True, False])
+def test_vectors_equal_those_of_sentence_transformers(
+    tmp_path: Path, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch, *, answer_begins: bool
+) -> None:
+    """Texts, pictures and views together, in batches and of both roles, have the vectors that this library gives."""
+    folder = write_qwen(tmp_path / "tiny-qwen", answer_begins=answer_begins)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    processor = WithoutVideo(Qwen2VLImageProcessorPil.from_pretrained(folder), tokenizer, tokenizer.chat_template)
+    loader = SimpleNamespace(from_pretrained=lambda *_, **__: processor)
+    monkeypatch.setattr("sentence_transformers.base.modules.transformer.AutoProcessor", loader)
+    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    qwen = Qwen(EmbedderOptions(model_dir=folder))
+
+    def encoded(items: list[dict[str, Any]], role: Role) -> np.ndarray:
+        return model.encode(items, prompt=INSTRUCTIONS[role], batch_size=4, show_progress_bar=False)
+
+    texts: list[dict[str, Any]] = [{"text": text} for text in TEXTS]
+    for role in ROLES:
+        assert np.abs(qwen.embed_texts(TEXTS, role=role) - encoded(texts, role)).max() < TOLERANCE
+    images: list[dict[str, Any]] = [{"image": picture} for picture in pictures]
+    assert np.abs(qwen.embed_images(pictures) - encoded(images, "query")).max() < TOLERANCE
+    sets = [[pictures[number] for number in numbers] for numbers in SETS]
+    prepared = [list(map(qwen.image_preparer(), views)) for views in sets]
+    together: list[dict[str, Any]] = [{"image": views} for views in sets]
+    assert np.abs(qwen.embed_together(prepared) - encoded(together, "document")).max() < TOLERANCE
+
+
+def test_the_prompt_of_a_checkpoint_that_says_nothing(qwen: Qwen, tmp_path: Path) -> None:
+    """Without settings for sentence-transformers the prompt is that of the model's authors."""
+    folder = write_qwen(tmp_path / "plain")
+    (folder / "sentence_bert_config.json").unlink()
+    plain = Qwen(EmbedderOptions(model_dir=folder))
+    expected = qwen.embed_texts(TEXTS, role="query")
+    assert np.abs(plain.embed_texts(TEXTS, role="query") - expected).max() < TOLERANCE
+
+
+def test_missing_weights_are_told(tmp_path: Path) -> None:
+    """A checkpoint without one of its weights is not filled up with noise."""
+    folder = write_qwen(tmp_path / "lacking")
+    weights = load_file(folder / "model.safetensors")
+    lost = next(name for name in weights if name.endswith("q_proj.weight"))
+    del weights[lost]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(EmbedderError, match=r"^[^\n]*lacking lacks weights, among them [^\n]*; fetch it again$"):
+        Qwen(EmbedderOptions(model_dir=folder))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
@@ -197,7 +255,7 @@ def test_memory_that_is_short_halves_the_batch(folder: Path) -> None:
         if len(named["input_ids"]) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    qwen._engine._model[0].model.register_forward_pre_hook(refuse, with_kwargs=True)  # type: ignore[attr-defined]
+    qwen._engine._model.register_forward_pre_hook(refuse, with_kwargs=True)  # type: ignore[attr-defined]
     assert qwen.embed_texts(TEXTS, role="document") == pytest.approx(expected, abs=TOLERANCE)
 
 

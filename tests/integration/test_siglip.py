@@ -302,7 +302,7 @@ def test_an_export_needs_a_place(fixed: Path, tmp_path: Path) -> None:
 
 
 def test_a_broken_torchvision_is_no_matter(fixed: Path, tmp_path: Path) -> None:
-    """Torchvision for CUDA beside torch for a CPU cannot be imported; SigLIP does not need it."""
+    """Torchvision for CUDA beside torch for a CPU cannot be imported; SigLIP does not need it, and does not hide it."""
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text(
         "raise RuntimeError('operator torchvision::nms does not exist')"
@@ -310,13 +310,14 @@ def test_a_broken_torchvision_is_no_matter(fixed: Path, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from meshseek.embedders import EMBEDDERS, EmbedderOptions; "
         "embedder = EMBEDDERS.load('siglip')(EmbedderOptions(model_dir=pathlib.Path(sys.argv[1]))); "
-        "print(embedder.space.revision)"
+        "print(embedder.space.revision, 'torchvision' in sys.modules)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     command = [sys.executable, "-c", code, str(fixed)]
     process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert (process.returncode, process.stderr) == (0, "")
-    assert process.stdout.strip() == find_checkpoint(EmbedderOptions(model_dir=fixed), "", {"siglip"}).revision
+    revision = find_checkpoint(EmbedderOptions(model_dir=fixed), "", {"siglip"}).revision
+    assert process.stdout.split() == [revision, "False"]
 
 
 def test_pictures_are_of_every_kind() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from meshseek.errors import TranslatorError
-from meshseek.hosted import HostedOptions
-from meshseek.translators._prompt import Prompt, count_tokens, key_of, read_completion, read_terms
+from meshseek.hosted import HostedOptions, count_tokens
+from meshseek.translators._prompt import Prompt, key_of, read_completion, read_terms
 
 HOSTED = HostedOptions(base_url="https://host.example/v1", requests_per_minute=60, tokens_per_minute=10_000_000)
 

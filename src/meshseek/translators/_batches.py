@@ -16,7 +16,11 @@ WINDOW: Final = "24h"
 PATIENCE: Final = 8
 """So many rounds in a row in which nothing got on; then it stops, and goes on where it was the next time."""
 DOWNLOADS: Final = 5
+SHORTFALLS: Final = 3
+"""In so many runs answers may come cut off; then those that came are taken."""
 PAGE: Final = 100
+REMEMBERED: Final = ("status", "output_file_id", "error_file_id", "request_counts", "errors")
+"""What is kept of the service's description of a batch."""
 FAILED_BATCHES: Final = 2
 """So many batches that the service refused whole: more would be refused too."""
 
@@ -101,7 +105,8 @@ class BatchService:
             self._ask(batch)
             if batch.answer.get("status") in ENDED:
                 self._download(batch)
-                self._ledger.note(batch, "collected")
+                batch.collected = True
+                self._ledger.save(batch)
         except HostedError as error:
             if error.retryable:
                 raise
@@ -112,10 +117,10 @@ class BatchService:
 
     def _ask(self, batch: Batch) -> None:
         before = batch.answer.get("status")
-        batch.answer = self._answered(self._client.get(f"batches/{batch.batch_id}"))
-        if batch.answer.get("status") in ENDED and batch.answer["status"] != before:
-            names = ("status", "output_file_id", "error_file_id", "request_counts", "errors")
-            self._ledger.note(batch, "ended", answer={name: batch.answer.get(name) for name in names})
+        answer = self._answered(self._client.get(f"batches/{batch.batch_id}"))
+        batch.answer = {name: answer.get(name) for name in REMEMBERED}
+        if batch.answer["status"] in ENDED and batch.answer["status"] != before:
+            self._ledger.save(batch)
 
     def _answered(self, answer: dict[str, Any]) -> dict[str, Any]:
         self._heard = True
@@ -123,21 +128,16 @@ class BatchService:
 
     def _create(self, batch: Batch) -> None:
         """Create it once. When the answer is not heard, the next round looks for it before asking again."""
-        if batch.creating and (found := self._find(batch)):
-            self._ledger.note(batch, "created", batch_id=found, host=self._host)
-            return
-        if batch.file_id is None:
-            file = self._client.upload("files", self._ledger.input_file(batch), {"purpose": "batch"})
-            self._ledger.note(batch, "uploaded", file_id=self._id(file))
-        self._ledger.note(batch, "creating")
-        try:
+        batch_id = self._find(batch) if batch.creating else None
+        if batch_id is None:
+            if batch.file_id is None:
+                file = self._client.upload("files", self._ledger.input_file(batch), {"purpose": "batch"})
+                batch.file_id = self._id(file)
+            batch.creating = True
+            self._ledger.save(batch)
             batch_id = self._requested(batch)
-        except HostedError as error:
-            if not error.retryable:
-                # Refused, perhaps because the service no longer has the file: the next run uploads it again.
-                self._ledger.note(batch, "refused")
-            raise
-        self._ledger.note(batch, "created", batch_id=batch_id, host=self._host)
+        batch.batch_id, batch.host = batch_id, self._host
+        self._ledger.save(batch)
 
     def _requested(self, batch: Batch) -> str:
         request = {
@@ -146,8 +146,15 @@ class BatchService:
             "completion_window": WINDOW,
             "metadata": {"ds_name": batch.name},
         }
-        # Never again blindly: it may be there although its answer was lost.
-        return self._id(self._client.post("batches", request, attempts=1))
+        try:
+            # Never again blindly: it may be there although its answer was lost.
+            return self._id(self._client.post("batches", request, attempts=1))
+        except HostedError as error:
+            if not error.retryable:
+                # Refused, perhaps because the service no longer has the file: the next run uploads it again.
+                batch.file_id = None
+                self._ledger.save(batch)
+            raise
 
     def _id(self, answer: dict[str, Any]) -> str:
         if not answer.get("id"):
@@ -172,27 +179,41 @@ class BatchService:
             seen.add(after["after"])
 
     def _download(self, batch: Batch) -> None:
-        """Fetch the answers until as many are there as the service counted: they are paid for."""
+        """Fetch the answers until as many are there as the service counted: they are paid for.
+
+        A service may count answers that it does not have. When its files came whole and stay short, they are taken as
+        they are, and what is missing is asked for in another batch. Files that come cut off are left for a later run,
+        though not for ever.
+        """
         for attempt in range(DOWNLOADS):
             if attempt:
                 time.sleep(self._retry_seconds * 2**attempt)
                 self._ask(batch)
-            found: set[str] = set()
-            whole = True
-            names = ("output_file_id", "error_file_id")
-            for name, file in zip(names, self._ledger.answer_files(batch), strict=True):
-                if file_id := batch.answer.get(name):
-                    self._client.download(f"files/{file_id}/content", file)
-                    lines, readable = read_lines(file)
-                    found.update(line["custom_id"] for line in lines)
-                    whole = whole and readable
+            answered, whole = self._fetch(batch)
             due = _due(batch)
-            if len(found & batch.keys) >= due if due else whole:
+            if answered >= due if due else whole:
                 return
+        batch.shortfalls += 1
+        self._ledger.save(batch)
+        if whole or batch.shortfalls >= SHORTFALLS:
+            return
         raise TranslatorError(
-            f"the answers of batch {batch.batch_id} came incomplete {DOWNLOADS} times ({len(found & batch.keys):,} of "
-            f"{due:,}); they are paid for and stay at the service: run again later"
+            f"the answers of batch {batch.batch_id} came incomplete {DOWNLOADS} times ({answered:,} of {due:,}); "
+            "they are paid for and stay at the service: run again later"
         )
+
+    def _fetch(self, batch: Batch) -> tuple[int, bool]:
+        """How many requests the files of answers speak of, and whether these are there and came whole."""
+        names: set[str] = set()
+        whole: list[bool] = []
+        for kind, file in zip(("output_file_id", "error_file_id"), self._ledger.answer_files(batch), strict=True):
+            if file_id := batch.answer.get(kind):
+                announced = self._client.download(f"files/{file_id}/content", file)
+                lines, readable = read_lines(file)
+                names.update(line["custom_id"] for line in lines)
+                whole.append(announced and readable)
+        # Files that should be there may be named a little later than the batch has ended.
+        return len(names & batch.keys), all(whole) and (bool(whole) or not _due(batch))
 
     def _count_refused(self, batch: Batch) -> None:
         if batch.answer.get("status") != "failed":

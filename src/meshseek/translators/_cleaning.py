@@ -113,7 +113,7 @@ def _fault(text: str, chinese: str) -> str | None:
         "is too long": len(chinese) > LONGEST * len(text) + SPARE,
         "is too short": len(chinese) < SHORTEST * len(text),
     }
-    fault = next((name for name, found in checks.items() if found), None)
+    fault = next((name for name, failed in checks.items() if failed), None)
     return f"the answer {fault}" if fault else None
 
 

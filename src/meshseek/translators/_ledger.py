@@ -1,7 +1,7 @@
 """What was sent to a batch service and what came of it, on disk: a killed process leaves nothing that is paid twice.
 
-A folder holds each batch's input and answers, and ``journal.jsonl`` with one line for each step, written to the disk
-before the next step begins. The state is what the lines say; a line that was cut short by a kill says nothing.
+A folder holds each batch's requests and answers, and ``ledger.sqlite3`` with an entry for each batch, which is on
+the disk after each step and before the next begins.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from meshseek.errors import TranslatorError
+from meshseek.translators._entries import Entries
 
-JOURNAL = "journal.jsonl"
+LEDGER: Final = "ledger.sqlite3"
+OLD_JOURNAL: Final = "journal.jsonl"
 
 
 @dataclass(slots=True)
 class Batch:
-    """One file of requests and how far it has come."""
+    """One file of requests and how far it has come; an entry of the ledger."""
 
     number: int
     name: str
@@ -38,26 +40,31 @@ class Batch:
     """Where it was created."""
     answer: dict[str, Any] = field(default_factory=dict)
     """What the service said of it when it had ended."""
+    shortfalls: int = 0
+    """In how many runs its answers came cut off."""
     collected: bool = False
 
 
 class Ledger:
-    """The journal of one way of translating; one process at a time.
+    """The batches of one way of translating; one process at a time.
 
     Args:
-        folder: Made if it is not there.
+        folder: Made when something is written.
 
     Raises:
-        TranslatorError: The folder cannot be written, or the journal names files that are not there.
+        TranslatorError: The ledger cannot be read, or was written by another version.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.batches: dict[int, Batch] = {}
-        if (folder / JOURNAL).is_file():
-            for line in (folder / JOURNAL).read_bytes().splitlines():
-                with contextlib.suppress(ValueError, KeyError, TypeError):
-                    self._apply(json.loads(line))
+        if (folder / OLD_JOURNAL).exists():
+            raise TranslatorError(
+                f"{folder} was written by an older Meshseek; remove it: what is under way there is then sent again"
+            )
+        self._entries = Entries(folder / LEDGER)
+        values = (json.loads(entry) for entry in self._entries.read().values())
+        batches = [Batch(**{**value, "keys": frozenset(value["keys"])}) for value in values]
+        self.batches = {batch.number: batch for batch in sorted(batches, key=lambda batch: batch.number)}
 
     def input_file(self, batch: Batch) -> Path:
         """The requests of a batch."""
@@ -77,22 +84,16 @@ class Ledger:
     def plan(self, lines: Mapping[str, bytes]) -> Batch:
         """Write the requests, by their names, as one more batch."""
         number = max(self.batches, default=0) + 1
-        name = f"meshseek-{uuid4().hex}"
-        batch = Batch(number, name, frozenset(lines))
+        batch = Batch(number, f"meshseek-{uuid4().hex}", frozenset(lines))
         with self.writing():
             write_lines(self.input_file(batch), lines.values())
-        self.note(batch, "planned", name=name, keys=sorted(lines))
-        return self.batches[number]
+        self.save(batch)
+        self.batches[number] = batch
+        return batch
 
-    def note(self, batch: Batch, event: str, **values: Any) -> None:
-        """Write one step down, and wait until it is on the disk."""
-        entry = {"batch": batch.number, "event": event, **values}
-        with self.writing(), (self.folder / JOURNAL).open("ab") as file:
-            # A line of its own even after one that was torn.
-            file.write(b"\n" + json.dumps(entry, ensure_ascii=False).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        self._apply(entry)
+    def save(self, batch: Batch) -> None:
+        """Write down how far a batch has come, and wait until that is on the disk."""
+        self._entries.write(str(batch.number), json.dumps({**asdict(batch), "keys": sorted(batch.keys)}))
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -125,25 +126,6 @@ class Ledger:
                 f"{self.folder} cannot be written: {error.strerror}; make room and run again"
             ) from error
 
-    def _apply(self, entry: Mapping[str, Any]) -> None:
-        number, event = entry["batch"], entry["event"]
-        if event == "planned":
-            self.batches[number] = Batch(number, entry["name"], frozenset(entry["keys"]))
-            return
-        batch = self.batches[number]
-        if event == "uploaded":
-            batch.file_id = entry["file_id"]
-        elif event == "creating":
-            batch.creating = True
-        elif event == "created":
-            batch.batch_id, batch.host = entry["batch_id"], entry.get("host")
-        elif event == "refused":
-            batch.file_id = None
-        elif event == "ended":
-            batch.answer = dict(entry["answer"])
-        elif event == "collected":
-            batch.collected = True
-
 
 def write_lines(file: Path, lines: Iterable[bytes]) -> int:
     """Write a file of lines, whole or not at all; returns how many."""
@@ -161,7 +143,7 @@ def write_lines(file: Path, lines: Iterable[bytes]) -> int:
 
 def read_lines(file: Path) -> tuple[list[dict[str, Any]], bool]:
     """The objects in a file of answers that have a ``custom_id``, and whether every line could be read."""
-    found: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     whole = True
     with file.open("rb") as opened:
         for line in opened:
@@ -173,5 +155,5 @@ def read_lines(file: Path) -> tuple[list[dict[str, Any]], bool]:
                 whole = False
                 continue
             if isinstance(value, dict) and isinstance(value.get("custom_id"), str):
-                found.append(value)
-    return found, whole
+                answers.append(value)
+    return answers, whole

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshseek.errors import TranslatorError
-from meshseek.hosted import HostedOptions
+from meshseek.hosted import OTHER_PER_TOKEN, HostedOptions, count_tokens
 from meshseek.model import Estimate
 from meshseek.translators._cleaning import Cleaned, clean
 
@@ -27,7 +27,6 @@ DOMAIN: Final = "Short captions that describe 3D models: objects, furniture, veh
 """For Qwen-MT, which takes no system message."""
 PRICES: Final[Mapping[str, tuple[float, float]]] = {"qwen-flash": (0.15, 1.5), "qwen-plus": (0.8, 2.0)}
 """Yuan for a million tokens in and out, in Beijing, below 128,000 tokens a request, as published in 2026."""
-ASCII_PER_TOKEN, HAN_PER_TOKEN = 4.0, 1.5
 CHINESE_SHARE: Final = 0.4
 """A Chinese caption has about so many characters for each English one."""
 OVERHEAD: Final = 15
@@ -70,7 +69,7 @@ class Prompt:
     def estimate(self, texts: Sequence[str], hosted: HostedOptions, *, share: float = 1.0, requests: int) -> Estimate:
         """What so many texts cost; ``share`` is the part of the usual price."""
         tokens_in = sum(OVERHEAD + self._count(text) for text in texts)
-        tokens_out = sum(math.ceil(CHINESE_SHARE * len(text) / HAN_PER_TOKEN) for text in texts)
+        tokens_out = sum(math.ceil(CHINESE_SHARE * len(text) / OTHER_PER_TOKEN) for text in texts)
         price = PRICES.get(self.model)
         minutes = max(len(texts) / hosted.requests_per_minute, (tokens_in + tokens_out) / hosted.tokens_per_minute)
         return Estimate(
@@ -107,12 +106,6 @@ def _without_thinking(model: str) -> dict[str, Any]:
 def key_of(text: str) -> str:
     """A caption's name in requests: the same wherever it comes from."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
-
-
-def count_tokens(text: str) -> int:
-    """About how many tokens a text has."""
-    plain = sum(character.isascii() for character in text)
-    return math.ceil(plain / ASCII_PER_TOKEN + (len(text) - plain) / HAN_PER_TOKEN)
 
 
 def read_completion(text: str, body: Any) -> Cleaned:

@@ -25,7 +25,7 @@ from meshseek.translators._prompt import Prompt, key_of, read_completion, read_t
 DEFAULT_MODEL: Final = "qwen-flash"
 ENDPOINT: Final = "/v1/chat/completions"
 TRIES: Final = 3
-"""So many bad answers, and a caption is given up."""
+"""So many batches that were completed without a good answer, and a caption is given up."""
 MISSES: Final = 8
 """So many batches that ended without a word of it (expired, cancelled): not the caption's fault."""
 BATCH_PRICE: Final = 0.5
@@ -101,7 +101,8 @@ class OpenaiBatch(Translator):
                 break
             for batch in service.collect():
                 answers = _answers(ledger, batch, wanted)
-                tries.update(answers.keys())
+                completed = batch.answer.get("status") == "completed"
+                tries.update(batch.keys if completed else answers.keys())
                 misses.update(batch.keys - answers.keys())
                 reasons |= _reasons(batch, answers)
                 yield from self._taken(wanted, _chinese(answers))

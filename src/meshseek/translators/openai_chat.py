@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
-from threading import Lock
 from typing import Final
 
 from meshseek.errors import HostedError, HostedItemError, MeshseekError, TranslatorError
-from meshseek.hosted import HostedClient, HostedOptions
+from meshseek.hosted import HostedClient, HostedOptions, count_tokens
 from meshseek.model import Estimate
 from meshseek.translators import Translation, Translator, TranslatorOptions
 from meshseek.translators._cleaning import Cleaned, as_it_is, is_english, needs_translation, unwrapped
-from meshseek.translators._prompt import Prompt, count_tokens, key_of, read_completion, read_terms
+from meshseek.translators._entries import Entries
+from meshseek.translators._prompt import Prompt, key_of, read_completion, read_terms
 
 DEFAULT_MODEL: Final = "qwen-mt-flash"
 TRIES: Final = 3
@@ -38,7 +36,6 @@ class OpenaiChat(Translator):
     def __init__(self, options: TranslatorOptions) -> None:
         super().__init__(options)
         self._prompt = Prompt(options.model or DEFAULT_MODEL, read_terms(options.terms))
-        self._lock = Lock()
         self._refused: float = 0
 
     def estimate(self, texts: Sequence[str]) -> Estimate:
@@ -76,6 +73,7 @@ class OpenaiChat(Translator):
             try:
                 while True:
                     if not failures:
+                        # Twice what runs at once: no thread waits for a caption, and a failure leaves few to call off.
                         some = islice(upcoming, 2 * self._hosted.concurrency - len(running))
                         running |= {pool.submit(self._ask, client, text): text for text in some}
                     if not running:
@@ -86,7 +84,7 @@ class OpenaiChat(Translator):
                             answer = future.result()
                         except MeshseekError as error:
                             failures.append(error)
-                            running = {waiting: own for waiting, own in running.items() if not waiting.cancel()}
+                            running = {asked: text for asked, text in running.items() if not asked.cancel()}
                         else:
                             yield Translation(text=text, chinese=answer.chinese, reason=answer.reason)
             finally:
@@ -105,10 +103,11 @@ class OpenaiChat(Translator):
             except HostedItemError as error:
                 self._count_refused(error)
                 return Cleaned(None, str(error))
-            self._refused = -math.inf
+            self._refused = -math.inf  # something was answered: what is refused from now on is the caption's fault
             answer = read_completion(text, value)
             if answer.chinese:
-                self._keep(text, answer.chinese)
+                if self._entries is not None:
+                    self._entries.write(key_of(text), answer.chinese)
                 return answer
         return answer
 
@@ -142,32 +141,10 @@ class OpenaiChat(Translator):
     def _client(self) -> HostedClient:
         return HostedClient(self._hosted)
 
-    @property
-    def _file(self) -> Path | None:
-        return self.options.folder and self.options.folder / f"{self._prompt.fingerprint}.jsonl"
+    @cached_property
+    def _entries(self) -> Entries | None:
+        """Chinese by the caption's key, as far as it was answered before."""
+        return Entries(self.options.folder / f"{self._prompt.fingerprint}.sqlite3") if self.options.folder else None
 
     def _known(self) -> dict[str, str]:
-        """What was answered before, by key; a line that a killed process left unfinished is passed over."""
-        known: dict[str, str] = {}
-        if self._file is not None and self._file.is_file():
-            for line in self._file.read_bytes().splitlines():
-                try:
-                    entry = json.loads(line)
-                    known[entry["key"]] = entry["chinese"]
-                except (ValueError, KeyError, TypeError):
-                    continue
-        return known
-
-    def _keep(self, text: str, chinese: str) -> None:
-        if self._file is None:
-            return
-        # A line of its own even after one that was torn.
-        line = b"\n" + json.dumps({"key": key_of(text), "chinese": chinese}, ensure_ascii=False).encode()
-        try:
-            with self._lock:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                with self._file.open("ab") as file:
-                    file.write(line)
-        except OSError as error:
-            said = f"{self._file} cannot be written: {error.strerror}; make room and run again"
-            raise TranslatorError(said) from error
+        return self._entries.read() if self._entries else {}

@@ -1,7 +1,8 @@
-"""What must be so before transformers is imported."""
+"""What must be so before the models of transformers are imported."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import logging
@@ -12,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare() -> None:
-    """Turn the hub's telemetry off, and hide a torchvision that cannot be imported.
+    """Turn the hub's telemetry off, and let transformers go without a torchvision that cannot be imported.
 
     torchvision exists only for CUDA: beside torch for a CPU it is installed but fails, and every model of transformers
     that sees pictures fails with it, though none of ours needs it.
@@ -24,4 +25,14 @@ def prepare() -> None:
         importlib.import_module("torchvision")
     except Exception as error:  # noqa: BLE001  # whatever its parts do
         log.info("going on without torchvision: %s", error)
-        sys.modules["torchvision"] = None  # type: ignore[assignment]  # Python's own sign for "not there"
+        _believe_that_it_is_missing()
+
+
+def _believe_that_it_is_missing() -> None:
+    """Ask transformers whether torchvision is there while it is hidden: it asks once, and remembers the answer."""
+    sys.modules["torchvision"] = None  # type: ignore[assignment]  # Python's own sign for "not there"
+    try:
+        with contextlib.suppress(ImportError):
+            importlib.import_module("transformers.utils").is_torchvision_available()
+    finally:
+        del sys.modules["torchvision"]

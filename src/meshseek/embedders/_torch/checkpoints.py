@@ -82,14 +82,14 @@ def find_checkpoint(
         EmbedderError: It is not there, not whole, or of another kind.
     """
     model = options.model or default
-    places = [place for place in _places(model, options.model_dir) if _is_folder(place)]
-    for place in places:
-        if (place / "config.json").is_file():
-            named = options.model is None and place == options.model_dir
-            return _checked(place.resolve().name if named else model, place, kinds)
-    for place in places:
-        if place != options.model_dir:
-            raise EmbedderError(f"{place} is no checkpoint: it has no config.json; name a folder that has one")
+    candidates = [candidate for candidate in _candidates(model, options.model_dir) if _is_folder(candidate)]
+    for candidate in candidates:
+        if (candidate / "config.json").is_file():
+            named = options.model is None and candidate == options.model_dir
+            return _checked(candidate.resolve().name if named else model, candidate, kinds)
+    for candidate in candidates:
+        if candidate != options.model_dir:
+            raise EmbedderError(f"{candidate} is no checkpoint: it has no config.json; name a folder that has one")
     return _checked(model, _from_hub(model, options.model_dir, extra), kinds)
 
 
@@ -99,14 +99,14 @@ def first_line(error: BaseException) -> str:
     return lines[0].rstrip(" .;:") if lines else type(error).__name__
 
 
-def _places(model: str, folder: Path | None) -> list[Path]:
+def _candidates(model: str, folder: Path | None) -> list[Path]:
     names = (model, model.replace("/", "--"), model.rpartition("/")[2])
     return [Path(model), *([folder, *(folder / name for name in names)] if folder else [])]
 
 
-def _is_folder(place: Path) -> bool:
+def _is_folder(candidate: Path) -> bool:
     try:
-        return place.is_dir()
+        return candidate.is_dir()
     except OSError:  # a name too long for a file, or above a folder that may not be read
         return False
 

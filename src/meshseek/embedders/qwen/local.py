@@ -1,21 +1,23 @@
-"""Qwen3-VL-Embedding on this machine, through sentence-transformers.
+"""Qwen3-VL-Embedding on this machine, through transformers.
 
-Li et al., 2026: an embedding is the last token's hidden state, cut short (Matryoshka) and normalised.
+Li et al., 2026: the instruction is the system's message and the item the user's; an embedding is the hidden state of
+the last token, cut short (Matryoshka) and normalised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from threading import Lock
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image as Pillow
 
 from meshseek.embedders import Embedder, EmbedderOptions
-from meshseek.embedders._torch.checkpoints import Checkpoint, find_checkpoint
+from meshseek.embedders._torch.checkpoints import find_checkpoint
+from meshseek.embedders._vectors import to_unit_length
 from meshseek.embedders.qwen.models import INSTRUCTIONS, MAX_CHARACTERS
 from meshseek.embedders.qwen.pixels import CellSize
 from meshseek.errors import EmbedderError
@@ -28,12 +30,10 @@ if TYPE_CHECKING:
 
 try:
     import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import transformer
     from transformers import AutoTokenizer, Qwen2VLImageProcessorPil, Qwen3VLProcessor
-    from transformers.utils import logging as transformers_logging
 
-    from meshseek.embedders._torch.device import Batches, batch_size, choose_device, half_precision
+    from meshseek.embedders._torch.device import Batches, batch_size, choose_device
+    from meshseek.embedders._torch.loading import load_model, reading
 except ImportError as error:
     raise EmbedderError(f"'qwen' cannot start here ({error}); run: pip install 'meshseek[qwen]'") from error
 
@@ -44,10 +44,11 @@ VIEWS: Final = 8
 MAX_PIXELS: Final = 512 * 512
 """Of a picture: the model makes a token of 32 x 32 pixels, and reads several views at a time."""
 ITEMS_ON_CPU, ITEMS_PER_GIGABYTE = 8, 1.0
+ST_SETTINGS: Final = "sentence_bert_config.json"
+"""What a checkpoint tells sentence-transformers about its prompt."""
 
-_LOADING = Lock()
-transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+Part = dict[str, Any]
+"""Of a message: words or a picture."""
 
 
 class QwenLocal(Embedder):
@@ -56,15 +57,18 @@ class QwenLocal(Embedder):
     def __init__(self, options: EmbedderOptions) -> None:
         super().__init__(options)
         self._device = choose_device(options.device)
-        checkpoint = find_checkpoint(options, DEFAULT_MODEL, KINDS)
-        self._model, self._fit = _load(checkpoint, self._device)
+        checkpoint = find_checkpoint(options, DEFAULT_MODEL, KINDS, "qwen")
+        with reading(checkpoint, self._device, "qwen"):
+            self._processor, self._fit = _processor(checkpoint.folder)
+            self._answer_begins = _answer_begins(checkpoint.folder)
+            self._model = load_model(checkpoint, self._device)
         self._batches = Batches(batch_size(self._device, per_gigabyte=ITEMS_PER_GIGABYTE, on_cpu=ITEMS_ON_CPU))
         self._turn = Lock()
         self._space = Space(
             embedder="qwen",
             model=checkpoint.model,
             revision=checkpoint.revision,
-            dim=_dim(checkpoint.model, int(self._model.get_embedding_dimension() or 0), options.dim),
+            dim=_dim(checkpoint.model, self._model.config.text_config.hidden_size, options.dim),
             preprocessing=(
                 f"first {MAX_CHARACTERS} characters; {VIEWS} views together, at most {self._fit.most} pixels each, "
                 f"Pillow {Pillow.Resampling(self._fit.resample).name.lower()}, background #{bytes(BACKGROUND).hex()}"
@@ -82,8 +86,7 @@ class QwenLocal(Embedder):
         Returns:
             Unit vectors, float32, shape ``(len(texts), dim)``.
         """
-        # A bare string that names a file or a URL would be opened: a dictionary says that it is text.
-        return self._embed([{"text": _harmless(text)} for text in texts], role)
+        return self._embed([[{"type": "text", "text": _harmless(text)}] for text in texts], role)
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB images of any size, as queries.
@@ -91,7 +94,7 @@ class QwenLocal(Embedder):
         Returns:
             Unit vectors, float32, shape ``(len(images), dim)``.
         """
-        return self._embed([{"image": self._fit(image)} for image in images], "query")
+        return self._embed([[_picture(self._fit(image))] for image in images], "query")
 
     @property
     def views_together(self) -> int:
@@ -104,7 +107,7 @@ class QwenLocal(Embedder):
 
     def embed_prepared(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed single views, each by itself, as documents."""
-        return self._embed([{"image": image} for image in images], "document")
+        return self._embed([[_picture(image)] for image in images], "document")
 
     def embed_together(self, views: Sequence[Sequence[Image]]) -> NDArray[np.float32]:
         """Embed each asset's views as one document.
@@ -112,25 +115,30 @@ class QwenLocal(Embedder):
         Returns:
             Unit vectors, float32, shape ``(len(views), dim)``.
         """
-        return self._embed([{"image": list(own)} for own in views], "document")
+        return self._embed([[_picture(image) for image in images] for images in views], "document")
 
-    def _embed(self, items: Sequence[dict[str, Any]], role: Role) -> NDArray[np.float32]:
+    def _embed(self, items: Sequence[list[Part]], role: Role) -> NDArray[np.float32]:
         if not items:
             return np.empty((0, self.dim), np.float32)
+        instruction = [{"type": "text", "text": INSTRUCTIONS[role]}]
 
-        def forward(batch: Sequence[dict[str, Any]]) -> torch.Tensor:
-            vectors = self._model.encode(
-                list(batch),
-                prompt=INSTRUCTIONS[role],
-                batch_size=len(batch),
-                convert_to_tensor=True,
-                show_progress_bar=False,
+        @torch.inference_mode()
+        def forward(batch: Sequence[list[Part]]) -> torch.Tensor:
+            inputs = self._processor.apply_chat_template(
+                [[{"role": "system", "content": instruction}, {"role": "user", "content": item}] for item in batch],
+                tokenize=True,
+                add_generation_prompt=self._answer_begins,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs={"text_kwargs": {"padding": True}},
             )
-            return torch.nn.functional.normalize(vectors[:, : self.dim].float(), dim=1).cpu()
+            hidden: torch.Tensor = self._model(**inputs.to(self._device), use_cache=False).last_hidden_state
+            # Padded on the left, so that the last position is every item's last token.
+            return hidden[:, -1, : self.dim].float().cpu()
 
+        # One at a time: the processor's and the model's settings belong to the batch under way.
         with self._turn:
-            vectors: NDArray[np.float32] = torch.cat(self._batches.run(items, forward)).numpy()
-        return vectors
+            return to_unit_length(torch.cat(self._batches.run(items, forward)).numpy())
 
 
 class _WithoutVideo(Qwen3VLProcessor):
@@ -140,44 +148,34 @@ class _WithoutVideo(Qwen3VLProcessor):
         super().__init__(image_processor, tokenizer, None, chat_template=chat_template)  # type: ignore[no-untyped-call]
 
 
-def _load(checkpoint: Checkpoint, device: torch.device) -> tuple[SentenceTransformer, CellSize]:
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint.folder, local_files_only=True)
-        # Always Pillow's: torchvision's resizing gives slightly other pixels.
-        pictures: Any = Qwen2VLImageProcessorPil.from_pretrained(checkpoint.folder, local_files_only=True)
-        most = min(MAX_PIXELS, pictures.size["longest_edge"])
-        fit = CellSize(
-            pictures.patch_size * pictures.merge_size, pictures.size["shortest_edge"], most, int(pictures.resample)
-        )
-        pictures.do_resize = False
-        with _processor(_WithoutVideo(pictures, tokenizer, tokenizer.chat_template)):
-            model = SentenceTransformer(
-                str(checkpoint.folder),
-                device=str(device),
-                local_files_only=True,
-                model_kwargs={"dtype": half_precision(device), "attn_implementation": "sdpa"},
-            )
-    except torch.OutOfMemoryError as error:
-        raise EmbedderError(
-            f"'{checkpoint.model}' does not fit into the memory of {device}; choose a smaller one"
-        ) from error
-    except Exception as error:  # the libraries raise whatever their parts do on damaged files
-        reason = str(error).partition("\n")[0]
-        raise EmbedderError(f"{checkpoint.folder} cannot be read ({reason}); fetch it again") from error
-    return model.eval(), fit
+def _processor(folder: Path) -> tuple[Any, CellSize]:
+    """What makes tokens and patches of messages, and what makes pictures as large as it wants them."""
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer.padding_side = "left"
+    # Always Pillow's: torchvision's resizing gives slightly other pixels.
+    pictures: Any = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    most = min(MAX_PIXELS, pictures.size["longest_edge"])
+    cell = pictures.patch_size * pictures.merge_size
+    fit = CellSize(cell, pictures.size["shortest_edge"], most, int(pictures.resample))
+    pictures.do_resize = False
+    return _WithoutVideo(pictures, tokenizer, tokenizer.chat_template), fit
 
 
-@contextmanager
-def _processor(processor: Any) -> Iterator[None]:
-    """Let sentence-transformers take this processor: it has no parameter for one."""
-    loader: Any = transformer
-    with _LOADING:
-        usual = loader.AutoProcessor
-        loader.AutoProcessor = SimpleNamespace(from_pretrained=lambda *_, **__: processor)
-        try:
-            yield
-        finally:
-            loader.AutoProcessor = usual
+def _answer_begins(folder: Path) -> bool:
+    """Whether the beginning of an answer follows the item, so that the last token is the answer's.
+
+    So it was trained. A checkpoint that was made with sentence-transformers says for itself how it was.
+    """
+    file = folder / ST_SETTINGS
+    if not file.is_file():
+        return True
+    settings: dict[str, Any] = json.loads(file.read_bytes())
+    template: dict[str, Any] = settings.get("processing_kwargs", {}).get("chat_template", {})
+    return bool(template.get("add_generation_prompt", False))
+
+
+def _picture(image: Image) -> Part:
+    return {"type": "image", "image": image}
 
 
 def _dim(model: str, full: int, wanted: int | None) -> int:

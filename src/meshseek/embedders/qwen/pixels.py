@@ -36,6 +36,7 @@ class CellSize:
         if longest > LONGEST_SHAPE * shortest:
             shortest = math.ceil(longest / LONGEST_SHAPE)
             height, width = max(height, shortest), max(width, shortest)
+        # Shrinking and growing start from the given size, not from the rounded one: so does the processor.
         rows, columns = (round(side / self.cell) for side in (height, width))
         if rows * columns * self.cell**2 > self.most:
             shrink = math.sqrt(height * width / self.most)

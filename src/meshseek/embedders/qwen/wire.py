@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from meshseek.embedders._vectors import to_unit_length
+from meshseek.hosted import count_tokens
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
@@ -19,14 +22,13 @@ SIDE: Final = 512
 QUALITY: Final = 90
 CELL: Final = 32
 """A token is a square of so many pixels."""
-ASCII_PER_TOKEN, OTHER_PER_TOKEN = 4.0, 1.5
 
 Content = dict[str, Any]
 
 
 def read_vectors(answer: Mapping[str, Any], count: int, dim: int) -> dict[int, NDArray[np.float32]]:
     """Unit vectors by index; what is no vector, or of an index that is doubled or wrong, is left out."""
-    found: dict[int, NDArray[np.float32]] = {}
+    vectors: dict[int, NDArray[np.float32]] = {}
     doubled: set[int] = set()
     output = answer.get("output")
     entries = output.get("embeddings") if isinstance(output, dict) else None
@@ -35,11 +37,11 @@ def read_vectors(answer: Mapping[str, Any], count: int, dim: int) -> dict[int, N
         if not isinstance(index, int) or not 0 <= index < count:
             continue
         vector = _unit(entry.get("embedding"), dim)
-        if index in found:
+        if index in vectors:
             doubled.add(index)
         elif vector is not None:
-            found[index] = vector
-    return {index: vector for index, vector in found.items() if index not in doubled}
+            vectors[index] = vector
+    return {index: vector for index, vector in vectors.items() if index not in doubled}
 
 
 def _unit(values: Any, dim: int) -> NDArray[np.float32] | None:
@@ -47,11 +49,8 @@ def _unit(values: Any, dim: int) -> NDArray[np.float32] | None:
         vector = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError):
         return None
-    length = float(np.linalg.norm(vector)) if vector.shape == (dim,) else 0.0
-    if not math.isfinite(length) or length == 0.0:
-        return None
-    unit: NDArray[np.float32] = vector / np.float32(length)
-    return unit
+    usable = vector.shape == (dim,) and math.isfinite(np.linalg.norm(vector)) and vector.any()
+    return to_unit_length(vector) if usable else None
 
 
 def encode_picture(image: Image) -> str:
@@ -61,12 +60,6 @@ def encode_picture(image: Image) -> str:
     file = io.BytesIO()
     small.save(file, "JPEG", quality=QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def count_tokens(text: str) -> int:
-    """About how many tokens a text has."""
-    plain = sum(character.isascii() for character in text)
-    return math.ceil(plain / ASCII_PER_TOKEN + (len(text) - plain) / OTHER_PER_TOKEN)
 
 
 def request_tokens(contents: Sequence[Content]) -> int:

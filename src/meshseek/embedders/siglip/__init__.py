@@ -14,6 +14,7 @@ import numpy as np
 
 from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.embedders._torch.checkpoints import Checkpoint, find_checkpoint, first_line
+from meshseek.embedders._vectors import to_unit_length
 from meshseek.embedders.siglip.pixels import FixedSize, Patches
 from meshseek.errors import EmbedderError
 from meshseek.images import BACKGROUND
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 
 try:
     import torch
-    from transformers import AutoModel, AutoTokenizer, Siglip2ImageProcessorPil, SiglipImageProcessorPil
-    from transformers.utils import logging as transformers_logging
+    from transformers import AutoTokenizer, Siglip2ImageProcessorPil, SiglipImageProcessorPil
 
-    from meshseek.embedders._torch.device import Batches, batch_size, choose_device, half_precision
+    from meshseek.embedders._torch.device import Batches, batch_size, choose_device
+    from meshseek.embedders._torch.loading import load_model, reading
     from meshseek.embedders.siglip import onnx
 except ImportError as error:
     raise EmbedderError(f"'siglip' cannot start ({first_line(error)}); run: pip install 'meshseek[siglip]'") from error
@@ -85,8 +86,8 @@ class Siglip(Embedder):
         if not texts:
             return np.empty((0, self.dim), np.float32)
         if self._onnx is not None and role == "query":
-            return _unit(torch.from_numpy(self._onnx(self._token_ids(texts).numpy())))
-        return _unit(torch.cat(self._texts.run(texts, self._text_features)))
+            return to_unit_length(self._onnx(self._token_ids(texts).numpy()))
+        return to_unit_length(torch.cat(self._texts.run(texts, self._text_features)).numpy())
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB images of any size.
@@ -108,13 +109,13 @@ class Siglip(Embedder):
         """
         if not images:
             return np.empty((0, self.dim), np.float32)
-        return _unit(torch.cat(self._images.run(images, self._image_features)))
+        return to_unit_length(torch.cat(self._images.run(images, self._image_features)).numpy())
 
     def export_onnx(self) -> str:
         """Write the text tower as ONNX, which embeds queries faster on a CPU; returns a sentence about it.
 
         Raises:
-            EmbedderError: It cannot be written, or there is no place for it.
+            EmbedderError: It cannot be written, or there is no folder for it.
         """
         folder = self._onnx_folder
         if folder is None:
@@ -171,7 +172,7 @@ class Siglip(Embedder):
     def _text_features(self, texts: Sequence[str]) -> torch.Tensor:
         token_ids = self._token_ids(texts).to(self._device)
         pooled: torch.Tensor = self._model.get_text_features(input_ids=token_ids).pooler_output
-        return pooled
+        return pooled.float().cpu()
 
     @torch.inference_mode()
     def _image_features(self, images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
@@ -180,7 +181,7 @@ class Siglip(Embedder):
         else:
             inputs = {"pixel_values": self._normalised(np.stack(images))}
         pooled: torch.Tensor = self._model.get_image_features(**inputs).pooler_output
-        return pooled
+        return pooled.float().cpu()
 
     def _normalised(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         """Pixels of one or more pictures in the model's range, on the device, ``(..., 3, height, width)``."""
@@ -204,29 +205,11 @@ def _load(checkpoint: Checkpoint, device: torch.device) -> tuple[Any, Any, Any]:
     """Model, tokenizer and image processor."""
     folder = checkpoint.folder
     _check_tokenizer(folder)
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what matters is checked here
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
+    with reading(checkpoint, device, "siglip"):
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         tokenizer.padding_side = "right"
         processor = PROCESSORS[checkpoint.config["model_type"]].from_pretrained(folder, local_files_only=True)
-        model, loaded = AutoModel.from_pretrained(
-            folder,
-            dtype=half_precision(device),
-            attn_implementation="sdpa",
-            local_files_only=True,
-            output_loading_info=True,
-        )
-        model = model.eval().to(device)
-    except torch.OutOfMemoryError as error:
-        raise EmbedderError(f"'{checkpoint.model}' does not fit into GPU memory; choose a smaller one") from error
-    except ImportError as error:
-        raise EmbedderError(f"{first_line(error)}; run: pip install 'meshseek[siglip]'") from error
-    except Exception as error:  # the library raises whatever its parts do on damaged files
-        raise EmbedderError(f"cannot read {folder} ({first_line(error)}); fetch it again") from error
-    for name in sorted(loaded["missing_keys"])[:1]:
-        raise EmbedderError(f"{folder} lacks weights, among them '{name}'; fetch it again")
-    return model, tokenizer, processor
+        return load_model(checkpoint, device), tokenizer, processor
 
 
 def _check_tokenizer(folder: Path) -> None:
@@ -247,8 +230,3 @@ def _cut(pixels: torch.Tensor, patch: int) -> torch.Tensor:
     channels, height, width = pixels.shape
     tiles = pixels.reshape(channels, height // patch, patch, width // patch, patch)
     return tiles.permute(1, 3, 2, 4, 0).reshape(-1, patch * patch * channels)
-
-
-def _unit(pooled: torch.Tensor) -> NDArray[np.float32]:
-    vectors: NDArray[np.float32] = torch.nn.functional.normalize(pooled.float(), dim=1).cpu().numpy()
-    return vectors

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from meshseek.embedders._torch.checkpoints import first_line
+from meshseek.embedders._vectors import to_unit_length
 from meshseek.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def load(folder: Path, tower: torch.nn.Module, samples: torch.Tensor) -> OnnxTex
         return None
     try:
         text = OnnxText(folder)
-        cosine = float((_unit(text(samples.numpy())) * _original(tower, samples)).sum(axis=1).min())
+        cosine = float((to_unit_length(text(samples.numpy())) * _original(tower, samples)).sum(axis=1).min())
     except Exception as error:  # noqa: BLE001  # onnxruntime raises its own, and the original is still there
         log.warning("the ONNX form in %s is damaged (%s); export it again", folder, first_line(error))
         return None
@@ -184,8 +185,8 @@ def _write(tower: torch.nn.Module, samples: torch.Tensor, folder: Path) -> None:
 
 def _measure(tower: torch.nn.Module, samples: torch.Tensor, folder: Path) -> Report:
     original = _original(tower, samples)
-    full = _unit(_run(_session(folder / FULL), samples.numpy()))
-    small = _unit(_one_by_one(_session(folder / SMALL), samples.numpy()))
+    full = to_unit_length(_run(_session(folder / FULL), samples.numpy()))
+    small = to_unit_length(_one_by_one(_session(folder / SMALL), samples.numpy()))
     report = Report(
         full_difference=float(np.abs(full - original).max()),
         int8_cosine=float((small * original).sum(axis=1).min()),
@@ -217,9 +218,4 @@ def _run(session: Any, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
 
 @torch.inference_mode()
 def _original(tower: torch.nn.Module, samples: torch.Tensor) -> NDArray[np.float32]:
-    return _unit(tower(input_ids=samples).pooler_output.numpy())
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
+    return to_unit_length(tower(input_ids=samples).pooler_output.numpy())

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from meshseek.embedders._vectors import to_unit_length
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -67,6 +69,7 @@ class World:
         self._scale = scale / np.linalg.norm(scale)
         sizes = 1 / (1 + random.permutation(GROUPS * CLUSTERS_PER_GROUP)) ** 0.5
         self._sizes = sizes / sizes.sum()
+        # About length one each, so that the modalities' means, which are of length one too, weigh as much.
         self._centres /= np.sqrt(np.square(self._centres).sum(axis=1).mean())
         self._image = _directions(random, LATENT, dim)
         other = _directions(random, LATENT, dim)
@@ -84,14 +87,15 @@ class World:
     def views(self, crowd: Crowd, count: int, part: int) -> Vectors:
         """Unit vectors of views, shape ``(assets * count, dim)``, those of one asset together."""
         random = np.random.default_rng([self.seed, 2, part])
-        own = self._image_mean + crowd.latent @ self._image
-        length = np.linalg.norm(own, axis=1, keepdims=True)
+        centre = self._image_mean + crowd.latent @ self._image
+        length = np.linalg.norm(centre, axis=1, keepdims=True)
+        # Noise as long as this gives two views of an asset the wanted cosine: |m|^2 / (|m|^2 + |noise|^2) = likeness.
         noise = np.repeat(length, count, axis=0) * np.sqrt(1 / self.likeness - 1)
-        vectors = np.repeat(own, count, axis=0)
+        vectors = np.repeat(centre, count, axis=0)
         grain = random.standard_normal(vectors.shape, dtype=np.float32) / np.sqrt(self.dim)
         aspect = random.standard_normal((len(vectors), LATENT), dtype=np.float32) * self._scale @ self._image
-        poses = self._poses[np.tile(np.arange(count) % POSES, len(own))]
-        return _unit(vectors + noise * (ASPECT * aspect + POSE * poses + GRAIN * grain))
+        poses = self._poses[np.tile(np.arange(count) % POSES, len(centre))]
+        return to_unit_length(vectors + noise * (ASPECT * aspect + POSE * poses + GRAIN * grain))
 
     def captions(self, crowd: Crowd, part: int) -> Vectors:
         """Unit vectors of captions, shape ``(assets, dim)``."""
@@ -100,14 +104,14 @@ class World:
 
     def texts(self, texts: list[str]) -> Vectors:
         """Unit vectors of queries in words: about what their noun means, else about anything."""
-        found = np.empty((len(texts), self.dim), dtype=np.float32)
-        for row, text in zip(found, texts, strict=True):
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
             random = np.random.default_rng([self.seed, 4, zlib.crc32(text.encode(errors="replace"))])
             nouns = [NOUNS.index(word) for word in text.lower().split() if word in NOUNS]
             groups = nouns or [int(random.integers(GROUPS))]
             cluster = np.array([groups[0] * CLUSTERS_PER_GROUP + random.integers(CLUSTERS_PER_GROUP)])
             row[:] = self._texts(random, self._around(random, cluster))[0]
-        return found
+        return vectors
 
     def pictures(self, count: int, part: int) -> Vectors:
         """Unit vectors of pictures of assets that are not in the library, shape ``(count, dim)``."""
@@ -123,7 +127,7 @@ class World:
 
     def _texts(self, random: np.random.Generator, latent: NDArray[np.floating]) -> Vectors:
         grain = 0.3 * random.normal(size=(len(latent), self.dim)) / np.sqrt(self.dim)
-        return _unit(self._text_mean + latent @ self._text + grain)
+        return to_unit_length(self._text_mean + latent @ self._text + grain)
 
 
 def describe(cluster: int) -> tuple[str, str]:
@@ -133,8 +137,4 @@ def describe(cluster: int) -> tuple[str, str]:
 
 def _directions(random: np.random.Generator, count: int, dim: int) -> Vectors:
     """Random unit vectors, shape ``(count, dim)``."""
-    return _unit(random.normal(size=(count, dim)))
-
-
-def _unit(vectors: NDArray[np.floating]) -> Vectors:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), dtype=np.float32)
+    return to_unit_length(random.normal(size=(count, dim)))
