@@ -117,6 +117,7 @@ def details(result: Result, trouble: str | None = None) -> str:
     attributes = result.attributes
     rows = {
         "Category": _text(attributes.get("category")),
+        "Library": _text(attributes.get("library")),
         "Size": _size(attributes.get("dimensions_cm")),
         "Faces": _number(attributes.get("faces")),
         "Tags": _text(attributes.get("tags")),
