@@ -286,6 +286,15 @@ def test_a_camera_hides_no_mesh() -> None:
     assert outcome_of_file("a.glb", as_glb(value, BINARY)) is None
 
 
+def test_what_others_forgive_is_forgiven() -> None:
+    """A stride of 0, a chunk of an unknown kind and too small a total are read as other programs read them."""
+    views = [{**row, "byteStride": 0} for row in TREE["bufferViews"]]
+    assert outcome_of_file("a.glb", as_glb({**TREE, "bufferViews": views}, BINARY)) is None
+    first = 20 + struct.unpack_from("<I", WHOLE, 12)[0]
+    assert outcome_of_file("a.glb", WHOLE[:first] + struct.pack("<II", 4, 7) + b"note" + WHOLE[first:]) is None
+    assert outcome_of_file("a.glb", WHOLE[:8] + struct.pack("<I", first) + WHOLE[12:]) is None
+
+
 EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
 %%BoundingBox: 0 0 8 8
 %%EndComments

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
-_JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942
+JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +76,9 @@ def encode_glb(tree: Mapping[str, Any], binary: bytes) -> bytes:
     return b"".join(
         (
             struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(header) + 8 + len(binary)),
-            struct.pack("<II", len(header), _JSON_CHUNK),
+            struct.pack("<II", len(header), JSON_CHUNK),
             header,
-            struct.pack("<II", len(binary), _BINARY_CHUNK),
+            struct.pack("<II", len(binary), BINARY_CHUNK),
             binary,
         )
     )

@@ -6,15 +6,16 @@ import base64
 import binascii
 import json
 import mimetypes
+import os
 import struct
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from meshseek.errors import UnreadableAssetError
-from meshseek.meshes.glb import encode_glb
+from meshseek.meshes.glb import BINARY_CHUNK, JSON_CHUNK, encode_glb
 from meshseek.meshes.gltf_schema import Buffer, GltfTree, Image, check_tree
 from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.textures import is_picture
@@ -31,9 +32,9 @@ class GlbFile:
     path: Path
     tree: GltfTree
     start: int
-    """Where the second chunk's content begins."""
+    """Where its numbers begin."""
     length: int
-    """Bytes of the second chunk; 0 where there is none."""
+    """Bytes of them."""
 
     def plain(self) -> bytes:
         """The file anew, with nothing in it but what was checked.
@@ -83,15 +84,12 @@ def read_glb(path: Path) -> GlbFile:
         if length > size or _HEADER + json_length > length:
             whole = max(length, _HEADER + json_length)
             raise UnreadableAssetError(f"it is cut off ({size:,} of {whole:,} bytes); copy or export it again")
-        if json_type != int.from_bytes(b"JSON", "little"):
+        if json_type != JSON_CHUNK:
             raise UnreadableAssetError("its first chunk is not JSON; export it again")
         tree = check_tree(_parse(file.read(json_length)))
-        start, chunk = _HEADER + json_length, 0
-        head = file.read(_CHUNK)
-        if len(head) == _CHUNK and start + _CHUNK <= length:
-            chunk = min(struct.unpack("<I", head[:4])[0], length - start - _CHUNK)
+        start, chunk = _binary_chunk(file, size)
     _check_buffers(tree, chunk)
-    return GlbFile(path, tree, start + _CHUNK, chunk)
+    return GlbFile(path, tree, start, chunk)
 
 
 def pack_gltf(text: bytes, files: ModelFiles) -> tuple[bytes, int]:
@@ -108,6 +106,16 @@ def pack_gltf(text: bytes, files: ModelFiles) -> tuple[bytes, int]:
     return encode_glb(tree, _pack(tree, checked, files)), checked.faces()
 
 
+def _binary_chunk(file: BinaryIO, size: int) -> tuple[int, int]:
+    """Where the numbers begin, and their bytes, none where there are none; chunks of other kinds are passed over."""
+    while len(head := file.read(_CHUNK)) == _CHUNK:
+        length, kind = struct.unpack("<II", head)
+        if kind == BINARY_CHUNK:
+            return file.tell(), min(length, size - file.tell())
+        file.seek(length, os.SEEK_CUR)
+    return 0, 0
+
+
 def _parse(text: bytes) -> Any:
     try:
         return json.loads(text)
@@ -116,7 +124,7 @@ def _parse(text: bytes) -> Any:
 
 
 def _check_buffers(tree: GltfTree, chunk: int) -> None:
-    """The first buffer is the second chunk; others must be inside the tree."""
+    """The first buffer is the chunk of numbers; others must be inside the tree."""
     for number, buffer in enumerate(tree.buffers):
         if buffer.uri is None:
             length = chunk if number == 0 else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from meshseek.errors import UnreadableAssetError
@@ -28,6 +28,8 @@ _INDEX_TYPES = frozenset({5121, 5123, 5125})
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
 Index = Annotated[int, Field(ge=0)]
+Stride = Annotated[int | None, Field(ge=4), BeforeValidator(lambda value: value or None)]
+"""Some programs write 0 where they mean none."""
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Vector3 = Annotated[list[Number], Field(min_length=3, max_length=3)]
 Vector4 = Annotated[list[Number], Field(min_length=4, max_length=4)]
@@ -58,7 +60,7 @@ class BufferView(_Part):
     buffer: Index
     byte_offset: Index = 0
     byte_length: Index
-    byte_stride: Annotated[int, Field(ge=4)] | None = None
+    byte_stride: Stride | None = None
 
 
 class Accessor(_Part):
