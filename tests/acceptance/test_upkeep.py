@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,7 +22,6 @@ from meshseek.workspace.workspace import Workspace
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 PATIENCE = 90
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -183,7 +181,7 @@ def test_watching(command: Command, environment: dict[str, str], folder: Path) -
     "arguments",
     [
         *(["search", "chair"], ["status"], ["libraries"], ["update"], ["check"], ["clean"], ["render"], ["translate"]),
-        *(["embed"], ["publish"], ["serve"], ["tune"], ["forget", "a"], ["evaluate", "queries.csv"], ["db", "start"]),
+        *(["embed"], ["publish"], ["serve"], ["tune"], ["forget", "a"], ["db", "start"]),
     ],
     ids=" ".join,
 )
@@ -191,42 +189,26 @@ def test_a_mistyped_workspace_makes_nothing(tmp_path: Path, arguments: list[str]
     """One line says that there is none; no folder and no database is made."""
     folder = tmp_path / "mistyped"
     ended = meshseek(*arguments, "--workspace", str(folder))
+    cure = "check --workspace, or run 'meshseek import DATASET PATH' to make one"
 
-    assert (ended.returncode, ended.stderr) == (
-        1,
-        f"meshseek: there is no workspace {folder}; check --workspace, "
-        "or run 'meshseek import DATASET PATH' to make one\n",
-    )
+    assert (ended.returncode, ended.stderr) == (1, f"meshseek: there is no workspace {folder}; {cure}\n")
     assert not folder.exists()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as somebody who may not write")
-def test_a_workspace_that_may_only_be_read(folder: Path) -> None:
+def test_a_workspace_that_may_only_be_read(folder: Path, tmp_path: Path) -> None:
     """Each command that writes says so in one line."""
-    with tempfile.TemporaryDirectory() as temporary:
-        workspace = Path(temporary, "workspace")
-        shutil.copytree(folder, Path(temporary, "furniture"))
-        shutil.copytree(folder, workspace / "models")
-        for path in (Path(temporary), *Path(temporary).rglob("*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        for arguments in (
-            ["import", "glb_folder", str(Path(temporary, "furniture"))],
-            ["render"],
-            ["update"],
-            ["clean"],
-        ):
-            program = [sys.executable, "-m", "meshseek", *arguments, "--workspace", str(workspace)]
-            environment = {**os.environ, "HOME": temporary}
-            ended = subprocess.run(
-                program,
-                user=NOBODY,
-                group=NOBODY,
-                extra_groups=[],
-                env=environment,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert ended.returncode == 1
-            (line,) = ended.stderr.splitlines()
-            assert "Permission denied; check the folder and its permissions" in line
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    workspace.chmod(0o555)
+    # Root may write everywhere, unless it is told that it may not.
+    allowed = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    for arguments in (["import", "glb_folder", str(folder)], ["render"], ["update"], ["clean"]):
+        ended = subprocess.run(
+            [*allowed, sys.executable, "-m", "meshseek", *arguments, "--workspace", str(workspace)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 1
+        (line,) = ended.stderr.splitlines()
+        assert "Permission denied; check the folder and its permissions" in line

@@ -101,7 +101,7 @@ def import_assets(
         source, before = _take_over(source, workspace, listed)
         entries = _entries(source, workspace, listed)
         listing = {asset_id: entry.fingerprint for asset_id, entry in entries.items()}
-        if max_assets is not None:  # what follows was not looked at
+        if max_assets is not None or dataset.unlisted:  # what was not looked at has not left
             listing |= {asset_id: made for asset_id, made in before.items() if asset_id not in listing}
         leaving = [asset_id for asset_id in before if asset_id not in listing]
         if len(leaving) > LARGE_PART * len(before) and not library.yes:
