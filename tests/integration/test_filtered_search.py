@@ -17,7 +17,7 @@ from meshseek.model import Asset, Condition
 from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES, Question
 from meshseek.store.postgres import Server
-from meshseek.store.read import library as library_module
+from meshseek.store.read import plan as planning
 from meshseek.store.read.library import Library, Request
 from meshseek.store.write.labels import figures_of, labels_of
 from meshseek.workspace.workspace import Workspace
@@ -47,8 +47,8 @@ def library(
 ) -> Iterator[Library]:
     """The crowd, published; asked as a small library is, and as one in which very many assets pass every filter."""
     if request.param == "by index":
-        monkeypatch.setattr(library_module, "VERY_FEW", 0)
-        monkeypatch.setattr(library_module, "FEW", 0)
+        monkeypatch.setattr(planning, "VERY_FEW", 0)
+        monkeypatch.setattr(planning, "FEW", 0)
     crowd.publish(workspace, server)
     with server.connect("crowd") as connection:  # for so few assets the planner would sort all
         name = sql.Identifier(server.database_name("crowd"))

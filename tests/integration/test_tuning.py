@@ -20,7 +20,7 @@ from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES, Question
 from meshseek.search.tuning import LADDER, tuners
 from meshseek.store.postgres import Server
-from meshseek.store.read import library as library_module
+from meshseek.store.read import plan as planning
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import UNTUNED, Breadth
 from meshseek.workspace.workspace import Workspace
@@ -92,8 +92,8 @@ def test_filters_that_go_with_the_content_lose_nothing(
     for tag in ("corner 1.0%", "corner 10.0%", "corner 50.0%", "random 10.0%"):
         rankings = []
         for few in (10_000, 0):
-            monkeypatch.setattr(library_module, "VERY_FEW", few)
-            monkeypatch.setattr(library_module, "FEW", few)
+            monkeypatch.setattr(planning, "VERY_FEW", few)
+            monkeypatch.setattr(planning, "FEW", few)
             with server.connect(ALGORITHM) as connection:  # for so few assets the planner would sort all
                 name = sql.Identifier(server.database_name(ALGORITHM))
                 connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, few > 0))

@@ -17,8 +17,8 @@ from meshseek.pipeline.embed import caption_fingerprint
 from meshseek.pipeline.progress import Reporter
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
-from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Server
+from meshseek.store.schema import CURRENT
 from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher, published_content, publishing
 from meshseek.workspace.workspace import SOURCES, Workspace, asset_row

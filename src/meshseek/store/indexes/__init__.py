@@ -43,6 +43,8 @@ class Index(ABC):
     """Name of the query for the nearest captions."""
     views_query: ClassVar[str]
     """Name of the query for the nearest assets by their views."""
+    is_exact: ClassVar[bool] = False
+    """Whether these queries compare with everything: then nothing can be tuned, and nothing is missed."""
 
     def prepare(self, connection: Connection, dim: int) -> None:  # noqa: B027  # most kinds need nothing
         """Make what the graphs need, in the schema that is first in the search path; nothing, unless overridden."""

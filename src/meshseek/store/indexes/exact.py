@@ -12,6 +12,7 @@ class Exact(Index):
 
     captions_query: ClassVar[str] = "captions_exact"
     views_query: ClassVar[str] = "views_exact"
+    is_exact: ClassVar[bool] = True
 
     def node(self, dim: int) -> NodeBytes:
         """Nothing."""

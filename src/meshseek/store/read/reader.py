@@ -15,9 +15,9 @@ from psycopg.rows import dict_row
 
 from meshseek.errors import DatabaseDownError
 from meshseek.store.memory import read_into_memory
-from meshseek.store.migrate import migrate
 from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
 from meshseek.store.queries import query
+from meshseek.store.schema import check_schema
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
@@ -100,6 +100,11 @@ class Reader:
                     raise _CutError(*error.args) from error
                 raise
 
+    def _check_schema(self, connection: Connection) -> None:
+        row = connection.execute(query("schema_version")).fetchone()
+        if row is not None:
+            check_schema(row[0], self._algorithm)
+
     def _open(self) -> ConnectionPool[Connection]:
         """The pool, once the database was seen to be fit; a pool alone could not tell why it cannot connect."""
         if not self._opening.acquire(timeout=POOL_SECONDS):
@@ -108,7 +113,7 @@ class Reader:
             if self._pool is None:
                 with self._server.connect(self._algorithm) as connection:
                     check_pgvector(connection)
-                    migrate(connection)
+                    self._check_schema(connection)
                 self._pool = self._server.pool(self._algorithm)
             return self._pool
         finally:

@@ -16,7 +16,7 @@ import numpy as np
 from psycopg import sql
 
 from meshseek.language import bigrams, last_characters, without_han
-from meshseek.model import Asset, Space
+from meshseek.model import Asset, PublishedAsset, Space
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 from meshseek.store.write.binary_copy import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
@@ -87,7 +87,7 @@ class Loader:
 
     def load_assets(self, assets: Sequence[Asset], digests: Mapping[str, str]) -> None:
         """Load assets with their words; ``digests`` tell later whether anything of one has changed."""
-        self._copy_rows("assets", (_asset_row(asset, digests[asset.asset_id]) for asset in assets))
+        self._copy_rows("assets", (asset_row(PublishedAsset.of(asset), digests[asset.asset_id]) for asset in assets))
         self._connection.execute(query("make_word_texts"))
         self._copy_rows("word_texts", ((asset.asset_id, *_word_texts(asset)) for asset in assets))
         self._connection.execute(query("turn_into_words"))
@@ -140,15 +140,15 @@ class Loader:
                 copy.write_row(row)
 
 
-def _asset_row(asset: Asset, digest: str) -> Sequence[Any]:
-    views = asset.views
+def asset_row(asset: PublishedAsset, digest: str) -> Sequence[Any]:
+    """A row of the table ``assets``; :func:`meshseek.store.read.rows.published_asset` reads it."""
     return (
         asset.asset_id,
         list(asset.captions_english),
         list(asset.captions_chinese),
         asset.model,
-        str(views.folder) if views else None,
-        list(views.viewpoint_ids) if views else [],
+        None if asset.view_folder is None else str(asset.view_folder),
+        list(asset.viewpoint_ids),
         json.dumps(dict(asset.attributes), ensure_ascii=False),
         digest,
     )
