@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 from tests.crowd import CLUSTERS, DIM, Crowd, cosines
 
 from meshseek.model import Asset, Condition
@@ -50,9 +49,6 @@ def library(
         monkeypatch.setattr(planning, "VERY_FEW", 0)
         monkeypatch.setattr(planning, "FEW", 0)
     crowd.publish(workspace, server)
-    with server.connect("crowd") as connection:  # for so few assets the planner would sort all
-        name = sql.Identifier(server.database_name("crowd"))
-        connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, request.param == "compared"))
     opened = Library(server, "crowd")
     yield opened
     opened.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError, WorkspaceError
 from meshseek.interfaces.cli import main
@@ -94,9 +93,6 @@ def test_filters_that_go_with_the_content_lose_nothing(
         for few in (10_000, 0):
             monkeypatch.setattr(planning, "VERY_FEW", few)
             monkeypatch.setattr(planning, "FEW", few)
-            with server.connect(ALGORITHM) as connection:  # for so few assets the planner would sort all
-                name = sql.Identifier(server.database_name(ALGORITHM))
-                connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, few > 0))
             asked = Library(server, ALGORITHM)
             request = Request(limit=10, conditions=conditions({"tags": tag}), breadth=breadth)
             questions = [

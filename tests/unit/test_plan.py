@@ -48,8 +48,18 @@ def passing(count: int, assets: int = MILLION) -> Statistics:
 def test_without_conditions_the_index_is_asked(target: Target, index: type[Index], asked: str) -> None:
     """By its own query, as widely as untuned searches are, with nothing to fall back on."""
     plan = make_plan(target, index, Request(limit=10), Statistics(MILLION))
-    assert plan == Plan(query=asked, ef=UNTUNED.ef, candidates=UNTUNED.candidates)
+    by_graph = not index.is_exact
+    assert plan == Plan(query=asked, ef=UNTUNED.ef, candidates=UNTUNED.candidates, by_graph=by_graph)
     assert plan.then(None) is plan.then(0) is None
+
+
+@pytest.mark.parametrize(
+    ("assets", "asked"), [(0, "views_of_matching"), (VERY_FEW, "views_of_matching"), (VERY_FEW + 1, "views_two_stage")]
+)
+def test_a_small_library_is_compared_one_by_one(assets: int, asked: str) -> None:
+    """That is faster than its graph, and misses nothing; a larger one follows the graph, whatever the server thinks."""
+    plan = make_plan("appearance", Hnsw, Request(limit=10), Statistics(assets))
+    assert (plan.query, plan.by_graph, plan.fallback) == (asked, assets > VERY_FEW, None)
 
 
 @pytest.mark.parametrize("index", [Hnsw, HnswBinary, Exact, AnotherExact])
@@ -103,6 +113,7 @@ def test_few_are_compared_and_many_are_looked_for(  # a table
     """Up to 15,000, or a quarter of the library, one by one, and 2,000 in any library; more by the graph."""
     plan = make_plan(target, Hnsw, Request(limit=10, conditions=TAG), passing(round(count), assets))
     assert plan.query == (compared if few else by_index)
+    assert plan.by_graph is not few
     assert plan.fallback == (None if few else compared)
 
 

@@ -19,6 +19,7 @@ from meshseek.store.queries import query, read_sql
 from meshseek.store.read.conditions import shape_of, values_of
 from meshseek.store.read.plan import EVERYTHING, MATCHING
 from meshseek.store.read.published import Tuning
+from meshseek.store.read.reader import Session
 from meshseek.store.read.statements import statement
 from meshseek.store.read.statistics import WORDS, Phrases, Statistics
 
@@ -45,19 +46,22 @@ SEARCH_VALUES = {
 }
 """What the library gives to them; to all others, what the nearest are asked by."""
 NEAREST_VALUES = {"vector", "limit", "candidates"}
-SPACE, TUNING = ({field.name for field in fields(value)} for value in (Space, Tuning))
+SPACE, TUNING, SESSION = ({field.name for field in fields(value)} for value in (Space, Tuning, Session))
 BUILT = {
     "insert_space": {*SPACE, "index_kind", "content", "schema_version"},
     "is_of_kind": {*SPACE, "index_kind", "chinese"},
     "inherit_tunings": {*SPACE, "index_kind"},
     "keep_tuning": {*TUNING, "content"},
+    "set_search": SESSION,
+    "sample_captions": {"count"},
+    "sample_views": {"count"},
 }
 """Values that are put together before the query is asked."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """One place where a query is asked for."""
+    """One place where a query is asked for; where graphs of captions are, each language fills in its own."""
 
     name: str
     fragments: frozenset[str]
@@ -96,13 +100,12 @@ def braces(name: str) -> set[str]:
 
 def unasked(queries: set[str], used: list[Use]) -> set[str]:
     """Queries that nothing asks for."""
-    return queries - {use.name for use in used} - SEARCHES - {"insert_space", "update_space"}
+    return queries - {use.name for use in used} - SEARCHES
 
 
 def test_every_query_is_asked_for() -> None:
     """By its name, in a call; a word that happens to be somewhere in the source is none."""
     assert not unasked({*QUERIES}, every_use())
-    assert {"insert_space", "update_space"} <= {*QUERIES}
 
 
 def test_a_query_that_nothing_asks_for_is_seen() -> None:
@@ -127,7 +130,8 @@ def test_no_name_is_given_twice() -> None:
 def test_each_use_fills_the_braces_and_the_placeholders(use: Use) -> None:
     """Just those that the query has, no other; values that are not written there are known by their class."""
     if use.name not in SEARCHES:
-        given = use.fragments | ({"name", "column", "other"} if use.name.startswith("index_caption") else set())
+        by_language = {"name", "column", "other"} if "chinese" in use.fragments else set()
+        given = use.fragments - {"chinese"} | by_language
         assert given == braces(use.name)
         asked = {*PLACEHOLDERS.findall(QUERIES[use.name])}
         if use.values is not None:

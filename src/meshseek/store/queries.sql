@@ -199,7 +199,8 @@ ORDER BY found.distance, found.asset_id;
 
 -- set_search --
 -- How many nodes this connection's searches of a graph keep, and how its statements are planned.
-SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false);
+SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false),
+       set_config('enable_sort', %(sort)s, false);
 
 -- prewarm --
 -- Read what searches need into the server's memory, the views first: where not all has room, what comes later stays.
@@ -262,7 +263,7 @@ WITH candidates AS MATERIALIZED (
     FROM text_embeddings {filter}
     ORDER BY coalesce({column}, {other}) <=> %(vector)s::halfvec
     LIMIT %(candidates)s
-), near AS (
+), near AS MATERIALIZED (
     SELECT asset_id, distance + 0 AS distance, NULL::smallint AS viewpoint_id
     FROM candidates
     ORDER BY distance + 0, asset_id
@@ -277,7 +278,7 @@ WITH candidates AS MATERIALIZED (
     FROM text_embeddings {filter}
     ORDER BY caption_bits(coalesce({column}, {other}))::bit({dim}) <~> caption_bits(%(vector)s::halfvec)
     LIMIT 4 * %(candidates)s
-), near AS (
+), near AS MATERIALIZED (
     SELECT asset_id, distance, NULL::smallint AS viewpoint_id
     FROM candidates
     ORDER BY distance, asset_id
@@ -294,7 +295,7 @@ WITH scanned AS MATERIALIZED (
     LIMIT 4 * %(candidates)s
 ), candidates AS MATERIALIZED (
     SELECT asset_id FROM scanned ORDER BY distance, asset_id LIMIT %(candidates)s
-), near AS ({best_views})
+), near AS MATERIALIZED ({best_views})
 {hits_of_candidates};
 
 -- views_exact --
@@ -336,7 +337,7 @@ WITH candidates AS MATERIALIZED (
     FROM asset_centroids {filter}
     ORDER BY centroid <=> %(vector)s::halfvec
     LIMIT %(candidates)s
-), near AS ({best_views})
+), near AS MATERIALIZED ({best_views})
 {hits_of_candidates};
 
 -- best_views --

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pgvector import HalfVector
@@ -107,7 +108,7 @@ class Library(Versions, Catalogue):
         """Carry out the plan."""
         statistics = self._statistics(published, request)
         plan = make_plan(target, published.index, request, statistics)
-        session = _session(request, plan.ef)
+        session = replace(_session(request, plan.ef), sort=not plan.by_graph)
         values = {
             "vector": HalfVector(vector),
             "limit": request.limit,

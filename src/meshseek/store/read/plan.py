@@ -1,12 +1,13 @@
 """How a search is answered: by comparing everything, by comparing the few that pass, or by the graph.
 
-The server's planner would not choose well: it knows neither how a filter goes with the content nor what a graph misses.
+The server's planner would not choose well: it knows neither how a filter goes with the content nor what a graph misses,
+and thinks that comparing costs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from meshseek.model import Condition
@@ -52,6 +53,8 @@ class Plan:
     """Nodes that a search of a graph keeps."""
     candidates: int
     """Assets that a first stage passes on."""
+    by_graph: bool = False
+    """Whether the graph is to be followed, even where the server would rather sort the table."""
     fallback: str | None = None
     """The query that is asked instead where fewer than ``enough`` candidates were found."""
     enough: int = 0
@@ -73,22 +76,22 @@ def make_plan(target: Target, index: type[Index], request: Request, statistics: 
     breadth = (request.breadth or UNTUNED).for_depth(request.limit)
     by_index = {"caption": index.captions_query, "appearance": index.views_query}[target]
 
-    def asked(name: str) -> Plan:
-        return Plan(query=name, ef=breadth.ef, candidates=breadth.candidates)
+    asked = Plan(query=by_index, ef=breadth.ef, candidates=breadth.candidates, by_graph=not index.is_exact)
 
     if request.exact:
-        return asked(EVERYTHING[target])
-    if index.is_exact or not request.conditions:
-        return asked(by_index)
+        return replace(asked, query=EVERYTHING[target], by_graph=False)
+    if index.is_exact:
+        return asked
     matching = statistics.matching(request.conditions)
-    if matching <= VERY_FEW or matching <= min(FEW, MANY * statistics.assets):
-        return asked(MATCHING[target])
+    if matching <= VERY_FEW or (request.conditions and matching <= min(FEW, MANY * statistics.assets)):
+        return replace(asked, query=MATCHING[target], by_graph=False)
+    if not request.conditions:
+        return asked
     many = matching > MOST_COMPARED or (statistics.phrases is not None and statistics.phrases.assets > FEW)
-    return Plan(
-        query=by_index,
+    return replace(
+        asked,
         # One wide search of the graph is faster than several narrow ones that each find too few that pass.
         ef=min(MAX_EF, breadth.ef + round(breadth.candidates * statistics.assets / matching)),
-        candidates=breadth.candidates,
         # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
         fallback=MATCHING[target],
         enough=request.limit if many else breadth.candidates,

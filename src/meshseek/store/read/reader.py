@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -30,10 +30,12 @@ class Session:
     Args:
         ef: Nodes that a search of a graph keeps.
         plan: ``plan_cache_mode`` of its statements.
+        sort: Whether the nearest may be told by sorting a table; else they come from a graph, which is in order.
     """
 
     ef: int
     plan: str
+    sort: bool = True
 
 
 class _CutError(psycopg.OperationalError):
@@ -92,7 +94,7 @@ class Reader:
         with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             try:
                 if session is not None and self._sessions.get(connection) != session:
-                    cursor.execute(query("set_search"), {"ef": str(session.ef), "plan": session.plan})
+                    cursor.execute(query("set_search"), {name: str(value) for name, value in asdict(session).items()})
                     self._sessions[connection] = session
                 return cursor.execute(text, values, prepare=session is not None, binary=True).fetchall()
             except psycopg.OperationalError as error:

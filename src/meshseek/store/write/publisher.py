@@ -71,7 +71,7 @@ class Publisher:
     def finish(self, index_kind: str, content: str) -> dict[str, int]:
         """Describe the new version, build its indexes, and make it the live one in one step; returns its counts."""
         description = {**asdict(self._space), "index_kind": index_kind, "content": content, "schema_version": CURRENT}
-        counts = self._described("insert_space", description)
+        counts = self._described(query("insert_space"), description)
         index = INDEXES.load(index_kind)()
         dim = self._space.dim
         index.prepare(self._connection, dim)
@@ -123,12 +123,12 @@ class Publisher:
             for table in ("labels", "percentiles"):
                 self._connection.execute(query("empty", table=sql.Identifier(table)))
             yield Loader(self._connection, self._space, new=False, book=book), counts
-            counts |= self._described("update_space", {"content": content})
+            counts |= self._described(query("update_space"), {"content": content})
         self._analyze()
 
-    def _described(self, name: str, values: Mapping[str, Any]) -> dict[str, int]:
+    def _described(self, describing: sql.Composed, values: Mapping[str, Any]) -> dict[str, int]:
         names = ("assets", "english_captions", "chinese_captions", "views")
-        row = self._connection.execute(query(name), values).fetchone()
+        row = self._connection.execute(describing, values).fetchone()
         assert row is not None
         return dict(zip(names, row, strict=True))
 
