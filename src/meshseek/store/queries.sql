@@ -186,11 +186,16 @@ SELECT field, edges, assets FROM percentiles;
 
 -- hits --
 -- The end of every search: what the nearest assets look like, best first, equal ones by id; and of which version they
--- are, also where there are none.
+-- are, also where there are none. Each asset is looked up: of how many there are the planner knows nothing.
 SELECT content, found.asset_id, 1 - found.distance AS score, found.viewpoint_id,
        coalesce(found.viewpoint_id, viewpoint_ids[1]) AS thumbnail, captions_english, captions_chinese,
        found.model, attributes, {candidates} AS candidates
-FROM spaces LEFT JOIN (near JOIN assets USING (asset_id)) AS found ON true
+FROM spaces LEFT JOIN (
+    near CROSS JOIN LATERAL (
+        SELECT viewpoint_ids, captions_english, captions_chinese, model, attributes
+        FROM assets WHERE assets.asset_id = near.asset_id OFFSET 0
+    ) AS asset
+) AS found ON true
 ORDER BY found.distance, found.asset_id;
 
 -- count_candidates --

@@ -39,12 +39,12 @@ class Graph:
 class Index(ABC):
     """One kind of index."""
 
+    is_exact: ClassVar[bool] = False
+    """Whether it compares with everything, so that there is nothing to build or to tune."""
     captions_query: ClassVar[str]
     """Name of the query for the nearest captions."""
     views_query: ClassVar[str]
     """Name of the query for the nearest assets by their views."""
-    is_exact: ClassVar[bool] = False
-    """Whether these queries compare with everything: then nothing can be tuned, and nothing is missed."""
 
     def prepare(self, connection: Connection, dim: int) -> None:  # noqa: B027  # most kinds need nothing
         """Make what the graphs need, in the schema that is first in the search path; nothing, unless overridden."""
