@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 AHEAD = 16
 """Pieces of rows that wait to be sent: enough for the server to work on while the next shard is read and checked."""
-
-TURN_SECONDS = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +123,7 @@ class Loader:
             sql.Identifier(table), sql.Literal(self._new)
         )
         pieces = (piece for ids, columns in batches for piece in pack_rows(ids, columns))
-        with _quick_turns(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(HEADER)
             for piece in _read_ahead(pieces):
                 copy.write(piece)
@@ -170,21 +166,6 @@ def _word_texts(asset: Asset) -> tuple[str, str]:
 def _strings(value: object) -> list[str]:
     found = value if isinstance(value, list | tuple) else [value]
     return [own for own in found if isinstance(own, str)]
-
-
-@contextmanager
-def _quick_turns() -> Iterator[None]:
-    """Let the thread that sends wait for the one that reads no longer than need be; the default is 5 ms a turn.
-
-    It holds for the whole process. Of two publications at once, the later to end may leave it set: that costs a little
-    time and changes no result.
-    """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def _read_ahead(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
