@@ -41,6 +41,13 @@ def library(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> I
     opened.close()
 
 
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 assets count as a large library, whose graphs are asked."""
+    monkeypatch.setattr(planning, "VERY_FEW", 0)
+
+
+@pytest.mark.usefixtures("large")
 def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> None:
     """At the goal on the sampled queries, kept beside the version, and near it on queries that were not sampled."""
     found = []
@@ -66,6 +73,7 @@ def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> N
     assert np.mean(shares) >= 0.97
 
 
+@pytest.mark.usefixtures("large")
 def test_views_that_are_less_alike_need_more_candidates(server: Server, tmp_path: Path) -> None:
     """The fewest candidates, which are enough for like views, miss more where views differ."""
     recalls = []

@@ -160,7 +160,7 @@ asset_id IN (SELECT asset_id FROM asset_words WHERE words @@ %(phrases)s::tsquer
 -- after the other: English by stems, Chinese by pairs of characters, of which a single last one may begin any pair. A
 -- phrase of words that say nothing ("the") passes all: no word of an asset is written in capitals.
 WITH asked AS MATERIALIZED (
-    SELECT string_agg('(' || coalesce(nullif(
+    SELECT string_agg(DISTINCT '(' || coalesce(nullif(
         phraseto_tsquery('english', latin)
         && to_tsquery('simple', regexp_replace(replace(pairs, ' ', ' <-> '), '(^| )(.)$', '\1\2:*')),
         ''::tsquery), '!NOTHING'::tsquery)::text || ')', ' & ') AS phrases
