@@ -53,6 +53,7 @@ BUILT = {
     "inherit_tunings": {*SPACE, "index_kind"},
     "keep_tuning": {*TUNING, "content"},
     "set_search": SESSION,
+    "count_phrases": {"latin", "pairs", "bound"},
     "sample_captions": {"count"},
     "sample_views": {"count"},
 }

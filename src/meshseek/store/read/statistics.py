@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING
 from meshseek.language import bigrams, without_han
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Condition
 from meshseek.store.queries import query
+from meshseek.store.read.published import UNTUNED
+from meshseek.store.read.reader import Session
 
 if TYPE_CHECKING:
     from meshseek.store.read.reader import Reader
 
 WORDS = "words"
 """Field of a condition on the words of an asset: they hold the condition's one value as a phrase. Never negated."""
+COUNTING = Session(UNTUNED.ef, "force_custom_plan")
+"""Counting may take as long as a search, so it is one: what is quick does not wait behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,5 +120,6 @@ def _phrases(reader: Reader, conditions: Sequence[Condition], bound: int) -> Phr
     if not phrases:
         return None
     latin, pairs = [without_han(phrase) for phrase in phrases], [bigrams(phrase) for phrase in phrases]
-    (row,) = reader.rows(query("count_phrases"), {"latin": latin, "pairs": pairs, "bound": bound})
+    values = {"latin": latin, "pairs": pairs, "bound": bound}
+    (row,) = reader.rows(query("count_phrases"), values, COUNTING)
     return Phrases(row["phrases"], row["assets"])
