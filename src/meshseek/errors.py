@@ -115,7 +115,7 @@ class DatabaseDownError(DatabaseError):
 
 
 class DatabaseVersionError(DatabaseError):
-    """PostgreSQL or pgvector is too old."""
+    """pgvector is too old, or what is published has the tables of another Meshseek."""
 
 
 class NotPublishedError(DatabaseError):

@@ -15,8 +15,8 @@ Role = Literal["query", "document"]
 Attributes = Mapping[str, Any]
 """JSON values by field name; some can be filtered on."""
 
-LABEL_FIELDS = ("category", "creator", "licence", "permits", "tags")
-"""Fields that hold words; ``permits`` is what the licence allows."""
+LABEL_FIELDS = ("category", "creator", "library", "licence", "permits", "tags")
+"""Fields that hold words; ``permits`` is what the licence allows, ``library`` where the asset was imported from."""
 NUMBER_FIELDS = ("faces", "width", "depth", "height")
 """Fields that hold numbers; sizes in centimetres."""
 FILTER_FIELDS = (*LABEL_FIELDS, *NUMBER_FIELDS)
@@ -68,6 +68,34 @@ class Asset:
     attributes: Attributes = field(default_factory=dict)
     library: str = ""
     """Name of its library; empty in a workspace that does not tell its libraries apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedAsset:
+    """An asset as a database has it."""
+
+    asset_id: str
+    captions_english: tuple[str, ...] = ()
+    captions_chinese: tuple[str, ...] = ()
+    model: str | None = None
+    """As in :class:`Asset`."""
+    view_folder: Path | None = None
+    """Where the views are, below the workspace unless it is absolute; None where there are none."""
+    viewpoint_ids: tuple[int, ...] = ()
+    attributes: Attributes = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, asset: Asset) -> PublishedAsset:
+        """What is published of an asset."""
+        return cls(
+            asset_id=asset.asset_id,
+            captions_english=asset.captions_english,
+            captions_chinese=asset.captions_chinese,
+            model=asset.model,
+            view_folder=asset.views.folder if asset.views else None,
+            viewpoint_ids=asset.views.viewpoint_ids if asset.views else (),
+            attributes=asset.attributes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,20 +11,21 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 from tests.crowd import CLUSTERS, DIM, Crowd, cosines
 
 from meshseek.model import Asset, Condition
 from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES, Question
 from meshseek.store.postgres import Server
-from meshseek.store.read import library as library_module
+from meshseek.store.read import plan as planning
 from meshseek.store.read.library import Library, Request
 from meshseek.store.write.labels import figures_of, labels_of
 from meshseek.workspace.workspace import Workspace
 
 COUNT = 300
+LIBRARIES = ("furniture", "glb_folder-toys")
 WORDS = {
+    "library": [*LIBRARIES],
     "category": [f"cluster {n}" for n in range(CLUSTERS)],
     "tags": ["even", "odd", *(f"of seven {n}" for n in range(7)), "unknown"],
     "licence": ["CC0", "CC-BY"],
@@ -33,8 +35,13 @@ WORDS = {
 
 @pytest.fixture(scope="module")
 def crowd() -> Crowd:
-    """Assets with words and numbers that are known."""
-    return Crowd.of(COUNT)
+    """Assets with words and numbers that are known, of two libraries."""
+    crowd = Crowd.of(COUNT)
+    crowd.assets = [
+        replace(asset, attributes={**asset.attributes, "library": LIBRARIES[number % 3 == 0]})
+        for number, asset in enumerate(crowd.assets)
+    ]
+    return crowd
 
 
 @pytest.fixture(params=["compared", "by index"])
@@ -47,12 +54,9 @@ def library(
 ) -> Iterator[Library]:
     """The crowd, published; asked as a small library is, and as one in which very many assets pass every filter."""
     if request.param == "by index":
-        monkeypatch.setattr(library_module, "VERY_FEW", 0)
-        monkeypatch.setattr(library_module, "FEW", 0)
+        monkeypatch.setattr(planning, "VERY_FEW", 0)
+        monkeypatch.setattr(planning, "FEW", 0)
     crowd.publish(workspace, server)
-    with server.connect("crowd") as connection:  # for so few assets the planner would sort all
-        name = sql.Identifier(server.database_name("crowd"))
-        connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, request.param == "compared"))
     opened = Library(server, "crowd")
     yield opened
     opened.close()
@@ -143,3 +147,8 @@ def test_a_number_that_is_not_known_passes_only_a_negation(library: Library, cro
     assert unknown <= outside
     assert not inside & outside
     assert inside | outside == {asset.asset_id for asset in crowd.assets if asset.views}
+
+
+def test_libraries_are_counted(library: Library) -> None:
+    """Where assets come from is a field like others: its values are listed with their counts."""
+    assert library.facet("library") == [("furniture", 2 * COUNT // 3), ("glb_folder-toys", COUNT // 3)]

@@ -421,7 +421,7 @@ def publish_and_die(patch: str, conninfo: str, server: Server, workspace: Worksp
     """Publish in a process that kills itself."""
     arguments = [conninfo, server.database_name("").removesuffix("_embeddings"), str(workspace.folder)]
     command = [sys.executable, "-c", KILLED.format(patch=patch), *arguments]
-    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}, check=False)
     assert ended.returncode == -signal.SIGKILL
 
 

@@ -23,7 +23,7 @@ from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
-from meshseek.store.read import library as library_module
+from meshseek.store.read import versions
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import Breadth, Tuning
 from meshseek.workspace.workspace import Workspace
@@ -227,5 +227,5 @@ def test_what_was_tuned_meanwhile_reaches_a_service_that_runs(make: Make, monkey
     )
     other.keep_tunings(other.published(), [tuning])
     assert library.last_known().tunings == ()
-    monkeypatch.setattr(library_module, "REMEMBERED_SECONDS", 0.0)
+    monkeypatch.setattr(versions, "REMEMBERED_SECONDS", 0.0)
     assert library.last_known().breadth("caption", "text") == Breadth(77, 66)

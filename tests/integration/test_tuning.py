@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError, WorkspaceError
 from meshseek.interfaces.cli import main
@@ -20,7 +19,7 @@ from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES, Question
 from meshseek.search.tuning import LADDER, tuners
 from meshseek.store.postgres import Server
-from meshseek.store.read import library as library_module
+from meshseek.store.read import plan as planning
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import UNTUNED, Breadth
 from meshseek.workspace.workspace import Workspace
@@ -42,6 +41,13 @@ def library(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> I
     opened.close()
 
 
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2,000 assets count as a large library, whose graphs are asked."""
+    monkeypatch.setattr(planning, "VERY_FEW", 0)
+
+
+@pytest.mark.usefixtures("large")
 def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> None:
     """At the goal on the sampled queries, kept beside the version, and near it on queries that were not sampled."""
     found = []
@@ -67,6 +73,7 @@ def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> N
     assert np.mean(shares) >= 0.97
 
 
+@pytest.mark.usefixtures("large")
 def test_views_that_are_less_alike_need_more_candidates(server: Server, tmp_path: Path) -> None:
     """The fewest candidates, which are enough for like views, miss more where views differ."""
     recalls = []
@@ -92,11 +99,8 @@ def test_filters_that_go_with_the_content_lose_nothing(
     for tag in ("corner 1.0%", "corner 10.0%", "corner 50.0%", "random 10.0%"):
         rankings = []
         for few in (10_000, 0):
-            monkeypatch.setattr(library_module, "VERY_FEW", few)
-            monkeypatch.setattr(library_module, "FEW", few)
-            with server.connect(ALGORITHM) as connection:  # for so few assets the planner would sort all
-                name = sql.Identifier(server.database_name(ALGORITHM))
-                connection.execute(sql.SQL("ALTER DATABASE {} SET enable_sort = {}").format(name, few > 0))
+            monkeypatch.setattr(planning, "VERY_FEW", few)
+            monkeypatch.setattr(planning, "FEW", few)
             asked = Library(server, ALGORITHM)
             request = Request(limit=10, conditions=conditions({"tags": tag}), breadth=breadth)
             questions = [

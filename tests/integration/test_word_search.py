@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import psycopg
 import pytest
-from psycopg import sql
 from tests.conftest import drop_databases
 from tests.crowd import DIM, Crowd, units
 
-from meshseek.language import bigrams, without_han
-from meshseek.model import Asset
+from meshseek.model import LABEL_FIELDS, Asset, Condition
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
-from meshseek.store.queries import query
 from meshseek.store.read.library import Library, Request
+from meshseek.store.read.reader import Reader
+from meshseek.store.read.statements import statement
+from meshseek.store.read.statistics import WORDS, Phrases, read_statistics
 from meshseek.workspace.workspace import Workspace
 
 HEX_ID = "000-023/8476c4170df24cf5bbe6967222d1a42d"
@@ -131,11 +131,55 @@ def test_a_phrase_that_says_nothing_is_no_condition(library: Library, phrase: st
 
 
 @pytest.mark.parametrize(
-    ("phrase", "count"), [("the", 4), ("!!!", 4), ("", 4), ("red chair", 1), ("椅", 4), ("红木", 1)]
+    ("phrases", "count"),
+    [
+        (["the"], 4),
+        (["!!!"], 4),
+        ([""], 4),
+        (["red chair"], 1),
+        (["椅"], 4),
+        (["红木"], 1),
+        (["lamp", "red chair"], 1),
+        (["lamp", "the", "oak"], 0),
+    ],
 )
-def test_phrases_are_counted_as_they_filter(server: Server, phrase: str, count: int) -> None:
-    """What is known beforehand of how many pass; all do where the phrase says nothing."""
-    asked = query("phrase", latin=sql.Placeholder("latin"), pairs=sql.Placeholder("pairs"))
-    values = {"latin": without_han(phrase), "pairs": bigrams(phrase), "bound": 10}
-    with psycopg.connect(server.conninfo("crowd"), options="-c search_path=live,public") as connection:
-        assert connection.execute(query("count_words", phrase=asked), values).fetchall() == [(count,)]
+def test_phrases_are_counted_as_they_filter(library: Library, phrases: list[str], count: int) -> None:
+    """What is known beforehand of how many pass, all phrases together; one that says nothing narrows nothing."""
+    conditions = [Condition(field=WORDS, values=(phrase,)) for phrase in phrases]
+    known = read_statistics(library._reader, 4, conditions, bound=10)
+    assert known.phrases is not None
+    assert (known.phrases.assets, known.matching(conditions)) == (count, count)
+    assert read_statistics(library._reader, 4, conditions, bound=2).phrases == Phrases(
+        known.phrases.query, min(count, 2)
+    )
+
+
+def test_many_phrases_cost_what_one_costs(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are asked for, two statements are sent, and the texts of all searches are one and the same."""
+    sent: list[str] = []
+    rows = Reader.rows
+
+    def watched(reader: Reader, text: Any, *others: Any) -> list[dict[str, Any]]:
+        sent.append(text.decode() if isinstance(text, bytes) else text.as_string(None))
+        return rows(reader, text, *others)
+
+    published = library.published()
+    monkeypatch.setattr(Reader, "rows", watched)
+    texts = set()
+    for count in (1, 2, 100, 250):
+        sent.clear()
+        conditions = Query(text=" ".join(f'"{chr(0x4E00 + number)}"' for number in range(count))).conditions
+        assert len(conditions) == count
+        library.nearest_views(published, np.ones(DIM, dtype=np.float32), Request(limit=10, conditions=conditions))
+        assert len(sent) == 2
+        texts.update(sent)
+    assert len(texts) == 2
+
+
+def test_few_statements_are_kept() -> None:
+    """Users choose which filters go together: of all the texts that this makes, a bounded number stays."""
+    for number in range(3 ** len(LABEL_FIELDS)):
+        shape = tuple((name, number // 3**n % 3 == 1) for n, name in enumerate(LABEL_FIELDS) if number // 3**n % 3)
+        statement("views_two_stage", None, shape)
+    kept = statement.cache_info()
+    assert 0 < kept.currsize <= 256

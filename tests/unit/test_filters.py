@@ -11,7 +11,7 @@ from meshseek.errors import QueryError
 from meshseek.licences import permissions
 from meshseek.model import Condition
 from meshseek.search.filters import conditions, parse_filter
-from meshseek.store.read.conditions import Statistics
+from meshseek.store.read.statistics import Statistics
 from meshseek.store.write.labels import figures_of, labels_of
 
 

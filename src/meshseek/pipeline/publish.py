@@ -16,8 +16,8 @@ from meshseek.model import Asset
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
 from meshseek.reporting import Reporter
-from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Server
+from meshseek.store.schema import CURRENT
 from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher, published_content, publishing
 from meshseek.workspace.current import CurrentAssets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meshseek.errors import MeshseekError, NotFoundError, NotPublishedError
-from meshseek.model import Asset
+from meshseek.model import PublishedAsset
 from meshseek.search.algorithm import Algorithm
 
 
@@ -30,7 +30,7 @@ class SearchService:
             raise NotFoundError(f"there is no algorithm '{name}'; choose one of: {', '.join(self._algorithms)}")
         return self._algorithms[name]
 
-    def asset(self, asset_id: str, algorithm: str | None = None) -> Asset:
+    def asset(self, asset_id: str, algorithm: str | None = None) -> PublishedAsset:
         """One asset as an algorithm publishes it; without a name, the first that does.
 
         Raises:

@@ -113,7 +113,7 @@ def tuners(library: Library, published: Published, count: int) -> list[Tuner]:
     Raises:
         NotPublishedError: It has no index.
     """
-    if published.index_kind == "exact":
+    if published.index.is_exact:
         raise NotPublishedError("the published version has no index to tune; publish with --index hnsw")
     has = {"caption": published.english_captions + published.chinese_captions, "appearance": published.views}
     has |= {"text": has["caption"], "image": has["appearance"]}

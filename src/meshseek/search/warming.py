@@ -26,7 +26,7 @@ def warm_up(library: Library, published: Published) -> None:
         DatabaseError: See :class:`Library`.
     """
     library.read_into_memory()
-    if published.index_kind == "exact":
+    if published.index.is_exact:
         return
     for kind in QUERY_KINDS:
         for vector in library.sample(kind, QUERIES):

@@ -31,10 +31,3 @@ def query(name: str, /, **fragments: sql.Composable) -> sql.Composed:
 def read_sql(name: str) -> LiteralString:
     """The text of one of our SQL files."""
     return files("meshseek.store").joinpath(name).read_text("utf-8")
-
-
-def migrations() -> dict[int, LiteralString]:
-    """The migrations' texts by number, ascending."""
-    folder = files("meshseek.store").joinpath("migrations")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return {int(name.split("_")[0]): read_sql(f"migrations/{name}") for name in names}

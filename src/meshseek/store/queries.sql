@@ -12,7 +12,7 @@ SELECT 1 FROM pg_database WHERE datname = %(name)s;
 -- space --
 -- What the live version is made of; no such table where nothing was published.
 SELECT embedder, model, revision, dim, preprocessing, index_kind, assets, english_captions, chinese_captions,
-       views, content, schema_version, published_at
+       views, content, published_at
 FROM live.spaces;
 
 -- content --
@@ -44,8 +44,8 @@ SELECT DISTINCT model, view_folder FROM live.assets;
 -- is_of_kind --
 -- Whether the live version can be changed into what is to be published: it is of the same kind, with the same graphs.
 SELECT FROM live.spaces
-WHERE (embedder, model, revision, dim, preprocessing, index_kind, schema_version)
-    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s, %(schema_version)s)
+WHERE (embedder, model, revision, dim, preprocessing, index_kind)
+    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s)
   AND (chinese_captions > 0) = %(chinese)s;
 
 -- digests --
@@ -156,21 +156,24 @@ labels && {labels}::integer[];
 {column} BETWEEN coalesce({minimum}::real, '-infinity') AND coalesce({maximum}::real, 'infinity');
 
 -- condition_words --
--- The words of the asset hold the phrase.
-asset_id IN (SELECT asset_id FROM asset_words WHERE words @@ {phrase});
+-- The words of the asset hold all phrases.
+asset_id IN (SELECT asset_id FROM asset_words WHERE words @@ %(phrases)s::tsquery);
 
--- phrase --
--- Words one after the other: English by stems, Chinese by pairs of characters, of which a single last one may begin any
--- pair. A phrase of words that say nothing ("the") passes all: no word of an asset is written in capitals.
-coalesce(nullif(phraseto_tsquery('english', {latin}::text)
-                && to_tsquery('simple', regexp_replace(replace({pairs}::text, ' ', ' <-> '), '(^| )(.)$', '\1\2:*')),
-                ''::tsquery), '!NOTHING'::tsquery);
-
--- count_words --
--- How many assets have the phrase, counted no further than the bound.
-SELECT count(*) FROM (
-    SELECT FROM asset_words WHERE words @@ {phrase} LIMIT %(bound)s
-) AS matching;
+-- count_phrases --
+-- All phrases as one, and how many assets have them, counted no further than the bound. In a phrase words stand one
+-- after the other: English by stems, Chinese by pairs of characters, of which a single last one may begin any pair. A
+-- phrase of words that say nothing ("the") passes all: no word of an asset is written in capitals.
+WITH asked AS MATERIALIZED (
+    SELECT string_agg(DISTINCT '(' || coalesce(nullif(
+        phraseto_tsquery('english', latin)
+        && to_tsquery('simple', regexp_replace(replace(pairs, ' ', ' <-> '), '(^| )(.)$', '\1\2:*')),
+        ''::tsquery), '!NOTHING'::tsquery)::text || ')', ' & ') AS phrases
+    FROM unnest(%(latin)s::text[], %(pairs)s::text[]) AS phrase (latin, pairs)
+)
+SELECT phrases, (SELECT count(*) FROM (
+    SELECT FROM asset_words WHERE words @@ (SELECT phrases::tsquery FROM asked) LIMIT %(bound)s
+) AS matching) AS assets
+FROM asked;
 
 -- condition_not --
 -- All but these, among them those of which nothing is known.
@@ -187,11 +190,16 @@ SELECT field, edges, assets FROM percentiles;
 
 -- hits --
 -- The end of every search: what the nearest assets look like, best first, equal ones by id; and of which version they
--- are, also where there are none.
+-- are, also where there are none. Each asset is looked up: of how many there are the planner knows nothing.
 SELECT content, found.asset_id, 1 - found.distance AS score, found.viewpoint_id,
        coalesce(found.viewpoint_id, viewpoint_ids[1]) AS thumbnail, captions_english, captions_chinese,
        found.model, attributes, {candidates} AS candidates
-FROM spaces LEFT JOIN (near JOIN assets USING (asset_id)) AS found ON true
+FROM spaces LEFT JOIN (
+    near CROSS JOIN LATERAL (
+        SELECT viewpoint_ids, captions_english, captions_chinese, model, attributes
+        FROM assets WHERE assets.asset_id = near.asset_id OFFSET 0
+    ) AS asset
+) AS found ON true
 ORDER BY found.distance, found.asset_id;
 
 -- count_candidates --
@@ -200,7 +208,8 @@ ORDER BY found.distance, found.asset_id;
 
 -- set_search --
 -- How many nodes this connection's searches of a graph keep, and how its statements are planned.
-SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false);
+SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false),
+       set_config('enable_sort', %(sort)s, false);
 
 -- prewarm --
 -- Read what searches need into the server's memory, the views first: where not all has room, what comes later stays.
@@ -222,10 +231,6 @@ ON CONFLICT (target, kind) DO UPDATE SET (goal, ef, candidates, recall, p50_ms, 
     (excluded.goal, excluded.ef, excluded.candidates, excluded.recall, excluded.p50_ms, excluded.queries,
      excluded.tuned_at)
 RETURNING target;
-
--- tunings_exist --
--- Whether the live version is new enough to have been tuned.
-SELECT to_regclass('live.tunings') IS NOT NULL;
 
 -- inherit_tunings --
 -- What was measured on the live version holds for the next one, until it is measured anew.
@@ -267,7 +272,7 @@ WITH candidates AS MATERIALIZED (
     FROM text_embeddings {filter}
     ORDER BY coalesce({column}, {other}) <=> %(vector)s::halfvec
     LIMIT %(candidates)s
-), near AS (
+), near AS MATERIALIZED (
     SELECT asset_id, distance + 0 AS distance, NULL::smallint AS viewpoint_id
     FROM candidates
     ORDER BY distance + 0, asset_id
@@ -282,7 +287,7 @@ WITH candidates AS MATERIALIZED (
     FROM text_embeddings {filter}
     ORDER BY caption_bits(coalesce({column}, {other}))::bit({dim}) <~> caption_bits(%(vector)s::halfvec)
     LIMIT 4 * %(candidates)s
-), near AS (
+), near AS MATERIALIZED (
     SELECT asset_id, distance, NULL::smallint AS viewpoint_id
     FROM candidates
     ORDER BY distance, asset_id
@@ -299,7 +304,7 @@ WITH scanned AS MATERIALIZED (
     LIMIT 4 * %(candidates)s
 ), candidates AS MATERIALIZED (
     SELECT asset_id FROM scanned ORDER BY distance, asset_id LIMIT %(candidates)s
-), near AS ({best_views})
+), near AS MATERIALIZED ({best_views})
 {hits_of_candidates};
 
 -- views_exact --
@@ -341,7 +346,7 @@ WITH candidates AS MATERIALIZED (
     FROM asset_centroids {filter}
     ORDER BY centroid <=> %(vector)s::halfvec
     LIMIT %(candidates)s
-), near AS ({best_views})
+), near AS MATERIALIZED ({best_views})
 {hits_of_candidates};
 
 -- best_views --
@@ -409,13 +414,9 @@ ORDER BY asset_id;
 -- The values of one field with their counts, most frequent first.
 SELECT value, assets AS count FROM labels WHERE field = %(field)s ORDER BY assets DESC, value LIMIT %(limit)s;
 
--- set_schema_version --
--- Note the migrations that the live version has been through.
-UPDATE spaces SET schema_version = %(version)s;
-
 -- schema_version --
--- The migrations that the live version has been through.
-SELECT schema_version, dim FROM live.spaces FOR UPDATE;
+-- The number of the live version's tables.
+SELECT schema_version FROM live.spaces;
 
 -- lock_creating --
 -- Only one process at a time creates databases; ends with the session.

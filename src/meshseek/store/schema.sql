@@ -1,5 +1,5 @@
 -- One published version of one algorithm. {dim} is the length of its vectors.
--- Every change here needs a migration in migrations/ that brings a published version to the same shape.
+-- A change here needs another number in schema.py, by which readers tell versions that were published without it.
 
 -- digest: of all that was published of the asset, by which a change is known.
 CREATE TABLE assets (

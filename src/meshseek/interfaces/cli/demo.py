@@ -114,9 +114,9 @@ def _sample_searches(meshseek: Meshseek, *, as_json: bool) -> list[dict[str, Any
     algorithm = meshseek.search_service.algorithm(ALGORITHM)
     queries = [(text, Query(text=text, top_k=3)) for text in SAMPLE_TEXTS]
     shown = algorithm.search(queries[0][1]).hits
-    views = algorithm.library.asset(shown[0].asset_id).views if shown else None
-    if views is not None:
-        picture = view_file(meshseek.workspace.folder / views.folder, views.viewpoint_ids[-1])
+    best = algorithm.library.asset(shown[0].asset_id) if shown else None
+    if best is not None and best.view_folder is not None:
+        picture = view_file(meshseek.workspace.folder / best.view_folder, best.viewpoint_ids[-1])
         queries.append((f"the picture {picture}", Query(image=read_image(picture), top_k=3)))
     found = []
     for title, query in queries:

@@ -160,11 +160,11 @@ def _written(answer: Answer) -> Response:
 
 
 def _picture(meshseek: Meshseek, asset_id: str, viewpoint_id: int, algorithm: str | None) -> Path:
-    views = meshseek.search_service.asset(asset_id, algorithm).views
-    if views is None or viewpoint_id not in views.viewpoint_ids:
+    published = meshseek.search_service.asset(asset_id, algorithm)
+    if published.view_folder is None or viewpoint_id not in published.viewpoint_ids:
         raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
     try:
-        return view_file(meshseek.workspace.folder / views.folder, viewpoint_id)
+        return view_file(meshseek.workspace.folder / published.view_folder, viewpoint_id)
     except NotFoundError as error:  # its message has a path of this machine
         raise NotFoundError(f"the picture of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
-from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Asset, Hit
+from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Hit, PublishedAsset
 from meshseek.search.algorithm import Answer
 from meshseek.search.combinations import QueryType as AnsweredQueryType
 from meshseek.search.modes import MODES
@@ -184,9 +184,9 @@ class AssetAnswer(BaseModel):
     attributes: dict[str, Any]
 
     @classmethod
-    def of(cls, asset: Asset, algorithm: str | None) -> AssetAnswer:
+    def of(cls, asset: PublishedAsset, algorithm: str | None) -> AssetAnswer:
         """From an asset, and the algorithm that was asked for it."""
-        ids = list(asset.views.viewpoint_ids) if asset.views else []
+        ids = list(asset.viewpoint_ids)
         return cls(
             asset_id=asset.asset_id,
             captions_en=list(asset.captions_english),

@@ -23,11 +23,10 @@ class HnswBinary(Index):
 
     def prepare(self, connection: Connection, dim: int) -> None:
         """Make the functions that tell the bits of a caption and of a centroid."""
-        for name, mean in (("caption_bits", "mean_caption"), ("centroid_bits", "mean_centroid")):
-            row = connection.execute(query(mean)).fetchone()
-            value = row[0] if row and row[0] is not None else f"[{','.join(['0'] * dim)}]"
-            fragments = {"name": sql.Identifier(name), "dim": sql.Literal(dim), "mean": sql.Literal(value)}
-            connection.execute(query("make_bits", **fragments))
+        for name, mean in (("caption_bits", query("mean_caption")), ("centroid_bits", query("mean_centroid"))):
+            row = connection.execute(mean).fetchone()
+            value = sql.Literal(row[0] if row and row[0] is not None else f"[{','.join(['0'] * dim)}]")
+            connection.execute(query("make_bits", name=sql.Identifier(name), dim=sql.Literal(dim), mean=value))
 
     def node(self, dim: int) -> NodeBytes:
         """Bits, and links."""

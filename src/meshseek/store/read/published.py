@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from meshseek.errors import DatabaseError
 from meshseek.model import Space
 from meshseek.store.indexes import INDEXES, Index
 
@@ -17,6 +18,13 @@ QUERY_KINDS: tuple[QueryKind, ...] = ("text", "image")
 
 MAX_EF = 1000
 """What pgvector allows."""
+
+
+class VersionChangedError(DatabaseError):
+    """Another version than the one that was asked for is live."""
+
+    def __init__(self) -> None:
+        super().__init__("another version was published meanwhile; run the same command again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +90,7 @@ class Published:
         """From the tables ``spaces`` and ``tunings``."""
         names = ("embedder", "model", "revision", "dim", "preprocessing")
         space = Space(**{name: row[name] for name in names})
-        rest = {name: value for name, value in row.items() if name not in {*names, "schema_version"}}
+        rest = {name: value for name, value in row.items() if name not in names}
         return cls(space=space, tunings=tuple(Tuning(**tuning) for tuning in tunings), **rest)
 
     @property

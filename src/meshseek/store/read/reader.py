@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -15,9 +15,9 @@ from psycopg.rows import dict_row
 
 from meshseek.errors import DatabaseDownError
 from meshseek.store.memory import read_into_memory
-from meshseek.store.migrate import migrate
 from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
 from meshseek.store.queries import query
+from meshseek.store.schema import check_schema
 
 if TYPE_CHECKING:
     from psycopg_pool import ConnectionPool
@@ -30,10 +30,12 @@ class Session:
     Args:
         ef: Nodes that a search of a graph keeps.
         plan: ``plan_cache_mode`` of its statements.
+        sort: Whether the nearest may be told by sorting a table; else they come from a graph, which is in order.
     """
 
     ef: int
     plan: str
+    sort: bool = True
 
 
 class _CutError(psycopg.OperationalError):
@@ -92,13 +94,18 @@ class Reader:
         with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             try:
                 if session is not None and self._sessions.get(connection) != session:
-                    cursor.execute(query("set_search"), {"ef": str(session.ef), "plan": session.plan})
+                    cursor.execute(query("set_search"), {name: str(value) for name, value in asdict(session).items()})
                     self._sessions[connection] = session
                 return cursor.execute(text, values, prepare=session is not None, binary=True).fetchall()
             except psycopg.OperationalError as error:
                 if connection.broken:
                     raise _CutError(*error.args) from error
                 raise
+
+    def _check_schema(self, connection: Connection) -> None:
+        row = connection.execute(query("schema_version")).fetchone()
+        if row is not None:
+            check_schema(row[0], self._algorithm)
 
     def _open(self) -> ConnectionPool[Connection]:
         """The pool, once the database was seen to be fit; a pool alone could not tell why it cannot connect."""
@@ -108,7 +115,7 @@ class Reader:
             if self._pool is None:
                 with self._server.connect(self._algorithm) as connection:
                     check_pgvector(connection)
-                    migrate(connection)
+                    self._check_schema(connection)
                 self._pool = self._server.pool(self._algorithm)
             return self._pool
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from meshseek.model import Asset, Hit, ViewSet
+from meshseek.model import Hit, PublishedAsset
 
 
 def hits_of(rows: Sequence[Mapping[str, Any]]) -> list[Hit]:
@@ -27,18 +27,14 @@ def _hit(row: Mapping[str, Any]) -> Hit:
     )
 
 
-def asset_of(row: Mapping[str, Any]) -> Asset:
-    """An asset; the folder of its views is relative to the workspace where the render stage made them."""
-    views = None
-    if row["view_folder"] is not None:
-        ids = tuple(row["viewpoint_ids"])
-        views = ViewSet(folder=Path(row["view_folder"]), viewpoint_ids=ids, fingerprint="")
-    return Asset(
+def published_asset(row: Mapping[str, Any]) -> PublishedAsset:
+    """A row of the table ``assets``; :func:`meshseek.store.write.loading.asset_row` writes it."""
+    return PublishedAsset(
         asset_id=row["asset_id"],
-        fingerprint="",
         captions_english=tuple(row["captions_english"]),
         captions_chinese=tuple(row["captions_chinese"]),
         model=row["model"],
-        views=views,
+        view_folder=None if row["view_folder"] is None else Path(row["view_folder"]),
+        viewpoint_ids=tuple(row["viewpoint_ids"]),
         attributes=row["attributes"],
     )

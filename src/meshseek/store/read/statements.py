@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from psycopg import sql
 
 from meshseek.store.queries import query
 from meshseek.store.read.conditions import Shape, where
 
+MOST_KEPT = 256
+"""Texts of some 2 kB each; users choose which filters go together, and so how many there are."""
 
-@cache
+
+@lru_cache(MOST_KEPT)
 def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape = (), dim: int = 1) -> bytes:
     """A searching query.
 

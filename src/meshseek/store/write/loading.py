@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ import numpy as np
 from psycopg import sql
 
 from meshseek.language import bigrams, last_characters, without_han
-from meshseek.model import Asset, Space
+from meshseek.model import Asset, PublishedAsset, Space
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 from meshseek.store.write.binary_copy import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 AHEAD = 16
 """Pieces of rows that wait to be sent: enough for the server to work on while the next shard is read and checked."""
-
-TURN_SECONDS = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ class Loader:
 
     def load_assets(self, assets: Sequence[Asset], digests: Mapping[str, str]) -> None:
         """Load assets with their words; ``digests`` tell later whether anything of one has changed."""
-        self._copy_rows("assets", (_asset_row(asset, digests[asset.asset_id]) for asset in assets))
+        self._copy_rows("assets", (asset_row(PublishedAsset.of(asset), digests[asset.asset_id]) for asset in assets))
         self._connection.execute(query("make_word_texts"))
         self._copy_rows("word_texts", ((asset.asset_id, *_word_texts(asset)) for asset in assets))
         self._connection.execute(query("turn_into_words"))
@@ -127,7 +123,7 @@ class Loader:
             sql.Identifier(table), sql.Literal(self._new)
         )
         pieces = (piece for ids, columns in batches for piece in pack_rows(ids, columns))
-        with _quick_turns(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(HEADER)
             for piece in _read_ahead(pieces):
                 copy.write(piece)
@@ -140,15 +136,15 @@ class Loader:
                 copy.write_row(row)
 
 
-def _asset_row(asset: Asset, digest: str) -> Sequence[Any]:
-    views = asset.views
+def asset_row(asset: PublishedAsset, digest: str) -> Sequence[Any]:
+    """A row of the table ``assets``; :func:`meshseek.store.read.rows.published_asset` reads it."""
     return (
         asset.asset_id,
         list(asset.captions_english),
         list(asset.captions_chinese),
         asset.model,
-        str(views.folder) if views else None,
-        list(views.viewpoint_ids) if views else [],
+        None if asset.view_folder is None else str(asset.view_folder),
+        list(asset.viewpoint_ids),
         json.dumps(dict(asset.attributes), ensure_ascii=False),
         digest,
     )
@@ -170,21 +166,6 @@ def _word_texts(asset: Asset) -> tuple[str, str]:
 def _strings(value: object) -> list[str]:
     found = value if isinstance(value, list | tuple) else [value]
     return [own for own in found if isinstance(own, str)]
-
-
-@contextmanager
-def _quick_turns() -> Iterator[None]:
-    """Let the thread that sends wait for the one that reads no longer than need be; the default is 5 ms a turn.
-
-    It holds for the whole process. Of two publications at once, the later to end may leave it set: that costs a little
-    time and changes no result.
-    """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_SECONDS)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
 
 
 def _read_ahead(pieces: Iterator[memoryview]) -> Iterator[memoryview]:

@@ -16,9 +16,9 @@ from meshseek.model import NUMBER_FIELDS, Space
 from meshseek.reporting import Reporter
 from meshseek.store.indexes import INDEXES
 from meshseek.store.memory import read_into_memory
-from meshseek.store.migrate import CURRENT
 from meshseek.store.postgres import Connection, Server, translated
 from meshseek.store.queries import query, read_sql
+from meshseek.store.schema import CURRENT
 from meshseek.store.write.index_build import build_graphs, check_room
 from meshseek.store.write.labels import LabelBook
 from meshseek.store.write.loading import Loader
@@ -72,7 +72,7 @@ class Publisher:
     def finish(self, index_kind: str, content: str) -> dict[str, int]:
         """Describe the new version, build its indexes, and make it the live one in one step; returns its counts."""
         description = {**asdict(self._space), "index_kind": index_kind, "content": content, "schema_version": CURRENT}
-        counts = self._described("insert_space", description)
+        counts = self._described(query("insert_space"), description)
         index = INDEXES.load(index_kind)()
         dim = self._space.dim
         index.prepare(self._connection, dim)
@@ -97,11 +97,9 @@ class Publisher:
             index_kind: What the version is to be asked by.
             chinese: Whether it is to have Chinese captions, and so a graph of them.
         """
-        row = self._connection.execute(query("schema_exists"), {"schema": "live"}).fetchone()
-        if not (row and row[0]):
+        if _live_schema(self._connection) != CURRENT:
             return None
-        kind = {"index_kind": index_kind, "schema_version": CURRENT, "chinese": chinese}
-        wanted = {**asdict(self._space), **kind}
+        wanted = {**asdict(self._space), "index_kind": index_kind, "chinese": chinese}
         if self._connection.execute(query("is_of_kind"), wanted).fetchone() is None:
             return None
         return dict(self._connection.execute(query("digests")).fetchall())
@@ -126,12 +124,12 @@ class Publisher:
             for table in ("labels", "percentiles"):
                 self._connection.execute(query("empty", table=sql.Identifier(table)))
             yield Loader(self._connection, self._space, new=False, book=book), counts
-            counts |= self._described("update_space", {"content": content})
+            counts |= self._described(query("update_space"), {"content": content})
         self._analyze()
 
-    def _described(self, name: str, values: Mapping[str, Any]) -> dict[str, int]:
+    def _described(self, describing: sql.Composed, values: Mapping[str, Any]) -> dict[str, int]:
         names = ("assets", "english_captions", "chinese_captions", "views")
-        row = self._connection.execute(query(name), values).fetchone()
+        row = self._connection.execute(describing, values).fetchone()
         assert row is not None
         return dict(zip(names, row, strict=True))
 
@@ -140,12 +138,12 @@ class Publisher:
             self._connection.execute(query("analyze", table=sql.Identifier(table)))
 
     def _switch(self, description: Mapping[str, Any]) -> None:
+        comparable = _live_schema(self._connection) == CURRENT
         with self._connection.transaction():
+            if comparable:
+                self._connection.execute(query("inherit_tunings"), description)
             row = self._connection.execute(query("schema_exists"), {"schema": "live"}).fetchone()
             if row and row[0]:
-                tuned = self._connection.execute(query("tunings_exist")).fetchone()
-                if tuned and tuned[0]:
-                    self._connection.execute(query("inherit_tunings"), description)
                 self._connection.execute(query("rename_schema", schema=LIVE, new_name=RETIRED))
             self._connection.execute(query("rename_schema", schema=INCOMING, new_name=LIVE))
         self._connection.execute(query("drop_schema", schema=RETIRED))
@@ -184,7 +182,16 @@ def published_content(server: Server, algorithm: str) -> str | None:
     """Digest of what is published now; None where nothing is."""
     try:
         with server.connect(algorithm) as connection, translated():
-            row = connection.execute(query("content")).fetchone()
+            row = connection.execute(query("content")).fetchone() if _live_schema(connection) == CURRENT else None
     except NotPublishedError:
+        return None
+    return row[0] if row else None
+
+
+def _live_schema(connection: Connection) -> int | None:
+    """The number of the live version's tables; None where nothing is published."""
+    try:
+        row = connection.execute(query("schema_version")).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return None
     return row[0] if row else None

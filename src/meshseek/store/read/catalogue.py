@@ -1,0 +1,56 @@
+"""Single assets, their vectors, and the values that fields have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meshseek.errors import NotFoundError
+from meshseek.model import PublishedAsset
+from meshseek.store.queries import query
+from meshseek.store.read.rows import published_asset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from meshseek.store.read.published import Target
+    from meshseek.store.read.reader import Reader
+
+
+class Catalogue:
+    """What can be looked up without a search."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def asset(self, asset_id: str) -> PublishedAsset:
+        """One asset.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        rows = [] if "\0" in asset_id else self._reader.rows(query("asset"), {"asset_id": asset_id})
+        if not rows:
+            raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
+        return published_asset(rows[0])
+
+    def own_vectors(self, asset_id: str) -> dict[Target, NDArray[np.float32]]:
+        """What an asset has of a caption vector and the mean of its views, shape ``(dim,)`` each."""
+        rows = [] if "\0" in asset_id else self._reader.rows(query("own_vectors"), {"asset_id": asset_id})
+        return {row["target"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
+
+    def ids_of(self, names: Sequence[str]) -> list[str]:
+        """Ids of the assets whose id or attribute ``name`` is one of the names, sorted."""
+        return [row["asset_id"] for row in self._reader.rows(query("ids_of"), {"names": list(names)})]
+
+    def facet(self, attribute: str, limit: int = 200) -> list[tuple[str, int]]:
+        """The values of an attribute and how many assets have each, most frequent first."""
+        rows = self._reader.rows(query("facet"), {"field": attribute, "limit": limit})
+        return [(row["value"], row["count"]) for row in rows]
+
+    def appearances(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The mean views of assets, shape ``(dim,)`` each, of those that have any."""
+        rows = self._reader.rows(query("centroids"), {"ids": list(asset_ids)})
+        return {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}

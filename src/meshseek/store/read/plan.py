@@ -1,0 +1,98 @@
+"""How a search is answered: by comparing everything, by comparing the few that pass, or by the graph.
+
+The server's planner would not choose well: it knows neither how a filter goes with the content nor what a graph misses,
+and thinks that comparing costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from meshseek.model import Condition
+from meshseek.store.indexes import Index
+from meshseek.store.read.published import MAX_EF, UNTUNED, Breadth, Target
+from meshseek.store.read.statistics import Statistics
+
+FEW = 15_000
+"""Up to so many assets that pass a filter are compared one by one: 1.7 microseconds each, and nothing is missed."""
+MANY = 0.25
+"""Where so large a part of the library passes, the index finds enough of them nearby, whatever they have in common."""
+VERY_FEW = 2_000
+"""So many are compared faster than the index is asked."""
+MOST_COMPARED = 100_000
+"""Up to so many are compared where the index has found too few; of more, what it has found must do."""
+
+EVERYTHING: Final[Mapping[Target, str]] = {"caption": "captions_exact", "appearance": "views_exact"}
+"""Queries that compare everything that passes."""
+MATCHING: Final[Mapping[Target, str]] = {"caption": "captions_exact", "appearance": "views_of_matching"}
+"""Queries for where few pass: of views, the centroids are compared first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Which part of the ranking is wanted."""
+
+    limit: int
+    offset: int = 0
+    conditions: tuple[Condition, ...] = ()
+    exact: bool = False
+    collapsed: bool = False
+    """Assets that look the same count as one."""
+    breadth: Breadth | None = None
+    """How widely to ask; None for what was tuned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A named query, how widely it is asked, and what is asked where it finds too few."""
+
+    query: str
+    ef: int
+    """Nodes that a search of a graph keeps."""
+    candidates: int
+    """Assets that a first stage passes on."""
+    by_graph: bool = False
+    """Whether the graph is to be followed, even where the server would rather sort the table."""
+    fallback: str | None = None
+    """The query that is asked instead where fewer than ``enough`` candidates were found."""
+    enough: int = 0
+
+    def then(self, candidates: int | None) -> str | None:
+        """What to ask next, now that so many candidates were found; None where they are enough, or not counted."""
+        return self.fallback if candidates is not None and candidates < self.enough else None
+
+
+def make_plan(target: Target, index: type[Index], request: Request, statistics: Statistics) -> Plan:
+    """Choose how to search.
+
+    Args:
+        target: What is compared.
+        index: The kind that was published.
+        request: What is asked for.
+        statistics: What is known of its conditions.
+    """
+    breadth = (request.breadth or UNTUNED).for_depth(request.limit)
+    by_index = {"caption": index.captions_query, "appearance": index.views_query}[target]
+
+    asked = Plan(query=by_index, ef=breadth.ef, candidates=breadth.candidates, by_graph=not index.is_exact)
+
+    if request.exact:
+        return replace(asked, query=EVERYTHING[target], by_graph=False)
+    if index.is_exact:
+        return asked
+    matching = statistics.matching(request.conditions)
+    if matching <= VERY_FEW or (request.conditions and matching <= min(FEW, MANY * statistics.assets)):
+        return replace(asked, query=MATCHING[target], by_graph=False)
+    if not request.conditions:
+        return asked
+    many = matching > MOST_COMPARED or (statistics.phrases is not None and statistics.phrases.assets > FEW)
+    return replace(
+        asked,
+        # One wide search of the graph is faster than several narrow ones that each find too few that pass.
+        ef=min(MAX_EF, breadth.ef + round(breadth.candidates * statistics.assets / matching)),
+        # A scan of the index ends after so many tuples, which may be before enough of them pass the filter.
+        fallback=MATCHING[target],
+        enough=request.limit if many else breadth.candidates,
+    )

@@ -1,0 +1,71 @@
+"""What is live of one algorithm, remembered for a while, and what was measured of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meshseek.errors import NotPublishedError
+from meshseek.store.queries import query
+from meshseek.store.read.published import Published, QueryKind, Tuning, VersionChangedError
+from meshseek.store.schema import check_schema
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from meshseek.store.read.reader import Reader
+
+REMEMBERED_SECONDS = 30.0
+"""How long a service searches with the tunings that it has seen."""
+
+
+class Versions:
+    """The live version, and how widely its indexes are asked."""
+
+    def __init__(self, reader: Reader, algorithm: str) -> None:
+        self._reader = reader
+        self._algorithm = algorithm
+        self._known: Published | None = None
+        self._looked_at = 0.0
+
+    def published(self) -> Published:
+        """What is published now.
+
+        Raises:
+            NotPublishedError: Nothing is.
+            DatabaseVersionError: Another Meshseek published it.
+        """
+        numbers = self._reader.rows(query("schema_version"), {})
+        if not numbers:
+            raise NotPublishedError(f"nothing is published; run 'meshseek publish --algorithm {self._algorithm}' first")
+        check_schema(numbers[0]["schema_version"], self._algorithm)
+        (row,) = self._reader.rows(query("space"), {})
+        self._known = Published.of(row, self._reader.rows(query("tunings"), {}))
+        self._looked_at = time.monotonic()
+        return self._known
+
+    def last_known(self) -> Published:
+        """What was published when this was last looked at: a search tells when it no longer is, but not of tunings."""
+        recently = time.monotonic() - self._looked_at < REMEMBERED_SECONDS
+        return self._known if self._known and recently else self.published()
+
+    def sample(self, kind: QueryKind, count: int) -> NDArray[np.float32]:
+        """Vectors that stand for queries: of captions for texts, of views for pictures; shape ``(<= count, dim)``."""
+        sampled = query("sample_captions") if kind == "text" else query("sample_views")
+        rows = self._reader.rows(sampled, {"count": count})
+        return np.array([row["vector"].to_numpy() for row in rows], dtype=np.float32)
+
+    def keep_tunings(self, published: Published, tunings: Sequence[Tuning]) -> None:
+        """Keep what was measured of a version beside it, for all who search in it.
+
+        Raises:
+            VersionChangedError: Another version went live since.
+        """
+        for tuning in tunings:
+            if not self._reader.rows(query("keep_tuning"), {**asdict(tuning), "content": published.content}):
+                raise VersionChangedError
+        self.published()

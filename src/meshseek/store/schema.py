@@ -1,0 +1,21 @@
+"""The number of the tables' schema. A database is derived data: where the number differs, it is published again."""
+
+from __future__ import annotations
+
+from meshseek.errors import DatabaseVersionError
+
+CURRENT = 2
+"""Goes up with every change of ``schema.sql`` that this code could not read, or could not write, without."""
+
+
+def check_schema(version: int, algorithm: str) -> None:
+    """Refuse a version with other tables.
+
+    Raises:
+        DatabaseVersionError: Another Meshseek published it.
+    """
+    if version != CURRENT:
+        raise DatabaseVersionError(
+            f"'{algorithm}' was published by another version of Meshseek; "
+            f"run 'meshseek publish --algorithm {algorithm}' again"
+        )
