@@ -18,13 +18,13 @@ from tests.toy import Toy, publish_toys, toy
 from meshseek.embedders import Embedder, PartlyEmbeddedError
 from meshseek.errors import BusyError, EmbedderError, HostedError, HostedItemError
 from meshseek.model import Language, Role, Space
-from meshseek.search import algorithm as algorithm_module
+from meshseek.search import readiness as readiness_module
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read import library as library_module
-from meshseek.store.read.library import Library, Request
+from meshseek.store.read.library import Library
 from meshseek.store.read.published import Breadth, Tuning
 from meshseek.workspace.workspace import Workspace
 
@@ -175,7 +175,7 @@ def test_a_model_that_fails_is_left_alone_for_a_while(make: Make, monkeypatch: p
     wait_for(algorithm, "the weights are not here")
     assert {algorithm.health() for _ in range(20)} == {"the weights are not here"}
     assert len(tries) == 1
-    monkeypatch.setattr(algorithm_module, "TRY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(readiness_module, "TRY_AGAIN_SECONDS", 0.0)
     wait_for(algorithm, "ready")
     assert len(tries) == 2
 
@@ -205,9 +205,9 @@ def test_a_full_house_does_not_keep_the_service_from_becoming_ready(make: Make) 
         with pytest.raises(BusyError):
             algorithm.search(Query(text="a red chair"))
         with pytest.raises(BusyError):
-            algorithm.similar("toys/000", "caption", Request(limit=1))
+            algorithm.similar("toys/000", "caption", 1)
     assert algorithm.search(Query(text="a red chair")).hits
-    assert algorithm.similar("toys/000", "caption", Request(limit=1))
+    assert algorithm.similar("toys/000", "caption", 1)
 
 
 def test_what_was_tuned_meanwhile_reaches_a_service_that_runs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

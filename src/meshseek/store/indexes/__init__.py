@@ -39,6 +39,8 @@ class Graph:
 class Index(ABC):
     """One kind of index."""
 
+    is_exact: ClassVar[bool] = False
+    """Whether it compares with everything, so that there is nothing to build or to tune."""
     captions_query: ClassVar[str]
     """Name of the query for the nearest captions."""
     views_query: ClassVar[str]

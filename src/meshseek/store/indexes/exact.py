@@ -10,6 +10,7 @@ from meshseek.store.indexes import Graph, Index, NodeBytes
 class Exact(Index):
     """Compares with every vector; needs no memory beyond the tables."""
 
+    is_exact: ClassVar[bool] = True
     captions_query: ClassVar[str] = "captions_exact"
     views_query: ClassVar[str] = "views_exact"
 
