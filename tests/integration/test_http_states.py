@@ -95,6 +95,21 @@ def test_slow_searches_hold_up_nothing_else(api: TestClient, server: Server) -> 
         assert time.monotonic() - started < POOL_SECONDS
 
 
+def test_a_warm_up_that_finds_no_connection_is_made_again(
+    api: TestClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That all connections are busy is no failure that a service remembers: it stays well, and warms up later."""
+    monkeypatch.setattr(postgres, "POOL_SECONDS", 0.5)
+    algorithm = toy_algorithm(server)
+    with (
+        client_of(api.app.state.meshseek.workspace, algorithm) as client,  # type: ignore[attr-defined]
+        held(client, server, "text_embeddings", "/search/text", POOL_SIZE, **SEARCH),
+    ):
+        algorithm.warm_up()
+        eventually(lambda: not algorithm._readiness._warming.locked())
+        assert algorithm.health() == "ready"
+
+
 def test_a_busy_service_says_that_it_is_busy(api: TestClient, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """When all connections stay taken, what waited is told to come back; health says what it knew, and stays well."""
     monkeypatch.setattr(postgres, "POOL_SECONDS", 0.5)

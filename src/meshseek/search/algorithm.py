@@ -11,7 +11,7 @@ from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
 from meshseek.model import Hit
 from meshseek.search.admission import Admission
 from meshseek.search.combinations import QueryType
-from meshseek.search.modes import TIERS, mode_for, mode_for_similar
+from meshseek.search.modes import MODES, TIERS, mode_for_similar
 from meshseek.search.phrases import may_be_id
 from meshseek.search.query import Query
 from meshseek.search.query_model import Load, QueryModel, Translate
@@ -86,7 +86,7 @@ class Algorithm:
 
     def _search(self, query: Query) -> Answer:
         started = time.perf_counter()
-        mode = mode_for(query.mode, query.query_type)()
+        mode = MODES.load(query.mode)()
 
         def ask(published: Published) -> tuple[list[Hit], Embedded | None]:
             question = self._question(query, published)
