@@ -29,8 +29,8 @@ from meshseek.store.read.library import Library
 from meshseek.store.read.published import UNTUNED
 from meshseek.workspace.workspace import Workspace
 
-COUNT = 5 * UNTUNED.candidates
-"""So many that the index has to choose: what is compared exactly in the end is a fifth of it."""
+COUNT = 6 * UNTUNED.candidates
+"""So many that the index has to choose: what is compared exactly in the end is a sixth of it."""
 TEXT = "a red chair 椅子"
 VECTOR_MODES = [name for name in MODES.names if MODES.load(name).likeness]
 
