@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 USUAL_RENDERING = {"renderer": "embree", "views": 8, "size": 512}
 DEFAULT_INDEX = "hnsw"
-SYNTHETIC = "synthetic"
-"""Means nothing to those who have real assets."""
 
 
 class Meshseek:
@@ -55,9 +53,9 @@ class Meshseek:
 
     @cached_property
     def search_service(self) -> SearchService:
-        """All algorithms, each loaded when first needed; the synthetic one only where a library was made with it."""
+        """All algorithms, each loaded when first needed; hidden ones only where there are vectors of theirs."""
         made = self.workspace.algorithms()
-        names = [name for name in EMBEDDERS.names if name != SYNTHETIC or name in made]
+        names = [name for name in EMBEDDERS.names if name in made or not EMBEDDERS.is_hidden(name)]
         return SearchService([self._algorithm(name) for name in names])
 
     def _algorithm(self, name: str) -> Algorithm:

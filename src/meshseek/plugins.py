@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from functools import cached_property
+from importlib.abc import InspectLoader
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from meshseek.errors import UnknownPluginError
@@ -35,6 +37,12 @@ class Family(Generic[T]):
         """Names of all plug-ins, sorted; nothing of them is imported."""
         path = importlib.import_module(self.package).__path__
         return tuple(sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")))
+
+    def is_hidden(self, name: str) -> bool:
+        """Whether a plug-in is no offer to everybody: its file has the line ``HIDDEN = True``. It is not imported."""
+        spec = importlib.util.find_spec(f"{self.package}.{name}")
+        source = spec.loader.get_source(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
+        return "HIDDEN = True" in (source or "").splitlines()
 
     def load(self, name: str) -> type[T]:
         """Import one plug-in and return its class.

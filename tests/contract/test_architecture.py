@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -12,12 +13,31 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from tests.conftest import drop_databases, serving, wait_until_ready
 from tests.toy import import_toys
 
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.workspace.workspace import Workspace
 
+MODES = {
+    "sketch": """
+        accepts = frozenset({"image"})
+        likeness = None
+
+        def rank(self, library, question, request):
+            return library.nearest_views(question.published, question.vector_for("appearance"), request)
+    """,
+    "named": """
+        accepts = frozenset({"english", "chinese"})
+        likeness = None
+
+        def rank(self, library, question, request):
+            hits = [library.hit(question.published, name, request) for name in library.ids_of([question.text])]
+            return [hit for hit in hits if hit]
+    """,
+}
+"""Modes that behave differently: one takes pictures only, one needs no vector, and neither knows what is alike."""
 ROOT = Path(__file__).parents[2]
 HEAVY = (
     "torch transformers sentence_transformers onnxruntime psycopg psycopg_pool pgvector fastapi starlette uvicorn "
@@ -113,6 +133,9 @@ def extended(copy: Path) -> Path:
     ):
         shutil.copy(copy / family / f"{name}.py", copy / family / f"another_{name}.py")
     shutil.copytree(copy / "renderers" / "embree", copy / "renderers" / "another_embree")
+    for name, body in MODES.items():
+        text = f"from meshseek.search.modes import Mode\n\n\nclass Added(Mode):\n{body}"
+        (copy / "search" / "modes" / f"{name}.py").write_text(text)
     return copy
 
 
@@ -126,10 +149,29 @@ def test_one_added_file_is_offered_by_the_command_line(extended: Path) -> None:
         ("render", "another_embree"),
         ("translate", "another_existing"),
         ("search", "another_caption"),
+        ("search", "sketch"),
+        ("search", "named"),
     ):
         told = run(sys.executable, "-m", "meshseek", command, "--help", PYTHONPATH=str(extended.parent))
         assert name in told.stdout, (command, told.stdout, told.stderr)
         assert name not in run(sys.executable, "-m", "meshseek", command, "--help").stdout
+
+
+def test_what_a_mode_does_not_take_is_refused_by_the_command_line(extended: Path, tmp_path: Path) -> None:
+    """Before any database is asked, with the names of those that take it, the added ones among them."""
+    picture = tmp_path / "picture.png"
+    Image.new("RGB", (8, 8), "red").save(picture)
+    command = (sys.executable, "-m", "meshseek", "search", "--workspace", str(tmp_path / "none"))
+    for question, target, others in (
+        (["chair"], "sketch", "another_caption, appearance, both, caption, named, words"),
+        (["--image", str(picture)], "named", "another_caption, appearance, both, caption, sketch"),
+        (["--image", str(picture)], "words", "another_caption, appearance, both, caption, sketch"),
+    ):
+        told = run(*command, *question, "--target", target, PYTHONPATH=str(extended.parent))
+        assert told.returncode == 1
+        assert f"the target '{target}' cannot be searched with " in told.stderr
+        assert told.stderr.strip().endswith(f"; choose one of: {others}")
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.fixture
@@ -162,7 +204,35 @@ def test_one_added_file_is_offered_by_the_services(
         assert "another_caption" in text["target"]["anyOf"][0]["enum"]
         search = {"query": "red chair", "algorithm": "toy", "target": "another_caption"}
         assert len(httpx.post(f"{url}/search/text", json=search).json()["results"]) == 5
+        _modes_that_behave_differently(url)
         with httpx.HTTPTransport() as transport:
             page = ApiClient(url, transport)  # the front end's own client: its menus show what this one tells
             assert page.health().ready == ["toy"]
             assert "another_caption" in page.targets()
+            assert {"sketch", "named"} <= {*page.targets()}
+
+
+def _modes_that_behave_differently(url: str) -> None:
+    """Each answers what it takes, by its own ranking, and refuses the rest as a mistake of the caller."""
+
+    def ask(**options: str) -> httpx.Response:
+        return httpx.post(f"{url}/search/text", json={"algorithm": "toy", **options})
+
+    named = ask(query="toys/003", target="named").json()
+    assert [result["asset_id"] for result in named["results"]] == ["toys/003"]
+    assert ask(query="no such", target="named").json()["results"] == []
+    assert ask(query="no such", target="named").json()["took_ms"]["embed"] == 0
+
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(file, "PNG")
+    form = {"algorithm": "toy", "target": "sketch"}
+    sketched = httpx.post(f"{url}/search/image", data=form, files={"file": file.getvalue()})
+    assert len(sketched.json()["results"]) == 5
+
+    refused = [
+        ask(query="chair", target="sketch"),
+        httpx.post(f"{url}/search/image", data={**form, "target": "named"}, files={"file": file.getvalue()}),
+        *(httpx.get(f"{url}/assets/toys/003/similar?algorithm=toy&target={name}") for name in MODES),
+    ]
+    assert [(answer.status_code, answer.json()["error"]["code"]) for answer in refused] == [(422, "query")] * 4
+    assert all("choose one of: another_caption, appearance, both" in answer.text for answer in refused)

@@ -2,54 +2,140 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
-from tests.toy import embed_toys, import_toys, toy_algorithm
+from PIL import Image
+from tests.conftest import drop_databases
+from tests.crowd import SPACE, Crowd
+from tests.toy import Toy
 
+from meshseek.embedders import EmbedderOptions
+from meshseek.errors import MeshseekError, QueryError
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.combinations import QUERY_TYPES
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.store.indexes import INDEXES
 from meshseek.store.postgres import Server
 from meshseek.store.queries import read_sql
+from meshseek.store.read.library import Library
+from meshseek.store.read.published import UNTUNED
 from meshseek.workspace.workspace import Workspace
 
+COUNT = 6 * UNTUNED.candidates
+"""So many that the index has to choose: what is compared exactly in the end is a sixth of it."""
+TEXT = "a red chair 椅子"
+VECTOR_MODES = [name for name in MODES.names if MODES.load(name).likeness]
 
-@pytest.fixture(params=INDEXES.names)
-def algorithm(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Algorithm]:
-    """The toys, published with each kind of index."""
-    workspace = Workspace(tmp_path)
-    import_toys(workspace, 30)
-    embed_toys(workspace)
-    publish("toy", workspace, server, index_kind=request.param, max_assets=None, reporter=SilentReporter())
-    opened = toy_algorithm(server)
-    assert opened.library.published().index_kind == request.param
+
+class Stranger(Toy):
+    """Gives vectors in the crowd's space that lie anywhere."""
+
+    space = SPACE
+
+
+@pytest.fixture(scope="module", params=INDEXES.names)
+def crowd_server(
+    request: pytest.FixtureRequest, conninfo: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The crowd, published with each kind of index, which is asked of so many."""
+    prefix = f"contract_{uuid4().hex[:12]}_"
+    server = Server(lambda: conninfo, prefix)
+    workspace = Workspace(tmp_path_factory.mktemp("crowd"))
+    Crowd.of(COUNT, views=3).write(workspace)
+    publish("crowd", workspace, server, index_kind=request.param, max_assets=None, reporter=SilentReporter())
+    yield server
+    drop_databases(conninfo, prefix)
+
+
+@pytest.fixture
+def algorithm(crowd_server: Server) -> Iterator[Algorithm]:
+    """The crowd, ready to be searched."""
+    opened = Algorithm("crowd", Library(crowd_server, "crowd"), lambda _: Stranger(EmbedderOptions()))
     yield opened
     opened.library.close()
 
 
-@pytest.mark.parametrize("mode", [name for name in MODES.names if name != "words"])
+@pytest.mark.parametrize("mode", VECTOR_MODES)
 def test_every_mode_on_every_index(algorithm: Algorithm, mode: str) -> None:
-    """Distinct assets best first, as exactly; pages and filters of the one ranking; nothing beyond its end."""
+    """Distinct assets best first, nearly all that are found exactly; pages and filters of the one ranking."""
 
     def ask(**options: object) -> list[tuple[str, float]]:
-        hits = algorithm.search(Query(text="a red chair 椅子", target=mode, **options)).hits  # type: ignore[arg-type]
+        hits = algorithm.search(Query(text=TEXT, target=mode, **options)).hits  # type: ignore[arg-type]
         return [(hit.asset_id, round(hit.score, 4)) for hit in hits]
 
-    whole = ask(top_k=30)
+    whole, exact = ask(top_k=30), ask(top_k=30, exact=True)
     assert len({asset_id for asset_id, _ in whole}) == 30
-    assert whole == sorted(whole, key=lambda hit: (-hit[1], hit[0]))
-    assert ask(top_k=30, exact=True) == whole
+    scores = [score for _, score in whole[:20]]
+    assert scores == sorted(scores, reverse=True)
+    assert len({asset_id for asset_id, _ in whole} & {asset_id for asset_id, _ in exact}) >= 24
+    assert whole == exact or not algorithm.library.published().index.is_exact
     assert [*ask(top_k=7), *ask(top_k=23, offset=7)] == whole
-    assert ask(top_k=10, offset=30) == []
-    chairs = ask(top_k=30, filters={"category": ["chair"]})
-    assert len(chairs) == 8
-    if mode != "both":  # there the ranks, and so the scores, are those among the chairs
-        assert chairs == [hit for hit in whole if hit in chairs]
+
+    cluster = {"category": ["cluster 3"]}
+    of_cluster = ask(top_k=200, filters=cluster)
+    assert of_cluster == ask(top_k=200, filters=cluster, exact=True)
+    assert 50 < len(of_cluster) < 200
+    assert ask(top_k=10, offset=200, filters=cluster) == []
+
+
+def test_the_indexes_are_asked(algorithm: Algorithm, crowd_server: Server) -> None:
+    """Each graph that the kind builds answers some search: the contract above is about them."""
+    for mode in VECTOR_MODES:
+        for text in ("chair", "椅子"):
+            algorithm.search(Query(text=text, target=mode))
+    algorithm.library.close()  # its connections tell what they did when they end
+    asked = (
+        "SELECT bool_and(idx_scan > 0) FROM pg_stat_user_indexes JOIN pg_index USING (indexrelid) "
+        "WHERE schemaname = 'live' AND pg_get_indexdef(indexrelid) LIKE '%USING hnsw%'"
+    )
+    deadline = time.monotonic() + 20
+    has_graphs = not algorithm.library.published().index.is_exact
+    with psycopg.connect(crowd_server.conninfo("crowd"), autocommit=True) as connection:
+        while connection.execute(asked).fetchall() != [(True if has_graphs else None,)]:
+            assert time.monotonic() < deadline, "a graph was never asked"
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("name", MODES.names)
+def test_a_mode_refuses_what_it_does_not_take(name: str) -> None:
+    """What it does not accept is refused as a query, with the targets that do; what it accepts makes one."""
+    mode = MODES.load(name)
+    asked: dict[str, dict[str, object]] = {
+        "english": {"text": "chair"},
+        "chinese": {"text": "椅子"},
+        "image": {"image": Image.new("RGB", (4, 4))},
+    }
+    assert asked.keys() == QUERY_TYPES
+    for query_type in QUERY_TYPES:
+        if query_type in mode.accepts:
+            assert Query(target=name, **asked[query_type]).mode == name  # type: ignore[arg-type]
+        else:
+            with pytest.raises(
+                QueryError, match=f"the target '{name}' cannot be searched with .* choose one of: "
+            ) as e:
+                Query(target=name, **asked[query_type])  # type: ignore[arg-type]
+            for other in str(e.value).rpartition(": ")[2].split(", "):
+                assert Query(target=other, **asked[query_type]).mode == other  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", MODES.names)
+def test_a_mode_says_whether_it_knows_what_is_alike(algorithm: Algorithm, name: str) -> None:
+    """One that does gives neighbours; one that does not is refused with those that do."""
+    asset_id = next(hit.asset_id for hit in algorithm.search(Query(text=TEXT, target="both")).hits)
+    if MODES.load(name).likeness:
+        assert len(algorithm.similar(asset_id, name, 5)) == 5
+        return
+    with pytest.raises(MeshseekError, match=f"the target '{name}' cannot tell which assets are alike; ") as error:
+        algorithm.similar(asset_id, name, 5)
+    for other in str(error.value).rpartition(": ")[2].split(", "):
+        assert algorithm.similar(asset_id, other, 5)
 
 
 @pytest.mark.parametrize("name", INDEXES.names)

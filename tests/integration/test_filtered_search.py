@@ -15,7 +15,9 @@ from tests.crowd import CLUSTERS, DIM, Crowd, cosines
 
 from meshseek.model import Asset, Condition
 from meshseek.search.filters import conditions
-from meshseek.search.modes import MODES, Question
+from meshseek.search.modes import MODES
+from meshseek.search.query import Query
+from meshseek.search.question import Question
 from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
 from meshseek.store.read.library import Library, Request
@@ -120,11 +122,11 @@ def test_pages_put_together_are_the_list(
 ) -> None:
     """However a list is cut into pages, they are the list, each asset once."""
     vector = np.ones(DIM, dtype=np.float32) / np.sqrt(DIM)
-    question = Question(vector=vector.astype(np.float32), query_type="english", published=library.published())
+    question = Question.of(library.published(), vector.astype(np.float32), "english")
 
     def page(offset: int, limit: int) -> list[str]:
-        request = Request(limit=limit, offset=offset, conditions=conditions(filters), collapsed=collapsed)
-        found = MODES.load("appearance")().search(library, question, request)
+        query = Query(text="any", top_k=limit, offset=offset, filters=filters, collapsed=collapsed)
+        found = MODES.load("appearance")().search(library, question, query)
         return [hit.asset_id for hit in found]
 
     edges = sorted({0, 200, *cuts})

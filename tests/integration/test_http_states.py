@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +23,8 @@ from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.service import SearchService
 from meshseek.settings import read_settings
-from meshseek.store.postgres import Server
+from meshseek.store import postgres
+from meshseek.store.postgres import LOOKUPS, POOL_SECONDS, POOL_SIZE, Server
 from meshseek.store.read.library import Library
 from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
@@ -63,6 +66,65 @@ def test_too_many_searches_are_told_to_come_back(api: TestClient) -> None:
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.json()["error"]["code"] == "busy"
     assert api.post("/search/text", json=SEARCH).status_code == HTTPStatus.OK
+
+
+@contextlib.contextmanager
+def held(api: TestClient, server: Server, table: str, path: str, count: int, **search: str) -> Iterator[None]:
+    """So many requests that hang in the database, because somebody holds a table; all are answered at the end."""
+    eventually(lambda: api.get("/health").status_code == HTTPStatus.OK)
+
+    def ask() -> int:
+        answer = api.post(path, json=search) if search else api.get(path)
+        return answer.status_code
+
+    with ThreadPoolExecutor(count) as threads:
+        with server.connect("toy") as other, other.transaction():
+            other.execute(f"LOCK TABLE live.{table} IN ACCESS EXCLUSIVE MODE".encode())
+            asked = [threads.submit(ask) for _ in range(count)]
+            waiting = b"SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+            eventually(lambda: other.execute(waiting, [f"live.{table}"]).fetchall() == [(count,)])
+            yield
+        assert [answer.result() for answer in asked] == [HTTPStatus.OK] * count
+
+
+def test_slow_searches_hold_up_nothing_else(api: TestClient, server: Server) -> None:
+    """While as many searches as may run are slow, health, assets, pictures and facets answer at once."""
+    with held(api, server, "text_embeddings", "/search/text", POOL_SIZE, **SEARCH):
+        started = time.monotonic()
+        for path in ("/health", "/assets/toys/000", "/assets/toys/000/views/1", "/facets/category?algorithm=toy"):
+            assert api.get(path).status_code == HTTPStatus.OK, path
+        assert time.monotonic() - started < POOL_SECONDS
+
+
+def test_a_warm_up_that_finds_no_connection_is_made_again(
+    api: TestClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That all connections are busy is no failure that a service remembers: it stays well, and warms up later."""
+    monkeypatch.setattr(postgres, "POOL_SECONDS", 0.5)
+    algorithm = toy_algorithm(server)
+    with (
+        client_of(api.app.state.meshseek.workspace, algorithm) as client,  # type: ignore[attr-defined]
+        held(client, server, "text_embeddings", "/search/text", POOL_SIZE, **SEARCH),
+    ):
+        algorithm.warm_up()
+        eventually(lambda: not algorithm._readiness._warming.locked())
+        assert algorithm.health() == "ready"
+
+
+def test_a_busy_service_says_that_it_is_busy(api: TestClient, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all connections stay taken, what waited is told to come back; health says what it knew, and stays well."""
+    monkeypatch.setattr(postgres, "POOL_SECONDS", 0.5)
+    algorithm = toy_algorithm(server)
+    with (
+        client_of(api.app.state.meshseek.workspace, algorithm) as client,  # type: ignore[attr-defined]
+        held(client, server, "assets", "/assets/toys/000", LOOKUPS),
+    ):
+        for path in ("/assets/toys/001", "/facets/category?algorithm=toy"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1"), answer.text
+            assert answer.json()["error"]["code"] == "busy"
+            assert "cannot be reached" not in answer.text
+        assert client.get("/health").json() == {"status": "ready", "algorithms": {"toy": "ready"}}
 
 
 def test_unavailable_until_something_is_published(toys: Workspace, server: Server) -> None:

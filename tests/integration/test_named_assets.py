@@ -15,8 +15,9 @@ from meshseek.embedders import EmbedderOptions
 from meshseek.errors import EmbedderError
 from meshseek.model import Role
 from meshseek.search.algorithm import Algorithm
-from meshseek.search.modes import MODES, Question
+from meshseek.search.modes import MODES
 from meshseek.search.query import Query
+from meshseek.search.question import Question
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library, Request
 from meshseek.workspace.workspace import Workspace
@@ -97,9 +98,8 @@ def test_an_id_that_does_not_pass_the_filter_still_says_what_is_wanted(algorithm
         found = [hit.asset_id for hit in algorithm.search(query).hits]
         assert (asset.asset_id in found) is there
         (mean,) = algorithm.library.appearances([asset.asset_id]).values()
-        question = Question(vector=mean, query_type="english", published=algorithm.library.published())
-        request = Request(limit=20, conditions=query.conditions)
-        like = MODES.load("appearance")().search(algorithm.library, question, request)
+        question = Question.of(algorithm.library.published(), mean, "english")
+        like = MODES.load("appearance")().search(algorithm.library, question, query)
         assert found == [hit.asset_id for hit in like]
 
 
@@ -130,7 +130,7 @@ def test_collapsed_pages_lose_nothing(library: Library, crowd: Crowd, target: st
     """Whatever the size of the pages, each asset is a hit or the duplicate of one, exactly once on all pages."""
     published = library.published()
     vector = np.random.default_rng(3).normal(size=SPACE.dim).astype(np.float32)
-    question = Question(vector=vector / np.linalg.norm(vector), query_type="english", published=published)
+    question = Question.of(published, vector / np.linalg.norm(vector), "english")
     mode = MODES.load(target)()
     everything = {hit.asset_id for hit in mode.rank(library, question, Request(limit=1000))}
     assert len(everything) > 200
@@ -138,7 +138,9 @@ def test_collapsed_pages_lose_nothing(library: Library, crowd: Crowd, target: st
         hits = [
             hit
             for start, end in pairwise(range(0, 1001, size))
-            for hit in mode.search(library, question, Request(limit=end - start, offset=start, collapsed=True))
+            for hit in mode.search(
+                library, question, Query(text="any", top_k=end - start, offset=start, collapsed=True)
+            )
         ]
         told = [asset_id for hit in hits for asset_id in (hit.asset_id, *hit.duplicates)]
         assert len(told) == len(set(told))

@@ -29,7 +29,7 @@ from meshseek.search.algorithm import Algorithm, Answer
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
-from meshseek.store.read.library import Library, Request
+from meshseek.store.read.library import Library
 from meshseek.store.write.publisher import publishing
 from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
@@ -274,7 +274,7 @@ def answers(algorithm: Algorithm) -> dict[str, Shown]:
     """What the live version answers."""
     texts = {name: "chair" if name == "words" else "red chair 红色" for name in MODES.names}
     found = {name: shown(algorithm.search(Query(text=text, target=name))) for name, text in texts.items()}
-    similar = algorithm.similar("toys/003", "appearance", Request(limit=5))
+    similar = algorithm.similar("toys/003", "appearance", 5)
     return {**found, "similar": [(hit.asset_id, round(hit.score, 4), hit.caption_english) for hit in similar]}
 
 
@@ -478,4 +478,4 @@ def _publish_when_free(workspace: Workspace, server: Server) -> Summary:
 def test_an_asset_that_was_not_published_is_not_found(published_toys: Workspace, algorithm: Algorithm) -> None:
     """Similar assets of an unknown one are an error that names it."""
     with pytest.raises(NotFoundError, match="toys/999"):
-        algorithm.similar("toys/999", "caption", Request(limit=3))
+        algorithm.similar("toys/999", "caption", 3)

@@ -17,15 +17,15 @@ from tests.toy import Toy, publish_toys, toy
 
 from meshseek.embedders import Embedder, PartlyEmbeddedError
 from meshseek.errors import BusyError, EmbedderError, HostedError, HostedItemError
-from meshseek.model import Language, Role, Space
-from meshseek.search import algorithm as algorithm_module
+from meshseek.model import Hit, Language, Role, Space
+from meshseek.search import readiness as readiness_module
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read import versions
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import Breadth, Tuning
+from meshseek.store.read.published import Breadth, Published, Tuning
 from meshseek.workspace.workspace import Workspace
 
 Make = Callable[..., Algorithm]
@@ -123,6 +123,41 @@ def test_vectors_of_recent_queries_are_remembered(make: Make) -> None:
     assert Counting.pictures == 1
 
 
+def test_words_meant_exactly_need_no_model(make: Make) -> None:
+    """They are found while the model is away, are neither embedded nor translated, and cost nothing."""
+
+    def away(_: Space) -> Embedder:
+        raise EmbedderError("the model is away")
+
+    for algorithm in (make(away), make(translate=lambda _: pytest.fail("it is asked as it is"))):
+        for text in ("red chair", "绿色的椅子"):
+            answer = algorithm.search(Query(text=text, target="words"))
+            assert answer.hits
+            assert (answer.translated_query, answer.embed_ms) == (None, 0)
+            assert answer.search_ms == answer.total_ms > 0
+    assert Counting.asked == []
+    with pytest.raises(EmbedderError, match="the model is away"):
+        make(away).search(Query(text="red chair", target="both"))
+
+
+@pytest.mark.parametrize(("top_k", "depth"), [(1, 21), (20, 21), (21, 201), (200, 201)])
+def test_similar_assets_are_ranked_no_deeper_than_needed(
+    published_toys: Workspace, server: Server, top_k: int, depth: int
+) -> None:
+    """The asset itself is one more than what is asked for, not a reason to go down to the end."""
+    asked: list[int] = []
+
+    class Noting(Library):
+        def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Hit]:
+            asked.append(request.limit)
+            return super().nearest_views(published, vector, request)
+
+    algorithm = Algorithm("toy", Noting(server, "toy"), counting)
+    assert len(algorithm.similar("toys/000", "appearance", top_k)) == min(top_k, 39)
+    assert asked == [depth]
+    algorithm.library.close()
+
+
 def test_a_refused_query_is_the_callers_mistake(make: Make) -> None:
     """What the service refuses is said as such; what stops the service is its own error."""
     algorithm = make()
@@ -175,7 +210,7 @@ def test_a_model_that_fails_is_left_alone_for_a_while(make: Make, monkeypatch: p
     wait_for(algorithm, "the weights are not here")
     assert {algorithm.health() for _ in range(20)} == {"the weights are not here"}
     assert len(tries) == 1
-    monkeypatch.setattr(algorithm_module, "TRY_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(readiness_module, "TRY_AGAIN_SECONDS", 0.0)
     wait_for(algorithm, "ready")
     assert len(tries) == 2
 
@@ -205,9 +240,9 @@ def test_a_full_house_does_not_keep_the_service_from_becoming_ready(make: Make) 
         with pytest.raises(BusyError):
             algorithm.search(Query(text="a red chair"))
         with pytest.raises(BusyError):
-            algorithm.similar("toys/000", "caption", Request(limit=1))
+            algorithm.similar("toys/000", "caption", 1)
     assert algorithm.search(Query(text="a red chair")).hits
-    assert algorithm.similar("toys/000", "caption", Request(limit=1))
+    assert algorithm.similar("toys/000", "caption", 1)
 
 
 def test_what_was_tuned_meanwhile_reaches_a_service_that_runs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,13 @@ from tests.crowd import Crowd, cosines
 from meshseek.errors import NotFoundError
 from meshseek.model import LANGUAGES, Asset, Hit, Language, PublishedAsset
 from meshseek.search.algorithm import Algorithm
-from meshseek.search.filters import conditions
 from meshseek.search.fusion import fuse
-from meshseek.search.modes import MODES, Question
+from meshseek.search.modes import MODES
+from meshseek.search.query import Query
+from meshseek.search.question import Question
 from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
-from meshseek.store.read.library import Library, Request
+from meshseek.store.read.library import Library
 from meshseek.workspace.workspace import Workspace
 
 Vector = NDArray[np.float32]
@@ -69,12 +70,15 @@ def unit(vector: NDArray[Any]) -> Vector:
     return made
 
 
-def search(
-    library: Library, target: str, vector: Vector, request: Request, language: Language = "english"
-) -> list[Hit]:
+def asked(**options: Any) -> Query:
+    """How something is searched, whatever its vector."""
+    return Query(text="any", **options)
+
+
+def search(library: Library, target: str, vector: Vector, query: Query, language: Language = "english") -> list[Hit]:
     """Search in one mode."""
-    question = Question(vector=vector, query_type=language, published=library.published())
-    return MODES.load(target)().search(library, question, request)
+    question = Question.of(library.published(), vector, language)
+    return MODES.load(target)().search(library, question, query)
 
 
 def by_views(crowd: Crowd, query: Vector, wanted: set[str] | None = None) -> Ranking:
@@ -113,7 +117,7 @@ def test_the_best_view_of_each_asset_counts(
     found = 0
     for query in queries:
         hits, expected = (
-            search(library, "appearance", query, Request(limit=10, exact=exact)),
+            search(library, "appearance", query, asked(top_k=10, exact=exact)),
             by_views(crowd, query)[:10],
         )
         assert len({hit.asset_id for hit in hits}) == 10
@@ -139,7 +143,7 @@ def test_captions_in_the_language_or_else_in_the_other(
     """Each asset is compared by its caption in the language, or by its only one; the index finds >= .99 of them."""
     found = 0
     for query in queries:
-        hits = search(library, "caption", query, Request(limit=10, exact=exact), language)
+        hits = search(library, "caption", query, asked(top_k=10, exact=exact), language)
         expected = by_captions(crowd, query, language)[:10]
         if exact:
             same(hits, expected)
@@ -149,7 +153,7 @@ def test_captions_in_the_language_or_else_in_the_other(
 
 def test_the_two_languages_are_not_the_same_answer(library: Library, queries: list[Vector]) -> None:
     """The test above would be worth nothing if the columns were alike."""
-    request = Request(limit=10, exact=True)
+    request = asked(top_k=10, exact=True)
     answers = [search(library, "caption", queries[-1], request, language) for language in LANGUAGES]
     assert [hit.asset_id for hit in answers[0]] != [hit.asset_id for hit in answers[1]]
 
@@ -163,7 +167,7 @@ def test_both_targets_are_fused_by_rank(
     exact: bool,  # noqa: FBT001
 ) -> None:
     """``both`` is the reciprocal-rank fusion of the two whole rankings, as far as the page can tell."""
-    hits = search(library, "both", queries[0], Request(limit=10, exact=exact))
+    hits = search(library, "both", queries[0], asked(top_k=10, exact=exact))
 
     rankings = [by_views(crowd, queries[0]), by_captions(crowd, queries[0], "english")]
     ranks = [{name: rank for rank, (name, _, _) in enumerate(ranking, 1)} for ranking in rankings]
@@ -230,7 +234,7 @@ def test_a_filtered_answer_is_full_and_right(
     """As many results as pass, and the best of them: by comparing few, by the index, and where its scan gives up."""
     wanted = passing(crowd, filters)
     for query in (queries[0], -queries[0], queries[-1]):
-        request = Request(limit=25, conditions=conditions(filters))
+        request = asked(top_k=25, filters=filters)
         for target, ranking in (
             ("appearance", by_views(crowd, query, wanted)),
             ("caption", by_captions(crowd, query, "english", wanted)),
@@ -250,9 +254,7 @@ def test_a_filter_that_nothing_passes_gives_nothing(
     """No results, whichever way it is asked."""
     for target in VECTOR_MODES:
         for exact in (True, False):
-            assert (
-                search(library, target, queries[0], Request(limit=5, conditions=conditions(filters), exact=exact)) == []
-            )
+            assert search(library, target, queries[0], asked(top_k=5, filters=filters, exact=exact)) == []
 
 
 @pytest.mark.usefixtures("by_index")
@@ -269,13 +271,11 @@ def test_pages_put_together_are_the_whole_ranking(
     """Page after page gives each asset once, in the order of one long page."""
     depth = 180
     for query in queries[::6]:
-        whole = search(library, target, query, Request(limit=depth, exact=exact))
+        whole = search(library, target, query, asked(top_k=depth, exact=exact))
         pages = [
             hit
             for start in range(0, depth, size)
-            for hit in search(
-                library, target, query, Request(limit=min(size, depth - start), offset=start, exact=exact)
-            )
+            for hit in search(library, target, query, asked(top_k=min(size, depth - start), offset=start, exact=exact))
         ]
         assert [hit.asset_id for hit in pages] == [hit.asset_id for hit in whole]
 
@@ -283,13 +283,13 @@ def test_pages_put_together_are_the_whole_ranking(
 def test_beyond_the_end_is_an_empty_page(library: Library, queries: list[Vector]) -> None:
     """A page after the last asset holds nothing."""
     for target in VECTOR_MODES:
-        assert search(library, target, queries[0], Request(limit=10, offset=900)) == []
+        assert search(library, target, queries[0], asked(top_k=10, offset=900)) == []
 
 
 def test_results_carry_what_the_asset_is(library: Library, crowd: Crowd, queries: list[Vector]) -> None:
     """Captions, attributes and viewpoint are those of the asset, missing ones None."""
     assets = {asset.asset_id: asset for asset in crowd.assets}
-    for hit in search(library, "caption", queries[0], Request(limit=200)):
+    for hit in search(library, "caption", queries[0], asked(top_k=200)):
         asset = assets[hit.asset_id]
         captions = (next(iter(asset.captions_english), None), next(iter(asset.captions_chinese), None))
         assert (hit.caption_english, hit.caption_chinese, hit.attributes) == (*captions, asset.attributes)
@@ -313,7 +313,7 @@ def test_similar_leaves_the_asset_itself_out(library: Library, crowd: Crowd, tar
     for asset_id in list(crowd.views)[:5]:
         if target == "caption" and asset_id not in crowd.english:
             continue
-        hits = algorithm.similar(asset_id, target, Request(limit=10, exact=True))
+        hits = algorithm.similar(asset_id, target, 10, exact=True)
         own = (
             crowd.views[asset_id].astype(np.float32).mean(axis=0) if target == "appearance" else crowd.english[asset_id]
         )
@@ -328,7 +328,7 @@ def test_similar_needs_something_to_compare(library: Library, crowd: Crowd) -> N
     blind = next(asset.asset_id for asset in crowd.assets if asset.views is None)
     for asset_id in (blind, "no such"):
         with pytest.raises(NotFoundError, match=asset_id):
-            algorithm.similar(asset_id, "appearance", Request(limit=10))
+            algorithm.similar(asset_id, "appearance", 10)
 
 
 def test_equal_scores_stand_in_the_order_of_ids(server: Server, workspace: Workspace) -> None:
@@ -345,7 +345,7 @@ def test_equal_scores_stand_in_the_order_of_ids(server: Server, workspace: Works
     try:
         for target in VECTOR_MODES:
             for exact in (True, False):
-                hits = search(library, target, unit(same_caption), Request(limit=40, exact=exact))
+                hits = search(library, target, unit(same_caption), asked(top_k=40, exact=exact))
                 assert [hit.asset_id for hit in hits] == names
     finally:
         library.close()
@@ -366,8 +366,8 @@ def test_facets_are_counted(library: Library, crowd: Crowd) -> None:
 
 def test_fusion_is_that_of_the_rankings(library: Library, queries: list[Vector]) -> None:
     """``both`` with a filter fuses the two filtered rankings."""
-    request = Request(limit=100, conditions=conditions({"tags": ["odd"]}), exact=True)
+    request = asked(top_k=100, filters={"tags": ["odd"]}, exact=True)
     rankings = [search(library, target, queries[1], request) for target in ("appearance", "caption")]
-    hits = search(library, "both", queries[1], Request(limit=10, conditions=conditions({"tags": ["odd"]}), exact=True))
+    hits = search(library, "both", queries[1], asked(top_k=10, filters={"tags": ["odd"]}, exact=True))
 
     assert [hit.asset_id for hit in hits] == [hit.asset_id for hit in fuse(rankings)][:10]

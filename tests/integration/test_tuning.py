@@ -16,7 +16,8 @@ from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
-from meshseek.search.modes import MODES, Question
+from meshseek.search.modes import MODES
+from meshseek.search.question import Question
 from meshseek.search.tuning import LADDER, tuners
 from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
@@ -103,10 +104,7 @@ def test_filters_that_go_with_the_content_lose_nothing(
             monkeypatch.setattr(planning, "FEW", few)
             asked = Library(server, ALGORITHM)
             request = Request(limit=10, conditions=conditions({"tags": tag}), breadth=breadth)
-            questions = [
-                Question(vector=vector, query_type="english", published=asked.published())
-                for vector in library.sample("text", 20)
-            ]
+            questions = [Question.of(asked.published(), vector, "english") for vector in library.sample("text", 20)]
             rankings.append([{hit.asset_id for hit in mode.rank(asked, question, request)} for question in questions])
             asked.close()
         assert {len(found) for found in rankings[1]} == {10}, tag

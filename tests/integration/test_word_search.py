@@ -12,6 +12,7 @@ from tests.conftest import drop_databases
 from tests.crowd import DIM, Crowd, units
 
 from meshseek.model import LABEL_FIELDS, Asset, Condition
+from meshseek.search.phrases import phrases
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library, Request
@@ -168,7 +169,7 @@ def test_many_phrases_cost_what_one_costs(library: Library, monkeypatch: pytest.
     texts = set()
     for count in (1, 2, 100, 250):
         sent.clear()
-        conditions = Query(text=" ".join(f'"{chr(0x4E00 + number)}"' for number in range(count))).conditions
+        conditions = phrases(" ".join(f'"{chr(0x4E00 + number)}"' for number in range(count)))
         assert len(conditions) == count
         library.nearest_views(published, np.ones(DIM, dtype=np.float32), Request(limit=10, conditions=conditions))
         assert len(sent) == 2

@@ -10,22 +10,30 @@ import pytest
 from PIL import Image
 
 from meshseek.search.caching import RecentlyUsed, picture_key
-from meshseek.search.combinations import APPEARANCE_COLUMNS, CAPTION_COLUMNS, MODE
+from meshseek.search.combinations import CAPTION_COLUMNS, MODE
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
+from meshseek.store.indexes import INDEXES
+from meshseek.store.read.statements import statement
 
 PAGE = Path(__file__).parents[2] / "docs" / "search.md"
 ROW = re.compile(r"^\| (\w+) \| (as it is|cross-modal) \| `(\w+)` \| (.+) \|$", re.MULTILINE)
 
 
+def view_columns() -> tuple[str, ...]:
+    """The columns whose distance to the query the statement for views takes, in its order."""
+    text = statement(INDEXES.load("hnsw").views_query).decode()
+    return tuple(dict.fromkeys(re.findall(r"(\w+) <=> %\(vector\)", text)))
+
+
 def test_the_documentation_has_the_same_table() -> None:
-    """Every row of the page is one of the code's, and the other way round."""
+    """Every row of the page is one of the code's, and the other way round; views are compared as the query says."""
     documented = {}
     for kind, asked, mode, columns in ROW.findall(PAGE.read_text("utf-8")):
         documented[kind, asked == "cross-modal"] = (mode, tuple(re.findall(r"`(\w+)`", columns)))
     expected = {}
     for (kind, cross_modal), mode in MODE.items():
-        expected[kind, cross_modal] = (mode, CAPTION_COLUMNS[kind] if mode == "caption" else APPEARANCE_COLUMNS)
+        expected[kind, cross_modal] = (mode, CAPTION_COLUMNS[kind] if mode == "caption" else view_columns())
     assert documented == expected
 
 

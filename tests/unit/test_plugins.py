@@ -56,6 +56,21 @@ def test_load_gives_the_class_that_implements_the_contract(package: Path) -> Non
     assert family(package).load("dog").__name__ == "Dog"
 
 
+def test_a_plugin_says_that_it_is_hidden_without_being_imported(package: Path) -> None:
+    """It is listed and can be loaded like the others; a file or a folder says so by a line of its own."""
+    (package / "cat").mkdir()
+    for name, text in (("mole", "HIDDEN = True\n"), ("cat/__init__", "HIDDEN = True"), ("cow", "# HIDDEN = True\n")):
+        (package / f"{name}.py").write_text(f"{text}\nraise RuntimeError('imported')")
+
+    animals = family(package)
+    assert {name: animals.is_hidden(name) for name in animals.names} == {
+        "cat": True,
+        "cow": False,
+        "dog": False,
+        "mole": True,
+    }
+
+
 @pytest.mark.parametrize("name", ["cow", "_helper", "", "dog.Dog", "../dog", "Dog"])
 def test_an_unknown_name_is_an_error_that_lists_the_names(package: Path, name: str) -> None:
     """Only listed names are ever imported."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from meshseek.errors import QueryError
+from meshseek.errors import QueryError, UnknownPluginError
 from meshseek.search.query import Query
 
 PICTURE = Image.new("RGB", (2, 2))
@@ -25,6 +25,12 @@ PICTURE = Image.new("RGB", (2, 2))
         ({"text": "?!…"}, "the query has no English or Chinese words; type some in either language"),
         ({"text": "🪑"}, "the query has no English or Chinese words; type some in either language"),
         ({"text": "стул"}, "the query has no English or Chinese words; type some in either language"),
+        ({"text": 'a "b" ' * 9}, "the query has 9 phrases in quotes; use at most 8"),
+        ({"text": "「椅」" * 200}, "the query has 200 phrases in quotes; use at most 8"),
+        (
+            {"image": PICTURE, "target": "words"},
+            "the target 'words' cannot be searched with a picture; choose one of: ",
+        ),
         ({"text": "a", "top_k": 0}, "top_k is 0; choose 1 to 200"),
         ({"text": "a", "top_k": 201}, "top_k is 201; choose 1 to 200"),
         ({"text": "a", "offset": -1}, "offset is -1; pages reach from 0 to result 1000"),
@@ -47,6 +53,7 @@ def test_what_cannot_be_searched_says_why(arguments: dict[str, Any], message: st
     [
         {"text": "a" * 1000},
         {"text": "椅" * 1000},
+        {"text": 'a "b" "!" ' * 8},
         {"text": "a", "top_k": 1},
         {"text": "a", "top_k": 200, "offset": 800},
         {"text": "a", "filters": {"category": ["x"], "tags": ["y"], "creator": [], "licence": ["z"]}},
@@ -56,6 +63,12 @@ def test_what_cannot_be_searched_says_why(arguments: dict[str, Any], message: st
 def test_the_limits_themselves_are_allowed(arguments: dict[str, Any]) -> None:
     """The edges of every range can be searched."""
     Query(**arguments)
+
+
+def test_an_unknown_target_is_told_at_once() -> None:
+    """The message lists the targets there are."""
+    with pytest.raises(UnknownPluginError, match="no mode 'colour'; choose one of: appearance, both, caption, words"):
+        Query(text="a", target="colour")
 
 
 def test_a_nul_character_is_a_blank() -> None:

@@ -94,6 +94,24 @@ def test_answer_of_another_form_is_told() -> None:
         client(lambda _: httpx.Response(200, json={"hits": []})).search(Search(text="chair"))
 
 
+@pytest.mark.parametrize("content", ["<html>", "", '{"a": 1}', '["a"]', "[[]]", "null", b"\xff"])
+def test_no_answer_lets_a_stranger_s_error_out(content: str | bytes) -> None:
+    """Whatever comes instead of what was asked for is not understood; a camera that is not understood is not told."""
+    odd = client(lambda _: httpx.Response(200, content=content))
+    for ask in (lambda: odd.categories("lite"), odd.targets, lambda: odd.search(Search(text="chair"))):
+        with pytest.raises(ServiceError, match="does not understand"):
+            ask()
+    assert odd.camera(Result(asset_id="a", score=1, thumbnail_url="/assets/a/views/0")) in (None, {"a": 1})
+
+
+@pytest.mark.parametrize("choices", [["a"], [None], "abc", 7, {"enum": []}])
+def test_a_description_of_another_form_is_told(choices: object) -> None:
+    """Targets are where they were, or the page says that it does not understand."""
+    document = {"components": {"schemas": {"TextSearch": {"properties": {"target": {"anyOf": choices}}}}}}
+    with pytest.raises(ServiceError, match="does not understand"):
+        client(lambda _: httpx.Response(200, json=document)).targets()
+
+
 @pytest.mark.parametrize(
     ("failure", "words"),
     [(httpx.ConnectError("refused"), "does not answer"), (httpx.ReadTimeout("slow"), "takes too long")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_cache_forgets_what_was_not_used(tmp_path: Path) -> None:
     file("third")
 
     assert first.exists()
-    assert not second.exists()
+    assert not second.parent.exists()
 
 
 def test_cache_keeps_nothing_unfinished(tmp_path: Path) -> None:
@@ -69,7 +70,19 @@ def test_cache_keeps_nothing_unfinished(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         FileCache(tmp_path).file("key", "a.txt", fail)
 
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cache_that_is_too_small_for_two_is_shared_by_threads(tmp_path: Path) -> None:
+    """Folders that go take nothing along that another thread is making in them."""
+    cache = FileCache(tmp_path, limit=15)
+
+    def make(file: Path) -> None:
+        file.write_bytes(b"x" * 10)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(list(threads.map(lambda n: cache.file(str(n % 3), "a.txt", make), range(600)))) == 600
+    assert len(list(tmp_path.iterdir())) <= 3
 
 
 def test_white_object_stands_out_on_its_tile() -> None:

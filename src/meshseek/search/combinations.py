@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 QueryType = Literal["english", "chinese", "image"]
+QUERY_TYPES: Final[frozenset[QueryType]] = frozenset(("english", "chinese", "image"))
 
 MODE: Final[Mapping[tuple[QueryType, bool], str]] = {
     # query      cross-modal
@@ -24,6 +25,3 @@ CAPTION_COLUMNS: Final[Mapping[QueryType, tuple[str, str]]] = {
     "image": ("english_embedding", "chinese_embedding"),
 }
 """The captions that are compared in mode ``caption``; the second stands in where an asset has not the first."""
-
-APPEARANCE_COLUMNS: Final = ("centroid", "embedding")
-"""Mode ``appearance``, whatever the query: the index gives assets by the first, the second ranks their views."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -134,23 +134,19 @@ def _judge(
     """The kind of query, the rank of the first relevant asset, and the recall against exact search."""
     image = read_image(judged.image) if judged.image else None
 
-    def ask(*, exact: bool) -> tuple[str, list[str]]:
-        query = Query(
-            text=judged.text,
-            image=image,
-            language=judged.language,
-            target=target,
-            cross_modal=cross_modal,
-            top_k=DEPTH,
-            exact=exact,
-        )
-        answer = algorithm.search(query)
-        return answer.query_type, [hit.asset_id for hit in answer.hits]
-
-    kind, found = ask(exact=False)
-    _, truth = ask(exact=True)
-    rank = next((rank for rank, asset_id in enumerate(found, 1) if asset_id in relevant), None)
-    return kind, rank, len(set(found) & set(truth)) / len(truth) if truth else 1.0
+    query = Query(
+        text=judged.text,
+        image=image,
+        language=judged.language,
+        target=target,
+        cross_modal=cross_modal,
+        top_k=DEPTH,
+    )
+    ranking, truth = (
+        [hit.asset_id for hit in algorithm.search(asked).hits] for asked in (query, replace(query, exact=True))
+    )
+    rank = next((rank for rank, asset_id in enumerate(ranking, 1) if asset_id in relevant), None)
+    return query.query_type, rank, len(set(ranking) & set(truth)) / len(truth) if truth else 1.0
 
 
 def _scores(kind: str, found: Sequence[tuple[int | None, float]]) -> Scores:

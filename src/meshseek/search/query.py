@@ -10,15 +10,17 @@ from meshseek.language import detect_language, is_searchable
 from meshseek.model import Condition, Language
 from meshseek.search.combinations import MODE, QueryType
 from meshseek.search.filters import Filters, conditions
+from meshseek.search.modes import MAX_DEPTH, mode_for
 from meshseek.search.phrases import phrases
+from meshseek.store.read.library import Request
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAX_TEXT = 1000
 MAX_TOP_K = 200
-MAX_DEPTH = 1000
-"""How far down the ranking pages reach."""
+MAX_PHRASES = 8
+"""Each one is counted before the search, and is a condition of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class Query:
 
     Raises:
         QueryError: On construction, when any part of it cannot be searched.
+        UnknownPluginError: Likewise, where its target is no search mode.
     """
 
     text: str | None = None
@@ -56,8 +59,7 @@ class Query:
         if not 0 <= self.offset <= MAX_DEPTH - self.top_k:
             raise QueryError(f"offset is {self.offset}; pages reach from 0 to result {MAX_DEPTH}")
         conditions(self.filters)
-        if self.image is not None and self.target == "words":
-            raise QueryError("a picture has no words; choose another target than 'words'")
+        mode_for(self.mode, self.query_type)
 
     @property
     def resolved_language(self) -> Language:
@@ -79,12 +81,16 @@ class Query:
         """Name of the search mode."""
         return self.target or MODE[self.query_type, self.cross_modal]
 
+    def request(self, depth: int) -> Request:
+        """What the store is asked for the first so many of the ranking."""
+        return Request(limit=depth, conditions=self.conditions, exact=self.exact)
+
 
 def check_text(text: str) -> None:
     """Refuse a text that cannot be searched.
 
     Raises:
-        QueryError: It is empty, too long, or in neither language.
+        QueryError: It is empty, too long, or in neither language, or has too many phrases.
     """
     if not text.strip():
         raise QueryError("the query is empty; type some words")
@@ -92,3 +98,6 @@ def check_text(text: str) -> None:
         raise QueryError(f"the query has {len(text)} characters; use at most {MAX_TEXT}")
     if not is_searchable(text):
         raise QueryError("the query has no English or Chinese words; type some in either language")
+    quoted = len(phrases(text))
+    if quoted > MAX_PHRASES:
+        raise QueryError(f"the query has {quoted} phrases in quotes; use at most {MAX_PHRASES}")

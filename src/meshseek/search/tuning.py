@@ -14,7 +14,8 @@ import numpy as np
 from meshseek.errors import NotPublishedError
 from meshseek.model import Hit
 from meshseek.search.combinations import QueryType
-from meshseek.search.modes import MODES, TIERS, Question
+from meshseek.search.modes import MODES, TIERS
+from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import MAX_EF, QUERY_KINDS, TARGETS, Breadth, Published, QueryKind, Target, Tuning
 
@@ -103,7 +104,7 @@ class Tuner:
 
     def _ask(self, vector: NDArray[np.float32], request: Request) -> list[Hit]:
         query_type: QueryType = "image" if self._kind == "image" else "english"
-        question = Question(vector=vector, query_type=query_type, published=self._published)
+        question = Question.of(self._published, vector, query_type)
         return MODES.load(self._target)().rank(self._library, question, request)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshseek.search.modes import MODES, Question
+from meshseek.search.modes import MODES, TIERS
+from meshseek.search.question import Question
 from meshseek.store.read.library import Request
 from meshseek.store.read.published import QUERY_KINDS, TARGETS
 
@@ -30,6 +31,6 @@ def warm_up(library: Library, published: Published) -> None:
         return
     for kind in QUERY_KINDS:
         for vector in library.sample(kind, QUERIES):
-            question = Question(vector=vector, query_type=_QUERY_TYPES[kind], published=published)
+            question = Question.of(published, vector, _QUERY_TYPES[kind])
             for target in TARGETS:
-                MODES.load(target)().search(library, question, Request(limit=1))
+                MODES.load(target)().rank(library, question, Request(limit=TIERS[0]))

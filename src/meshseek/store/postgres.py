@@ -25,6 +25,9 @@ MINIMUM_PGVECTOR = (0, 8, 4)
 
 CONNECT_SECONDS = 10
 POOL_SIZE = 4
+"""Searches of an algorithm that run at a time."""
+LOOKUPS = 2
+"""Connections beside them for what is quick: health, single assets, their pictures."""
 POOL_SECONDS = 3
 _SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c jit=off -c statement_timeout=60s"
 
@@ -84,12 +87,12 @@ class Server:
         with translated(), psycopg.connect(self.conninfo(algorithm), autocommit=True) as connection:
             yield connection
 
-    def pool(self, algorithm: str) -> ConnectionPool[Connection]:
-        """A small pool of warmed connections for searching; opens in the background."""
+    def pool(self, algorithm: str, size: int = POOL_SIZE) -> ConnectionPool[Connection]:
+        """A small pool of warmed connections; opens in the background."""
         return ConnectionPool(
             lambda: make_conninfo(self.conninfo(algorithm), options=_SESSION),
-            min_size=POOL_SIZE,
-            max_size=POOL_SIZE,
+            min_size=size,
+            max_size=size,
             timeout=POOL_SECONDS,
             reconnect_timeout=POOL_SECONDS,
             kwargs={"autocommit": True},

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+HIDDEN = True
+"""Means nothing to those who have real assets: it is offered where a library was made with it."""
 DEFAULT_DIM = 768
 _MODEL = re.compile(r"seed-(\d+)-likeness-(0\.\d+|1)")
 

@@ -27,7 +27,6 @@ from meshseek.interfaces.http.schemas import (
     ImageSearch,
     Result,
     SearchAnswer,
-    SearchOptions,
     SimilarAnswer,
     TargetName,
     TextSearch,
@@ -36,7 +35,6 @@ from meshseek.model import LABEL_FIELDS
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Answer
 from meshseek.search.query import MAX_TOP_K, Query
-from meshseek.store.read.library import Request as Page
 from meshseek.workspace.view_files import view_file
 
 FIELD_BYTES = 100_000
@@ -73,7 +71,7 @@ def health(meshseek: Application, response: Response) -> Health:
 def search_text(meshseek: Application, search: TextSearch) -> Response:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
-    query = Query(text=search.query, language=language, **_shared(search))
+    query = Query(text=search.query, language=language, **search.options())
     answer = meshseek.search_service.algorithm(search.algorithm).search(query)
     return _written(answer)
 
@@ -83,7 +81,7 @@ def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(medi
     """Find assets by a picture."""
     algorithm = meshseek.search_service.algorithm(search.algorithm)
     with PICTURES.admitted():
-        query = Query(image=read_image(search.file.file.read()), **_shared(search))
+        query = Query(image=read_image(search.file.file.read()), **search.options())
     return _written(algorithm.search(query))
 
 
@@ -105,7 +103,7 @@ def similar(
     top_k: Annotated[int, Parameter(ge=1, le=MAX_TOP_K)] = 10,
 ) -> SimilarAnswer:
     """Assets like this one."""
-    hits = meshseek.search_service.algorithm(algorithm).similar(asset_id, target, Page(limit=top_k))
+    hits = meshseek.search_service.algorithm(algorithm).similar(asset_id, target, top_k)
     return SimilarAnswer(results=[Result.of(hit, algorithm) for hit in hits], algorithm=algorithm, target=target)
 
 
@@ -167,18 +165,6 @@ def _picture(meshseek: Meshseek, asset_id: str, viewpoint_id: int, algorithm: st
         return view_file(meshseek.workspace.folder / published.view_folder, viewpoint_id)
     except NotFoundError as error:  # its message has a path of this machine
         raise NotFoundError(f"the picture of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
-
-
-def _shared(search: SearchOptions) -> dict[str, Any]:
-    return {
-        "cross_modal": search.cross_modal,
-        "target": search.target,
-        "top_k": search.top_k,
-        "offset": search.offset,
-        "filters": search.filter_values(),
-        "exact": search.exact,
-        "collapsed": search.collapsed,
-    }
 
 
 def _fetched(url: str) -> Iterator[bytes]:

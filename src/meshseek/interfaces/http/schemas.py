@@ -13,8 +13,8 @@ from meshseek.images import MAX_IMAGE_BYTES
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Hit, PublishedAsset
 from meshseek.search.algorithm import Answer
 from meshseek.search.combinations import QueryType as AnsweredQueryType
-from meshseek.search.modes import MODES
-from meshseek.search.query import MAX_DEPTH, MAX_TEXT, MAX_TOP_K
+from meshseek.search.modes import MAX_DEPTH, MODES
+from meshseek.search.query import MAX_TEXT, MAX_TOP_K
 
 DEFAULT_ALGORITHM = "lite"
 
@@ -50,7 +50,7 @@ Filters = Annotated[
 
 
 class SearchOptions(BaseModel):
-    """What text and image searches have in common."""
+    """What text and image searches have in common; a field has the name that it has in a query."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,12 +63,14 @@ class SearchOptions(BaseModel):
     exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
 
-    def filter_values(self) -> dict[str, Any]:
-        """Filters as plain values."""
-        return {
-            name: value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else value
-            for name, value in self.filters.items()
-        }
+    def options(self) -> dict[str, Any]:
+        """The common fields as a query takes them."""
+        options = {name: getattr(self, name) for name in SearchOptions.model_fields if name != "algorithm"}
+        return {**options, "filters": {name: _plain(value) for name, value in self.filters.items()}}
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else value
 
 
 class TextSearch(SearchOptions):

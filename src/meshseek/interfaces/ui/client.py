@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, RootModel, ValidationError
 
 from meshseek.errors import InputError, MeshseekError, ServiceError
 
@@ -59,6 +59,14 @@ class Facet(BaseModel, frozen=True):
 
     value: str
     count: int
+
+
+class Facets(RootModel[list[Facet]]):
+    """The values of an attribute."""
+
+
+class Camera(RootModel[dict[str, Any]]):
+    """Where a picture was taken from, in the G-Objaverse layout."""
 
 
 class Health(BaseModel, frozen=True):
@@ -128,13 +136,12 @@ class ApiClient:
         try:
             field = document.json()["components"]["schemas"]["TextSearch"]["properties"]["target"]
             return [name for choice in field["anyOf"] for name in choice.get("enum", ())]
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _not_understood() from error
 
     def categories(self, algorithm: str) -> list[Facet]:
         """The categories of the library, the largest first."""
-        answer = _checked(self._send("GET", "/facets/category", params={"algorithm": algorithm}))
-        return [Facet.model_validate(facet) for facet in answer.json()]
+        return _parsed(Facets, self._send("GET", "/facets/category", params={"algorithm": algorithm})).root
 
     def search(self, search: Search, offset: int = 0) -> Answer:
         """Find assets; results from ``offset`` on."""
@@ -160,10 +167,10 @@ class ApiClient:
             return None
         path, mark, question = result.thumbnail_url.partition("?")
         answer = self._send("GET", f"{path}/camera{mark}{question}")
-        if answer.status_code != HTTPStatus.OK:
+        try:
+            return Camera.model_validate_json(answer.content).root if answer.status_code == HTTPStatus.OK else None
+        except ValidationError:
             return None
-        camera: Mapping[str, Any] = answer.json()
-        return camera
 
     def download(self, path: str, file: Path, limit: int) -> None:
         """Write what the API has at a path to a file.

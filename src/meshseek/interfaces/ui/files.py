@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -57,16 +58,26 @@ class FileCache:
             if time.monotonic() - made < FRESH_SECONDS and path.is_file():
                 self._known.move_to_end(path)
                 return path
-        path.parent.mkdir(exist_ok=True)
         unfinished = path.with_name(uuid4().hex)
+        with self._lock:  # a folder that something is in does not go
+            path.parent.mkdir(exist_ok=True)
+            unfinished.touch()
         try:
             make(unfinished)
             size = unfinished.stat().st_size
             unfinished.replace(path)
         finally:
-            unfinished.unlink(missing_ok=True)
+            with self._lock:
+                self._remove(unfinished)
         self._add(path, size)
         return path
+
+    @staticmethod
+    def _remove(path: Path) -> None:
+        """Remove a file, and its folder where that is empty then."""
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.parent.rmdir()
 
     def _add(self, path: Path, size: int) -> None:
         with self._lock:
@@ -75,7 +86,7 @@ class FileCache:
             total = sum(size for _, size in self._known.values())
             while total > self._limit and len(self._known) > 1:
                 oldest, (_, freed) = self._known.popitem(last=False)
-                oldest.unlink(missing_ok=True)
+                self._remove(oldest)
                 total -= freed
 
 

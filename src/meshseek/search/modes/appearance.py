@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from meshseek.model import Hit
-from meshseek.search.modes import Mode, Question
+from meshseek.search.modes import Mode
+from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
 
 

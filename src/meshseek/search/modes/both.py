@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from meshseek.model import Hit
 from meshseek.search.fusion import fuse
-from meshseek.search.modes import Mode, Question
+from meshseek.search.modes import Mode
 from meshseek.search.modes.appearance import AppearanceMode
 from meshseek.search.modes.caption import CaptionMode
 from meshseek.search.modes.words import WordsMode
+from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
 
 FUSED = 100

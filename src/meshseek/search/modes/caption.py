@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from meshseek.model import Hit
 from meshseek.search.combinations import CAPTION_COLUMNS
-from meshseek.search.modes import Mode, Question
+from meshseek.search.modes import Mode
+from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import Target
 
 
 class CaptionMode(Mode):
     """The query against caption vectors."""
+
+    likeness: ClassVar[Target | None] = "caption"
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
         """Rank by the captions in the query's language."""

@@ -1,4 +1,4 @@
-"""Asks the live version of one algorithm, over a small pool of warmed connections."""
+"""Asks the live version of one algorithm: searches over one small pool of warmed connections, the rest over another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -15,12 +15,10 @@ from psycopg.rows import dict_row
 
 from meshseek.errors import DatabaseDownError
 from meshseek.store.memory import read_into_memory
-from meshseek.store.postgres import POOL_SECONDS, Connection, Server, check_pgvector, translated
+from meshseek.store.postgres import LOOKUPS, POOL_SECONDS, POOL_SIZE, Connection, Server, check_pgvector, translated
 from meshseek.store.queries import query
+from meshseek.store.read.lending import Lender
 from meshseek.store.schema import check_schema
-
-if TYPE_CHECKING:
-    from psycopg_pool import ConnectionPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,13 @@ class Session:
     sort: bool = True
 
 
+class _Pools(NamedTuple):
+    """Slow searches keep nobody from looking up an asset, or from asking whether the database is there."""
+
+    searches: Lender
+    lookups: Lender
+
+
 class _CutError(psycopg.OperationalError):
     """A connection of the pool was dead already; another one may live."""
 
@@ -48,7 +53,7 @@ class Reader:
     def __init__(self, server: Server, algorithm: str) -> None:
         self._server = server
         self._algorithm = algorithm
-        self._pool: ConnectionPool[Connection] | None = None
+        self._pools: _Pools | None = None
         self._opening = Lock()
         self._sessions: WeakKeyDictionary[Connection, Session] = WeakKeyDictionary()
         """How each connection searches now, so that it is set only when it changes."""
@@ -56,9 +61,9 @@ class Reader:
     def close(self) -> None:
         """Close the connections."""
         with self._opening:
-            if self._pool is not None:
-                self._pool.close()
-            self._pool = None
+            for pool in self._pools or ():
+                pool.close()
+            self._pools = None
 
     def read_into_memory(self) -> None:
         """Read tables and indexes into the server's memory, where ``pg_prewarm`` is there and may be used.
@@ -66,7 +71,7 @@ class Reader:
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
         """
-        with translated(), self._open().connection() as connection:
+        with translated(), self._open().searches.connection() as connection:
             read_into_memory(connection, "live")
 
     def rows(
@@ -77,16 +82,17 @@ class Reader:
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
         """
-        pool = self._open()
+        pools = self._open()
+        pool = pools.lookups if session is None else pools.searches
         with translated():
-            for _ in range(pool.max_size):  # a server that was restarted has cut all of them
+            for _ in range(pool.size):  # a server that was restarted has cut all of them
                 with contextlib.suppress(_CutError):
                     return self._asked(pool, text, values, session)
             return self._asked(pool, text, values, session)
 
     def _asked(
         self,
-        pool: ConnectionPool[Connection],
+        pool: Lender,
         text: sql.Composed | bytes,
         values: Mapping[str, Any],
         session: Session | None,
@@ -107,16 +113,17 @@ class Reader:
         if row is not None:
             check_schema(row[0], self._algorithm)
 
-    def _open(self) -> ConnectionPool[Connection]:
-        """The pool, once the database was seen to be fit; a pool alone could not tell why it cannot connect."""
+    def _open(self) -> _Pools:
+        """The pools, once the database was seen to be fit; pools alone could not tell why it cannot connect."""
         if not self._opening.acquire(timeout=POOL_SECONDS):
             raise DatabaseDownError("the database is still being opened; try again in a moment")
         try:
-            if self._pool is None:
+            if self._pools is None:
                 with self._server.connect(self._algorithm) as connection:
                     check_pgvector(connection)
                     self._check_schema(connection)
-                self._pool = self._server.pool(self._algorithm)
-            return self._pool
+                pools = (Lender(self._server.pool(self._algorithm, size)) for size in (POOL_SIZE, LOOKUPS))
+                self._pools = _Pools(*pools)
+            return self._pools
         finally:
             self._opening.release()

@@ -1,0 +1,109 @@
+"""The model that turns the queries of one algorithm into vectors."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from meshseek.embedders import Embedder, PartlyEmbeddedError
+from meshseek.errors import HostedItemError, SpaceMismatchError
+from meshseek.model import Space
+from meshseek.search.caching import RecentlyUsed, picture_key
+from meshseek.search.phrases import without_quotes
+from meshseek.search.query import Query
+from meshseek.search.question import Embedded
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+ONE_LOADS = Lock()
+"""Libraries of models do not bear being imported by two threads at once."""
+REMEMBERED = 1024
+"""Vectors and translations of recent queries."""
+
+Load = Callable[[Space], Embedder]
+Translate = Callable[[str], str | None]
+
+
+class QueryModel:
+    """Loads the embedder of the published space when a query first needs it, and remembers what it gave.
+
+    Args:
+        name: The algorithm's name.
+        load: Makes the embedder for a space; called once, when first needed, and again if another space is published.
+        translate: Turns a Chinese query into English words for embedders that are weak at Chinese.
+    """
+
+    def __init__(self, name: str, load: Load, translate: Translate | None = None) -> None:
+        self._name = name
+        self._load = load
+        self._translate = translate
+        self._translations: RecentlyUsed[str | None] = RecentlyUsed(REMEMBERED)
+        self._vectors: RecentlyUsed[NDArray[np.float32]] = RecentlyUsed(REMEMBERED)
+        self._embedder: Embedder | None = None
+        self._loading = Lock()
+
+    def is_loaded(self, space: Space) -> bool:
+        """Whether queries to this space can be embedded at once."""
+        embedder = self._embedder
+        return embedder is not None and embedder.space == space
+
+    def embed(self, query: Query, space: Space) -> Embedded:
+        """What becomes of a query in a space, and how long that took.
+
+        Raises:
+            EmbedderError: The model cannot be loaded.
+            SpaceMismatchError: The model that is here gives vectors of another space.
+            HostedError: A hosted model cannot be asked, or refuses this query.
+        """
+        started = time.perf_counter()
+        embedder = self._embedder_of(space)
+        translated = self._in_english(embedder, query)
+        wording = replace(query, text=translated, language="english") if translated else query
+        asked = wording.text if wording.image is None else picture_key(wording.image)
+        vector = self._vectors.get((space, asked), lambda: _vector(embedder, wording))
+        seconds = time.perf_counter() - started
+        return Embedded(vector=vector, query_type=wording.query_type, translated=translated, seconds=seconds)
+
+    def _embedder_of(self, space: Space) -> Embedder:
+        with self._loading:
+            if self._embedder is None or self._embedder.space != space:
+                with ONE_LOADS:
+                    embedder = self._load(space)
+                if embedder.space != space:
+                    raise SpaceMismatchError(
+                        f"'{self._name}' was published with {space}, the embedder here is {embedder.space}; "
+                        f"embed and publish again, or install what it was published with"
+                    )
+                self._embedder = embedder
+            return self._embedder
+
+    def _in_english(self, embedder: Embedder, query: Query) -> str | None:
+        """A query in words that the embedder knows better; None where it needs none, or there is no translation."""
+        translate, text = self._translate, query.text
+        if translate is None or text is None or query.resolved_language not in embedder.weak_languages:
+            return None
+        translated = self._translations.get(text, lambda: translate(text))
+        if translated is None:
+            log.warning("a query could not be translated; it is searched as it is")
+        return translated
+
+
+def _vector(embedder: Embedder, query: Query) -> NDArray[np.float32]:
+    """The vector of a query, shape ``(dim,)``; quotes are no part of what words mean."""
+    try:
+        if query.image is not None:
+            vectors = embedder.embed_images([query.image])
+        else:
+            vectors = embedder.embed_texts([without_quotes(query.text or "")], role="query")
+    except PartlyEmbeddedError as error:
+        raise error.stop or HostedItemError(str(error)) from error
+    vector: NDArray[np.float32] = vectors[0]
+    return vector

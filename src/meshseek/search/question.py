@@ -1,0 +1,72 @@
+"""A query as it is put to one version of a library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshseek.model import Hit
+from meshseek.search.combinations import QueryType
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from meshseek.store.read.published import Published, QueryKind, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """What became of a query."""
+
+    vector: NDArray[np.float32]
+    """Unit vector, shape ``(dim,)``."""
+    query_type: QueryType
+    """Of what was embedded: English where a Chinese query was translated."""
+    translated: str | None = None
+    """The English words that were embedded in place of a Chinese query."""
+    seconds: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Question:
+    """A query to one version. It is embedded when a mode first asks for its vector, and never where none does."""
+
+    published: Published
+    embed: Callable[[], Embedded]
+    """Called once at most."""
+    text: str | None = None
+    """The words as they were typed; None where a picture is searched."""
+    own: Mapping[Target, NDArray[np.float32]] = field(default_factory=dict)
+    """Where an asset is asked for: its own vectors."""
+    first: Hit | None = None
+    """What stands before all others, whatever the ranking says."""
+    embedded: Embedded | None = None
+    """What ``embed`` gave; None as long as no mode asked."""
+
+    @classmethod
+    def of(cls, published: Published, vector: NDArray[np.float32], query_type: QueryType) -> Question:
+        """A question whose vector is known."""
+        embedded = Embedded(vector=vector, query_type=query_type)
+        return cls(published=published, embed=lambda: embedded)
+
+    def vector_for(self, target: Target) -> NDArray[np.float32]:
+        """The vector to compare with, shape ``(dim,)``."""
+        own = self.own.get(target)
+        return self._embedded().vector if own is None else own
+
+    @property
+    def query_type(self) -> QueryType:
+        """The language that is compared, or ``image``."""
+        return self._embedded().query_type
+
+    @property
+    def kind(self) -> QueryKind:
+        """What its vector was made from; texts and pictures are not equally hard for an index."""
+        return "image" if self.query_type == "image" else "text"
+
+    def _embedded(self) -> Embedded:
+        if self.embedded is None:
+            self.embedded = self.embed()
+        return self.embedded
