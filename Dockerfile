@@ -3,9 +3,12 @@ FROM python:3.11-slim-bookworm
 
 RUN useradd --create-home meshseek && install -d -o meshseek /app /data
 WORKDIR /app
-COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
+COPY requirements requirements
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/run.lock \
+    && pip install --no-cache-dir -r requirements/torch.txt
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
-RUN pip install --no-cache-dir -c constraints.txt .
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 
 USER meshseek
 ENV MESHSEEK_WORKSPACE=/data MESHSEEK_HOST=0.0.0.0

@@ -1,22 +1,35 @@
 # Meshseek's commands; `make help` lists them.
 PYTHON ?= python3
+PYTHON_LOWEST ?= python3.11
+PYTHON_NEWEST ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
+# The locks name every tested version with its hashes; torch, which has other files in each index, comes by itself.
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL = $(PIP) --require-hashes --no-deps -r $< && $(PIP) -r requirements/torch.txt \
+	&& $(PIP) --no-deps --no-build-isolation -e .
+LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	--no-annotate --no-emit-package torch --custom-compile-command "make lock" -c requirements/torch.txt $(ARGS)
+
 help:  ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+$(VENV)/.installed: requirements/run.lock requirements/torch.txt pyproject.toml | $(BIN)/python
+	$(INSTALL)
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@touch $@
+$(VENV)/.installed-dev: requirements/dev.lock requirements/torch.txt pyproject.toml | $(BIN)/python
+	$(INSTALL)
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-bench: requirements/bench.lock requirements/torch.txt pyproject.toml | $(BIN)/python
+	$(INSTALL)
+	@touch $(VENV)/.installed $(VENV)/.installed-dev $@
 
 setup: $(VENV)/.installed  ## Make .venv and install Meshseek into it
 
@@ -26,11 +39,35 @@ demo: setup  ## Search a real furniture library: make demo ARGS="--assets all --
 test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-check: $(VENV)/.installed-dev  ## Lint, types, import contracts, formatting
+# Tests in an environment of their own, gone afterwards: $(1) is its Python, $(2) says how uv chooses the versions.
+define test-with
+	@$(1) -c "" 2>/dev/null || { echo "$(1) does not run here; install it, or give its path: make $@ $(3)=PATH"; exit 1; }
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(1) -m venv "$$folder"; \
+	pip="$$folder/bin/python -m pip install --quiet --disable-pip-version-check"; \
+	$(BIN)/uv pip compile --quiet --python "$$folder/bin/python" $(2) --extra dev pyproject.toml -o "$$folder/tested.txt"; \
+	$$pip -r "$$folder/tested.txt"; \
+	$$pip --no-deps -e .; \
+	"$$folder/bin/python" -m pytest -n 2 --dist loadfile $(ARGS)
+endef
+
+test-lowest: $(VENV)/.installed-dev  ## Run the tests with the lowest versions that pyproject.toml allows
+	$(call test-with,$(PYTHON_LOWEST),--resolution lowest-direct,PYTHON_LOWEST)
+
+test-newest: $(VENV)/.installed-dev  ## Run the tests on the newest Python that all dependencies have
+	$(call test-with,$(PYTHON_NEWEST),-c requirements/torch.txt,PYTHON_NEWEST)
+
+lock: $(VENV)/.installed-dev  ## Write the locks after a change to pyproject.toml: make lock ARGS=--upgrade takes newer versions
+	$(LOCK) --extra dev pyproject.toml -o requirements/dev.lock
+	$(LOCK) -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	$(LOCK) -c requirements/dev.lock --extra dev --extra bench pyproject.toml -o requirements/bench.lock
+
+check: $(VENV)/.installed-dev  ## Lint, types, import contracts, declared dependencies, formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry src
 
 bench: $(VENV)/.installed-dev  ## Measure the demo: stages, latency, memory
 	$(BIN)/python benchmarks/demo.py $(ARGS)
@@ -39,10 +76,6 @@ bench-embed: $(VENV)/.installed-dev  ## Measure embedding: pictures a second, wa
 	$(BIN)/python benchmarks/embed.py $(ARGS)
 	$(BIN)/python benchmarks/embed.py --captions 100000
 	$(BIN)/python benchmarks/siglip_text.py
-
-$(VENV)/.installed-bench: $(VENV)/.installed-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
-	@touch $@
 
 bench-search: $(VENV)/.installed-bench  ## Measure search beside other engines: make bench-search ARGS="--vectors 1000000"
 	$(BIN)/python benchmarks/search.py $(ARGS)
@@ -56,4 +89,4 @@ bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the sa
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test check bench bench-embed bench-search bench-ingest bench-serve clean
+.PHONY: help setup demo test test-lowest test-newest lock check bench bench-embed bench-search bench-ingest bench-serve clean

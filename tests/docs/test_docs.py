@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 import trimesh
+from PIL import Image
+from tests.conftest import drop_databases
 
 from meshseek.interfaces.cli import COMMANDS, main
 from meshseek.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+HOW_TO = ROOT / "docs" / "how-to"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SERVES = ("meshseek serve", "uvicorn ", "python -m meshseek.interfaces.ui")
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CSV_BLOCK = re.compile(r"^```\n((?:id|text),.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
+FAMILIES = ("embedders", "datasets", "renderers", "translators", "search/modes", "store/indexes")
+SECTIONS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+"""Those of Keep a Changelog."""
 
 
 def commands(page: Path) -> list[str]:
@@ -64,6 +73,60 @@ def test_commands_exist(page: Path) -> None:
         options = {name for parameter in found.params for name in parameter.opts}
         used = {word.split("=")[0] for word in words[2:] if word.startswith("--") and word != "--"}
         assert used <= options, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_targets_of_make_exist(page: Path) -> None:
+    """Every documented make command is one that the Makefile can carry out."""
+    for command in commands(page):
+        if command.startswith("make "):
+            told = run(command.replace("make", "make --dry-run", 1), ROOT)
+            assert told.returncode == 0, f"{command}\n{told.stderr}"
+
+
+def test_every_target_of_make_has_its_help() -> None:
+    """What can be made by name is listed by ``make help``, and by nothing else."""
+    targets = set(TARGET.findall((ROOT / "Makefile").read_text("utf-8")))
+    listed = {line.split()[1] for line in run("make --no-print-directory help", ROOT).stdout.splitlines()}
+
+    assert listed == targets
+
+
+def test_every_kind_of_part_has_its_how_to() -> None:
+    """CONTRIBUTING names the folder of each plug-in family, and each how-to that adds a part."""
+    lines = (ROOT / "CONTRIBUTING.md").read_text("utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and "](docs/how-to/add-" in line]
+
+    assert [row.split("`")[1] for row in rows] == [f"src/meshseek/{family}/" for family in FAMILIES]
+    assert {link for row in rows for link in LINK.findall(row)} == {
+        str(page.relative_to(ROOT)) for page in HOW_TO.glob("add-*.md")
+    }
+    for row, family in zip(rows, FAMILIES, strict=True):
+        assert f"src/meshseek/{family}/" in (ROOT / LINK.findall(row)[0]).read_text("utf-8")
+
+
+def test_every_plugin_family_is_a_kind_of_part() -> None:
+    """A family that is added to the source is described too."""
+    package = ROOT / "src" / "meshseek"
+    families = {
+        str(file.parent.relative_to(package))
+        for file in package.rglob("__init__.py")
+        if "Family(__name__" in file.read_text("utf-8")
+    }
+
+    assert families == set(FAMILIES)
+
+
+def test_the_changelog_keeps_its_form() -> None:
+    """What is not yet released comes first; each section is one of Keep a Changelog, once."""
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    versions = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+
+    assert versions[0].startswith("Unreleased\n")
+    for version in versions:
+        sections = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert len(sections) == len(set(sections))
+        assert set(sections) <= SECTIONS
 
 
 def test_every_command_and_setting_is_documented() -> None:
@@ -132,12 +195,75 @@ def test_how_to_add_a_dataset(tmp_path: Path) -> None:
     assert '"done": 1' in ended.stdout
 
 
-def _package_with(folder: Path, name: str, page: Path) -> dict[str, str]:
-    """A copy of the package with one more file, the page's code; returns the environment that imports it."""
-    package = folder / "site" / "meshseek"
+def test_how_to_add_a_renderer(tmp_path: Path) -> None:
+    """The how-to's one file makes pictures, with the command it gives."""
+    page = HOW_TO / "add-a-renderer.md"
+    environment = _package_with(tmp_path, "renderers/outline.py", page)
+    _write_models(tmp_path / "models")
+
+    for command in ("meshseek import glb_folder models", *_of_meshseek(page)):
+        ended = run(_by_module(command), tmp_path, **environment)
+        assert ended.returncode == 0, ended.stderr
+
+    with Image.open(tmp_path / "workspace" / "views" / "lamps" / "desk" / "00003" / "00003.png") as picture:
+        assert (picture.mode, picture.size) == ("RGBA", (64, 64))
+        assert picture.getbbox() == pytest.approx((27, 8, 37, 56), abs=1)
+
+
+def test_how_to_add_a_translator(tmp_path: Path) -> None:
+    """The how-to's one file translates what it can, and says what it cannot."""
+    page = HOW_TO / "add-a-translator.md"
+    environment = _package_with(tmp_path, "translators/glossary.py", page)
+    _write_models(tmp_path / "models")
+    (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair\nlamps/desk,luminaire\n", "utf-8")
+
+    for command in ("meshseek import glb_folder models --captions captions.csv", *_of_meshseek(page)):
+        ended = run(_by_module(command), tmp_path, **environment)
+        assert ended.returncode == 0, ended.stderr
+
+    (skipped,) = (tmp_path / "workspace" / "captions_zh" / "skipped.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(skipped) == {"asset_id": "lamps/desk", "reason": "has no word of the glossary"}
+    assert ended.stdout.startswith("translate: 1 done, 1 skipped")
+
+
+@pytest.fixture
+def database(conninfo: str) -> Iterator[dict[str, str]]:
+    """The settings of a database for one test."""
+    yield {"MESHSEEK_DATABASE_URL": conninfo, "MESHSEEK_DATABASE_PREFIX": "docs_"}
+    drop_databases(conninfo, "docs_")
+
+
+def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, database: dict[str, str]) -> None:
+    """What the how-tos start from is a part already: it publishes and searches under its new name."""
+    pages = [HOW_TO / "add-an-index-kind.md", HOW_TO / "add-a-search-mode.md"]
+    environment = _package_with(tmp_path) | database
+    _write_models(tmp_path / "models")
+    prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32", "meshseek embed")
+
+    for command in (*prepared, *(line for page in pages for line in commands(page) if "make" not in line)):
+        ended = run(_by_module(command), tmp_path, **environment)
+        assert ended.returncode == 0, f"{command}\n{ended.stderr}"
+
+    assert ended.stdout.splitlines()[0].split()[2] == "chairs/red"
+
+
+def _package_with(folder: Path, name: str = "", page: Path | None = None) -> dict[str, str]:
+    """A copy of the package, with a page's code as one more file; returns the environment that imports it."""
+    package = folder / "src" / "meshseek"
     shutil.copytree(ROOT / "src" / "meshseek", package)
-    (package / name).write_text(PYTHON_BLOCK.findall(page.read_text("utf-8"))[0], "utf-8")
+    if page:
+        (package / name).write_text(PYTHON_BLOCK.findall(page.read_text("utf-8"))[0], "utf-8")
     return {"PYTHONPATH": str(package.parent)}
+
+
+def _of_meshseek(page: Path) -> list[str]:
+    """A page's commands that run Meshseek."""
+    return [line for line in commands(page) if line.startswith("meshseek ")]
+
+
+def _by_module(command: str) -> str:
+    """The command as one that runs the package of the environment, not the one that is installed."""
+    return re.sub(r"^meshseek ", "python -m meshseek ", command)
 
 
 def _write_models(folder: Path) -> None:
