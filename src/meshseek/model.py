@@ -83,6 +83,8 @@ class PublishedAsset:
     """Where the views are, below the workspace unless it is absolute; None where there are none."""
     viewpoint_ids: tuple[int, ...] = ()
     attributes: Attributes = field(default_factory=dict)
+    version: str = ""
+    """Changes whenever anything of the asset is published otherwise than before."""
 
     @classmethod
     def of(cls, asset: Asset) -> PublishedAsset:
@@ -160,5 +162,7 @@ class Hit:
     caption_chinese: str | None
     model: str | None
     attributes: Attributes
+    version: str = ""
+    """Changes whenever anything of the asset is published otherwise than before."""
     duplicates: tuple[str, ...] = ()
     """Ids of assets further down that look just like it, where they were asked to be collapsed into it."""

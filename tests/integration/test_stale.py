@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.stages import Stages
 
+from meshseek.meshes.glb import encode_glb
 from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.standing import standings
 from meshseek.store.postgres import Server
@@ -123,10 +124,23 @@ def test_a_new_version_that_cannot_be_read_is_not_shown_as_the_old_one(stages: S
     """A model that was replaced by a broken file is out of the search, and counted for import."""
     (samples / "chair-0001.glb").write_bytes(b"glTF broken")
     assert stages.import_folder(samples).skipped == 1
-    assert outdated(stages) == {"import": 1}
+    (standing,) = standings(stages.workspace, ["toy"]).values()
+    assert (standing.outdated, standing.skipped) == ({}, {"import": 1})
     stages.publish()
 
     assert "chair-0001" not in stages.searchable()
+
+
+def test_a_new_version_that_cannot_be_rendered_is_skipped_not_outdated(stages: Stages, samples: Path) -> None:
+    """Until it was tried it is outdated; then running the stage again would mend nothing, and nobody is told to."""
+    (samples / "chair-0001.glb").write_bytes(encode_glb({"asset": {"version": "2.0"}}, b""))
+    stages.import_folder(samples)
+    assert outdated(stages) == {"render": 1}
+    stages.update()
+
+    (standing,) = standings(stages.workspace, ["toy"]).values()
+    assert (standing.outdated, standing.skipped) == ({}, {"render": 1})
+    assert "chair-0001" not in stages.vectors()
 
 
 @pytest.mark.parametrize("lost", ["model", "view"])

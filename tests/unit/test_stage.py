@@ -94,7 +94,7 @@ def test_only_what_changed_is_done_again(run: Run) -> None:
 
 def test_what_cannot_be_done_is_listed_and_tried_again(run: Run) -> None:
     """Each run lists its own skipped assets with the reason, in Unicode."""
-    reason = [{"asset_id": "bad1", "reason": "is bad, 坏"}]
+    reason = [{"asset_id": "bad1", "reason": "is bad, 坏", "fingerprint": "1"}]
 
     assert counts(run(task("bad1"), task("a"))) == (1, 1, 0)
     assert run.skipped == reason

@@ -52,6 +52,7 @@ class Report:
             "lost_libraries": self.lost_libraries,
             "outdated": {name: dict(standing.outdated) for name, standing in self.standings.items()},
             "waiting": {name: dict(standing.waiting) for name, standing in self.standings.items()},
+            "skipped": {name: dict(standing.skipped) for name, standing in self.standings.items()},
             "orphaned": [str(path) for path in self.orphaned],
         }
 
@@ -74,8 +75,11 @@ def check(workspace: Workspace, reporter: Reporter, *, verify: bool) -> Report:
     if report.damaged:  # the rows of these tables are not known
         return report
     reporter.say("check: models and views")
-    report.faults += faulty_models(workspace, verify=verify)
-    report.faults += faulty_views(workspace, verify=verify)
+    faults = [*faulty_models(workspace, verify=verify), *faulty_views(workspace, verify=verify)]
+    if workspace.libraries.are_known:  # the files of what left are nobody's loss
+        listed = workspace.libraries.fingerprints()
+        faults = [fault for fault in faults if fault.asset_id in listed]
+    report.faults += faults
     if len(workspace.assets_table()):
         report.faults += missing_dataset_views(workspace)
     report.standings = standings(workspace, workspace.algorithms())

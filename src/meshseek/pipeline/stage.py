@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from meshseek.errors import UnreadableAssetError
 from meshseek.files import disk_error
 from meshseek.reporting import Reporter
 from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.skipped import SKIPPED, skipped_line
 
 T = TypeVar("T")
 
@@ -111,7 +111,8 @@ def run_stage(
             left.append(task)
     try:
         table.folder.mkdir(parents=True, exist_ok=True)
-        listing = (table.folder / "skipped.jsonl").open("w", encoding="utf-8")
+        listing = (table.folder / SKIPPED).open("w", encoding="utf-8")
+        fingerprints = {task.asset_id: task.fingerprint for task in left}
         with reporter.bar(name, len(left)) as advance, listing as skipped:
             buffer = _Buffer(table)
             try:
@@ -121,8 +122,7 @@ def run_stage(
                         summary.done += 1
                     else:
                         summary.skipped += 1
-                        line = {"asset_id": outcome.asset_id, "reason": outcome.skipped}
-                        skipped.write(json.dumps(line, ensure_ascii=False) + "\n")
+                        skipped.write(skipped_line(outcome.asset_id, fingerprints[outcome.asset_id], outcome.skipped))
                         skipped.flush()
                     advance(1)
             finally:
@@ -130,7 +130,7 @@ def run_stage(
     except OSError as error:
         raise disk_error(error, table.folder) from error
     if summary.skipped:
-        reporter.say(f"{name}: {summary.skipped} skipped, see {table.folder / 'skipped.jsonl'}")
+        reporter.say(f"{name}: {summary.skipped} skipped, see {table.folder / SKIPPED}")
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
 

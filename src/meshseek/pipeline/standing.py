@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from meshseek.model import Asset
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import vector_sources
+from meshseek.workspace.skipped import skipped_fingerprints
 from meshseek.workspace.tables import Source
 from meshseek.workspace.workspace import Workspace
 
@@ -26,6 +27,8 @@ class Standing:
     """Assets that have nothing of a stage yet, by stage; those that it could not do are among them."""
     outdated: Mapping[str, int]
     """Assets of which a stage made something from something else than they are now, by the stage that mends it."""
+    skipped: Mapping[str, int]
+    """Assets that a stage could not do as they are now; its ``skipped.jsonl`` says why."""
 
 
 def standings(workspace: Workspace, algorithms: Sequence[str]) -> dict[str, Standing]:
@@ -44,10 +47,13 @@ def standings(workspace: Workspace, algorithms: Sequence[str]) -> dict[str, Stan
     if not workspace.libraries.are_known:
         return {"": counts.standing("")} if counts.assets else {}
     imported = workspace.assets_table().fingerprints()
+    unreadable = skipped_fingerprints(workspace.assets_table().folder)
     for library in workspace.libraries.all():
         for asset_id, fingerprint in workspace.libraries.listing(library).items():
             if imported.get(asset_id) != fingerprint:
-                (counts.outdated if asset_id in imported else counts.waiting)[library.name, "import"] += 1
+                undone = counts.outdated if asset_id in imported else counts.waiting
+                tried = unreadable.get(asset_id) == fingerprint
+                (counts.skipped if tried else undone)[library.name, "import"] += 1
     return {library.name: counts.standing(library.name) for library in workspace.libraries.all()}
 
 
@@ -64,6 +70,7 @@ class _Counts:
         self.assets: Counter[str] = Counter()
         self.waiting: Counter[tuple[str, str]] = Counter()
         self.outdated: Counter[tuple[str, str]] = Counter()
+        self.skipped: Counter[tuple[str, str]] = Counter()
 
     def count_assets(self) -> None:
         for asset in self._current:
@@ -72,7 +79,8 @@ class _Counts:
             for algorithm, made_from in self._vectors.items():
                 self._count_vectors(asset, f"embed {algorithm}", made_from)
         self.outdated += self._current.outdated
-        for (library, stage), count in self._current.outdated.items():
+        self.skipped += self._current.skipped
+        for (library, stage), count in (self._current.outdated + self._current.skipped).items():
             self.waiting[library, stage] -= count if stage == "render" else 0
 
     def _count_vectors(self, asset: Asset, stage: str, made_from: MadeFrom) -> None:
@@ -87,4 +95,5 @@ class _Counts:
         def of(counter: Counter[tuple[str, str]]) -> dict[str, int]:
             return {stage: count for (name, stage), count in counter.items() if name == library and count > 0}
 
-        return Standing(assets=self.assets[library], waiting=of(self.waiting), outdated=of(self.outdated))
+        waiting, outdated, skipped = map(of, (self.waiting, self.outdated, self.skipped))
+        return Standing(assets=self.assets[library], waiting=waiting, outdated=outdated, skipped=skipped)

@@ -193,10 +193,10 @@ SELECT field, edges, assets FROM percentiles;
 -- are, also where there are none. Each asset is looked up: of how many there are the planner knows nothing.
 SELECT content, found.asset_id, 1 - found.distance AS score, found.viewpoint_id,
        coalesce(found.viewpoint_id, viewpoint_ids[1]) AS thumbnail, captions_english, captions_chinese,
-       found.model, attributes, {candidates} AS candidates
+       found.model, attributes, digest, {candidates} AS candidates
 FROM spaces LEFT JOIN (
     near CROSS JOIN LATERAL (
-        SELECT viewpoint_ids, captions_english, captions_chinese, model, attributes
+        SELECT viewpoint_ids, captions_english, captions_chinese, model, attributes, digest
         FROM assets WHERE assets.asset_id = near.asset_id OFFSET 0
     ) AS asset
 ) AS found ON true
@@ -381,7 +381,7 @@ WITH asked AS MATERIALIZED (
 
 -- asset --
 -- One asset with all that is known of it.
-SELECT asset_id, captions_english, captions_chinese, model, view_folder, viewpoint_ids, attributes
+SELECT asset_id, captions_english, captions_chinese, model, view_folder, viewpoint_ids, attributes, digest
 FROM assets WHERE asset_id = %(asset_id)s;
 
 -- one --

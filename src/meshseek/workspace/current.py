@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from meshseek.model import Asset, ViewSet
 from meshseek.workspace.made_from import Captions, is_rendered_from, is_translated_from
+from meshseek.workspace.skipped import skipped_fingerprints
 from meshseek.workspace.workspace import PARTS, Part, Workspace
 
 
@@ -26,13 +27,18 @@ class CurrentAssets:
     def __init__(self, workspace: Workspace, limit: int | None = None, parts: Collection[Part] = tuple(PARTS)) -> None:
         self._workspace = workspace
         self._limit = limit
+        self._unrendered: dict[str, str] = {}
         self._parts = {*parts, *(("model",) if "views" in parts else ())}
         self.outdated: Counter[tuple[str, str]] = Counter()
         """How many assets have something that was made from something else, by library and the stage that mends it;
         complete when the assets were gone through."""
+        self.skipped: Counter[tuple[str, str]] = Counter()
+        """Likewise those that the stage could not do as they are now."""
 
     def __iter__(self) -> Iterator[Asset]:
         self.outdated.clear()
+        self.skipped.clear()
+        self._unrendered = skipped_fingerprints(self._workspace.rendered_table().folder)
         rendered = self._rendered() if "views" in self._parts else {}
         chinese = self._chinese() if "captions" in self._parts else {}
         for asset in self._workspace.assets(self._limit, [part for part in PARTS if part in self._parts]):
@@ -45,7 +51,8 @@ class CurrentAssets:
     def _current_views(self, asset: Asset, views: ViewSet | None) -> ViewSet | None:
         if views is None or is_rendered_from(views.fingerprint, asset):
             return views
-        self.outdated[asset.library, "render"] += 1
+        tried = is_rendered_from(self._unrendered.get(asset.asset_id, ""), asset)
+        (self.skipped if tried else self.outdated)[asset.library, "render"] += 1
         return None
 
     def _current_chinese(self, asset: Asset, translated: tuple[str, Captions] | None) -> Captions:

@@ -101,10 +101,10 @@ class Workspace:
             parts: What to read of each asset beside its id and fingerprint.
 
         Raises:
-            WorkspaceError: Nothing was imported yet, or an asset is there twice.
+            WorkspaceError: Nothing was ever imported, or an asset is there twice.
         """
         table = self.assets_table()
-        if not len(table):
+        if not len(table) and not self.libraries.are_known:
             raise WorkspaceError(f"{self.folder} holds no assets; run 'meshseek import DATASET PATH' first")
         columns = ["asset_id", "fingerprint", *(column for part in parts for column in PARTS[part])]
         if self.libraries.are_known:

@@ -77,6 +77,7 @@ def _described(library: dict[str, Any], standing: Standing) -> dict[str, Any]:
         "assets": standing.assets,
         "waiting": dict(standing.waiting),
         "outdated": dict(standing.outdated),
+        "skipped": dict(standing.skipped),
     }
 
 
@@ -88,6 +89,7 @@ def _as_text(library: dict[str, Any]) -> str:
     lines = [first]
     lines += [f"  {count:,} outdated, for '{stage}'" for stage, count in library["outdated"].items()]
     lines += [f"  {count:,} without anything of '{stage}'" for stage, count in library["waiting"].items()]
+    lines += [f"  {count:,} skipped by '{stage}'" for stage, count in library["skipped"].items()]
     if library.get("forgotten"):
         lines.append(f"  {library['forgotten']:,} forgotten")
     return "\n".join(lines)

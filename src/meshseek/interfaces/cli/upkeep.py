@@ -168,6 +168,8 @@ def _report_as_text(report: Report) -> Iterator[str]:
     for name, standing in report.standings.items():
         for stage, count in standing.outdated.items():
             yield f"outdated: {count:,} assets of {name or 'the workspace'}, mended by 'meshseek {stage}'"
+        for stage, count in standing.skipped.items():
+            yield f"skipped: {count:,} assets of {name or 'the workspace'} by '{stage}'; its skipped.jsonl says why"
     yield from _paths("orphaned", report.orphaned)
     if report.is_sound:
         yield "everything is there, as it was written, and up to date"

@@ -43,7 +43,8 @@ GLB = "model/gltf-binary"
 FORM = "multipart/form-data"
 PICTURES = Admission(running=2, waiting=14)
 """So many pictures are unpacked and wait to be at a time: one of 50 million pixels takes 200 MB."""
-CACHED = {"Cache-Control": "max-age=3600"}
+CACHED, ASKED_AGAIN = {"Cache-Control": "max-age=3600"}, {"Cache-Control": "no-cache"}
+"""A picture may be kept where its address names the version of its asset that is published."""
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
 
 router = APIRouter(responses={422: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}})
@@ -55,6 +56,7 @@ async def _meshseek(request: Request) -> Meshseek:  # a plain function would be 
 
 
 Application = Annotated[Meshseek, Depends(_meshseek)]
+Version = Annotated[str | None, Parameter(description="As search results give it: what it names may be kept")]
 
 
 @router.get("/health", responses={503: {"model": Health}})
@@ -129,21 +131,31 @@ def model(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None 
 
 @router.get("/assets/{asset_id:path}/views/{viewpoint_id}", response_class=FileResponse, responses=MISSING)
 def view(
-    meshseek: Application, asset_id: str, viewpoint_id: int, algorithm: AlgorithmName | None = None
+    meshseek: Application,
+    asset_id: str,
+    viewpoint_id: int,
+    algorithm: AlgorithmName | None = None,
+    v: Version = None,
 ) -> FileResponse:
     """One view of the asset, a PNG."""
-    return FileResponse(_picture(meshseek, asset_id, viewpoint_id, algorithm), media_type="image/png", headers=CACHED)
+    path, headers = _picture(meshseek, asset_id, viewpoint_id, algorithm, v)
+    return FileResponse(path, media_type="image/png", headers=headers)
 
 
 @router.get("/assets/{asset_id:path}/views/{viewpoint_id}/camera", response_class=FileResponse, responses=MISSING)
 def camera(
-    meshseek: Application, asset_id: str, viewpoint_id: int, algorithm: AlgorithmName | None = None
+    meshseek: Application,
+    asset_id: str,
+    viewpoint_id: int,
+    algorithm: AlgorithmName | None = None,
+    v: Version = None,
 ) -> FileResponse:
     """Where one view was taken from, as JSON in the layout of G-Objaverse."""
-    path = _picture(meshseek, asset_id, viewpoint_id, algorithm).with_suffix(".json")
+    picture, headers = _picture(meshseek, asset_id, viewpoint_id, algorithm, v)
+    path = picture.with_suffix(".json")
     if not path.is_file():
         raise NotFoundError(f"the camera of view {viewpoint_id} of '{asset_id}' is not known")
-    return FileResponse(path, media_type="application/json", headers=CACHED)
+    return FileResponse(path, media_type="application/json", headers=headers)
 
 
 @router.get("/assets/{asset_id:path}", responses=MISSING)
@@ -157,14 +169,18 @@ def _written(answer: Answer) -> Response:
     return Response(SearchAnswer.of(answer).model_dump_json(), media_type="application/json")
 
 
-def _picture(meshseek: Meshseek, asset_id: str, viewpoint_id: int, algorithm: str | None) -> Path:
+def _picture(
+    meshseek: Meshseek, asset_id: str, viewpoint_id: int, algorithm: str | None, version: str | None
+) -> tuple[Path, dict[str, str]]:
+    """A view's file, and for how long it may be kept."""
     published = meshseek.search_service.asset(asset_id, algorithm)
     if published.view_folder is None or viewpoint_id not in published.viewpoint_ids:
         raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
     try:
-        return view_file(meshseek.workspace.folder / published.view_folder, viewpoint_id)
+        path = view_file(meshseek.workspace.folder / published.view_folder, viewpoint_id)
     except NotFoundError as error:  # its message has a path of this machine
         raise NotFoundError(f"the picture of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
+    return path, CACHED if version == published.version else ASKED_AGAIN
 
 
 def _fetched(url: str) -> Iterator[bytes]:

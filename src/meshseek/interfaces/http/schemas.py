@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat
@@ -124,8 +124,10 @@ class Result(BaseModel):
             caption_en=hit.caption_english,
             caption_zh=hit.caption_chinese,
             viewpoint_id=hit.viewpoint_id,
-            thumbnail_url=None if hit.thumbnail is None else view_url(hit.asset_id, hit.thumbnail, algorithm),
-            model_url=None if hit.model is None else model_url(hit.asset_id, algorithm),
+            thumbnail_url=None
+            if hit.thumbnail is None
+            else view_url(hit.asset_id, hit.thumbnail, algorithm, hit.version),
+            model_url=None if hit.model is None else model_url(hit.asset_id, algorithm, hit.version),
             attributes=dict(hit.attributes),
             duplicates=list(hit.duplicates),
         )
@@ -194,8 +196,8 @@ class AssetAnswer(BaseModel):
             captions_en=list(asset.captions_english),
             captions_zh=list(asset.captions_chinese),
             viewpoint_ids=ids,
-            view_urls=[view_url(asset.asset_id, number, algorithm) for number in ids],
-            model_url=None if asset.model is None else model_url(asset.asset_id, algorithm),
+            view_urls=[view_url(asset.asset_id, number, algorithm, asset.version) for number in ids],
+            model_url=None if asset.model is None else model_url(asset.asset_id, algorithm, asset.version),
             attributes=dict(asset.attributes),
         )
 
@@ -227,15 +229,15 @@ class ErrorAnswer(BaseModel):
     error: ErrorBody
 
 
-def model_url(asset_id: str, algorithm: str | None) -> str:
-    """Path of an asset's model, as an algorithm publishes it."""
-    return f"/assets/{quote(asset_id)}/model{_of(algorithm)}"
+def model_url(asset_id: str, algorithm: str | None, version: str) -> str:
+    """Path of an asset's model, as an algorithm publishes it; another one for each version, so that it may be kept."""
+    return f"/assets/{quote(asset_id)}/model{_of(algorithm, version)}"
 
 
-def view_url(asset_id: str, viewpoint_id: int, algorithm: str | None) -> str:
+def view_url(asset_id: str, viewpoint_id: int, algorithm: str | None, version: str) -> str:
     """Path of one view, likewise; slashes in the id stay."""
-    return f"/assets/{quote(asset_id)}/views/{viewpoint_id}{_of(algorithm)}"
+    return f"/assets/{quote(asset_id)}/views/{viewpoint_id}{_of(algorithm, version)}"
 
 
-def _of(algorithm: str | None) -> str:
-    return "" if algorithm is None else f"?algorithm={quote(algorithm)}"
+def _of(algorithm: str | None, version: str) -> str:
+    return "?" + urlencode({"algorithm": algorithm, "v": version} if algorithm else {"v": version})

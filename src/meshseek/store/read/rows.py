@@ -24,6 +24,7 @@ def _hit(row: Mapping[str, Any]) -> Hit:
         caption_chinese=next(iter(row["captions_chinese"]), None),
         model=row["model"],
         attributes=row["attributes"],
+        version=row["digest"],
     )
 
 
@@ -37,4 +38,5 @@ def published_asset(row: Mapping[str, Any]) -> PublishedAsset:
         view_folder=None if row["view_folder"] is None else Path(row["view_folder"]),
         viewpoint_ids=tuple(row["viewpoint_ids"]),
         attributes=row["attributes"],
+        version=row["digest"],
     )
