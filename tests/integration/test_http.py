@@ -85,6 +85,8 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
         first, *rest = answer["results"]
         assert len(rest) == 2
         assert first["score"] == pytest.approx(1, abs=0.02)
+        version = first["thumbnail_url"].partition("&v=")[2]
+        assert len(version) == 16
         assert {**first, "score": None, "attributes": None} == {
             "asset_id": ODD_ID,
             "score": None,
@@ -92,12 +94,22 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "caption_zh": "一把古董木椅",
             "duplicates": [],
             "viewpoint_id": None,
-            "thumbnail_url": f"{asset_path(ODD_ID)}/views/0?algorithm=lite",
-            "model_url": f"{asset_path(ODD_ID)}/model?algorithm=lite",
+            "thumbnail_url": f"{asset_path(ODD_ID)}/views/0?algorithm=lite&v={version}",
+            "model_url": f"{asset_path(ODD_ID)}/model?algorithm=lite&v={version}",
             "attributes": None,
         }
         assert first["attributes"]["category"] == "Living room"
         assert first["attributes"]["tags"] == ["seat", "antique"]
+
+
+def test_a_picture_is_kept_only_under_the_address_of_its_version(api: httpx.Client) -> None:
+    """Search results name the version, so that no browser shows what was published before."""
+    found = api.post("/search/text", json={"query": "sofa", "top_k": 1}).json()["results"][0]
+    address, _, version = found["thumbnail_url"].partition("&v=")
+
+    assert api.get(found["thumbnail_url"]).headers["cache-control"] == "max-age=3600"
+    for other in (address, f"{address}&v={version[::-1]}"):
+        assert api.get(other).headers["cache-control"] == "no-cache"
 
 
 def test_the_language_can_be_forced(api: httpx.Client) -> None:
@@ -115,7 +127,7 @@ def test_a_view_finds_its_asset(api: httpx.Client, library: ServedLibrary) -> No
     first = answer["results"][0]
     assert (first["asset_id"], first["viewpoint_id"]) == ("sofa-0001", 2)
     assert first["score"] == pytest.approx(1, abs=0.01)
-    assert first["thumbnail_url"] == "/assets/sofa-0001/views/2?algorithm=lite"
+    assert first["thumbnail_url"].startswith("/assets/sofa-0001/views/2?algorithm=lite&v=")
     assert send(api, content, cross_modal="true").json()["target"] == "caption"
     assert send(api, content, target="both").json()["target"] == "both"
 
