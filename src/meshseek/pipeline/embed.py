@@ -104,8 +104,10 @@ def preview(
 
 
 def _caption_tasks(workspace: Workspace, language: Language, max_assets: int | None) -> Iterator[Task[Captions]]:
-    for asset in CurrentAssets(workspace, max_assets, ["captions"]):
-        captions = asset.captions_english if language == "english" else asset.captions_chinese
+    english = language == "english"
+    assets = workspace.assets if english else partial(CurrentAssets, workspace)  # only Chinese ones are joined
+    for asset in assets(max_assets, ["captions"]):
+        captions = asset.captions_english if english else asset.captions_chinese
         yield Task(asset_id=asset.asset_id, fingerprint=caption_fingerprint(captions), payload=captions)
 
 

@@ -65,10 +65,11 @@ def publish(
         vectors = VectorFiles.open(workspace, algorithm)
         # First the digest, then the data: what another stage adds in between is published again, not forgotten.
         content = _content(workspace, vectors, index_kind, max_assets)
-        library = LibraryState.read(workspace, vectors, max_assets)
-        if published_content(server, algorithm) == content:
-            summary.already_there = len(library.assets)
+        live, assets = published_content(server, algorithm)
+        if live == content:
+            summary.already_there = assets
         else:
+            library = LibraryState.read(workspace, vectors, max_assets)
             with publishing(server, algorithm, vectors.space, reporter) as publisher:
                 load = _Load(library, vectors, reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES))))
                 changes = library.changes(publisher.live_digests(index_kind, chinese=library.has_chinese))

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from meshseek.model import Estimate
 from meshseek.pipeline.stage import Outcome, Summary, Task, begin_stage, run_stage
 from meshseek.reporting import Reporter
 from meshseek.translators import Translation, Translator
-from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import caption_source, partly_translated
 from meshseek.workspace.workspace import Workspace
 
@@ -63,8 +64,8 @@ def translate(
         finished = begin_stage(table, reporter)
         tasks = _tasks(translator, workspace, max_assets, finished)
         summary = run_stage("translate", tasks, work, table, reporter, finished)
-        current = CurrentAssets(workspace, max_assets, ["captions"])
-        summary.details["without Chinese"] = sum(not asset.captions_chinese for asset in current)
+        total = summary.done + summary.skipped + summary.already_there
+        summary.details["without Chinese"] = total - _with_chinese(workspace, max_assets)
         return summary
 
 
@@ -87,6 +88,14 @@ def write_requests(translator: Translator, workspace: Workspace, file: Path, *, 
         TranslatorError: The file cannot be written, or this translator has none.
     """
     return translator.write_requests(_texts(_left(translator, workspace, max_assets)), file)
+
+
+def _with_chinese(workspace: Workspace, max_assets: int | None) -> int:
+    """How many of the assets have a Chinese caption by now."""
+    captioned: set[str] = set()
+    for part in workspace.chinese_captions_table().tables(columns=["asset_id", "captions"]):
+        captioned.update(part.filter(pc.greater(pc.list_value_length(part["captions"]), 0))["asset_id"].to_pylist())
+    return sum(asset.asset_id in captioned for asset in workspace.assets(max_assets, parts=[])) if captioned else 0
 
 
 def _left(translator: Translator, workspace: Workspace, max_assets: int | None) -> list[Task[_Captions]]:

@@ -16,8 +16,8 @@ SELECT embedder, model, revision, dim, preprocessing, index_kind, assets, englis
 FROM live.spaces;
 
 -- content --
--- Digest of what the live version was made from.
-SELECT content FROM live.spaces;
+-- Digest of what the live version was made from, and how many assets it has.
+SELECT content, assets FROM live.spaces;
 
 -- insert_space --
 -- Describe the version that is being loaded.

@@ -42,11 +42,12 @@ class CurrentAssets:
         rendered = self._rendered() if "views" in self._parts else {}
         chinese = self._chinese() if "captions" in self._parts else {}
         for asset in self._workspace.assets(self._limit, [part for part in PARTS if part in self._parts]):
-            yield replace(
-                asset,
-                views=asset.views or self._current_views(asset, rendered.get(asset.asset_id)),
-                captions_chinese=self._current_chinese(asset, chinese.get(asset.asset_id)),
-            )
+            views = asset.views or self._current_views(asset, rendered.get(asset.asset_id))
+            captions = self._current_chinese(asset, chinese.get(asset.asset_id))
+            if views is asset.views and captions == asset.captions_chinese:  # of a million, most
+                yield asset
+            else:
+                yield replace(asset, views=views, captions_chinese=captions)
 
     def _current_views(self, asset: Asset, views: ViewSet | None) -> ViewSet | None:
         if views is None or is_rendered_from(views.fingerprint, asset):
@@ -80,8 +81,9 @@ class CurrentAssets:
 
     def _chinese(self) -> dict[str, tuple[str, Captions]]:
         """Fingerprint and captions of what the translate stage made, by asset id."""
+        columns = ["asset_id", "fingerprint", "captions"]
         return {
-            row["asset_id"]: (row["fingerprint"], tuple(row["captions"]))
-            for table in self._workspace.chinese_captions_table().tables()
-            for row in table.to_pylist()
+            asset_id: (fingerprint, tuple(captions))
+            for table in self._workspace.chinese_captions_table().tables(columns=columns)
+            for asset_id, fingerprint, captions in zip(*(table[name].to_pylist() for name in columns), strict=True)
         }

@@ -76,7 +76,7 @@ def asset_row(asset: Asset) -> dict[str, Any]:
     }
 
 
-def asset_from_row(row: Mapping[str, Any]) -> Asset:
+def asset_from_row(row: Mapping[str, Any], library: str = "") -> Asset:
     """An asset from as many columns of its row as were read; what was not read is as if there were none."""
     views = None
     if row.get("view_folder") is not None:
@@ -94,7 +94,8 @@ def asset_from_row(row: Mapping[str, Any]) -> Asset:
         model_fingerprint=row.get("model_fingerprint"),
         model_bytes=row.get("model_bytes"),
         views=views,
-        attributes=json.loads(row.get("attributes", "{}")),
+        attributes=json.loads(row["attributes"]) if "attributes" in row else {},
+        library=library,
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.files import locked
@@ -109,17 +110,14 @@ class Workspace:
         columns = ["asset_id", "fingerprint", *(column for part in parts for column in PARTS[part])]
         if self.libraries.are_known:
             listed = self.libraries.fingerprints(limit)
-            for asset in self._rows(table, columns):
-                fingerprint, library = listed.get(asset.asset_id, (None, ""))
-                if fingerprint == asset.fingerprint:
-                    yield replace(asset, library=library)
+            for row in self._rows(table, columns):
+                fingerprint, library = listed.get(row["asset_id"], (None, ""))
+                if fingerprint == row["fingerprint"]:
+                    yield asset_from_row(row, library)
         else:
-            for number, asset in enumerate(self._rows(table, columns)):
-                if limit is not None and number >= limit:
-                    return
-                yield asset
+            yield from (asset_from_row(row) for row in islice(self._rows(table, columns), limit))
 
-    def _rows(self, table: ShardFolder, columns: list[str]) -> Iterator[Asset]:
+    def _rows(self, table: ShardFolder, columns: list[str]) -> Iterator[dict[str, Any]]:
         seen: set[str] = set()
         for part in table.tables(columns=columns):
             for row in part.to_pylist():
@@ -128,7 +126,7 @@ class Workspace:
                         f"{table.folder} holds '{row['asset_id']}' twice; remove the folder and import again"
                     )
                 seen.add(row["asset_id"])
-                yield asset_from_row(row)
+                yield row
 
     def lock(self, stage: str) -> AbstractContextManager[None]:
         """Keep other processes out of a stage.

@@ -178,14 +178,14 @@ def create_tables(connection: Connection, dim: int) -> None:
             connection.execute(query("store_plainly", table=sql.Identifier(table), column=sql.Identifier(column)))
 
 
-def published_content(server: Server, algorithm: str) -> str | None:
-    """Digest of what is published now; None where nothing is."""
+def published_content(server: Server, algorithm: str) -> tuple[str | None, int]:
+    """Digest of what is published now, and its number of assets; None and 0 where nothing is."""
     try:
         with server.connect(algorithm) as connection, translated():
             row = connection.execute(query("content")).fetchone() if _live_schema(connection) == CURRENT else None
     except NotPublishedError:
-        return None
-    return row[0] if row else None
+        row = None
+    return row or (None, 0)
 
 
 def _live_schema(connection: Connection) -> int | None:
