@@ -86,7 +86,10 @@ bench-ingest: $(VENV)/.installed-dev  ## Measure loading into the database besid
 bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the same over SQL, and the memory of all processes
 	$(BIN)/python benchmarks/serve.py $(ARGS)
 
+bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and with one changed asset
+	$(BIN)/python benchmarks/update.py $(ARGS)
+
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-lowest test-newest lock check bench bench-embed bench-search bench-ingest bench-serve clean
+.PHONY: help setup demo test test-lowest test-newest lock check bench bench-embed bench-search bench-ingest bench-serve bench-update clean
