@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshseek.datasets import DATASETS, Dataset, DatasetOptions
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.hosted import HostedOptions
-from meshseek.model import LANGUAGES
 from meshseek.renderers import RENDERERS, Renderer
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.service import SearchService
@@ -65,8 +64,8 @@ class Meshseek:
         return Algorithm(name, Library(self.server, name), load, translate=self._query_translation)
 
     def dataset(self, name: str, options: DatasetOptions) -> Dataset:
-        """Open a library."""
-        return DATASETS.load(name)(options)
+        """Open a library, of which the workspace is no part."""
+        return DATASETS.load(name)(replace(options, passed_over=self.workspace.folder))
 
     def renderer(self, name: str, *, views: int, size: int) -> Renderer:
         """Make a renderer."""
@@ -123,6 +122,15 @@ class Meshseek:
         path = self.workspace.remembered.get("model folder", algorithm).get("path")
         return Path(path) if path else None
 
+    def dataset_like_before(self, name: str, options: DatasetOptions, library: str | None) -> Dataset:
+        """Open a library; one that was imported before, with its captions and id map, unless others are given."""
+        known = self.workspace.libraries.imported_from(name, options.path, library)
+        if known is not None:
+            kept = {key: Path(path) for key in ("captions", "id_map") if (path := getattr(known, key)) is not None}
+            given = {key: getattr(options, key) for key in kept if getattr(options, key) is not None}
+            options = replace(options, **kept | given)
+        return self.dataset(name, options)
+
     def dataset_of(self, library: LibrarySource) -> Dataset:
         """Open a library as it was imported.
 
@@ -134,8 +142,12 @@ class Meshseek:
 
     def usual_renderer(self) -> Renderer:
         """With the options of the last rendering."""
-        options = {**USUAL_RENDERING, **self.workspace.remembered.get("render")}
+        options = self.usual_rendering()
         return self.renderer(options.pop("renderer"), **options)
+
+    def usual_rendering(self) -> dict[str, Any]:
+        """The options of the last rendering, or the defaults."""
+        return {**USUAL_RENDERING, **self.workspace.remembered.get("render")}
 
     def usual_translator(self) -> Translator:
         """The last one that was named."""
@@ -150,13 +162,13 @@ class Meshseek:
         return self.translator("existing")
 
     def usual_embedder(self, algorithm: str) -> Embedder:
-        """Of the space that an algorithm's vectors are in, for the same languages; the default where there are none."""
+        """Of the space that an algorithm's vectors are in, for the languages that were last embedded."""
+        languages = tuple(self.workspace.remembered.get("embed", algorithm).get("languages", ())) or None
         sources = self.workspace.embedded_sources(algorithm)
         if not sources:
-            return self.embedder(algorithm)
+            return self.embedder(algorithm, languages=languages)
         space = self.workspace.vectors_table(algorithm, sources[0]).header["space"]
-        languages = tuple(language for language in LANGUAGES if f"caption_{language}" in sources)
-        return self.embedder(algorithm, space["model"], space["dim"], languages or None)
+        return self.embedder(algorithm, space["model"], space["dim"], languages)
 
     def usual_index(self, algorithm: str) -> str:
         """The kind of index that was last asked for."""

@@ -195,10 +195,23 @@ def test_a_mistyped_workspace_makes_nothing(tmp_path: Path, arguments: list[str]
     assert not folder.exists()
 
 
+def test_a_folder_that_is_no_workspace_gets_no_database(tmp_path: Path) -> None:
+    """Any other folder is as good as none, also with a database server of the user's own for what writes files."""
+    (tmp_path / "letter.txt").write_text("Dear Ann")
+    for arguments, environment in (
+        (["search", "chair"], {}),
+        (["check"], {}),
+        (["render"], {"MESHSEEK_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/postgres"}),
+    ):
+        ended = meshseek(*arguments, "--workspace", str(tmp_path), **environment)
+        assert (ended.returncode, ended.stderr.partition(";")[0]) == (1, f"meshseek: there is no workspace {tmp_path}")
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
 def test_a_workspace_that_may_only_be_read(folder: Path, tmp_path: Path) -> None:
     """Each command that writes says so in one line."""
     workspace = tmp_path / "workspace"
-    workspace.mkdir()
+    (workspace / "assets").mkdir(parents=True)
     workspace.chmod(0o555)
     # Root may write everywhere, unless it is told that it may not.
     allowed = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []

@@ -12,6 +12,7 @@ import pytest
 from tests.stages import ALGORITHM, Stages
 
 from meshseek import files
+from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.errors import DatabaseDownError, WorkspaceError
 from meshseek.pipeline.check import Report, check, remove_altered, verify_sources
 from meshseek.pipeline.clean import clean, find_garbage
@@ -90,7 +91,7 @@ def test_faulty_files_are_found_and_repaired(stages: Stages, which: str, kind: s
     report = checked(stages, verify=True)
     assert told(report) == [("chair-0001", "missing" if kind == "missing" else "altered")]
     assert not report.is_sound
-    remove_altered(report)
+    remove_altered(stages.workspace, report)
     stages.update()
     assert path.read_bytes() == content
     assert checked(stages, verify=True).is_sound
@@ -109,7 +110,7 @@ def test_the_same_size_and_time_with_other_content(stages: Stages, samples: Path
 
     report = checked(stages, verify=True)
     assert told(report) == [("chair-0001", "altered")]
-    remove_altered(report)
+    remove_altered(stages.workspace, report)
     stages.update()
     assert checked(stages, verify=True).is_sound
     shown = stages.workspace.models / stages.searchable()["chair-0001"]["model"]
@@ -133,7 +134,8 @@ def test_a_library_that_cannot_be_read_is_told(stages: Stages, samples: Path) ->
     report = checked(stages, verify=True)
 
     assert not report.is_sound
-    assert "library 'glb_folder-samples-1-6': there is no folder" in report.lost_libraries[0]
+    assert not checked(stages).is_sound
+    assert "library 'glb_folder-samples-1-6': there is no folder" in report.lost_libraries["glb_folder-samples-1-6"]
 
 
 def test_outdated_rows_are_no_sound_state(stages: Stages, samples: Path) -> None:
@@ -228,3 +230,50 @@ def test_orphans_are_no_fault(stages: Stages) -> None:
     assert garbage.files == [orphan]
     assert cleaned(stages) == (1, 1)
     assert not orphan.parent.exists()
+
+
+def test_what_nobody_could_make_again_is_not_removed(stages: Stages, samples: Path) -> None:
+    """While the library is away, an altered model stays as it is; when it is back, the repair mends it."""
+    (model,) = stages.workspace.models.glob("chair-0001@*.glb")
+    content = model.read_bytes()
+    model.write_bytes(content[:-1])
+    away = samples.rename(samples.with_name("elsewhere"))
+    remove_altered(stages.workspace, checked(stages))
+    assert model.exists()
+
+    away.rename(samples)
+    remove_altered(stages.workspace, checked(stages))
+    stages.update()
+    assert model.read_bytes() == content
+
+
+def test_an_import_that_was_interrupted_takes_nothing_out(
+    stages: Stages, samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All files have another time, and the import ends in the middle: until it is run again, all is as it was."""
+    before, searchable = contents(stages), stages.searchable()
+    for path in samples.glob("*.glb"):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    original = GlbFolder.read
+    for fails_at in (3, 2):
+        reads: list[Any] = []
+
+        def read(*arguments: Any, fails_at: int = fails_at, reads: list[Any] = reads) -> Any:
+            reads.append(arguments)
+            if len(reads) == fails_at:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return original(*arguments)
+
+        monkeypatch.setattr(GlbFolder, "read", read)
+        with pytest.raises(WorkspaceError, match="is full"):
+            stages.import_folder(samples)
+        monkeypatch.undo()
+        assert len(reads) == fails_at
+        cleaned(stages)
+        stages.publish()
+        assert stages.searchable().keys() == searchable.keys()
+        assert contents(stages) == before
+
+    summary = stages.update().summaries[0]
+    assert (summary.done + summary.already_there, summary.skipped) == (6, 0)
+    assert contents(stages) == before

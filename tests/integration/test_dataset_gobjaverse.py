@@ -101,7 +101,7 @@ def test_captions_of_renders(renders: Path, tmp_path: Path, models: Path, name: 
     ("name", "data", "message"),
     [
         ("c.json", b'{"0/9": "a cup",\n oops}', r"c\.json, line 2, column 2: not valid JSON"),
-        ("c.json", b"[1]", "holds a JSON list"),
+        ("c.json", b"[1]", "holds JSON, but no object; give one of id to value"),
         ("c.json", b'{"0/9": 5}', "value of '0/9' is not a text"),
         ("c.json", b'{"x": "\xff"}', "UTF-8"),
         ("c.json", b"{}", "no caption for any asset.*id map"),

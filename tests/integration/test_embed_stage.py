@@ -33,6 +33,8 @@ from meshseek.workspace.tables import Source
 from meshseek.workspace.workspace import Workspace
 
 COUNT = 20
+CAPTIONS = COUNT + COUNT * 4 // 5
+"""Every fifth asset has no Chinese one."""
 PRICE = 0.5
 
 
@@ -211,7 +213,7 @@ def test_what_was_paid_is_kept_when_it_stops(workspace: Workspace) -> None:
 
     paid.stop_after = None
     assert run(workspace, paid)[0].already_there == 5
-    assert paid.texts == COUNT
+    assert paid.texts == CAPTIONS
 
 
 def test_the_price_is_of_what_is_left(workspace: Workspace) -> None:
@@ -221,7 +223,7 @@ def test_the_price_is_of_what_is_left(workspace: Workspace) -> None:
     assert preview(toy(), "toy", workspace, max_assets=None) is None
     before = preview(paid, "toy", workspace, max_assets=None)
     assert before is not None
-    assert (before.items, before.price) == (COUNT + VIEWS * COUNT, PRICE * (COUNT + VIEWS * COUNT))
+    assert (before.items, before.price) == (CAPTIONS + VIEWS * COUNT, PRICE * (CAPTIONS + VIEWS * COUNT))
     half = preview(paid, "toy", workspace, max_assets=COUNT // 2)
     assert half is not None
     assert half.items == before.items // 2

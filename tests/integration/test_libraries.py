@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from tests.conftest import drop_databases
 from tests.stages import Stages
 
+from meshseek.bootstrap import Meshseek
+from meshseek.datasets import DatasetOptions
+from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.errors import ConfirmationNeededError, DatasetError, InputError, WorkspaceError
+from meshseek.files import write_whole
+from meshseek.pipeline.import_assets import LibraryOptions, import_assets
 from meshseek.pipeline.sample_assets import make_sample_assets
+from meshseek.pipeline.standing import standings
+from meshseek.pipeline.update import UpdateOptions, update
+from meshseek.reporting import SilentReporter
+from meshseek.settings import read_settings
 from meshseek.store.postgres import Server
 from meshseek.workspace.workspace import Workspace
 
@@ -80,23 +92,51 @@ def test_names(stages: Stages, samples: Path, tmp_path: Path) -> None:
     names = ["glb_folder-models", "glb_folder-models-2", "glb_folder-models-3"]
     assert [known.name for known in stages.workspace.libraries.all()] == names
 
-    for name in ("", "..", "a/b", ".hidden", "a" * 101):
-        with pytest.raises(InputError, match="cannot name a library; use letters, digits"):
+    for name in ("", "..", "a/b", ".hidden", "a" * 121, "椅" * 41):
+        with pytest.raises(InputError, match="cannot name a library; use up to 120 bytes of letters, digits"):
             stages.import_folder(library(tmp_path / "four", samples, thing="chair"), name)
 
 
-def test_an_id_of_another_library_is_refused(stages: Stages, samples: Path, tmp_path: Path) -> None:
+def test_an_id_of_another_library_is_skipped(stages: Stages, samples: Path, tmp_path: Path) -> None:
     """Where the first library's own ids begin with the second's name, nothing is overwritten; the cure works."""
     first = library(tmp_path / "first", samples, thing="chair")
     library(first / "b", samples, thing="cup")
     stages.import_folder(first)
-    second = library(tmp_path / "second", samples, thing="table")
-    with pytest.raises(DatasetError, match="of library 'glb_folder-first' already; rename it, or"):
-        stages.import_folder(second, "b")
-    assert stages.ids() == ["b/thing", "thing"]
+    second = library(tmp_path / "second", samples, thing="table", other="sofa")
+    assert stages.import_folder(second, "b").skipped == 1
+    reasons = (stages.workspace.assets_table().folder / "skipped.jsonl").read_text()
+    assert "library 'glb_folder-first' has an asset of this id; rename this one" in reasons
+    assert stages.ids() == ["b/thing", "thing", "b/other"]
+    assert stages.import_folder(first).already_there == 2
 
-    stages.import_folder(second, "c")
-    assert stages.ids() == ["b/thing", "thing", "c/thing"]
+    (second / "thing.glb").rename(second / "same.glb")
+    assert stages.import_folder(second).skipped == 0
+    assert stages.ids() == ["b/thing", "thing", "b/other", "b/same"]
+
+
+def test_what_was_given_once_is_kept(samples: Path, tmp_path: Path) -> None:
+    """Imported again without its captions file, a library still has its captions; another file can be given."""
+    meshseek = Meshseek(read_settings(workspace=tmp_path / "workspace"))
+    captions = samples / "captions.csv"
+    first = meshseek.dataset_like_before("glb_folder", DatasetOptions(path=samples, captions=captions), None)
+    import_assets(first, meshseek.workspace, workers=0, max_assets=None, reporter=SilentReporter())
+    again = meshseek.dataset_like_before("glb_folder", DatasetOptions(path=samples), None)
+    assert again.options.captions == captions
+    summary = import_assets(again, meshseek.workspace, workers=0, max_assets=None, reporter=SilentReporter())
+    assert summary.already_there == 6
+
+    other = shutil.copyfile(captions, tmp_path / "other.csv")
+    options = DatasetOptions(path=samples, captions=other)
+    assert meshseek.dataset_like_before("glb_folder", options, None).options.captions == other
+
+
+def test_another_folder_for_a_few_assets(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """A library's name given to another folder is no way around being asked, though only a few are wanted."""
+    stages.import_folder(library(tmp_path / "a", samples, a="chair", b="cup"), "mine")
+    stages.max_assets = 1
+    with pytest.raises(ConfirmationNeededError):
+        stages.import_folder(library(tmp_path / "b", samples, c="sofa", d="table"), "mine")
+    assert stages.ids() == ["a", "b"]
 
 
 def test_what_left_its_folder_leaves_the_search(stages: Stages, samples: Path, tmp_path: Path) -> None:
@@ -285,3 +325,93 @@ def test_a_damaged_record_is_named_with_its_cure(stages: Stages, samples: Path, 
     stages.import_folder(folder)
     stages.update()
     assert set(stages.searchable()) == {"x"}
+
+
+def test_a_link_to_nowhere_keeps_nothing_in_the_library(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """What is deleted leaves, though something else in the folder cannot be opened."""
+    folder = library(tmp_path / "a", samples, a="chair", b="cup", c="sofa", d="table", e="chair")
+    (folder / "readme.txt").symlink_to(tmp_path / "nowhere")
+    (folder / "circle.glb").symlink_to(folder / "circle.glb")
+    stages.import_folder(folder)
+    (folder / "a.glb").unlink()
+    stages.import_folder(folder)
+
+    assert stages.ids() == ["b", "c", "d", "e"]
+
+
+def test_a_workspace_inside_of_its_library(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """The workspace's own models are no part of the library, however often it is imported."""
+    folder = library(tmp_path, samples, a="chair", b="cup")
+    assert stages.workspace.folder.is_relative_to(folder)
+    options = DatasetOptions(path=folder, passed_over=stages.workspace.folder)
+    shutil.rmtree(samples)
+    for _ in range(2):
+        stages.import_dataset(GlbFolder(options), LibraryOptions())
+        assert stages.ids() == ["a", "b"]
+    with_settings = Meshseek(read_settings(workspace=stages.workspace.folder))
+    assert with_settings.dataset("glb_folder", DatasetOptions(path=folder)).options == options
+
+
+def test_one_folder_by_two_paths(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """Dots in a path name no other library."""
+    folder = library(tmp_path / "a", samples, a="chair")
+    stages.import_folder(folder)
+    stages.import_folder(folder / ".." / "a")
+
+    assert [known.path for known in stages.workspace.libraries.all()] == [str(folder)]
+
+
+def test_each_library_remembers_what_it_could_not_read(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """An import of one library forgets nothing of the other's skipped assets."""
+    for name in ("a", "b"):
+        stages.import_folder(library(tmp_path / name, samples, good="chair", bad="cup"))
+        (tmp_path / name / "bad.glb").write_bytes(b"broken")
+    for _ in range(2):
+        stages.update(yes=True)
+        assert {name: standing.skipped for name, standing in standings(stages.workspace, ["toy"]).items()} == {
+            "glb_folder-a": {"import": 1},
+            "glb_folder-b": {"import": 1},
+        }
+    library(tmp_path / "a", samples, bad="cup")
+    stages.update()
+    assert [standing.skipped for standing in standings(stages.workspace, ["toy"]).values()] == [{}, {"import": 1}]
+
+
+def test_an_older_workspace_whose_first_record_was_not_written(
+    old: Stages, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the disk is full before the record is there, everything still counts."""
+
+    def full(path: Path, content: bytes | memoryview) -> None:
+        if path.name == "library.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_whole(path, content)
+
+    monkeypatch.setattr("meshseek.workspace.libraries.write_whole", full)
+    with pytest.raises(WorkspaceError, match="is full"):
+        old.import_folder(tmp_path / "a")
+    monkeypatch.undo()
+    assert old.ids() == ["x", "y"]
+    assert old.import_folder(tmp_path / "a").already_there == 2
+    assert old.ids() == ["x", "y"]
+
+
+def test_captions_in_a_language_that_comes_later(samples: Path, tmp_path: Path, conninfo: str) -> None:
+    """Update embeds what the algorithm was told to, also where no asset had such a caption at first."""
+    folder = library(tmp_path / "models", samples, chair="chair")
+    prefix = f"later_{uuid4().hex[:12]}_"
+    settings = read_settings(workspace=tmp_path / "workspace", database_url=conninfo, database_prefix=prefix, workers=1)
+    meshseek = Meshseek(settings)
+    options = UpdateOptions(algorithms=["lite"], workers=0)
+    dataset = meshseek.dataset("glb_folder", DatasetOptions(path=folder))
+    import_assets(dataset, meshseek.workspace, workers=0, max_assets=None, reporter=SilentReporter())
+    try:
+        update(meshseek, options, SilentReporter())
+        assert meshseek.workspace.embedded_sources("lite") == ("caption_english", "appearance")
+        library(folder, samples, 红色木椅子="cup")
+        update(meshseek, options, SilentReporter())
+        assert "caption_chinese" in meshseek.workspace.embedded_sources("lite")
+        assert meshseek.search_service.algorithm("lite").library.published().chinese_captions == 1
+    finally:
+        meshseek.close()
+        drop_databases(conninfo, prefix)

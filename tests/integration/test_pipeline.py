@@ -119,9 +119,7 @@ def test_damaged_assets_are_skipped_and_counted(models: Path, workspace: Workspa
 
     next(workspace.models.glob("sofa-0001@*.glb")).unlink()
     assert run_render(workspace) == (COUNT - 2, 1, 0)
-    assert (
-        "is missing; put it there, or run 'meshseek import' again" in reasons(workspace.rendered_table())["sofa-0001"]
-    )
+    assert "is missing; put it there, or run 'meshseek update'" in reasons(workspace.rendered_table())["sofa-0001"]
 
     view_of(workspace, "chair-0001", 0).write_bytes(b"no picture")
     view_of(workspace, "table-0001", 1).unlink()

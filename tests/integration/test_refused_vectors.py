@@ -98,5 +98,5 @@ def test_an_asset_twice_in_the_import_is_refused(workspace: Workspace, server: S
     workspace.assets_table().append(twice)
 
     message = f"{workspace.folder / 'assets'} holds '{crowd.assets[3].asset_id}' twice; remove the folder and import"
-    with pytest.raises(WorkspaceError, match=f"^{re.escape(message)} the library again$"):
+    with pytest.raises(WorkspaceError, match=f"^{re.escape(message)} again$"):
         published(workspace, server)

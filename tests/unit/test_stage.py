@@ -100,7 +100,9 @@ def test_what_cannot_be_done_is_listed_and_tried_again(run: Run) -> None:
     assert run.skipped == reason
     assert counts(run(task("bad1"), task("a"))) == (0, 1, 1)
     assert run.skipped == reason
-    assert counts(run(task("a"))) == (0, 0, 1)
+    assert counts(run(task("a"), task("bad2"))) == (0, 1, 1)
+    assert run.skipped == [*reason, {**reason[0], "asset_id": "bad2"}], "a run says nothing of what it was not given"
+    assert counts(run(task("a"), task("bad1"), task("bad2"), how=lambda tasks: map(done, (task("a") for _ in tasks))))
     assert run.skipped == []
 
 

@@ -36,6 +36,8 @@ class DatasetOptions:
     path: Path
     captions: Path | None = None
     id_map: Path | None = None
+    passed_over: Path | None = None
+    """A folder that is no part of the library though it may lie in it: the workspace."""
 
 
 class Dataset(ABC):

@@ -10,6 +10,7 @@ suffix or not; models that it does not name have no caption. Without a captions 
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -33,6 +34,7 @@ from meshseek.model import Asset
 log = logging.getLogger(__name__)
 
 _MODELS = frozenset({".glb", ".gltf", ".obj"})
+_NOWHERE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
 _SAYS_NOTHING = frozenset({"scene", "model", "mesh", "object", "untitled"})
 """File names that programs choose; the folder's name is taken instead."""
 
@@ -81,8 +83,9 @@ class GlbFolder(Dataset):
         root = self.options.path
         if not is_folder(root):
             raise LibraryGoneError(f"there is no folder {root}; give a folder of .glb, .gltf or .obj files")
-        files, unlisted = _walk(root)
-        self.unlisted = len(unlisted)
+        files, unlisted = _walk(root, self.options.passed_over)
+        # What is gone, or a link to nowhere, is no asset; in what may not be looked at there may be some.
+        self.unlisted = sum(error.errno not in _NOWHERE for error in unlisted)
         if unlisted:
             first = f"{unlisted[0].filename}: {unlisted[0].strerror}"
             if not files:
@@ -91,7 +94,7 @@ class GlbFolder(Dataset):
         return files
 
     def read(self, entry: Entry, models: Path) -> Asset:
-        """Link, pack or convert one model, and describe it."""
+        """Copy, pack or convert one model, and describe it."""
         assert isinstance(entry, FileEntry)
         source = self.options.path / entry.file
         model = f"{entry.asset_id}.glb"
@@ -129,13 +132,15 @@ def caption_from_name(file: PurePosixPath) -> Description:
     return Description(english=(caption,), attributes={})
 
 
-def _walk(root: Path) -> tuple[dict[PurePosixPath, os.stat_result], list[OSError]]:
+def _walk(root: Path, passed_over: Path | None) -> tuple[dict[PurePosixPath, os.stat_result], list[OSError]]:
     """All files below the folder by their path in it, without hidden ones; and what could not be looked at."""
     files: dict[PurePosixPath, os.stat_result] = {}
     unlisted: list[OSError] = []
     linked = 0
     for folder, folders, names in os.walk(root, onerror=unlisted.append):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [
+            name for name in folders if not name.startswith(".") and Path(folder, name).absolute() != passed_over
+        ]
         linked += sum(Path(folder, name).is_symlink() for name in folders)
         for path in (Path(folder, name) for name in names if not name.startswith(".")):
             try:

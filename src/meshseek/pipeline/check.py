@@ -10,6 +10,7 @@ from typing import Any
 
 from meshseek.datasets import Dataset
 from meshseek.errors import MeshseekError, UnreadableAssetError
+from meshseek.files import disk_error
 from meshseek.pipeline.clean import all_tables
 from meshseek.pipeline.standing import Standing, standings
 from meshseek.reporting import Reporter
@@ -26,8 +27,8 @@ class Report:
     """Models and views that are missing or altered."""
     damaged: list[Path] = field(default_factory=list)
     """Parts of tables that are missing or were altered."""
-    lost_libraries: list[str] = field(default_factory=list)
-    """A sentence about each library that cannot be read."""
+    lost_libraries: dict[str, str] = field(default_factory=dict)
+    """A sentence about each library that cannot be read, by its name."""
     standings: Mapping[str, Standing] = field(default_factory=dict)
     orphaned: Sequence[Path] = ()
     """Files that nobody needs."""
@@ -49,7 +50,7 @@ class Report:
                 for kind in ("missing", "altered")
             },
             "damaged": [str(path) for path in self.damaged],
-            "lost_libraries": self.lost_libraries,
+            "lost_libraries": list(self.lost_libraries.values()),
             "outdated": {name: dict(standing.outdated) for name, standing in self.standings.items()},
             "waiting": {name: dict(standing.waiting) for name, standing in self.standings.items()},
             "skipped": {name: dict(standing.skipped) for name, standing in self.standings.items()},
@@ -77,11 +78,14 @@ def check(workspace: Workspace, reporter: Reporter, *, verify: bool) -> Report:
     reporter.say("check: models and views")
     faults = [*faulty_models(workspace, verify=verify), *faulty_views(workspace, verify=verify)]
     if workspace.libraries.are_known:  # the files of what left are nobody's loss
-        listed = workspace.libraries.fingerprints()
+        listed = workspace.libraries.current()
         faults = [fault for fault in faults if fault.asset_id in listed]
     report.faults += faults
     if len(workspace.assets_table()):
         report.faults += missing_dataset_views(workspace)
+    for library in workspace.libraries.all():
+        if library.path is not None and not Path(library.path).exists():
+            report.lost_libraries[library.name] = f"library '{library.name}': {library.path} is not there"
     report.standings = standings(workspace, workspace.algorithms())
     return report
 
@@ -115,7 +119,7 @@ def verify_sources(
                     if asset is not None and asset.model_fingerprint not in {None, fingerprint}:
                         report.faults.append(Fault(asset_id, "altered", workspace.models / str(asset.model)))
         except MeshseekError as error:
-            report.lost_libraries.append(f"library '{library.name}': {error}")
+            report.lost_libraries[library.name] = f"library '{library.name}': {error}"
 
 
 def _models_now(dataset: Dataset, library: LibrarySource, advance: Callable[[int], None]) -> Iterator[tuple[str, str]]:
@@ -131,12 +135,19 @@ def _models_now(dataset: Dataset, library: LibrarySource, advance: Callable[[int
         advance(1)
 
 
-def remove_altered(report: Report) -> None:
+def remove_altered(workspace: Workspace, report: Report) -> None:
     """Delete files whose content is not what it should be, so that their stage makes them again.
 
+    Where the library cannot be read, nobody could: they stay.
+
     Raises:
-        OSError: One cannot be deleted.
+        WorkspaceError: One cannot be deleted.
     """
+    current = workspace.libraries.current()
     for fault in report.faults:
-        if fault.kind == "altered":
-            fault.path.unlink(missing_ok=True)
+        _, _, library = current.get(fault.asset_id, ("", "", ""))
+        if fault.kind == "altered" and library not in report.lost_libraries:
+            try:
+                fault.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise disk_error(error, fault.path) from error

@@ -66,15 +66,17 @@ def find_garbage(workspace: Workspace, server: Server, algorithms: list[str]) ->
         WorkspaceError: A table is damaged.
         DatabaseError: It cannot be told what the published versions need.
     """
-    models, views, kept = set[str](), set[str](), set[str]()
+    models, views, kept = set[str | None](), set[str](), set[str]()
     for name in algorithms:
         used = files_in_use(server, name)
         models |= used.models
         views |= {folder.removeprefix(f"{workspace.views.name}/") for folder in used.view_folders}
-    if len(workspace.assets_table()):
-        for asset in workspace.assets(parts=["model"]):
-            kept.add(asset.asset_id)
-            models.add(asset.model or "")
+    listed = workspace.libraries.current() if workspace.libraries.are_known else None
+    for table in workspace.assets_table().tables(columns=["asset_id", "model"]):
+        for row in table.to_pylist():
+            if listed is None or row["asset_id"] in listed:  # also where it is to be read again
+                kept.add(row["asset_id"])
+                models.add(row["model"])
     for table in workspace.rendered_table().tables(kept, ["asset_id", "folder"]):
         rows = zip(table["asset_id"].to_pylist(), table["folder"].to_pylist(), strict=True)
         views |= {folder for asset_id, folder in rows if asset_id in kept and folder is not None}

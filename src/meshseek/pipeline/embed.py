@@ -60,6 +60,7 @@ def embed(
         MeshseekError: A hosted model cannot go on; finished work is kept.
     """
     with workspace.lock(f"embed-{algorithm}"):
+        workspace.remembered.keep("embed", {"languages": list(embedder.languages)}, algorithm)
         summaries = []
         for language in embedder.languages:
             source = SOURCE_OF[language]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,8 +54,15 @@ class _Reading:
     dataset: Dataset
     models: Path
     prefix: str
+    collisions: Mapping[str, str]
+    """Ids that assets of other libraries have, whose names follow."""
 
     def __call__(self, task: Task[Entry]) -> Outcome:
+        if task.asset_id in self.collisions:
+            library = self.collisions[task.asset_id]
+            return Outcome(
+                asset_id=task.asset_id, skipped=f"library '{library}' has an asset of this id; rename this one"
+            )
         return attempt(task.asset_id, lambda: [asset_row(self._read(task.payload))])
 
     def _read(self, entry: Entry) -> Asset:
@@ -99,18 +107,23 @@ def import_assets(
         source = _source(dataset, workspace, library)
         listed = _listed(dataset, source, workspace, max_assets, yes=library.yes)
         source, before = _take_over(source, workspace, listed)
-        entries = _entries(source, workspace, listed)
-        listing = {asset_id: entry.fingerprint for asset_id, entry in entries.items()}
-        if max_assets is not None or dataset.unlisted:  # what was not looked at has not left
+        entries = _entries(source, listed)
+        collisions = _collisions(source, workspace, entries)
+        listing = {name: entry.fingerprint for name, entry in entries.items() if name not in collisions}
+        moved = source.path not in {library.path for library in workspace.libraries.all()}
+        if (max_assets is not None and not moved) or dataset.unlisted:  # what was not looked at has not left
             listing |= {asset_id: made for asset_id, made in before.items() if asset_id not in listing}
         leaving = [asset_id for asset_id in before if asset_id not in listing]
         if len(leaving) > LARGE_PART * len(before) and not library.yes:
             raise _shrinking(source, leaving, len(before))
-        workspace.libraries.save(source, listing)
-        summary = _read_all(_Reading(dataset, workspace.models, source.prefix), entries, workspace, workers, reporter)
+        # Until all is read, an asset that changed still counts as what it was: an import may end in the middle.
+        workspace.libraries.save(source, listing, _states(workspace, before))
+        reading = _Reading(dataset, workspace.models, source.prefix, collisions)
+        summary = _read_all(reading, entries, workspace, workers, reporter)
         if leaving:
             summary.details["left the library"] = len(leaving)
-        workspace.libraries.save(replace(source, imported_at=datetime.now(UTC).isoformat(timespec="seconds")))
+        source = replace(source, imported_at=datetime.now(UTC).isoformat(timespec="seconds"))
+        workspace.libraries.save(source, listing)
         return summary
 
 
@@ -120,6 +133,8 @@ def _read_all(
     """Read what is not in the workspace as it is now, with its file."""
     table = workspace.assets_table()
     finished = begin_stage(table, reporter)
+    for asset_id in reading.collisions:
+        finished.pop(asset_id, None)
     for fault in faulty_models(workspace):
         finished.pop(fault.asset_id, None)
     tasks = (
@@ -132,21 +147,20 @@ def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> L
     """The record of a library, an earlier one or a new one; not written yet."""
     options = dataset.options
     layout = type(dataset).__module__.rpartition(".")[2]
-    path = str(options.path.absolute())
+    path = os.path.abspath(options.path)  # noqa: PTH100  # also without '..', but links stay as they are named
     origin: dict[str, Any] = {
         "dataset": layout,
         "path": path,
         "captions": str(options.captions.absolute()) if options.captions else None,
         "id_map": str(options.id_map.absolute()) if options.id_map else None,
     }
-    known = workspace.libraries.all()
     name = wanted.name
     if name is not None:
         check_name(name)
-    for library in known:
-        same = (library.dataset, library.path) == (layout, path)
-        if same if name is None else library.name.casefold() == name.casefold():
-            return replace(library, **origin, forgotten=() if wanted.recall else library.forgotten)
+    library = workspace.libraries.imported_from(layout, options.path, name)
+    if library is not None:
+        return replace(library, **origin, forgotten=() if wanted.recall else library.forgotten)
+    known = workspace.libraries.all()
     name = name or default_name(layout, options.path, (library.name for library in known))
     number = 1 + max((library.number for library in known), default=0)
     return LibrarySource(name=name, number=number, prefix=f"{name}/" if known else "", **origin)
@@ -185,7 +199,26 @@ def _take_over(
     return replace(source, prefix=f"{source.name}/"), {}
 
 
-def _entries(source: LibrarySource, workspace: Workspace, listed: Sequence[Entry]) -> dict[str, Entry]:
+def _states(workspace: Workspace, before: Mapping[str, str]) -> dict[str, str]:
+    """The state in which each asset of a library counts now, of those that are imported."""
+    imported = workspace.assets_table().fingerprints()
+    if not workspace.libraries.are_known:
+        return dict(before)
+    current = workspace.libraries.current()
+    return {asset_id: imported[asset_id] for asset_id in before if imported.get(asset_id, "") in current[asset_id][:2]}
+
+
+def _collisions(source: LibrarySource, workspace: Workspace, entries: Mapping[str, Entry]) -> dict[str, str]:
+    """The ids that assets of other libraries have already, with the names of these libraries."""
+    return {
+        asset_id: other.name
+        for other in workspace.libraries.all()
+        if other.name != source.name
+        for asset_id in entries.keys() & workspace.libraries.listing(other).keys()
+    }
+
+
+def _entries(source: LibrarySource, listed: Sequence[Entry]) -> dict[str, Entry]:
     """The entries by their ids in the workspace, without those that the user wants out of it."""
     entries: dict[str, Entry] = {}
     for entry in listed:
@@ -193,13 +226,6 @@ def _entries(source: LibrarySource, workspace: Workspace, listed: Sequence[Entry
         if asset_id in entries:
             raise DatasetError(f"the library gives '{asset_id}' to several assets; rename all but one of them")
         entries[asset_id] = entry
-    for other in workspace.libraries.all():
-        both = entries.keys() & workspace.libraries.listing(other).keys() if other.name != source.name else set()
-        if both:
-            raise DatasetError(
-                f"'{min(both)}' is an asset of library '{other.name}' already; rename it, "
-                "or import this library under another name with --library"
-            )
     return {asset_id: entry for asset_id, entry in entries.items() if asset_id not in source.forgotten}
 
 

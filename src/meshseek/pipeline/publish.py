@@ -32,14 +32,10 @@ UPDATED_SHARE = 0.1
 much added and taken out, and building is faster than adding one by one."""
 DERIVED = 2
 """Of what is made from assets when they are published (labels, words): another number, and all is published anew."""
-CURES = {
-    "render": "meshseek render",
-    "translate": "meshseek translate",
-    "embed": "meshseek embed --algorithm {algorithm}",
-}
+CURES = {"render": "render", "translate": "translate", "embed": "embed --algorithm {algorithm}"}
 OUTDATED = (
     "publish: {count:,} assets have changed since '{stage}' and are published without what it made of them; "
-    "run '{cure}' and publish again"
+    "run 'meshseek {cure}' and publish again, or 'meshseek update'"
 )
 
 

@@ -37,7 +37,7 @@ class _Rendering:
             raise UnreadableAssetError("has neither views nor a model to render")
         model = self.workspace.models / task.payload
         if not model.is_file():
-            raise UnreadableAssetError(f"its model {model} is missing; put it there, or run 'meshseek import' again")
+            raise UnreadableAssetError(f"its model {model} is missing; put it there, or run 'meshseek update'")
         drafts = self.workspace.views / DRAFTS
         make_folder(drafts)
         folder = f"{task.asset_id}/{version_of(task.fingerprint)}"

@@ -12,7 +12,7 @@ from meshseek.errors import UnreadableAssetError
 from meshseek.files import disk_error
 from meshseek.reporting import Reporter
 from meshseek.workspace.shards import ShardFolder
-from meshseek.workspace.skipped import SKIPPED, skipped_line
+from meshseek.workspace.skipped import SKIPPED, lines_of_others, skipped_line
 
 T = TypeVar("T")
 
@@ -104,16 +104,20 @@ def run_stage(
     if finished is None:
         finished = begin_stage(table, reporter)
     left: list[Task[T]] = []
+    seen: set[str] = set()
     for task in tasks:
+        seen.add(task.asset_id)
         if finished.get(task.asset_id) == task.fingerprint:
             summary.already_there += 1
         else:
             left.append(task)
     try:
         table.folder.mkdir(parents=True, exist_ok=True)
+        earlier = lines_of_others(table.folder, seen)
         listing = (table.folder / SKIPPED).open("w", encoding="utf-8")
         fingerprints = {task.asset_id: task.fingerprint for task in left}
         with reporter.bar(name, len(left)) as advance, listing as skipped:
+            skipped.write(earlier)
             buffer = _Buffer(table)
             try:
                 for outcome in work(left) if left else ():

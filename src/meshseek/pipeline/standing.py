@@ -10,7 +10,7 @@ from meshseek.model import Asset
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import vector_sources
 from meshseek.workspace.skipped import skipped_fingerprints
-from meshseek.workspace.tables import Source
+from meshseek.workspace.tables import SOURCES, Source
 from meshseek.workspace.workspace import Workspace
 
 MadeFrom = Mapping[Source, Mapping[str, str]]
@@ -57,13 +57,21 @@ def standings(workspace: Workspace, algorithms: Sequence[str]) -> dict[str, Stan
     return {library.name: counts.standing(library.name) for library in workspace.libraries.all()}
 
 
+def languages_of(workspace: Workspace, algorithm: str) -> list[str]:
+    """The languages of the captions that an algorithm was last told to embed."""
+    languages: list[str] = workspace.remembered.get("embed", algorithm).get("languages", [])
+    return languages
+
+
 class _Counts:
     def __init__(self, workspace: Workspace, algorithms: Sequence[str]) -> None:
         self._current = CurrentAssets(workspace)
         self._vectors: dict[str, MadeFrom] = {
             name: {
-                source: workspace.vectors_table(name, source).fingerprints()
-                for source in workspace.embedded_sources(name)
+                source: workspace.vectors_table(name, source).fingerprints() if source in embedded else {}
+                for embedded in [workspace.embedded_sources(name)]
+                for source in SOURCES
+                if source in embedded or source.removeprefix("caption_") in languages_of(workspace, name)
             }
             for name in algorithms
         }

@@ -99,6 +99,11 @@ def update(parts: Parts, options: UpdateOptions, reporter: Reporter) -> Updated:
     with workspace.lock("update"):
         updated = Updated()
         before = _counts(workspace)
+        if not workspace.libraries.are_known:
+            updated.notes.append(
+                "it is not known which libraries these assets are from, as an older Meshseek imported them; "
+                "run 'meshseek import DATASET PATH' once for each"
+            )
         for library in workspace.libraries.all():
             _import(parts, library, options, updated, reporter)
         stage: dict[str, Any] = {"max_assets": options.max_assets, "reporter": reporter}
@@ -133,12 +138,12 @@ def _listed_changes(parts: Parts, library: LibrarySource, max_assets: int | None
     """How many assets of a library are new or changed, and how many have left, by its files as they are now."""
     if library.dataset is None or max_assets is not None:
         return {}
+    before = parts.workspace.libraries.listing(library)
     try:
         entries = parts.dataset_of(library).entries()
         listed = {library.prefix + entry.asset_id: entry.fingerprint for entry in entries}
     except InputError:
-        listed = {}
-    before = parts.workspace.libraries.listing(library)
+        return {"cannot be read": len(before)}
     wanted = {asset_id: made for asset_id, made in listed.items() if asset_id not in library.forgotten}
     changes = {
         "import": sum(before.get(asset_id) != made for asset_id, made in wanted.items()),

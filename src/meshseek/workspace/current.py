@@ -67,16 +67,15 @@ class CurrentAssets:
 
     def _rendered(self) -> dict[str, ViewSet]:
         """The views that the render stage made, by asset id, whatever they were made from."""
-        columns = ["asset_id", "fingerprint", "folder", "viewpoint_ids"]
+        columns = ["asset_id", "fingerprint", "folder", "viewpoint_ids"]  # an older Meshseek has rows without folder
         return {
             row["asset_id"]: ViewSet(
-                folder=self._workspace.views / row["folder"],
+                folder=self._workspace.views / (row["folder"] or ""),
                 viewpoint_ids=tuple(row["viewpoint_ids"]),
-                fingerprint=row["fingerprint"],
+                fingerprint=row["fingerprint"] if row["folder"] else "",
             )
             for table in self._workspace.rendered_table().tables(columns=columns)
             for row in table.to_pylist()
-            if row["folder"] is not None  # an older Meshseek rendered it, elsewhere
         }
 
     def _chinese(self) -> dict[str, tuple[str, Captions]]:

@@ -72,7 +72,7 @@ def _fault(path: Path, size: int | None) -> Kind | None:
         actual = path.stat().st_size
     except OSError:
         return "missing"
-    return None if actual == size else "altered"
+    return None if size is None or actual == size else "altered"  # an older Meshseek did not note the size
 
 
 def picture_path(folder: Path, viewpoint_id: int) -> Path:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -18,7 +20,8 @@ from meshseek.errors import InputError, WorkspaceError
 from meshseek.files import disk_error, write_whole
 
 NAME = re.compile(r"[^\W_][\w.-]{0,99}")
-RECORD, LISTING = "library.json", "listing.parquet"
+MOST_BYTES = 120
+RECORD, LISTING, KNOWN = "library.json", "listing.parquet", "known"
 
 Listing = Mapping[str, str]
 """The fingerprint of each asset's source as the library was last listed, by asset id, in the library's order."""
@@ -58,7 +61,7 @@ class Libraries:
     @property
     def are_known(self) -> bool:
         """Whether the workspace tells its libraries apart; in an older one, every imported asset counts."""
-        return self.folder.is_dir()
+        return (self.folder / KNOWN).is_file()
 
     def all(self) -> list[LibrarySource]:
         """The libraries in the order in which they were first imported.
@@ -92,23 +95,39 @@ class Libraries:
         names = ", ".join(library.name for library in known)
         raise InputError(f"there is no library '{name}' here; the libraries are: {names or 'none'}")
 
+    def imported_from(self, dataset: str, path: Path, name: str | None) -> LibrarySource | None:
+        """The library that an import means: the one of that name, or else the one that came from there before."""
+        for library in self.all():
+            same = (library.dataset, library.path) == (dataset, os.path.abspath(path))  # noqa: PTH100  # without '..'
+            if same if name is None else library.name.casefold() == name.casefold():
+                return library
+        return None
+
     def listing(self, library: LibrarySource) -> dict[str, str]:
         """What a library listed at its last import.
 
         Raises:
             WorkspaceError: The listing is damaged.
         """
+        table = self._listing(library)
+        return dict(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
+
+    def _listing(self, library: LibrarySource) -> pa.Table:
         path = self.folder / library.name / LISTING
         try:
-            table = pq.read_table(path)
-            return dict(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
+            return pq.read_table(path, schema=_LISTING)
         except FileNotFoundError:
-            return {}
-        except (OSError, KeyError, pa.ArrowException) as error:
+            return _LISTING.empty_table()
+        except (OSError, pa.ArrowException) as error:
             raise WorkspaceError(f"{path} is damaged; remove it and import library '{library.name}' again") from error
 
-    def save(self, library: LibrarySource, listing: Listing | None = None) -> None:
-        """Write a library's record, after its listing where that is given.
+    def save(self, library: LibrarySource, listing: Listing, before: Listing = MappingProxyType({})) -> None:
+        """Write a library's record, after its listing.
+
+        Args:
+            library: The record.
+            listing: What it lists now.
+            before: The states that assets had before, while an import goes on: until it ends, either counts.
 
         Raises:
             WorkspaceError: The folder cannot be written.
@@ -116,12 +135,14 @@ class Libraries:
         folder = self.folder / library.name
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if listing is not None:
-                table = pa.table({"asset_id": list(listing.keys()), "fingerprint": list(listing.values())}, _LISTING)
-                sink = pa.BufferOutputStream()
-                pq.write_table(table, sink, compression="zstd")
-                write_whole(folder / LISTING, memoryview(sink.getvalue()))
+            former = [before.get(asset_id) for asset_id in listing]
+            columns = {"asset_id": list(listing.keys()), "fingerprint": list(listing.values()), "former": former}
+            sink = pa.BufferOutputStream()
+            pq.write_table(pa.table(columns, _LISTING), sink, compression="zstd")
+            write_whole(folder / LISTING, memoryview(sink.getvalue()))
             write_whole(folder / RECORD, json.dumps(asdict(library), ensure_ascii=False, indent=1).encode())
+            if not self.are_known:  # only now: until there is a record, every imported asset counts
+                write_whole(self.folder / KNOWN, b"")
         except OSError as error:
             raise disk_error(error, folder) from error
 
@@ -159,16 +180,20 @@ class Libraries:
         for library, kept in changes:
             self.save(library, kept)
 
-    def fingerprints(self, limit: int | None = None) -> dict[str, tuple[str, str]]:
-        """Fingerprint and library of every asset that is listed, or of the first so many of each library."""
-        known: dict[str, tuple[str, str]] = {}
+    def current(self, limit: int | None = None) -> dict[str, tuple[str, str | None, str]]:
+        """Every asset that is listed, or the first so many of each library, by its id.
+
+        Its fingerprint, that of its former state where an import goes on or was interrupted, and its library's name.
+        """
+        known: dict[str, tuple[str, str | None, str]] = {}
         for library in self.all():
-            rows = list(self.listing(library).items())[:limit]
-            known.update((asset_id, (fingerprint, library.name)) for asset_id, fingerprint in rows)
+            columns = [column.to_pylist() for column in self._listing(library).slice(0, limit).columns]
+            for asset_id, fingerprint, former in zip(*columns, strict=True):
+                known[asset_id] = (fingerprint, former, library.name)
         return known
 
 
-_LISTING = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string()})
+_LISTING = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "former": pa.string()})
 
 
 def check_name(name: str) -> None:
@@ -177,13 +202,17 @@ def check_name(name: str) -> None:
     Raises:
         InputError: It cannot.
     """
-    if NAME.fullmatch(name) is None:
-        raise InputError(f"'{name}' cannot name a library; use letters, digits, '.', '_' and '-', beginning with one")
+    if NAME.fullmatch(name) is None or len(name.encode()) > MOST_BYTES:
+        raise InputError(
+            f"'{name}' cannot name a library; use up to {MOST_BYTES} bytes of letters, digits, '.', '_' and '-', "
+            "beginning with a letter or digit"
+        )
 
 
 def default_name(dataset: str, path: Path, taken: Iterable[str]) -> str:
     """A name for a library that got none: its dataset and folder, and a number where that is taken."""
-    bare = re.sub(r"[^\w.-]+", "-", f"{dataset}-{path.stem}").strip(".-")[:90]
+    bare = re.sub(r"[^\w.-]+", "-", f"{dataset}-{path.stem}").strip(".-")
+    bare = bare.encode()[: MOST_BYTES - 10].decode(errors="ignore")
     names = {name.casefold() for name in taken}
     candidates = (bare, *(f"{bare}-{number}" for number in range(2, len(names) + 3)))
     return next(name for name in candidates if name.casefold() not in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from pathlib import Path
 
 SKIPPED = "skipped.jsonl"
@@ -14,17 +15,28 @@ def skipped_line(asset_id: str, fingerprint: str, reason: str) -> str:
     return json.dumps(line, ensure_ascii=False) + "\n"
 
 
+def lines_of_others(folder: Path, asset_ids: Container[str]) -> str:
+    """The lines that earlier runs wrote about other assets than these: of other libraries, or beyond ``max-assets``."""
+    try:
+        lines = (folder / SKIPPED).read_text("utf-8", errors="replace").splitlines(keepends=True)
+    except OSError:
+        return ""
+    return "".join(line for line in lines if (fields := _fields(line)) and fields[0] not in asset_ids)
+
+
 def skipped_fingerprints(folder: Path) -> dict[str, str]:
     """The state in which each asset was skipped by the last run; a line that cannot be read says nothing."""
-    fingerprints: dict[str, str] = {}
     try:
         lines = (folder / SKIPPED).read_text("utf-8", errors="replace").splitlines()
     except OSError:
-        return fingerprints
-    for line in lines:
-        try:
-            values = json.loads(line)
-            fingerprints[values["asset_id"]] = values["fingerprint"]
-        except (ValueError, KeyError, TypeError):
-            continue
-    return fingerprints
+        return {}
+    return dict(fields for line in lines if (fields := _fields(line)))
+
+
+def _fields(line: str) -> tuple[str, str] | None:
+    """Id and fingerprint; None where the line is damaged, or an older Meshseek wrote it."""
+    try:
+        values = json.loads(line)
+        return values["asset_id"], values["fingerprint"]
+    except (ValueError, KeyError, TypeError):
+        return None

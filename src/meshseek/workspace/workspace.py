@@ -46,6 +46,11 @@ class Workspace:
         self.libraries = Libraries(folder / "libraries")
         self.remembered = Remembered(folder / "remembered.json")
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder is a workspace, and not just any folder or none."""
+        return any((self.folder / part).is_dir() for part in ("assets", "libraries", "database"))
+
     def assets_table(self) -> ShardFolder:
         """The imported assets."""
         return ShardFolder(self.folder / "assets", ASSETS)
@@ -109,10 +114,10 @@ class Workspace:
             raise WorkspaceError(f"{self.folder} holds no assets; run 'meshseek import DATASET PATH' first")
         columns = ["asset_id", "fingerprint", *(column for part in parts for column in PARTS[part])]
         if self.libraries.are_known:
-            listed = self.libraries.fingerprints(limit)
+            listed = self.libraries.current(limit)
             for row in self._rows(table, columns):
-                fingerprint, library = listed.get(row["asset_id"], (None, ""))
-                if fingerprint == row["fingerprint"]:
+                *states, library = listed.get(row["asset_id"], ("",))
+                if row["fingerprint"] in states:
                     yield asset_from_row(row, library)
         else:
             yield from (asset_from_row(row) for row in islice(self._rows(table, columns), limit))

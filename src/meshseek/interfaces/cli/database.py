@@ -25,7 +25,7 @@ workspace_option = click.option(
 @common
 def status_command(*, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
     """Say what each stage has done and what is published."""
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
         status = _status(meshseek)
     show(status, as_json=as_json, text=_as_text(status))
 
@@ -39,7 +39,7 @@ def db_command() -> None:
 @workspace_option
 def db_start(*, workspace: Path | None) -> None:
     """Keep the embedded server running until 'db stop'."""
-    with application(workspace=workspace, must_exist=True) as meshseek:
+    with application(workspace=workspace, needs="published") as meshseek:
         meshseek.embedded.start_detached()
 
 
@@ -47,7 +47,7 @@ def db_start(*, workspace: Path | None) -> None:
 @workspace_option
 def db_stop(*, workspace: Path | None) -> None:
     """Stop the embedded server, also for those who use it."""
-    with application(workspace=workspace, must_exist=True) as meshseek:
+    with application(workspace=workspace, needs="published") as meshseek:
         meshseek.embedded.stop()
 
 
@@ -56,7 +56,7 @@ def db_stop(*, workspace: Path | None) -> None:
 @workspace_option
 def db_url(*, algorithm: str, workspace: Path | None) -> None:
     """Print where an algorithm's database is, as psql and libpq understand it."""
-    with application(workspace=workspace, must_exist=True) as meshseek:
+    with application(workspace=workspace, needs="published") as meshseek:
         click.echo(meshseek.server.shown_conninfo(algorithm))
         if meshseek.settings.database_url is None:
             click.echo("the server runs while it is used; 'meshseek db start' keeps it running", err=True)
@@ -70,7 +70,7 @@ def db_psql(*, algorithm: str, workspace: Path | None, arguments: tuple[str, ...
     """Open psql on an algorithm's database; ARGUMENTS are passed on."""
     from meshseek.store.embedded.server import psql_program
 
-    with application(workspace=workspace, must_exist=True) as meshseek:
+    with application(workspace=workspace, needs="published") as meshseek:
         conninfo = meshseek.server.shown_conninfo(algorithm)
         password = meshseek.server.password(algorithm)  # not among the arguments, which everybody on the machine sees
         environment = {**os.environ, **({"PGPASSWORD": password} if password else {})}

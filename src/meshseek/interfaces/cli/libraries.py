@@ -20,7 +20,7 @@ LEAVES = "they leave the searches with the next 'meshseek update'; 'meshseek cle
 @workspace_options
 def libraries_command(*, workspace: Path | None, as_json: bool) -> None:
     """List the libraries: where each comes from, its assets, its last import, and what is outdated."""
-    with application(workspace=workspace, must_exist=True) as meshseek:
+    with application(workspace=workspace, needs="workspace") as meshseek:
         libraries = _libraries(meshseek.workspace)
     text = "\n".join(map(_as_text, libraries)) or "no library was imported; run 'meshseek import DATASET PATH'"
     show(libraries, as_json=as_json, text=text)
@@ -37,7 +37,7 @@ def forget_command(*, asset_ids: tuple[str, ...], library: str | None, workspace
     """
     if bool(asset_ids) == (library is not None):
         raise click.UsageError("name either assets, or a library with --library")
-    with application(workspace=workspace, must_exist=True) as meshseek, meshseek.workspace.lock("import"):
+    with application(workspace=workspace, needs="workspace") as meshseek, meshseek.workspace.lock("import"):
         libraries = meshseek.workspace.libraries
         if library is not None:
             record = libraries.named(library)

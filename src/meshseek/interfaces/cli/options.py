@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -47,11 +47,12 @@ def algorithm(command: Command) -> Command:
 
 
 @contextmanager
-def application(*, must_exist: bool = False, **settings: Any) -> Iterator[Meshseek]:
+def application(*, needs: Literal["workspace", "published"] | None = None, **settings: Any) -> Iterator[Meshseek]:
     """Everything that a command needs, closed at its end.
 
     Args:
-        must_exist: The command has nothing to do where there is no workspace, and must not make one.
+        needs: What the command cannot do without, and must not make: a workspace; or, unless a database server of the
+            user's own has what is published, likewise.
         settings: Those that the user gave.
 
     Raises:
@@ -62,7 +63,8 @@ def application(*, must_exist: bool = False, **settings: Any) -> Iterator[Meshse
 
     meshseek = Meshseek(read_settings(**settings))
     folder = meshseek.settings.workspace
-    if must_exist and meshseek.settings.database_url is None and not folder.is_dir():
+    elsewhere = needs == "published" and meshseek.settings.database_url is not None
+    if needs is not None and not elsewhere and not meshseek.workspace.is_there:
         raise WorkspaceError(
             f"there is no workspace {folder}; check --workspace, or run 'meshseek import DATASET PATH' to make one"
         )

@@ -61,7 +61,7 @@ def search_command(
         filters=_filters(filters),
         **options,
     )
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
         answer = meshseek.search_service.algorithm(algorithm).search(query)
     show(answer_as_json(answer), as_json=as_json, text=answer_as_text(answer))
 
@@ -86,7 +86,7 @@ def evaluate_command(
     from meshseek.search.evaluation import evaluate, read_queries
 
     judged = read_queries(queries)
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
         evaluation = evaluate(
             meshseek.search_service.algorithm(algorithm), judged, target=target, cross_modal=cross_modal
         )

@@ -41,7 +41,7 @@ POLL_SECONDS = 0.1
 @click.option("--workspace", type=click.Path(path_type=Path), help="Folder of all outputs.  [default: workspace]")
 def serve_command(*, api_port: int, ui_port: int, no_ui: bool, host: str | None, workspace: Path | None) -> None:
     """Serve the HTTP API and the front end until Ctrl-C."""
-    with application(workspace=workspace, host=host, must_exist=True) as meshseek:
+    with application(workspace=workspace, host=host, needs="published") as meshseek:
         serve(meshseek, api_port, None if no_ui else ui_port)
 
 

@@ -44,7 +44,7 @@ def import_command(
 
     with application(workspace=workspace, max_assets=max_assets) as meshseek:
         summary = import_assets(
-            meshseek.dataset(dataset, DatasetOptions(path=path, captions=captions, id_map=id_map)),
+            meshseek.dataset_like_before(dataset, DatasetOptions(path=path, captions=captions, id_map=id_map), library),
             meshseek.workspace,
             workers=meshseek.settings.workers,
             max_assets=meshseek.settings.max_assets,
@@ -55,21 +55,29 @@ def import_command(
 
 
 @click.command("render")
-@click.option("--renderer", type=click.Choice(RENDERERS.names), default="embree", show_default=True)
-@click.option("--views", type=click.IntRange(1, 40), default=8, show_default=True, help="Pictures of each asset.")
-@click.option("--size", type=click.IntRange(32, 2048), default=512, show_default=True, help="Width in pixels.")
+@click.option("--renderer", type=click.Choice(RENDERERS.names), help="[default: as last time, or embree]")
+@click.option("--views", type=click.IntRange(1, 40), help="Pictures of each asset.  [default: as last time, or 8]")
+@click.option("--size", type=click.IntRange(32, 2048), help="Width in pixels.  [default: as last time, or 512]")
 @common
 def render_command(
-    *, renderer: str, views: int, size: int, workspace: Path | None, max_assets: int | None, as_json: bool
+    *,
+    renderer: str | None,
+    views: int | None,
+    size: int | None,
+    workspace: Path | None,
+    max_assets: int | None,
+    as_json: bool,
 ) -> None:
     """Render the assets that came without views."""
     from meshseek.pipeline.render import render
     from meshseek.reporting import ConsoleReporter
 
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
-        meshseek.workspace.remembered.keep("render", {"renderer": renderer, "views": views, "size": size})
+    with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
+        given = {"renderer": renderer, "views": views, "size": size}
+        options = {**meshseek.usual_rendering(), **{name: value for name, value in given.items() if value is not None}}
+        meshseek.workspace.remembered.keep("render", options)
         summary = render(
-            meshseek.renderer(renderer, views=views, size=size),
+            meshseek.usual_renderer(),
             meshseek.workspace,
             workers=meshseek.settings.workers,
             max_assets=meshseek.settings.max_assets,
@@ -106,7 +114,7 @@ def translate_command(
     if input_file and output_file:
         raise click.UsageError("--input-file is written before, --output-file is read after the engine ran: give one")
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
         first = meshseek.settings.max_assets
         chosen = meshseek.translator(translator, model=model, terms=terms, say=reporter.say)
         if input_file:
@@ -161,7 +169,7 @@ def embed_command(
     if model and Path(model).is_dir():
         model_dir, model = Path(model), None
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir, must_exist=True) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir, needs="workspace") as meshseek:
         first = meshseek.settings.max_assets
         embedder = meshseek.embedder(algorithm, model, dim, languages or None)
         meshseek.remember_model_folder(algorithm)
@@ -178,16 +186,17 @@ def embed_command(
 
 @click.command("publish")
 @algorithm
-@click.option("--index", type=click.Choice(INDEXES.names), default="hnsw", show_default=True, help="Kind of index.")
+@click.option("--index", type=click.Choice(INDEXES.names), help="Kind of index.  [default: as last time, or hnsw]")
 @common
 def publish_command(
-    *, algorithm: str, index: str, workspace: Path | None, max_assets: int | None, as_json: bool
+    *, algorithm: str, index: str | None, workspace: Path | None, max_assets: int | None, as_json: bool
 ) -> None:
     """Load an algorithm's vectors into its database and make them live."""
     from meshseek.pipeline.publish import publish
     from meshseek.reporting import ConsoleReporter
 
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
+        index = index or meshseek.usual_index(algorithm)
         meshseek.workspace.remembered.keep("publish", {"index": index}, algorithm)
         summary = publish(
             algorithm,

@@ -33,7 +33,7 @@ def tune_command(
     from meshseek.search.tuning import tuners
 
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
         library = meshseek.search_service.algorithm(algorithm).library
         published, found = library.published(), []
         for tuner in tuners(library, published, queries):

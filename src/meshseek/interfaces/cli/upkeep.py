@@ -50,7 +50,7 @@ def update_command(
     from meshseek.reporting import ConsoleReporter
 
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
         options = UpdateOptions(
             algorithms=algorithms or meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,),
             workers=meshseek.settings.workers,
@@ -72,28 +72,28 @@ def update_command(
 @click.option("--verify", is_flag=True, help="Read every file, also those of the libraries, and compare its content.")
 @click.option("--repair", is_flag=True, help="Run what mends it.")
 @click.option("--yes", is_flag=True, help="With --repair: as for 'update'.")
-@common
-def check_command(
-    *, verify: bool, repair: bool, yes: bool, workspace: Path | None, max_assets: int | None, as_json: bool
-) -> None:
+@workspace_options
+def check_command(*, verify: bool, repair: bool, yes: bool, workspace: Path | None, as_json: bool) -> None:
     """Say what is missing, altered, outdated or orphaned; exit status 1 where anything but orphans is.
 
     Missing: a file that a finished row speaks of. Altered: it is there, with another content. Outdated: made from
     something else than the asset is now. Orphaned: needed by nobody.
     """
     from meshseek.pipeline.check import remove_altered
-    from meshseek.pipeline.update import UpdateOptions
+    from meshseek.pipeline.update import UpdateOptions, update
     from meshseek.reporting import ConsoleReporter
 
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
+    with application(workspace=workspace, needs="workspace") as meshseek:
         report = _check(meshseek, reporter, verify=verify)
         if repair and not report.is_sound:
-            remove_altered(report)
+            remove_altered(meshseek.workspace, report)
             names = meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,)
-            workers, first = meshseek.settings.workers, meshseek.settings.max_assets
-            options = UpdateOptions(algorithms=names, workers=workers, max_assets=first, yes=yes)
-            _update(meshseek, options, reporter, as_json=as_json)
+            updated = update(
+                meshseek, UpdateOptions(algorithms=names, workers=meshseek.settings.workers, yes=yes), reporter
+            )
+            reporter.say("\n".join(map(str, updated.summaries)))
+            _tell(updated)
             report = _check(meshseek, reporter, verify=verify)
     show(report.as_json(), as_json=as_json, text="\n".join(_report_as_text(report)))
     if not report.is_sound:
@@ -107,7 +107,7 @@ def clean_command(*, dry_run: bool, workspace: Path | None, as_json: bool) -> No
     """Delete models, views and vectors that neither an asset nor a published version needs any longer."""
     from meshseek.pipeline.clean import clean
 
-    with application(workspace=workspace, must_exist=True) as meshseek:
+    with application(workspace=workspace, needs="workspace") as meshseek:
         summary = clean(meshseek.workspace, meshseek.server, list(EMBEDDERS.names), dry_run=dry_run)
     verb = "would free" if dry_run else "freed"
     freed = summary.details["bytes freed"]
@@ -120,9 +120,13 @@ def _update(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: bo
 
     updated = update(meshseek, options, reporter)
     show(updated.as_json(), as_json=as_json, text="\n".join(_updated_as_text(updated)))
+    _tell(updated)
+    return updated
+
+
+def _tell(updated: Updated) -> None:
     for note in updated.notes:
         click.echo(f"meshseek: {note}", err=True)
-    return updated
 
 
 def _watch(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: bool) -> None:
@@ -164,10 +168,10 @@ def _report_as_text(report: Report) -> Iterator[str]:
     for kind in ("missing", "altered"):
         yield from _paths(kind, [fault.path for fault in report.faults if fault.kind == kind])
     yield from _paths("damaged", report.damaged)
-    yield from (f"lost: {line}" for line in report.lost_libraries)
+    yield from (f"lost: {line}" for line in report.lost_libraries.values())
     for name, standing in report.standings.items():
         for stage, count in standing.outdated.items():
-            yield f"outdated: {count:,} assets of {name or 'the workspace'}, mended by 'meshseek {stage}'"
+            yield f"outdated: {count:,} assets of {name or 'the workspace'}, for stage '{stage}'"
         for stage, count in standing.skipped.items():
             yield f"skipped: {count:,} assets of {name or 'the workspace'} by '{stage}'; its skipped.jsonl says why"
     yield from _paths("orphaned", report.orphaned)
