@@ -98,7 +98,7 @@ def test_a_folder_that_is_changed_by_hand_in_five_ways(command: Command, folder:
     checked = command("check", "--verify")
     assert (checked.returncode, checked.stdout.splitlines()[-1]) == (
         0,
-        "everything is there, as it was written, and up to date",
+        "everything is there, as it was written, and nothing is outdated",
     )
     freed = command("clean")
     assert "freed" in freed.stdout
@@ -127,6 +127,7 @@ def test_forgetting(command: Command) -> None:
     """An asset, an unknown one, a library, and nothing at all."""
     command("update")
     assert command("forget", "sofa-0001", "bed-0001").stdout.startswith("forgot 2 assets")
+    assert command("check").stdout.splitlines()[0] == "outdated: what is published of 'lite'"
     unknown = command("forget", "nobody")
     assert (unknown.returncode, unknown.stderr) == (
         1,

@@ -30,13 +30,15 @@ class Report:
     lost_libraries: dict[str, str] = field(default_factory=dict)
     """A sentence about each library that cannot be read, by its name."""
     standings: Mapping[str, Standing] = field(default_factory=dict)
+    outdated_publications: list[str] = field(default_factory=list)
+    """Algorithms of which something else is published than would be now."""
     orphaned: Sequence[Path] = ()
     """Files that nobody needs."""
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing is missing, altered or outdated."""
-        outdated = any(standing.outdated for standing in self.standings.values())
+        outdated = self.outdated_publications or any(standing.outdated for standing in self.standings.values())
         return not (self.faults or self.damaged or self.lost_libraries or outdated)
 
     def as_json(self) -> dict[str, Any]:
@@ -52,6 +54,7 @@ class Report:
             "damaged": [str(path) for path in self.damaged],
             "lost_libraries": list(self.lost_libraries.values()),
             "outdated": {name: dict(standing.outdated) for name, standing in self.standings.items()},
+            "outdated_publications": self.outdated_publications,
             "waiting": {name: dict(standing.waiting) for name, standing in self.standings.items()},
             "skipped": {name: dict(standing.skipped) for name, standing in self.standings.items()},
             "orphaned": [str(path) for path in self.orphaned],

@@ -80,6 +80,19 @@ def publish(
     return summary
 
 
+def is_outdated(
+    algorithm: str, workspace: Workspace, server: Server, *, index_kind: str, max_assets: int | None
+) -> bool:
+    """Whether something else is published than would be published now.
+
+    Raises:
+        WorkspaceError: The vectors are damaged.
+        DatabaseError: The database cannot be reached or refuses.
+    """
+    live, _ = published_content(server, algorithm)
+    return live not in {None, _content(workspace, VectorFiles.open(workspace, algorithm), index_kind, max_assets)}
+
+
 def _tell_outdated(outdated: Mapping[str, int], algorithm: str, summary: Summary, reporter: Reporter) -> None:
     for stage, count in outdated.items():
         cure = CURES[stage].format(algorithm=algorithm)

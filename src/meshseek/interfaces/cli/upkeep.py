@@ -149,7 +149,17 @@ def _check(meshseek: Meshseek, reporter: Reporter, *, verify: bool) -> Report:
         verify_sources(meshseek.workspace, meshseek.dataset_of, report, reporter)
     if not report.damaged:
         report.orphaned = find_garbage(meshseek.workspace, meshseek.server, list(EMBEDDERS.names)).files
+        report.outdated_publications = [
+            name for name in meshseek.workspace.algorithms() if _is_outdated(meshseek, name)
+        ]
     return report
+
+
+def _is_outdated(meshseek: Meshseek, algorithm: str) -> bool:
+    from meshseek.pipeline.publish import is_outdated
+
+    index, first = meshseek.usual_index(algorithm), meshseek.settings.max_assets
+    return is_outdated(algorithm, meshseek.workspace, meshseek.server, index_kind=index, max_assets=first)
 
 
 def _plan_as_text(planned: Any) -> Iterator[str]:
@@ -172,11 +182,14 @@ def _report_as_text(report: Report) -> Iterator[str]:
     for name, standing in report.standings.items():
         for stage, count in standing.outdated.items():
             yield f"outdated: {count:,} assets of {name or 'the workspace'}, for stage '{stage}'"
+        for stage, count in standing.waiting.items():
+            yield f"waiting: {count:,} assets of {name or 'the workspace'} have nothing of stage '{stage}'"
         for stage, count in standing.skipped.items():
             yield f"skipped: {count:,} assets of {name or 'the workspace'} by '{stage}'; its skipped.jsonl says why"
+    yield from (f"outdated: what is published of '{name}'" for name in report.outdated_publications)
     yield from _paths("orphaned", report.orphaned)
     if report.is_sound:
-        yield "everything is there, as it was written, and up to date"
+        yield "everything is there, as it was written, and nothing is outdated"
     else:
         yield "'meshseek check --repair' mends it"
 
