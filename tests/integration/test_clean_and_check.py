@@ -13,11 +13,14 @@ from tests.stages import ALGORITHM, Stages
 
 from meshseek import files
 from meshseek.datasets.glb_folder import GlbFolder
-from meshseek.errors import DatabaseDownError, WorkspaceError
+from meshseek.embedders import Embedder
+from meshseek.errors import DatabaseDownError, EmbedderError, WorkspaceError
 from meshseek.pipeline.check import Report, check, remove_altered, verify_sources
 from meshseek.pipeline.clean import clean, find_garbage
 from meshseek.pipeline.sample_assets import make_sample_assets
+from meshseek.pipeline.update import UpdateOptions, update
 from meshseek.store.postgres import Server
+from meshseek.workspace.compaction import MANY_SMALL, compact
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.workspace import Workspace
 
@@ -277,3 +280,39 @@ def test_an_import_that_was_interrupted_takes_nothing_out(
     summary = stages.update().summaries[0]
     assert (summary.done + summary.already_there, summary.skipped) == (6, 0)
     assert contents(stages) == before
+
+
+def test_parts_of_tables_that_lose_nothing_stay(stages: Stages, samples: Path) -> None:
+    """Only what has rows of assets that left is written anew; of many small parts few are made."""
+    table = stages.workspace.vectors_table(ALGORITHM, "appearance")
+    rows = next(table.tables())
+    for _ in range(2):
+        table.append_table(rows.slice(0, 0))
+    first, second = (rows.slice(start, 3) for start in (0, 3))
+    table.keep_shards([table.write_shard(first, 0), table.write_shard(second, 1)])
+    kept = set(second["asset_id"].to_pylist())
+    compact(table, kept | set(first["asset_id"].to_pylist()[:1]))
+    assert [shard["rows"] for shard in table.shards] == [3, 1]
+    assert {path.name for path in table.folder.glob("part-*")} == {shard["file"] for shard in table.shards}
+
+    table.keep_shards([table.write_shard(rows.slice(number % 6, 1), number) for number in range(MANY_SMALL + 2)])
+    compact(table, set(rows["asset_id"].to_pylist()))
+    assert (len(table.shards), table.count()) == (1, 6)
+
+
+def test_one_algorithm_that_cannot_go_on_keeps_no_other_back(stages: Stages, samples: Path) -> None:
+    """The one whose model is gone is told of; the other is embedded and published."""
+
+    class Parts(Stages):
+        def usual_embedder(self, algorithm: str) -> Embedder:
+            if algorithm == "gone":
+                raise EmbedderError("the weights are gone; give their folder with --model-dir")
+            return super().usual_embedder(algorithm)
+
+    shutil.copyfile(samples / "sofa-0001.glb", samples / "more.glb")
+    parts = Parts(stages.workspace, stages.server)
+    updated = update(parts, UpdateOptions(algorithms=["gone", ALGORITHM], workers=0), parts.reporter)
+
+    assert updated.failed
+    assert updated.notes == ["gone: the weights are gone; give their folder with --model-dir"]
+    assert "more" in stages.searchable()

@@ -86,8 +86,8 @@ def find_garbage(workspace: Workspace, server: Server, algorithms: list[str]) ->
 
 
 def _delete(garbage: Garbage, workspace: Workspace) -> int:
-    """Tables first: where one of them is damaged, or the disk is full, no file is gone yet."""
-    bytes_freed = sum(compact(table, garbage.kept) for table in garbage.tables)
+    """Files first: where the disk is full, that makes the room in which tables are written anew."""
+    bytes_freed = 0
     try:
         for path in garbage.files:
             bytes_freed += path.lstat().st_size
@@ -96,7 +96,7 @@ def _delete(garbage: Garbage, workspace: Workspace) -> int:
             _remove_empty(folder)
     except OSError as error:
         raise disk_error(error, workspace.folder) from error
-    return bytes_freed
+    return bytes_freed + sum(compact(table, garbage.kept) for table in garbage.tables)
 
 
 def all_tables(workspace: Workspace) -> Iterator[ShardFolder]:

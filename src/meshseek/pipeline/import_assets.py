@@ -135,7 +135,7 @@ def _read_all(
     finished = begin_stage(table, reporter)
     for asset_id in reading.collisions:
         finished.pop(asset_id, None)
-    for fault in faulty_models(workspace):
+    for fault in faulty_models(workspace, entries.keys()):
         finished.pop(fault.asset_id, None)
     tasks = (
         Task(asset_id=asset_id, fingerprint=entry.fingerprint, payload=entry) for asset_id, entry in entries.items()

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from meshseek.datasets import Dataset
 from meshseek.embedders import Embedder
-from meshseek.errors import InputError, MeshseekError
+from meshseek.errors import EmbedderError, HostedError, InputError, MeshseekError, SpaceMismatchError
 from meshseek.model import Estimate
 from meshseek.pipeline import embed as embedding
 from meshseek.pipeline import translate as translating
@@ -76,7 +76,7 @@ class Updated:
     notes: list[str] = field(default_factory=list)
     """What was left undone, with the cure."""
     failed: bool = False
-    """Whether a library could not be read."""
+    """Whether a library could not be read, or an algorithm not be used."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``."""
@@ -88,8 +88,8 @@ class Updated:
 def update(parts: Parts, options: UpdateOptions, reporter: Reporter) -> Updated:
     """Bring a workspace and what is published of it to what its libraries are now.
 
-    A library that cannot be read, or of which much is gone without anybody having agreed, keeps what it had; the
-    others go on.
+    A library that cannot be read, or of which much is gone without anybody having agreed, keeps what it had; so does
+    an algorithm whose model cannot be used; the others go on.
 
     Raises:
         WorkspaceError: Nothing was imported yet, another update runs, or the workspace cannot be written.
@@ -110,10 +110,11 @@ def update(parts: Parts, options: UpdateOptions, reporter: Reporter) -> Updated:
         updated.summaries.append(render(parts.usual_renderer(), workspace, workers=options.workers, **stage))
         updated.summaries.append(translating.translate(_translator(parts, options, updated), workspace, **stage))
         for algorithm in options.algorithms:
-            if _embed(parts, algorithm, options, updated, reporter):
-                index = parts.usual_index(algorithm)
-                done = publish(algorithm, workspace, parts.server, index_kind=index, **stage)
-                updated.summaries.append(replace(done, stage=f"publish {algorithm}"))
+            try:
+                _embed_and_publish(parts, algorithm, options, updated, reporter)
+            except (EmbedderError, HostedError, SpaceMismatchError) as error:
+                updated.notes.append(f"{algorithm}: {error}")
+                updated.failed = True
         after = _counts(workspace)
         updated.libraries = {name: (before.get(name, 0), after.get(name, 0)) for name in {**before, **after}}
         return updated
@@ -189,8 +190,10 @@ def _translator(parts: Parts, options: UpdateOptions, updated: Updated) -> Trans
     return parts.free_translator()
 
 
-def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Updated, reporter: Reporter) -> bool:
-    """Embed what changed; tell whether there is anything to publish."""
+def _embed_and_publish(
+    parts: Parts, algorithm: str, options: UpdateOptions, updated: Updated, reporter: Reporter
+) -> None:
+    """What changed, of one algorithm; what waits for an agreement to pay is left out of the publication."""
     workspace = parts.workspace
     embedder = parts.usual_embedder(algorithm)
     estimate = embedding.preview(embedder, algorithm, workspace, max_assets=options.max_assets)
@@ -200,7 +203,10 @@ def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Update
         first, workers = options.max_assets, options.workers
         done = embedding.embed(embedder, algorithm, workspace, max_assets=first, reporter=reporter, workers=workers)
         updated.summaries += [replace(summary, stage=f"{summary.stage} ({algorithm})") for summary in done]
-    return bool(workspace.embedded_sources(algorithm))
+    if workspace.embedded_sources(algorithm):
+        index, first = parts.usual_index(algorithm), options.max_assets
+        published = publish(algorithm, workspace, parts.server, index_kind=index, max_assets=first, reporter=reporter)
+        updated.summaries.append(replace(published, stage=f"publish {algorithm}"))
 
 
 def _is_paid(estimate: Estimate | None) -> bool:

@@ -17,9 +17,10 @@ SMALL_BYTES, MANY_SMALL = 1_000_000, 16
 
 
 def compact(table: ShardFolder, kept: Container[str]) -> int:
-    """Write the shards anew with the latest rows of some assets only, and remove the files that do not count.
+    """Keep the latest rows of some assets only, and remove the files that do not count.
 
-    The new shards are on the disk before the old ones go. No stage may write the table meanwhile.
+    Shards that lose nothing stay, unless there are many small ones; of the others, the new ones are on the disk before
+    the old ones go. No stage may write the table meanwhile.
 
     Returns:
         Number of bytes that this frees.
@@ -29,11 +30,18 @@ def compact(table: ShardFolder, kept: Container[str]) -> int:
     """
     before = _bytes(table)
     try:
-        dropped = _dropped(table, kept)
-        small = sum(shard["bytes"] < SMALL_BYTES for shard in table.shards)
-        if small > MANY_SMALL or any(dropped):
-            rows = (without(table.read_shard(shard), ids) for shard, ids in zip(table.shards, dropped, strict=True))
-            table.keep_shards([table.write_shard(lot, number) for number, lot in enumerate(_in_lots(rows))])
+        small = [shard["bytes"] < SMALL_BYTES for shard in table.shards]
+        merged = sum(small) > MANY_SMALL
+        stay, change = [], []
+        for shard, ids, is_small in zip(table.shards, _dropped(table, kept), small, strict=True):
+            if ids or (is_small and merged):
+                change.append((shard, ids))
+            else:
+                stay.append(shard)
+        if change:
+            rows = (without(table.read_shard(shard), ids) for shard, ids in change)
+            written = [table.write_shard(lot, number) for number, lot in enumerate(_in_lots(rows), len(table.shards))]
+            table.keep_shards([*stay, *written])
     except OSError as error:
         raise disk_error(error, table.folder) from error
     finally:  # what was written in vain goes as well

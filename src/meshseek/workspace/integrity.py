@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,22 +22,30 @@ class Fault(NamedTuple):
     path: Path
 
 
-def faulty_models(workspace: Workspace, *, verify: bool = False) -> Iterator[Fault]:
+def faulty_models(
+    workspace: Workspace, asset_ids: Container[str] | None = None, *, verify: bool = False
+) -> Iterator[Fault]:
     """The imported assets whose model is missing or of another size; with ``verify``, of other content.
+
+    Args:
+        workspace: Where they are.
+        asset_ids: Only these; None for all.
+        verify: Read the files.
 
     Raises:
         WorkspaceError: The table is damaged.
     """
     columns = ["asset_id", "model", "model_fingerprint", "model_bytes"]
-    for table in workspace.assets_table().tables(columns=columns):
-        for row in table.to_pylist():
-            if row["model_fingerprint"] is not None:  # else it stays on a server of its dataset's
-                path = workspace.models / row["model"]
-                kind = _fault(path, row["model_bytes"])
-                if kind is None and verify and checksum([path]) != row["model_fingerprint"]:
+    for table in workspace.assets_table().tables(asset_ids, columns):
+        for asset_id, model, fingerprint, size in zip(*(table[name].to_pylist() for name in columns), strict=True):
+            # A model without a fingerprint stays on its dataset's server.
+            if fingerprint is not None and (asset_ids is None or asset_id in asset_ids):
+                path = workspace.models / model
+                kind = _fault(path, size)
+                if kind is None and verify and checksum([path]) != fingerprint:
                     kind = "altered"
                 if kind is not None:
-                    yield Fault(row["asset_id"], kind, path)
+                    yield Fault(asset_id, kind, path)
 
 
 def faulty_views(workspace: Workspace, *, verify: bool = False) -> Iterator[Fault]:

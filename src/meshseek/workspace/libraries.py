@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -221,7 +221,8 @@ def default_name(dataset: str, path: Path, taken: Iterable[str]) -> str:
 def _read_record(path: Path) -> LibrarySource:
     try:
         values: dict[str, Any] = json.loads(path.read_bytes())
-        return LibrarySource(**{**values, "forgotten": tuple(values.get("forgotten", ()))})
+        known = {field.name: values[field.name] for field in fields(LibrarySource) if field.name in values}
+        return LibrarySource(**{**known, "forgotten": tuple(values.get("forgotten", ()))})
     except (OSError, ValueError, TypeError) as error:
         message = f"{path} is damaged; remove the folder {path.parent} and import that library again"
         raise WorkspaceError(message) from error

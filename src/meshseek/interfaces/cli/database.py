@@ -15,6 +15,8 @@ from meshseek.interfaces.cli.tuning import tuning_as_text
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
+    from meshseek.workspace.shards import ShardFolder
+    from meshseek.workspace.workspace import Workspace
 
 workspace_option = click.option(
     "--workspace", type=click.Path(path_type=Path), help="Folder of all outputs.  [default: workspace]"
@@ -87,13 +89,19 @@ def _status(meshseek: Meshseek) -> dict[str, Any]:
     }
     return {
         "workspace": str(workspace.folder),
-        "stages": {name: len(table.fingerprints()) for name, table in tables.items()},
+        "stages": {name: _count(workspace, table) for name, table in tables.items()},
         "vectors": {
             name: {source: workspace.vectors_table(name, source).count() for source in workspace.embedded_sources(name)}
             for name in workspace.algorithms()
         },
         "published": {name: _published(meshseek, name) for name in meshseek.search_service.names},
     }
+
+
+def _count(workspace: Workspace, table: ShardFolder) -> int:
+    """Assets that a stage has done, of those that are in the libraries."""
+    done = table.fingerprints()
+    return len(done.keys() & workspace.libraries.current().keys() if workspace.libraries.are_known else done)
 
 
 def _published(meshseek: Meshseek, algorithm: str) -> dict[str, Any] | str:
