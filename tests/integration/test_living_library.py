@@ -53,14 +53,13 @@ from meshseek.workspace.workspace import Workspace
 NIGHTLY = "LIVES" in os.environ
 """Many new lives, and a failing one is made as short as can be; else few, and the same each time."""
 LIVES = int(os.environ.get("LIVES", "30"))
-LENGTH = 10
+LENGTH = 8
 LAST_STEP = 130
 """An update with much to do changes files and tables about so often."""
 REPORTER = SilentReporter()
 NAMES = st.sampled_from(("chair", "red_table", "sets/bed", "lamp"))
 NUMBERS = st.integers(0, len(MODELS) - 1)
 SOME_MODELS = st.dictionaries(NAMES, NUMBERS, min_size=2)
-KILLED = st.integers(1, LAST_STEP)
 PICK = st.integers(0, 99)
 LIBRARIES = st.sampled_from(("first", "second"))
 
@@ -133,11 +132,12 @@ class Life(RuleBasedStateMachine):
 
     @initialize(first=SOME_MODELS, second=SOME_MODELS)
     def begin(self, first: dict[str, int], second: dict[str, int]) -> None:
-        """Two folders with models; the first one is imported."""
+        """Two folders with models; the first one can be searched."""
         for library, models in (("first", first), ("second", second)):
             for name, number in models.items():
                 self.folders[library].put(name, number)
         self.parts.bring_in(self.folders["first"].path)
+        self.parts.update()
 
     @rule(library=LIBRARIES, models=SOME_MODELS, in_place=st.booleans(), older=st.booleans())
     def put(self, library: str, models: dict[str, int], *, in_place: bool, older: bool) -> None:
@@ -226,10 +226,12 @@ class Life(RuleBasedStateMachine):
         self.lost.clear()
         self.expect_what_scratch_gives()
 
-    @rule(step=KILLED)
-    def update_killed(self, step: int) -> None:
-        """An update is killed."""
+    @rule(step=st.integers(1, LAST_STEP), cleaned=st.booleans())
+    def update_killed(self, step: int, *, cleaned: bool) -> None:
+        """An update is killed, and perhaps the workspace cleaned before the next one."""
         self.kill("update", step)
+        if cleaned and not self.is_damaged:
+            self.parts.clean()
 
     @rule(step=st.none() | st.integers(1, 20))
     def clean(self, step: int | None) -> None:
