@@ -240,7 +240,7 @@ class LivingParts:
 
     def repair(self) -> None:
         """Read every file, and make those that are not as they were written once more."""
-        remove_altered(check(self.workspace, SilentReporter(), verify=True))
+        remove_altered(self.workspace, check(self.workspace, SilentReporter(), verify=True))
         self.update()
 
 

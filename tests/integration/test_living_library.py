@@ -187,7 +187,7 @@ class Life(RuleBasedStateMachine):
     @rule(which=PICK)
     def forget(self, which: int) -> None:
         """The user wants an asset out of the workspace."""
-        listed = sorted(self.workspace.libraries.fingerprints())
+        listed = sorted(self.workspace.libraries.current())
         if listed:
             asset_id = listed[which % len(listed)]
             self.workspace.libraries.forget([asset_id])
