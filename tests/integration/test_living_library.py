@@ -53,7 +53,7 @@ from meshseek.workspace.workspace import Workspace
 NIGHTLY = "LIVES" in os.environ
 """Many new lives, and a failing one is made as short as can be; else few, and the same each time."""
 LIVES = int(os.environ.get("LIVES", "30"))
-LENGTH = 8
+LENGTH = 12
 LAST_STEP = 130
 """An update with much to do changes files and tables about so often."""
 REPORTER = SilentReporter()
@@ -144,6 +144,12 @@ class Life(RuleBasedStateMachine):
         """Models are added or replaced."""
         for name, number in models.items():
             self.folders[library].put(name, number, in_place=in_place, older=older)
+
+    @rule(library=LIBRARIES, which=PICK, number=NUMBERS, in_place=st.booleans(), older=st.booleans())
+    def replace(self, library: str, which: int, number: int, *, in_place: bool, older: bool) -> None:
+        """A model is replaced."""
+        if names := sorted(self.folders[library].models):
+            self.folders[library].put(names[which % len(names)], number, in_place=in_place, older=older)
 
     @rule(library=LIBRARIES, which=PICK, version=st.integers(0, 3))
     def restore(self, library: str, which: int, version: int) -> None:
