@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests import living
 from tests.crowd import Crowd, units
+from tests.living import Contents
 
 from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.publish import LibraryState, publish
@@ -20,39 +21,12 @@ from meshseek.store.read.library import Library
 from meshseek.workspace.workspace import Workspace
 
 COUNT = 60
-TABLES = {
-    "assets": "asset_id, captions_english, captions_chinese, model, view_folder, viewpoint_ids, attributes, digest",
-    "text_embeddings": "asset_id, english_embedding::text, chinese_embedding::text, faces, labels_of(labels)",
-    "image_embeddings": "asset_id, viewpoint_id, embedding::text",
-    "asset_centroids": "asset_id, centroid::text, spread, faces, labels_of(labels)",
-    "asset_words": "asset_id, words::text",
-    "labels": "field, value, assets",
-    "percentiles": "field, edges, assets",
-    "spaces": "assets, english_captions, chinese_captions, views, index_kind, schema_version",
-}
-LABELS_OF = """
-CREATE FUNCTION pg_temp.labels_of(numbers integer[]) RETURNS text LANGUAGE sql AS
-$$ SELECT string_agg(field || value, ' ' ORDER BY field, value) FROM live.labels WHERE number = ANY(numbers) $$
-"""
 
 
-def contents(server: Server) -> dict[str, list[tuple[Any, ...]]]:
-    """Every table of the live version, in an order of its own, with labels by name; and the indexes."""
+def contents(server: Server) -> Contents:
+    """All that is live."""
     with server.connect("crowd") as connection:
-        connection.execute(LABELS_OF)
-        indexes = connection.execute("SELECT indexdef FROM pg_indexes WHERE schemaname = 'live' ORDER BY indexdef")
-        return {
-            "indexes": indexes.fetchall(),
-            **{
-                table: sorted(
-                    connection.execute(
-                        f"SELECT {columns.replace('labels_of', 'pg_temp.labels_of')} FROM live.{table}".encode()
-                    ).fetchall(),
-                    key=str,
-                )
-                for table, columns in TABLES.items()
-            },
-        }
+        return living.contents(connection)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from meshseek.files import disk_error
 from meshseek.pipeline.clean import all_tables
 from meshseek.pipeline.standing import Standing, standings
 from meshseek.reporting import Reporter
+from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.integrity import Fault, checksum, faulty_models, faulty_views, missing_dataset_views
 from meshseek.workspace.libraries import LibrarySource
 from meshseek.workspace.workspace import Workspace
@@ -79,12 +80,12 @@ def check(workspace: Workspace, reporter: Reporter, *, verify: bool) -> Report:
     if report.damaged:  # the rows of these tables are not known
         return report
     reporter.say("check: models and views")
-    faults = [*faulty_models(workspace, verify=verify), *faulty_views(workspace, verify=verify)]
-    if workspace.libraries.are_known:  # the files of what left are nobody's loss
-        listed = workspace.libraries.current()
-        faults = [fault for fault in faults if fault.asset_id in listed]
-    report.faults += faults
     if len(workspace.assets_table()):
+        # The files of what left, and of what assets once were, are nobody's loss: nothing would make them again.
+        has_views = {asset.asset_id: asset.views is not None for asset in CurrentAssets(workspace, parts=["views"])}
+        models, views = faulty_models(workspace, verify=verify), faulty_views(workspace, verify=verify)
+        report.faults += (fault for fault in models if fault.asset_id in has_views)
+        report.faults += (fault for fault in views if has_views.get(fault.asset_id))
         report.faults += missing_dataset_views(workspace)
     for library in workspace.libraries.all():
         if library.path is not None and not Path(library.path).exists():
