@@ -19,7 +19,7 @@ from meshseek.reporting import Reporter
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
 from meshseek.store.write.loading import Loader
-from meshseek.store.write.publisher import Publisher, published_content, publishing
+from meshseek.store.write.publisher import Publisher, published_content, published_digests, publishing
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import vector_sources
 from meshseek.workspace.tables import SOURCES, Source, asset_row
@@ -90,7 +90,11 @@ def is_outdated(
         DatabaseError: The database cannot be reached or refuses.
     """
     live, _ = published_content(server, algorithm)
-    return live not in {None, _content(workspace, VectorFiles.open(workspace, algorithm), index_kind, max_assets)}
+    vectors = VectorFiles.open(workspace, algorithm)
+    if live in {None, _content(workspace, vectors, index_kind, max_assets)}:
+        return False
+    # Tables may be written otherwise and say the same, as after 'clean'.
+    return LibraryState.read(workspace, vectors, max_assets).digests != published_digests(server, algorithm)
 
 
 def _tell_outdated(outdated: Mapping[str, int], algorithm: str, summary: Summary, reporter: Reporter) -> None:

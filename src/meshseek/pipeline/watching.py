@@ -31,10 +31,12 @@ def changes(workspace: Workspace, reporter: Reporter) -> Iterator[None]:
             raise WorkspaceError("no library is there to be watched; run 'meshseek import DATASET PATH' first")
         reporter.say(f"watching {', '.join(map(str, folders))}; stop with Ctrl-C")
         yield from _changes_in(folders, workspace)
+        if _paths(workspace, "path") == folders:  # it was interrupted
+            return
 
 
 def _changes_in(folders: list[Path], workspace: Workspace) -> Iterator[None]:
-    """Signs until the libraries are others than these folders."""
+    """Signs until the libraries are others than these folders, or until it is interrupted."""
 
     def is_of_a_library(_: Change, path: str) -> bool:
         return not Path(path).is_relative_to(workspace.folder)
@@ -47,6 +49,7 @@ def _changes_in(folders: list[Path], workspace: Workspace) -> Iterator[None]:
             step=QUIET_MS,
             debounce=LONGEST_MS,
             rust_timeout=LOOK_MS,
+            raise_interrupt=False,
             yield_on_timeout=True,
         ):
             single = _single_files(workspace)

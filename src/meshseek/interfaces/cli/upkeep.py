@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,8 @@ def update_command(
             return
         updated = _update(meshseek, options, reporter, as_json=as_json)
         if watch:
-            _watch(meshseek, options, reporter, as_json=as_json)
+            with suppress(KeyboardInterrupt):
+                _watch(meshseek, options, reporter, as_json=as_json)
     if updated.failed:
         raise SystemExit(1)
 

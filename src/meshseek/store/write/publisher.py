@@ -188,6 +188,16 @@ def published_content(server: Server, algorithm: str) -> tuple[str | None, int]:
     return row or (None, 0)
 
 
+def published_digests(server: Server, algorithm: str) -> dict[str, str]:
+    """What each published asset was made from, by its id.
+
+    Raises:
+        DatabaseError: Nothing is published, or the database cannot be asked.
+    """
+    with server.connect(algorithm) as connection, translated():
+        return dict(connection.execute(query("digests")).fetchall())
+
+
 def _live_schema(connection: Connection) -> int | None:
     """The number of the live version's tables; None where nothing is published."""
     try:
