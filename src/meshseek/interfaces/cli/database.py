@@ -24,7 +24,7 @@ workspace_option = click.option(
 @click.command("status")
 @common
 def status_command(*, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
-    """Say what each stage has done and what is published."""
+    """Show what each stage has done, and what is live."""
     with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
         status = _status(meshseek)
     show(status, as_json=as_json, text=_as_text(status))
@@ -32,7 +32,7 @@ def status_command(*, workspace: Path | None, max_assets: int | None, as_json: b
 
 @click.group("db")
 def db_command() -> None:
-    """Start, stop or enter the database server of a workspace."""
+    """Start, stop or open a workspace's database."""
 
 
 @db_command.command("start")
@@ -46,7 +46,7 @@ def db_start(*, workspace: Path | None) -> None:
 @db_command.command("stop")
 @workspace_option
 def db_stop(*, workspace: Path | None) -> None:
-    """Stop the embedded server, also for those who use it."""
+    """Stop the embedded server, even if it is in use."""
     with application(workspace=workspace, must_exist=True) as meshseek:
         meshseek.embedded.stop()
 
@@ -55,11 +55,14 @@ def db_stop(*, workspace: Path | None) -> None:
 @algorithm
 @workspace_option
 def db_url(*, algorithm: str, workspace: Path | None) -> None:
-    """Print where an algorithm's database is, as psql and libpq understand it."""
+    """Print the address of a database.
+
+    It is given as psql and libpq understand it.
+    """
     with application(workspace=workspace, must_exist=True) as meshseek:
         click.echo(meshseek.server.shown_conninfo(algorithm))
         if meshseek.settings.database_url is None:
-            click.echo("the server runs while it is used; 'meshseek db start' keeps it running", err=True)
+            click.echo("the server runs only while it is used; 'meshseek db start' keeps it running", err=True)
 
 
 @db_command.command("psql", context_settings={"ignore_unknown_options": True})
@@ -67,7 +70,7 @@ def db_url(*, algorithm: str, workspace: Path | None) -> None:
 @workspace_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def db_psql(*, algorithm: str, workspace: Path | None, arguments: tuple[str, ...]) -> None:
-    """Open psql on an algorithm's database; ARGUMENTS are passed on."""
+    """Open psql; ARGUMENTS are passed to it."""
     from meshseek.store.embedded.server import psql_program
 
     with application(workspace=workspace, must_exist=True) as meshseek:

@@ -29,11 +29,11 @@ SHOWN = 10
     "algorithms",
     type=click.Choice(EMBEDDERS.names),
     multiple=True,
-    help="May be given again.  [default: those that have vectors]",
+    help="Algorithm to update; may be given several times.  [default: all that have vectors]",
 )
-@click.option("--dry-run", is_flag=True, help="Say what there is to do, and do nothing.")
-@click.option("--yes", is_flag=True, help="Do what is paid for, and let any number of assets leave, without asking.")
-@click.option("--watch", is_flag=True, help="Go on updating whenever files of a library change, until Ctrl-C.")
+@click.option("--dry-run", is_flag=True, help="Show what there is to do, and do nothing.")
+@click.option("--yes", is_flag=True, help="Also do paid work, and let any number of assets leave.")
+@click.option("--watch", is_flag=True, help="Then update whenever files of a library change, until Ctrl-C.")
 @common
 def update_command(
     *,
@@ -45,7 +45,10 @@ def update_command(
     max_assets: int | None,
     as_json: bool,
 ) -> None:
-    """Bring everything to what the libraries are now: import, render, translate, embed and publish what changed."""
+    """Bring everything up to date with the libraries.
+
+    What has changed is imported, rendered, translated, embedded and published.
+    """
     from meshseek.pipeline.update import UpdateOptions, plan
     from meshseek.reporting import ConsoleReporter
 
@@ -69,17 +72,22 @@ def update_command(
 
 
 @click.command("check")
-@click.option("--verify", is_flag=True, help="Read every file, also those of the libraries, and compare its content.")
-@click.option("--repair", is_flag=True, help="Run what mends it.")
+@click.option(
+    "--verify", is_flag=True, help="Read every file, including those of the libraries, and compare its content."
+)
+@click.option("--repair", is_flag=True, help="Make again what is missing, altered, damaged or outdated.")
 @click.option("--yes", is_flag=True, help="With --repair: as for 'update'.")
 @common
 def check_command(
     *, verify: bool, repair: bool, yes: bool, workspace: Path | None, max_assets: int | None, as_json: bool
 ) -> None:
-    """Say what is missing, altered, outdated or orphaned; exit status 1 where anything but orphans is.
+    """Find missing, altered and outdated data.
 
-    Missing: a file that a finished row speaks of. Altered: it is there, with another content. Outdated: made from
-    something else than the asset is now. Orphaned: needed by nobody.
+    Missing: a file that should be there is not. Altered: its content is not what was written. Damaged: a part of a
+    table cannot be read. Outdated: made from an earlier state of the asset. Skipped: a stage could not do the asset.
+    Orphaned: a file that nobody needs.
+
+    The exit status is 1 if anything is found, apart from skipped assets and orphaned files.
     """
     from meshseek.pipeline.check import remove_altered
     from meshseek.pipeline.update import UpdateOptions
@@ -101,10 +109,13 @@ def check_command(
 
 
 @click.command("clean")
-@click.option("--dry-run", is_flag=True, help="Say what it would free, and delete nothing.")
+@click.option("--dry-run", is_flag=True, help="Show how much it would free, and delete nothing.")
 @workspace_options
 def clean_command(*, dry_run: bool, workspace: Path | None, as_json: bool) -> None:
-    """Delete models, views and vectors that neither an asset nor a published version needs any longer."""
+    """Delete files and vectors that nobody needs.
+
+    That is what neither an asset of the workspace nor a published version needs any longer.
+    """
     from meshseek.pipeline.clean import clean
 
     with application(workspace=workspace, must_exist=True) as meshseek:
@@ -167,14 +178,14 @@ def _report_as_text(report: Report) -> Iterator[str]:
     yield from (f"lost: {line}" for line in report.lost_libraries)
     for name, standing in report.standings.items():
         for stage, count in standing.outdated.items():
-            yield f"outdated: {count:,} assets of {name or 'the workspace'}, mended by 'meshseek {stage}'"
+            yield f"outdated: {count:,} assets of {name or 'the workspace'}, renewed by 'meshseek {stage}'"
         for stage, count in standing.skipped.items():
             yield f"skipped: {count:,} assets of {name or 'the workspace'} by '{stage}'; its skipped.jsonl says why"
     yield from _paths("orphaned", report.orphaned)
     if report.is_sound:
         yield "everything is there, as it was written, and up to date"
     else:
-        yield "'meshseek check --repair' mends it"
+        yield "run 'meshseek check --repair' to repair this"
 
 
 def _paths(kind: str, paths: Sequence[Path]) -> Iterator[str]:
