@@ -77,7 +77,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except (UnicodeDecodeError, RecursionError) as error:
         raise DatasetError(f"{path} is not JSON text in UTF-8; fix it or download it again") from error
     if not isinstance(value, dict):
-        raise DatasetError(f"{path} holds JSON, but not an object; give an object that maps ids to values")
+        raise DatasetError(f"{path} holds JSON, but no object; give one of id to value")
     return value
 
 

@@ -197,7 +197,7 @@ def _entries(source: LibrarySource, workspace: Workspace, listed: Sequence[Entry
         both = entries.keys() & workspace.libraries.listing(other).keys() if other.name != source.name else set()
         if both:
             raise DatasetError(
-                f"library '{other.name}' already has an asset '{min(both)}'; rename it, "
+                f"'{min(both)}' is an asset of library '{other.name}' already; rename it, "
                 "or import this library under another name with --library"
             )
     return {asset_id: entry for asset_id, entry in entries.items() if asset_id not in source.forgotten}

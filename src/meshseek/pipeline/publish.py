@@ -38,7 +38,7 @@ CURES = {
     "embed": "meshseek embed --algorithm {algorithm}",
 }
 OUTDATED = (
-    "publish: {count:,} assets have changed since '{stage}' and are published without its results; "
+    "publish: {count:,} assets have changed since '{stage}' and are published without what it made of them; "
     "run '{cure}' and publish again"
 )
 

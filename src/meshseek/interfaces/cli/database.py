@@ -24,7 +24,7 @@ workspace_option = click.option(
 @click.command("status")
 @common
 def status_command(*, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
-    """Show what each stage has done, and what is live."""
+    """Say what each stage has done and what is published."""
     with application(workspace=workspace, max_assets=max_assets, must_exist=True) as meshseek:
         status = _status(meshseek)
     show(status, as_json=as_json, text=_as_text(status))
@@ -46,7 +46,7 @@ def db_start(*, workspace: Path | None) -> None:
 @db_command.command("stop")
 @workspace_option
 def db_stop(*, workspace: Path | None) -> None:
-    """Stop the embedded server, even if it is in use."""
+    """Stop the embedded server, also for those who use it."""
     with application(workspace=workspace, must_exist=True) as meshseek:
         meshseek.embedded.stop()
 
@@ -55,10 +55,7 @@ def db_stop(*, workspace: Path | None) -> None:
 @algorithm
 @workspace_option
 def db_url(*, algorithm: str, workspace: Path | None) -> None:
-    """Print the address of a database.
-
-    It is given as psql and libpq understand it.
-    """
+    """Print where an algorithm's database is, as psql and libpq understand it."""
     with application(workspace=workspace, must_exist=True) as meshseek:
         click.echo(meshseek.server.shown_conninfo(algorithm))
         if meshseek.settings.database_url is None:

@@ -59,10 +59,8 @@ def import_command(
 
 @click.command("render")
 @click.option("--renderer", type=click.Choice(RENDERERS.names), default="embree", show_default=True)
-@click.option("--views", type=click.IntRange(1, 40), default=8, show_default=True, help="Number of pictures per asset.")
-@click.option(
-    "--size", type=click.IntRange(32, 2048), default=512, show_default=True, help="Width and height in pixels."
-)
+@click.option("--views", type=click.IntRange(1, 40), default=8, show_default=True, help="Pictures of each asset.")
+@click.option("--size", type=click.IntRange(32, 2048), default=512, show_default=True, help="Width in pixels.")
 @common
 def render_command(
     *, renderer: str, views: int, size: int, workspace: Path | None, max_assets: int | None, as_json: bool

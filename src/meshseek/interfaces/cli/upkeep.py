@@ -81,13 +81,10 @@ def update_command(
 def check_command(
     *, verify: bool, repair: bool, yes: bool, workspace: Path | None, max_assets: int | None, as_json: bool
 ) -> None:
-    """Find missing, altered and outdated data.
+    """Say what is missing, altered, outdated or orphaned; exit status 1 where anything but orphans is.
 
-    Missing: a file that should be there is not. Altered: its content is not what was written. Damaged: a part of a
-    table cannot be read. Outdated: made from an earlier state of the asset. Skipped: a stage could not do the asset.
-    Orphaned: a file that nobody needs.
-
-    The exit status is 1 if anything is found, apart from skipped assets and orphaned files.
+    Missing: a file that a finished row speaks of. Altered: it is there, with another content. Outdated: made from
+    something else than the asset is now. Orphaned: needed by nobody.
     """
     from meshseek.pipeline.check import remove_altered
     from meshseek.pipeline.update import UpdateOptions
@@ -178,7 +175,7 @@ def _report_as_text(report: Report) -> Iterator[str]:
     yield from (f"lost: {line}" for line in report.lost_libraries)
     for name, standing in report.standings.items():
         for stage, count in standing.outdated.items():
-            yield f"outdated: {count:,} assets of {name or 'the workspace'}, renewed by 'meshseek {stage}'"
+            yield f"outdated: {count:,} assets of {name or 'the workspace'}, mended by 'meshseek {stage}'"
         for stage, count in standing.skipped.items():
             yield f"skipped: {count:,} assets of {name or 'the workspace'} by '{stage}'; its skipped.jsonl says why"
     yield from _paths("orphaned", report.orphaned)
