@@ -206,7 +206,8 @@ def test_how_to_add_a_renderer(tmp_path: Path) -> None:
         ended = run(_by_module(command), tmp_path, **environment)
         assert ended.returncode == 0, ended.stderr
 
-    with Image.open(tmp_path / "workspace" / "views" / "lamps" / "desk" / "00003" / "00003.png") as picture:
+    (path,) = (tmp_path / "workspace" / "views" / "lamps" / "desk").glob("@*/00003/00003.png")
+    with Image.open(path) as picture:
         assert (picture.mode, picture.size) == ("RGBA", (64, 64))
         assert picture.getbbox() == pytest.approx((27, 8, 37, 56), abs=1)
 
