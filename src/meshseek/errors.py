@@ -1,4 +1,4 @@
-"""Every deliberate error. Each message is one line that says what is wrong and how to mend it.
+"""Every deliberate error. Each message is one line that says what is wrong and how to fix it.
 
 ::
 

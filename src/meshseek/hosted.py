@@ -178,7 +178,7 @@ class HostedClient:
 
         value: Any = self._retrying(checked, tokens, attempts).json()
         if not isinstance(value, dict):
-            raise HostedError(f"{self.options.host} answered with something else than an object; check its address")
+            raise HostedError(f"{self.options.host} did not answer with a JSON object; check its address")
         return value
 
     def _retrying(self, send: Callable[[], httpx.Response], tokens: int, attempts: int) -> httpx.Response:

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     database_prefix: str = Field("", pattern=r"^[a-z0-9_]*$")
     """Put before the database names, as in ``<prefix>siglip_embeddings``."""
     max_assets: PositiveInt | None = None
-    """Every stage takes only the first so many assets; for trials."""
+    """Every stage takes only the first so many assets of each library; for trials."""
     base_url: str | None = Field(None, pattern=r"^https?://")
     """Where model files are read from when they are not in the workspace."""
     model_dir: Path | None = None

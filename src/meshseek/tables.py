@@ -32,7 +32,7 @@ def read_rows(path: Path, error: type[MeshseekError]) -> Iterator[tuple[int, lis
     except UnicodeDecodeError as cause:
         raise error(f"{path}, after line {line}: not UTF-8 text; save the file as UTF-8") from cause
     except csv.Error as cause:
-        raise error(f"{path}, after line {line}: {cause}; mend the row or download the file again") from cause
+        raise error(f"{path}, after line {line}: {cause}; fix the row or download the file again") from cause
 
 
 def read_table(path: Path, error: type[MeshseekError]) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:

@@ -123,7 +123,7 @@ def test_the_price_comes_first(service: Service, workspace: Workspace, captions:
     assert run(service, workspace, *ARGUMENTS).returncode == 0
     assert len(service.batches) == batches
     free = run(service, workspace, "translate", "--dry-run")
-    assert "nothing of this is paid for" in free.stdout
+    assert "none of this costs anything" in free.stdout
 
 
 def test_an_engine_of_ones_own(

@@ -117,7 +117,11 @@ def test_what_is_lost_is_told_and_repaired(command: Command, environment: dict[s
 
     told = command("check")
     assert told.returncode == 1
-    assert told.stdout.splitlines() == [f"missing: {model}", f"altered: {view}", "'meshseek check --repair' mends it"]
+    assert told.stdout.splitlines() == [
+        f"missing: {model}",
+        f"altered: {view}",
+        "run 'meshseek check --repair' to repair this",
+    ]
     assert command("check", "--repair").returncode == 0
     assert model.stat().st_size > 0
     assert view.read_bytes().startswith(b"\x89PNG")

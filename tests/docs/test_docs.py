@@ -19,6 +19,7 @@ from PIL import Image
 from tests.conftest import drop_databases
 
 from meshseek.interfaces.cli import COMMANDS, main
+from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -205,7 +206,8 @@ def test_how_to_add_a_renderer(tmp_path: Path) -> None:
         ended = run(_by_module(command), tmp_path, **environment)
         assert ended.returncode == 0, ended.stderr
 
-    with Image.open(tmp_path / "workspace" / "views" / "lamps" / "desk" / "00003" / "00003.png") as picture:
+    (path,) = (tmp_path / "workspace" / "views" / "lamps" / "desk").glob("@*/00003/00003.png")
+    with Image.open(path) as picture:
         assert (picture.mode, picture.size) == ("RGBA", (64, 64))
         assert picture.getbbox() == pytest.approx((27, 8, 37, 56), abs=1)
 
@@ -246,6 +248,31 @@ def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, database: dict[str,
         assert ended.returncode == 0, f"{command}\n{ended.stderr}"
 
     assert ended.stdout.splitlines()[0].split()[2] == "chairs/red"
+
+
+def test_how_to_keep_a_library_up_to_date(tmp_path: Path, database: dict[str, str]) -> None:
+    """Its commands run one after the other, and leave both libraries as their folders are."""
+    samples = make_sample_assets(tmp_path / "made", 8)
+    for name in ("furniture", "bought"):
+        shutil.copytree(samples, tmp_path / name)
+    environment = database | {"MESHSEEK_WORKERS": "1"}
+
+    for command in commands(HOW_TO / "keep-a-library-up-to-date.md"):
+        if "--watch" in command:
+            continue
+        ended = run(command, tmp_path, **environment)
+        assert ended.returncode == 0, f"{command}\n{ended.stderr}"
+        if command.startswith("meshseek search"):
+            assert all(line.split()[2].startswith("vendor/") for line in ended.stdout.splitlines())
+        if command == "meshseek update --dry-run":
+            assert ended.stdout.splitlines()[0] == "glb_folder-furniture: import 1, leave 1"
+
+    assert ended.stdout.splitlines()[-1].startswith("everything is there, as it was written")
+    listed = json.loads(run("meshseek libraries --json", tmp_path, **environment).stdout)
+    assert [(library["name"], library["assets"], library["forgotten"]) for library in listed] == [
+        ("glb_folder-furniture", 8, 0),
+        ("vendor", 8, 0),
+    ]
 
 
 def _package_with(folder: Path, name: str = "", page: Path | None = None) -> dict[str, str]:

@@ -115,7 +115,7 @@ def test_folder_with_captions(
     assert chair.attributes == {"faces": 12, "tags": ["seat", "red", "old"], "licence": "CC0-1.0"}
     assert (cup.captions_english, cup.attributes["note"]) == (("A cup", "A mug"), "blue")
     assert assets["cup.gltf"].captions_english == ()
-    assert "no model for 1 ids, such as nowhere" in caplog.text
+    assert "1 ids have no model, for example nowhere" in caplog.text
 
 
 def test_folder_fingerprints_follow_files_and_captions(folder: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_captions_of_renders(renders: Path, tmp_path: Path, models: Path, name: 
         ("c.json", b'{"x": "\xff"}', "UTF-8"),
         ("c.json", b"{}", "no caption for any asset.*id map"),
         ("c.csv", b'u,"ok"\nonly-uid\n', r"c\.csv, line 2: 1 columns"),
-        ("c.csv", b'u,"ok\n', "mend the row"),
+        ("c.csv", b'u,"ok\n', "fix the row"),
         ("c.csv", b"u,ok\nv,\xff\n", "save the file as UTF-8"),
         ("c.txt", b"", r"neither \.csv nor \.json"),
         ("absent.csv", None, "check the path"),
@@ -131,7 +131,7 @@ def test_damaged_render_folders_and_maps(renders: Path, tmp_path: Path) -> None:
         list(Gobjaverse(DatasetOptions(path=renders / "notes")).entries())
     with pytest.raises(DatasetError, match="give the folder above it"):
         list(Gobjaverse(DatasetOptions(path=renders / "0")).entries())
-    for text, message in [('{"0/9": ', "line 1"), ('{"0/9": "../x.glb"}', "'0/9' is no relative path")]:
+    for text, message in [('{"0/9": ', "line 1"), ('{"0/9": "../x.glb"}', "'0/9' is not the relative path")]:
         (tmp_path / "map.json").write_text(text)
         with pytest.raises(DatasetError, match=message):
             list(Gobjaverse(DatasetOptions(path=renders, id_map=tmp_path / "map.json")).entries())

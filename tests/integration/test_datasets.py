@@ -124,7 +124,7 @@ def test_furniture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path, message in [
         (tmp_path, r"bad\.sh3f.*take it out"),
         (tmp_path / "bad.sh3f", r"bad\.sh3f.*download it again"),
-        (tmp_path / "other.zip", "no furniture library"),
+        (tmp_path / "other.zip", "not a furniture library"),
         (tmp_path / "empty", "holds no .sh3f file; give"),
         (tmp_path / "absent", "there is no .*absent; give"),
     ]:

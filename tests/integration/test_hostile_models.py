@@ -30,7 +30,7 @@ PYTHON = re.compile(
     r"Error|Exception|Traceback|NoneType|\b(None|True|False|dict|tuple|str|int|float|self)\b"
     r"|object|literal|out of range|<class|0x|Errno|codec"
 )
-CURE = re.compile(r"; (export|save|copy|put|check|convert|reduce|mend|import)\b[^;]*$")
+CURE = re.compile(r"; (export|save|copy|put|check|convert|reduce|fix|import)\b[^;]*$")
 
 Path_ = tuple[str | int, ...]
 

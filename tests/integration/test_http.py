@@ -307,7 +307,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
             "cannot filter on 'price'; known fields: category, creator",
         ),
         ({"query": "a", "filters": {"category'); DROP TABLE assets; --": "1"}}, "query", "cannot filter on"),
-        ({"query": "a", "filters": {"category": 5}}, "query", "the filter on 'category' is no word"),
+        ({"query": "a", "filters": {"category": 5}}, "query", "the filter on 'category' is not a word"),
         ({"query": "a", "filters": {"faces": True}}, "invalid", "filters"),
         ({"query": "a", "filters": {"faces": ["1", "2"]}}, "query", "has 2 values"),
         ({"query": "a", "filters": {"faces": {"max": 1e39}}}, "query", "at most 3.4e38"),

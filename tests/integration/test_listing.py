@@ -124,7 +124,7 @@ def test_links_in_circles_end_no_listing(tmp_path: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING):
         assert ids(dataset) == ["a"]
     assert dataset.unlisted == 2
-    assert "2 files or folders cannot be looked at, such as" in caplog.text
+    assert "2 files or folders cannot be looked at, for example" in caplog.text
     assert "1 linked folders are not followed; import each by itself" in caplog.text
 
 
@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_listed_is_told(
     refuse(root / "closed")
     with caplog.at_level(logging.WARNING):
         assert (ids(dataset), dataset.unlisted) == (["a"], 1)
-    assert f"1 files or folders cannot be looked at, such as {root / 'closed'}: Permission denied" in caplog.text
+    assert f"1 files or folders cannot be looked at, for example {root / 'closed'}: Permission denied" in caplog.text
 
 
 def test_a_linked_library_that_leads_nowhere_is_told(tmp_path: Path) -> None:

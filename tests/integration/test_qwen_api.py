@@ -220,7 +220,7 @@ def test_what_the_options_choose(service: Service) -> None:
     small = Qwen(EmbedderOptions(model="qwen3-vl-embedding", dim=256, hosted=hosted))
     assert small.space.dim == 256
     assert Qwen(EmbedderOptions(model=small.space.model, dim=small.space.dim, hosted=hosted)).space == small.space
-    with pytest.raises(EmbedderError, match="2560, 2048, 1536, 1024, 768, 512, 256 numbers, not 100"):
+    with pytest.raises(EmbedderError, match="2560, 2048, 1536, 1024, 768, 512, 256 dimensions, not 100"):
         Qwen(EmbedderOptions(model="qwen3-vl-embedding", dim=100, hosted=hosted))
     with pytest.raises(EmbedderError, match="no-such"):
         Qwen(EmbedderOptions(model="no-such", hosted=hosted))

@@ -218,7 +218,7 @@ def test_vectors_can_be_shortened(qwen: Qwen, folder: Path) -> None:
         whole / np.linalg.norm(whole, axis=1, keepdims=True), abs=TOLERANCE
     )
     assert (short.space.dim, qwen.space.dim) == (16, 32)
-    with pytest.raises(EmbedderError, match=r"32 numbers at most, not 64"):
+    with pytest.raises(EmbedderError, match=r"at most 32 dimensions, not 64"):
         Qwen(EmbedderOptions(model_dir=folder, dim=64))
 
 

@@ -160,7 +160,7 @@ def test_the_model_may_be_named_by_its_folder(fixed: Path) -> None:
 
 def test_another_length_is_refused(fixed: Path) -> None:
     """SigLIP's vectors cannot be shortened."""
-    with pytest.raises(EmbedderError, match=r"^'fixed' has vectors of 32 numbers, not 16; leave --dim out$"):
+    with pytest.raises(EmbedderError, match=r"^'fixed' has vectors of 32 dimensions, not 16; leave --dim out$"):
         Siglip(EmbedderOptions(model_dir=fixed, dim=16))
 
 
@@ -294,7 +294,7 @@ def test_a_damaged_export_is_ignored(tmp_path: Path, exported: Path, caplog: pyt
 
 def test_an_export_needs_a_place(fixed: Path, tmp_path: Path) -> None:
     """Without a workspace, or where nothing can be written, the reason is said in one line."""
-    with pytest.raises(EmbedderError, match=r"^the ONNX form is for CPUs, and is kept in a workspace[^\n]*$"):
+    with pytest.raises(EmbedderError, match=r"^the ONNX export is for CPUs, and is kept in a workspace[^\n]*$"):
         Siglip(EmbedderOptions(model_dir=fixed)).export_onnx()
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EmbedderError, match=r"^the ONNX form cannot be written into [^\n]*$"):

@@ -68,7 +68,7 @@ def test_caption_names_tags_and_category_once() -> None:
 def test_size_must_be_positive(width: str) -> None:
     """A size that is missing or senseless is refused."""
     fields = {"depth": "10", "height": "10"} | ({"width": width} if width else {})
-    with pytest.raises(UnreadableAssetError, match="no valid size; mend"):
+    with pytest.raises(UnreadableAssetError, match="no valid size; fix"):
         _ = _item(**fields).size_cm
 
 
@@ -76,7 +76,7 @@ def test_rotation_has_nine_numbers() -> None:
     """A matrix of another length is refused, and none at all is fine."""
     assert _item().rotation is None
     assert _item(modelRotation="1 0 0 0 0 1 0 -1 0").rotation == (1, 0, 0, 0, 0, 1, 0, -1, 0)
-    with pytest.raises(UnreadableAssetError, match="nine numbers; mend"):
+    with pytest.raises(UnreadableAssetError, match="nine numbers; fix"):
         _ = _item(modelRotation="1 0 0").rotation
 
 

@@ -327,5 +327,5 @@ def test_a_folder_that_is_no_checkpoint(tmp_path: Path, as_model: bool) -> None:
     """A folder of the model's name without a configuration is said to be none."""
     folder = tmp_path / MODEL
     folder.mkdir(parents=True)
-    with pytest.raises(EmbedderError, match=one_line(f"{MODEL} is no checkpoint: it has no config.json")):
+    with pytest.raises(EmbedderError, match=one_line(f"{MODEL} is not a checkpoint: it has no config.json")):
         find(None if as_model else tmp_path, str(folder) if as_model else None)

@@ -56,8 +56,8 @@ def test_filters_become_conditions(filters: dict[str, Any], expected: Condition)
         ({"faces": [["1"]]}, "needs numbers"),
         ({"faces": {"min": [1]}}, "needs numbers"),
         ({"faces": [""]}, "needs numbers"),
-        ({"category": {"min": 1}}, "is no word"),
-        ({"category": [1]}, "is no word"),
+        ({"category": {"min": 1}}, "is not a word"),
+        ({"category": [1]}, "is not a word"),
         ({"tags": "a\0"}, "NUL"),
     ],
 )

@@ -81,10 +81,10 @@ def test_a_later_shard_replaces_all_rows_of_its_assets(filled: Path) -> None:
 )
 def test_a_table_of_other_columns_is_refused(filled: Path, columns: dict[str, list[Any]], told: str) -> None:
     """Nothing is written that could not be read back beside the rest."""
-    message = f"{filled} cannot take rows that do not fit it ({told}); remove the folder and run its stage again"
+    message = f"{filled} cannot take rows of another form ({told}); remove the folder and run its stage again"
     with pytest.raises(WorkspaceError, match=f"^{re.escape(message)}$"):
         table(filled).append_table(pa.table(columns))
-    with pytest.raises(WorkspaceError, match=r"^[^\n]+ cannot take rows that do not fit it [^\n]+$"):
+    with pytest.raises(WorkspaceError, match=r"^[^\n]+ cannot take rows of another form [^\n]+$"):
         table(filled).append([{**row("d", 1), "value": "text"}])
     assert rows(filled) == [("a", 1), ("b", 2), ("c", 3)]
 

@@ -67,7 +67,7 @@ def test_picture_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
     """An upload that was cleaned away in the meantime is the visitor's to repeat."""
     search = Search(picture=tmp_path / "gone.png")
 
-    with pytest.raises(InputError, match="drop it again"):
+    with pytest.raises(InputError, match="add it again"):
         client(lambda _: httpx.Response(200, json=ANSWER)).search(search)
 
 

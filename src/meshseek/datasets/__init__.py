@@ -26,7 +26,9 @@ class Entry:
 
     def __post_init__(self) -> None:
         if {"", ".", ".."} & set(self.asset_id.split("/")) or "\0" in self.asset_id:
-            raise DatasetError(f"'{self.asset_id}' cannot be an asset's id; rename it, without empty parts and '..'")
+            raise DatasetError(
+                f"'{self.asset_id}' cannot be the id of an asset; rename it, without empty parts and '..'"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

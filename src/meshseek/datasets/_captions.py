@@ -73,9 +73,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
         raise DatasetError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise DatasetError(f"{path}, {place}: not valid JSON ({error.msg}); mend it or download it again") from error
+        raise DatasetError(f"{path}, {place}: not valid JSON ({error.msg}); fix it or download it again") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise DatasetError(f"{path} is not JSON text in UTF-8; mend it or download it again") from error
+        raise DatasetError(f"{path} is not JSON text in UTF-8; fix it or download it again") from error
     if not isinstance(value, dict):
         raise DatasetError(f"{path} holds JSON, but no object; give one of id to value")
     return value
@@ -97,7 +97,7 @@ def _rows_of_json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         elif isinstance(value, dict):
             yield key, value
         else:
-            raise DatasetError(f"{path}: the value of '{key}' is neither a caption nor an object; mend it")
+            raise DatasetError(f"{path}: the value of '{key}' is neither a caption nor an object; fix it")
 
 
 def _describe(fields: Mapping[str, Any]) -> Description:

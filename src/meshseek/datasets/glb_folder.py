@@ -77,7 +77,7 @@ class GlbFolder(Dataset):
             )
         unknown = sorted((descriptions or {}).keys() - used)
         if unknown:
-            log.warning("%s: no model for %d ids, such as %s", self.options.captions, len(unknown), unknown[0])
+            log.warning("%s: %d ids have no model, for example %s", self.options.captions, len(unknown), unknown[0])
 
     def _files(self) -> dict[PurePosixPath, os.stat_result]:
         root = self.options.path
@@ -89,8 +89,8 @@ class GlbFolder(Dataset):
         if unlisted:
             first = f"{unlisted[0].filename}: {unlisted[0].strerror}"
             if not files:
-                raise LibraryGoneError(f"cannot list {first}; mend its permissions, or give a folder of models")
-            log.warning("%s: %d files or folders cannot be looked at, such as %s", root, len(unlisted), first)
+                raise LibraryGoneError(f"cannot list {first}; fix its permissions, or give a folder of models")
+            log.warning("%s: %d files or folders cannot be looked at, for example %s", root, len(unlisted), first)
         return files
 
     def read(self, entry: Entry, models: Path) -> Asset:

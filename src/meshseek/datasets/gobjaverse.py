@@ -107,7 +107,7 @@ def _numbered_folders(folder: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise DatasetError(f"cannot list {folder}: {error.strerror}; mend its permissions") from error
+        raise DatasetError(f"cannot list {folder}: {error.strerror}; fix its permissions") from error
     return sorted(names, key=lambda name: (int(name), name))
 
 
@@ -154,7 +154,9 @@ def _read_models(path: Path, ids: set[str]) -> dict[str, str]:
     for key, value in models.items():
         parts = PurePosixPath(value).parts if isinstance(value, str) else ()
         if not parts or parts[0] == "/" or ".." in parts:
-            raise DatasetError(f"{path}: the value of '{key}' is no relative path of a model; download the map again")
+            raise DatasetError(
+                f"{path}: the value of '{key}' is not the relative path of a model; download the map again"
+            )
     return models
 
 
@@ -191,5 +193,5 @@ def _captions_of_json(path: Path) -> Iterator[tuple[str, str]]:
     value: Any
     for key, value in read_json_object(path).items():
         if not isinstance(value, str):
-            raise DatasetError(f"{path}: the value of '{key}' is not a text; mend it or download it again")
+            raise DatasetError(f"{path}: the value of '{key}' is not a text; fix it or download it again")
         yield key, value.strip()

@@ -48,7 +48,7 @@ def fetch_furniture(cache: Path, say: Callable[[str], None]) -> Path:
         say("fetch: unpacking")
         packages = sorted(work.glob(f"{PACKAGE}_*.deb"))
         if not packages:
-            raise FetchError(f"apt-get download brought no {PACKAGE}; run it by hand to see why, {_BY_HAND}")
+            raise FetchError(f"apt-get download did not fetch {PACKAGE}; run it by hand to see why, {_BY_HAND}")
         unpacked = work / "unpacked"
         shutil.rmtree(unpacked, ignore_errors=True)
         _run(["dpkg-deb", "-x", str(packages[-1]), str(unpacked)], work)
@@ -56,7 +56,7 @@ def fetch_furniture(cache: Path, say: Callable[[str], None]) -> Path:
             raise FetchError(f"{packages[-1].name} holds no .sh3f file; run again, {_BY_HAND}")
         move_whole(unpacked / _INSIDE, finished)
     except OSError as error:
-        raise FetchError(f"cannot write to {work}: {error.strerror}; free space or mend its permissions") from error
+        raise FetchError(f"cannot write to {work}: {error.strerror}; free some space or fix its permissions") from error
     shutil.rmtree(work, ignore_errors=True)
     return finished
 

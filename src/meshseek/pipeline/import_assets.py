@@ -224,7 +224,7 @@ def _entries(source: LibrarySource, listed: Sequence[Entry]) -> dict[str, Entry]
     for entry in listed:
         asset_id = source.prefix + entry.asset_id
         if asset_id in entries:
-            raise DatasetError(f"the library gives '{asset_id}' to several assets; rename all but one of them")
+            raise DatasetError(f"several assets of the library have the id '{asset_id}'; rename all but one of them")
         entries[asset_id] = entry
     return {asset_id: entry for asset_id, entry in entries.items() if asset_id not in source.forgotten}
 
@@ -232,5 +232,5 @@ def _entries(source: LibrarySource, listed: Sequence[Entry]) -> dict[str, Entry]
 def _shrinking(source: LibrarySource, leaving: Sequence[str], before: int) -> ConfirmationNeededError:
     return ConfirmationNeededError(
         f"{len(leaving):,} of the {before:,} assets of library '{source.name}' are no longer in {source.path}, "
-        f"such as '{leaving[0]}'; check the folder, or give --yes to take them out of the workspace"
+        f"for example '{leaving[0]}'; check the folder, or give --yes to take them out of the workspace"
     )

@@ -156,7 +156,7 @@ def _listed_changes(parts: Parts, library: LibrarySource, max_assets: int | None
 def _import(parts: Parts, library: LibrarySource, options: UpdateOptions, updated: Updated, reporter: Reporter) -> None:
     if library.dataset is None:
         updated.notes.append(
-            f"library '{library.name}' was imported by an older Meshseek, which did not note from where; "
+            f"library '{library.name}' was imported by an older Meshseek, which did not record its folder; "
             f"run 'meshseek import DATASET PATH --library {library.name}' once"
         )
         return
@@ -186,7 +186,7 @@ def _translator(parts: Parts, options: UpdateOptions, updated: Updated) -> Trans
         return parts.free_translator()
     if options.yes or not _is_paid(estimate):
         return translator
-    updated.notes.append(f"captions wait for a paid translation ({estimate}); give --yes, or run 'meshseek translate'")
+    updated.notes.append(f"captions wait for paid translation ({estimate}); give --yes, or run 'meshseek translate'")
     return parts.free_translator()
 
 
@@ -198,7 +198,7 @@ def _embed_and_publish(
     embedder = parts.usual_embedder(algorithm)
     estimate = embedding.preview(embedder, algorithm, workspace, max_assets=options.max_assets)
     if not options.yes and _is_paid(estimate):
-        updated.notes.append(f"assets wait for a paid embedding ({estimate}); give --yes")
+        updated.notes.append(f"assets wait for paid embedding ({estimate}); give --yes")
     else:
         first, workers = options.max_assets, options.workers
         done = embedding.embed(embedder, algorithm, workspace, max_assets=first, reporter=reporter, workers=workers)

@@ -87,7 +87,7 @@ def _judged(rows: csv.DictReader[str], path: Path) -> Iterator[JudgedQuery]:
         text, image, relevant = ((row[name] or "").strip() for name in COLUMNS)
         wanted = tuple(part.strip() for part in relevant.split(SEPARATOR) if part.strip())
         if bool(text) == bool(image) or not wanted:
-            raise DatasetError(f"{path}, line {rows.line_num}: give a text or an image, and what is relevant")
+            raise DatasetError(f"{path}, line {rows.line_num}: give a text or an image, and the relevant assets")
         yield JudgedQuery(
             line=rows.line_num,
             text=text or None,

@@ -33,7 +33,7 @@ def _condition(name: str, value: Any, *, negated: bool) -> Condition:
         return Condition(field=name, minimum=minimum, maximum=maximum, negated=negated)
     words = [value] if isinstance(value, str) else value
     if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
-        raise QueryError(f"the filter on '{name}' is no word; only {', '.join(NUMBER_FIELDS)} have a min and a max")
+        raise QueryError(f"the filter on '{name}' is not a word; only {', '.join(NUMBER_FIELDS)} have a min and a max")
     if any("\0" in word for word in words):
         raise QueryError("a filter's value holds a NUL character; leave it out")
     return Condition(field=name, values=tuple(words), negated=negated)
@@ -61,7 +61,7 @@ def _number(name: str, value: Any) -> float:
         number = math.inf
     if not math.isfinite(number):
         raise QueryError(
-            f"the filter on '{name}' needs finite numbers, at most 3.4e38; leave out the bound that does not matter"
+            f"the filter on '{name}' needs finite numbers, at most 3.4e38; leave out a bound that you do not need"
         )
     return float(number)
 
@@ -76,7 +76,8 @@ def parse_filter(text: str) -> tuple[str, Any]:
     negated, name = name.endswith("!"), name.removesuffix("!")
     if not equals:
         raise QueryError(
-            f"'{text}' is no filter; write field=word, field!=word or field=10..20; fields: {', '.join(FILTER_FIELDS)}"
+            f"'{text}' is not a filter; write field=word, field!=word or field=10..20; "
+            f"fields: {', '.join(FILTER_FIELDS)}"
         )
     parsed: Any = value
     if name not in LABEL_FIELDS and ".." in value:

@@ -117,7 +117,7 @@ class Server:
                     connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
                 except psycopg.errors.FeatureNotSupported as error:
                     raise DatabaseVersionError(
-                        "this PostgreSQL has no pgvector; install pgvector 0.8.6 or newer"
+                        "this PostgreSQL has no pgvector; install pgvector 0.8.4 or newer"
                     ) from error
                 check_pgvector(connection)
                 connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = live, public").format(name))

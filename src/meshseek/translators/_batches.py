@@ -199,7 +199,7 @@ class BatchService:
             return
         raise TranslatorError(
             f"the answers of batch {batch.batch_id} came incomplete {DOWNLOADS} times ({answered:,} of {due:,}); "
-            "they are paid for and stay at the service: run again later"
+            "they are paid for and kept by the service: run again later"
         )
 
     def _fetch(self, batch: Batch) -> tuple[int, bool]:

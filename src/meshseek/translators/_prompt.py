@@ -136,11 +136,11 @@ def read_terms(file: Path | None) -> dict[str, str]:
             rows = [(row.get("source"), row.get("target"), reader.line_num) for row in reader]
             columns = set(reader.fieldnames or ())
     except OSError as error:
-        raise TranslatorError(f"{file} cannot be read: {error.strerror}") from error
+        raise TranslatorError(f"{file} cannot be read: {error.strerror}; check the path and its permissions") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise TranslatorError(f"{file} is no csv file in UTF-8 with the columns 'source' and 'target'") from error
+        raise TranslatorError(f"{file} is not a CSV file in UTF-8 with the columns 'source' and 'target'") from error
     if not columns >= {"source", "target"}:
-        raise TranslatorError(f"{file} is no csv file in UTF-8 with the columns 'source' and 'target'")
+        raise TranslatorError(f"{file} is not a CSV file in UTF-8 with the columns 'source' and 'target'")
     terms: dict[str, str] = {}
     for source, target, line in rows:
         if not (source and source.strip() and target and target.strip()):

@@ -145,16 +145,20 @@ class OpenaiBatch(Translator):
         try:
             return write_lines(file, (self._line(key_of(text), text) for text in wanted))
         except OSError as error:
-            raise TranslatorError(f"{file} cannot be written: {error.strerror}") from error
+            raise TranslatorError(
+                f"{file} cannot be written: {error.strerror}; choose another path or make room"
+            ) from error
 
     def read_answers(self, texts: Sequence[str], file: Path) -> Iterator[Translation]:
         """Read the answers of such an engine."""
         try:
             answers = _read_all([file], {key_of(text): text for text in texts})
         except OSError as error:
-            raise TranslatorError(f"{file} cannot be read: {error.strerror}") from error
+            raise TranslatorError(
+                f"{file} cannot be read: {error.strerror}; check the path and its permissions"
+            ) from error
         if not answers and any(map(needs_translation, texts)):
-            raise TranslatorError(f"{file} answers none of the captions; is it the engine's output for this library?")
+            raise TranslatorError(f"{file} answers none of the captions; give the engine's output for this library")
         for text in texts:
             if not needs_translation(text):
                 yield as_it_is(text)

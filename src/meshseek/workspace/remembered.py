@@ -50,5 +50,5 @@ class Remembered:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
-            raise WorkspaceError(f"{self._path} is damaged; remove it, and name the options once more") from error
+            raise WorkspaceError(f"{self._path} is damaged; remove it, and give the options again") from error
         return kept

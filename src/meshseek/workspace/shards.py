@@ -208,7 +208,7 @@ class ShardFolder:
 
     def _unfit(self, reason: object) -> WorkspaceError:
         return WorkspaceError(
-            f"{self.folder} cannot take rows that do not fit it ({_first_line(reason)}); "
+            f"{self.folder} cannot take rows of another form ({_first_line(reason)}); "
             "remove the folder and run its stage again"
         )
 

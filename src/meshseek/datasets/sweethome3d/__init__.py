@@ -90,7 +90,7 @@ def _libraries(path: Path) -> list[Path]:
     except FileNotFoundError as error:
         raise LibraryGoneError(f"there is no {path}; {cure}") from error
     except OSError as error:
-        raise LibraryGoneError(f"cannot list {path}: {error.strerror}; mend its permissions, or {cure}") from error
+        raise LibraryGoneError(f"cannot list {path}: {error.strerror}; fix its permissions, or {cure}") from error
     if not libraries:
         raise LibraryGoneError(f"{path} holds no .sh3f file; {cure}")
     return libraries

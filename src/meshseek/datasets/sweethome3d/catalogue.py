@@ -76,7 +76,7 @@ class CatalogueItem:
         """
         width, depth, height = (_number(self.fields.get(key, "")) for key in ("width", "depth", "height"))
         if not all(0 < side < float("inf") for side in (width, depth, height)):
-            raise UnreadableAssetError("the catalogue gives it no valid size; mend the catalogue")
+            raise UnreadableAssetError("the catalogue gives it no valid size; fix the catalogue")
         return width, depth, height
 
     @property
@@ -88,7 +88,7 @@ class CatalogueItem:
         """
         numbers = tuple(_number(token) for token in self.fields.get("modelRotation", "").split())
         if len(numbers) not in {0, 9} or not all(map(math.isfinite, numbers)):
-            raise UnreadableAssetError("its modelRotation is not nine numbers; mend the catalogue")
+            raise UnreadableAssetError("its modelRotation is not nine numbers; fix the catalogue")
         return numbers or None
 
 
@@ -106,7 +106,7 @@ def read_catalogue(path: Path, *, revision: int) -> tuple[CatalogueItem, ...]:
     try:
         with zipfile.ZipFile(path) as library:
             if f"{_CATALOGUE}.properties" not in library.namelist():
-                raise DatasetError(f"{path} holds no {_CATALOGUE}.properties, so it is no furniture library; {cure}")
+                raise DatasetError(f"{path} holds no {_CATALOGUE}.properties, so it is not a furniture library; {cure}")
             texts = {name: _member(library, f"{_CATALOGUE}{name}.properties") for name in ("", "_zh_CN", "_zh_TW")}
             licence = _member(library, "LICENSE.TXT")
             folders = _folder_contents(library)

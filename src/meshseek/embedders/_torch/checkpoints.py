@@ -89,7 +89,7 @@ def find_checkpoint(
             return _checked(candidate.resolve().name if named else model, candidate, kinds)
     for candidate in candidates:
         if candidate != options.model_dir:
-            raise EmbedderError(f"{candidate} is no checkpoint: it has no config.json; name a folder that has one")
+            raise EmbedderError(f"{candidate} is not a checkpoint: it has no config.json; name a folder that has one")
     return _checked(model, _from_hub(model, options.model_dir, extra), kinds)
 
 
@@ -181,7 +181,7 @@ def _checked(model: str, folder: Path, kinds: Collection[str]) -> Checkpoint:
     if kind not in kinds:
         wanted = " or ".join(f"'{name}'" for name in sorted(kinds))
         raise EmbedderError(
-            f"{folder} holds a checkpoint of another kind: its model_type is '{kind}', not {wanted}; choose another"
+            f"{folder} holds another kind of checkpoint: its model_type is '{kind}', not {wanted}; choose another"
         )
     for part in sorted(folder.rglob("*.incomplete")):
         raise _half(folder, f"{part.name} is left over")

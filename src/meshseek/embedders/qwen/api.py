@@ -52,7 +52,7 @@ class QwenApi(Embedder):
         if dim not in self._model.dims:
             lengths = ", ".join(map(str, self._model.dims))
             raise EmbedderError(
-                f"'{model}' gives vectors of {lengths} numbers, not {dim}; choose one of these as --dim"
+                f"'{model}' gives vectors of {lengths} dimensions, not {dim}; choose one of these as --dim"
             )
         self._space = Space(
             embedder="qwen",

@@ -182,7 +182,9 @@ def _dim(model: str, full: int, wanted: int | None) -> int:
     if wanted is None:
         return min(DEFAULT_DIM, full)
     if wanted > full:
-        raise EmbedderError(f"'{model}' gives vectors of {full} numbers at most, not {wanted}; choose a smaller --dim")
+        raise EmbedderError(
+            f"'{model}' gives vectors of at most {full} dimensions, not {wanted}; choose a smaller --dim"
+        )
     return wanted
 
 

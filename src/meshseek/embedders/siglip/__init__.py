@@ -119,7 +119,7 @@ class Siglip(Embedder):
         """
         folder = self._onnx_folder
         if folder is None:
-            raise EmbedderError("the ONNX form is for CPUs, and is kept in a workspace; set MESHSEEK_DEVICE=cpu")
+            raise EmbedderError("the ONNX export is for CPUs, and is kept in a workspace; set MESHSEEK_DEVICE=cpu")
         report = onnx.export(self._model.text_model, self._samples(), folder)
         self._onnx = self._load_onnx()
         return (
@@ -146,7 +146,7 @@ class Siglip(Embedder):
         dim = int(self._model.config.vision_config.hidden_size)
         if self.options.dim not in (None, dim):
             raise EmbedderError(
-                f"'{checkpoint.model}' has vectors of {dim} numbers, not {self.options.dim}; leave --dim out"
+                f"'{checkpoint.model}' has vectors of {dim} dimensions, not {self.options.dim}; leave --dim out"
             )
         text = f"lower case, {self._length} tokens"
         return Space(

@@ -11,14 +11,16 @@ from meshseek.interfaces.cli.options import application, show
 
 @click.group("bench")
 def bench_command() -> None:
-    """Make libraries of any size to measure with."""
+    """Make libraries of any size for measuring."""
 
 
 @bench_command.command("make")
 @click.option("--assets", type=click.IntRange(1), required=True, help="Number of assets.")
 @click.option("--views", type=click.IntRange(0, 40), default=8, show_default=True, help="Views of each asset.")
 @click.option("--dim", type=click.IntRange(2, 4000), default=768, show_default=True, help="Length of the vectors.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed, another library.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed gives another library."
+)
 @click.option(
     "--likeness",
     type=click.FloatRange(0.05, 1),

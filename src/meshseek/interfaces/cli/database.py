@@ -34,7 +34,7 @@ def status_command(*, workspace: Path | None, max_assets: int | None, as_json: b
 
 @click.group("db")
 def db_command() -> None:
-    """Start, stop or enter the database server of a workspace."""
+    """Start, stop or open a workspace's database."""
 
 
 @db_command.command("start")
@@ -61,7 +61,7 @@ def db_url(*, algorithm: str, workspace: Path | None) -> None:
     with application(workspace=workspace, needs="published") as meshseek:
         click.echo(meshseek.server.shown_conninfo(algorithm))
         if meshseek.settings.database_url is None:
-            click.echo("the server runs while it is used; 'meshseek db start' keeps it running", err=True)
+            click.echo("the server runs only while it is used; 'meshseek db start' keeps it running", err=True)
 
 
 @db_command.command("psql", context_settings={"ignore_unknown_options": True})
@@ -69,7 +69,7 @@ def db_url(*, algorithm: str, workspace: Path | None) -> None:
 @workspace_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def db_psql(*, algorithm: str, workspace: Path | None, arguments: tuple[str, ...]) -> None:
-    """Open psql on an algorithm's database; ARGUMENTS are passed on."""
+    """Open psql; ARGUMENTS are passed to it."""
     from meshseek.store.embedded.server import psql_program
 
     with application(workspace=workspace, needs="published") as meshseek:

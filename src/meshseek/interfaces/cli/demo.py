@@ -24,9 +24,9 @@ SAMPLE_TEXTS = ("wooden chair", "沙发")
 
 
 @click.command("demo")
-@click.option("--assets", metavar="N|all", help=f"How many to take.  [default: MAX_ASSETS, or {DEFAULT_ASSETS}]")
+@click.option("--assets", metavar="N|all", help=f"Number of assets.  [default: MAX_ASSETS, or {DEFAULT_ASSETS}]")
 @click.option("--once", is_flag=True, help="Stop after the sample searches instead of serving.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was done and found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print stages and results as JSON.")
 @api_port_option
 @ui_port_option
 @no_ui_option
@@ -34,7 +34,10 @@ SAMPLE_TEXTS = ("wooden chair", "沙发")
 def demo_command(
     *, assets: str | None, once: bool, as_json: bool, api_port: int, ui_port: int, no_ui: bool, workspace: Path | None
 ) -> None:
-    """Fetch a furniture library, make it searchable, show three searches, and serve it."""
+    """Try Meshseek with a library of furniture.
+
+    The library is fetched, made searchable and served, after three sample searches.
+    """
     if assets not in (None, "all") and not (assets.isdecimal() and int(assets) > 0):
         raise click.BadParameter("give a number of at least 1, or 'all'", param_hint="--assets")
     with application(workspace=workspace) as meshseek:

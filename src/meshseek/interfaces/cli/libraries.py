@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from meshseek.pipeline.standing import Standing
     from meshseek.workspace.workspace import Workspace
 
-LEAVES = "they leave the searches with the next 'meshseek update'; 'meshseek clean' deletes their files"
+LEAVES = "the next 'meshseek update' takes them out of the search, 'meshseek clean' then deletes their files"
 
 
 @click.command("libraries")
@@ -28,12 +28,13 @@ def libraries_command(*, workspace: Path | None, as_json: bool) -> None:
 
 @click.command("forget")
 @click.argument("asset_ids", nargs=-1, metavar="[ASSET_ID]...")
-@click.option("--library", help="Forget this whole library.")
+@click.option("--library", help="Forget a whole library.")
 @workspace_options
 def forget_command(*, asset_ids: tuple[str, ...], library: str | None, workspace: Path | None, as_json: bool) -> None:
-    """Take assets, or a whole library, out of the workspace; the library's own files are left alone.
+    """Take assets or a library out of the workspace.
 
-    A forgotten asset stays out when its library is imported again, unless with 'import --recall'.
+    The library's own files are left alone. A forgotten asset stays out at later imports; 'import --recall' brings it
+    back.
     """
     if bool(asset_ids) == (library is not None):
         raise click.UsageError("name either assets, or a library with --library")
@@ -87,8 +88,8 @@ def _as_text(library: dict[str, Any]) -> str:
     if origin is not None:
         first += f", {origin} {library['path']}, imported {library['imported_at'] or 'in part'}"
     lines = [first]
-    lines += [f"  {count:,} outdated, for '{stage}'" for stage, count in library["outdated"].items()]
-    lines += [f"  {count:,} without anything of '{stage}'" for stage, count in library["waiting"].items()]
+    lines += [f"  {count:,} outdated; run '{stage}'" for stage, count in library["outdated"].items()]
+    lines += [f"  {count:,} waiting for '{stage}'" for stage, count in library["waiting"].items()]
     lines += [f"  {count:,} skipped by '{stage}'" for stage, count in library["skipped"].items()]
     if library.get("forgotten"):
         lines.append(f"  {library['forgotten']:,} forgotten")

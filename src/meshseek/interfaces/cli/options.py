@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def common(command: Command) -> Command:
     """``--workspace``, ``--max-assets`` and ``--json``."""
-    few = "Take only the first so many assets of each library, for trials."
+    few = "Take only the first N assets of each library, for trials."
     return workspace_options(click.option("--max-assets", type=click.IntRange(1), help=few)(command))
 
 
@@ -41,7 +41,7 @@ def algorithm(command: Command) -> Command:
     """``--algorithm``."""
     names = EMBEDDERS.names
     option = click.option(
-        "--algorithm", type=click.Choice(names), default="lite", show_default=True, help="How things are compared."
+        "--algorithm", type=click.Choice(names), default="lite", show_default=True, help="Embedding algorithm."
     )
     return option(command)
 

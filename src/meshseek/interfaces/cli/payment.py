@@ -19,7 +19,7 @@ def payment(command: Command) -> Command:
     """``--dry-run`` and ``--yes``."""
     for option in (
         click.option("--yes", is_flag=True, help="Send to a paid service without asking."),
-        click.option("--dry-run", is_flag=True, help="Say what a paid service would cost, and send nothing."),
+        click.option("--dry-run", is_flag=True, help="Show what a paid service would cost, and send nothing."),
     ):
         command = option(command)
     return command
@@ -33,7 +33,7 @@ def agreed(estimate: Estimate | None, *, dry_run: bool, yes: bool, as_json: bool
     """
     if dry_run:
         value = {"paid": estimate is not None, **(asdict(estimate) if estimate else {})}
-        show(value, as_json=as_json, text=str(estimate) if estimate else "nothing of this is paid for")
+        show(value, as_json=as_json, text=str(estimate) if estimate else "none of this costs anything")
         return False
     if estimate is None or not estimate.items:
         return True
@@ -42,6 +42,6 @@ def agreed(estimate: Estimate | None, *, dry_run: bool, yes: bool, as_json: bool
         return True
     if not sys.stdin.isatty():
         raise click.UsageError(
-            "this is paid for and nobody can be asked: give --yes, or --dry-run to see the price only"
+            "this costs money, and there is no terminal to ask on: give --yes, or --dry-run to see the price"
         )
     return click.confirm("Send it?", err=True)

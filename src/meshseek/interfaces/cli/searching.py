@@ -16,27 +16,31 @@ if TYPE_CHECKING:
     from meshseek.search.algorithm import Answer
     from meshseek.search.evaluation import Evaluation
 
-FILTER_HELP = f"field=word, field!=word or faces=100..5000; may be given again. Fields: {', '.join(FILTER_FIELDS)}."
+FILTER_HELP = (
+    f"field=word, field!=word or faces=100..5000; may be given several times. Fields: {', '.join(FILTER_FIELDS)}."
+)
 target_option = click.option(
-    "--target", type=click.Choice(MODES.names), help="What to compare with; wins over --cross-modal."
+    "--target", type=click.Choice(MODES.names), help="What to compare with; takes precedence over --cross-modal."
 )
 cross_modal_option = click.option(
-    "--cross-modal", is_flag=True, help="Compare a text with views, a picture with captions."
+    "--cross-modal", is_flag=True, help="Compare words with views, or a picture with captions."
 )
 
 
 @click.command("search")
 @click.argument("text", required=False)
 @click.option("--image", type=click.Path(path_type=Path), help="Search with this picture instead of words.")
-@click.option("--language", type=click.Choice(LANGUAGES), help="Language of the text.  [default: by its script]")
+@click.option(
+    "--language", type=click.Choice(LANGUAGES), help="Language of the words.  [default: detected from their script]"
+)
 @algorithm
 @target_option
 @cross_modal_option
 @click.option("--top-k", type=int, default=10, show_default=True, help="Number of results, 1 to 200.")
 @click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help=FILTER_HELP)
 @click.option("--offset", type=int, default=0, show_default=True, help="First result of the page.")
-@click.option("--collapsed", is_flag=True, help="Assets that look the same count as one result.")
-@click.option("--exact", is_flag=True, help="Compare with everything instead of asking the index.")
+@click.option("--collapsed", is_flag=True, help="Show assets that look the same as one result.")
+@click.option("--exact", is_flag=True, help="Compare with everything instead of using the index.")
 @common
 def search_command(
     *,
@@ -82,7 +86,10 @@ def evaluate_command(
     max_assets: int | None,
     as_json: bool,
 ) -> None:
-    """Score the search with judged QUERIES: csv with the columns text, image, relevant and, if need be, language."""
+    """Score the search with judged QUERIES.
+
+    They are a CSV file with the columns text, image, relevant and, optionally, language.
+    """
     from meshseek.search.evaluation import evaluate, read_queries
 
     judged = read_queries(queries)
@@ -156,5 +163,7 @@ def _evaluation_as_text(evaluation: Evaluation) -> str:
         for row in evaluation.scores
     ]
     if evaluation.without_relevant:
-        lines.append(f"{evaluation.without_relevant} queries left out: nothing relevant to them is in the library")
+        lines.append(
+            f"{evaluation.without_relevant} queries left out: the library has nothing that is relevant to them"
+        )
     return "\n".join(lines)

@@ -138,7 +138,7 @@ class _Announcement:
         while self._lives():
             time.sleep(1)
         if self.front_end and not self.server.should_exit:
-            click.echo("the front end has stopped; the API goes on. Stop with Ctrl-C and start again", err=True)
+            click.echo("the front end has stopped, but the API goes on; press Ctrl-C and start both again", err=True)
 
     def _lives(self) -> bool:
         return self.front_end is not None and self.front_end.poll() is None and not self.server.should_exit

@@ -19,11 +19,11 @@ from meshseek.translators import TRANSLATORS
 @click.command("import")
 @click.argument("dataset", type=click.Choice(DATASETS.names))
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--captions", type=click.Path(path_type=Path), help="Captions by asset, csv or json.")
-@click.option("--id-map", type=click.Path(path_type=Path), help="Render id to model file, json (gobjaverse).")
-@click.option("--library", help="Name of the library.  [default: that of the dataset and its folder]")
-@click.option("--recall", is_flag=True, help="Bring back assets that were forgotten.")
-@click.option("--yes", is_flag=True, help="Agree that more than a fifth of the library leaves the workspace.")
+@click.option("--captions", type=click.Path(path_type=Path), help="Captions of the assets: CSV or JSON.")
+@click.option("--id-map", type=click.Path(path_type=Path), help="Model file of each render id: JSON (gobjaverse).")
+@click.option("--library", help="Name of the library.  [default: as before, or made from DATASET and PATH]")
+@click.option("--recall", is_flag=True, help="Bring back forgotten assets.")
+@click.option("--yes", is_flag=True, help="Let more than a fifth of the library leave the workspace.")
 @common
 def import_command(
     *,
@@ -38,7 +38,10 @@ def import_command(
     max_assets: int | None,
     as_json: bool,
 ) -> None:
-    """Import a library: its assets, captions and models. What is no longer in it leaves the workspace."""
+    """Import a library: assets, captions and models.
+
+    What is no longer in the library leaves the workspace.
+    """
     from meshseek.pipeline.import_assets import LibraryOptions, import_assets
     from meshseek.reporting import ConsoleReporter
 
@@ -68,7 +71,7 @@ def render_command(
     max_assets: int | None,
     as_json: bool,
 ) -> None:
-    """Render the assets that came without views."""
+    """Render assets that came without views."""
     from meshseek.pipeline.render import render
     from meshseek.reporting import ConsoleReporter
 
@@ -89,7 +92,11 @@ def render_command(
 @click.command("translate")
 @click.option("--translator", type=click.Choice(TRANSLATORS.names), default="existing", show_default=True)
 @click.option("--model", help="Another chat model of the translator's service.")
-@click.option("--terms", type=click.Path(path_type=Path), help="Words with a fixed translation: csv of source,target.")
+@click.option(
+    "--terms",
+    type=click.Path(path_type=Path),
+    help="Words with a fixed translation: CSV with the columns source and target.",
+)
 @click.option("--input-file", type=click.Path(path_type=Path), help="Write the requests here, and send nothing.")
 @click.option("--output-file", type=click.Path(path_type=Path), help="Read the answers from here, and send nothing.")
 @payment
@@ -107,12 +114,15 @@ def translate_command(
     max_assets: int | None,
     as_json: bool,
 ) -> None:
-    """Give assets Chinese captions: the library's own, or translated by a chat model."""
+    """Give assets Chinese captions.
+
+    They are the library's own, or translated by a chat model.
+    """
     from meshseek.pipeline.translate import preview, translate, write_requests
     from meshseek.reporting import ConsoleReporter
 
     if input_file and output_file:
-        raise click.UsageError("--input-file is written before, --output-file is read after the engine ran: give one")
+        raise click.UsageError("give --input-file before your engine runs, and --output-file afterwards, not both")
     reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
         first = meshseek.settings.max_assets
@@ -143,9 +153,9 @@ def translate_command(
     "languages",
     type=click.Choice(LANGUAGES),
     multiple=True,
-    help="Captions to embed; may be given again.",
+    help="Language of captions to embed; may be given several times.",
 )
-@click.option("--export-onnx", is_flag=True, help="Also write a form of the model that is faster for queries on a CPU.")
+@click.option("--export-onnx", is_flag=True, help="Also export the text encoder to ONNX, for faster queries on a CPU.")
 @payment
 @common
 def embed_command(
@@ -174,7 +184,7 @@ def embed_command(
         embedder = meshseek.embedder(algorithm, model, dim, languages or None)
         meshseek.remember_model_folder(algorithm)
         if export_onnx and not dry_run:
-            reporter.say("writing the ONNX form, which takes a minute or two")
+            reporter.say("exporting to ONNX, which takes a minute or two")
             reporter.say(embedder.export_onnx())
         estimate = preview(embedder, algorithm, meshseek.workspace, max_assets=first)
         if not agreed(estimate, dry_run=dry_run, yes=yes, as_json=as_json):
@@ -191,7 +201,10 @@ def embed_command(
 def publish_command(
     *, algorithm: str, index: str | None, workspace: Path | None, max_assets: int | None, as_json: bool
 ) -> None:
-    """Load an algorithm's vectors into its database and make them live."""
+    """Make an algorithm's vectors searchable.
+
+    They are loaded into its database and go live in one step.
+    """
     from meshseek.pipeline.publish import publish
     from meshseek.reporting import ConsoleReporter
 

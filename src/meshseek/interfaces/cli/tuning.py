@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.5, 1),
     default=0.99,
     show_default=True,
-    help="Share of the exact ten results that the index must find.",
+    help="Share of an exact search's ten results that the index must find.",
 )
 @click.option("--queries", type=click.IntRange(10), default=100, show_default=True, help="Queries to measure with.")
 @common
 def tune_command(
     *, algorithm: str, recall: float, queries: int, workspace: Path | None, max_assets: int | None, as_json: bool
 ) -> None:
-    """Measure the published index, and keep the fastest setting that finds what an exact search finds."""
+    """Find the fastest good setting of the index.
+
+    The published index is measured; the fastest setting that finds what an exact search finds is kept.
+    """
     from meshseek.reporting import ConsoleReporter
     from meshseek.search.tuning import tuners
 
@@ -37,7 +40,7 @@ def tune_command(
         library = meshseek.search_service.algorithm(algorithm).library
         published, found = library.published(), []
         for tuner in tuners(library, published, queries):
-            with reporter.bar("compare with everything", len(tuner)) as advance:
+            with reporter.bar("exact searches", len(tuner)) as advance:
                 for _ in tuner.compare():
                     advance(1)
             found.append(tuner.tune(recall))

@@ -30,11 +30,11 @@ SHOWN = 10
     "algorithms",
     type=click.Choice(EMBEDDERS.names),
     multiple=True,
-    help="May be given again.  [default: those that have vectors]",
+    help="Algorithm to update; may be given several times.  [default: all that have vectors]",
 )
-@click.option("--dry-run", is_flag=True, help="Say what there is to do, and do nothing.")
-@click.option("--yes", is_flag=True, help="Do what is paid for, and let any number of assets leave, without asking.")
-@click.option("--watch", is_flag=True, help="Go on updating whenever files of a library change, until Ctrl-C.")
+@click.option("--dry-run", is_flag=True, help="Show what there is to do, and do nothing.")
+@click.option("--yes", is_flag=True, help="Also do paid work, and let any number of assets leave.")
+@click.option("--watch", is_flag=True, help="Then update whenever files of a library change, until Ctrl-C.")
 @common
 def update_command(
     *,
@@ -46,7 +46,10 @@ def update_command(
     max_assets: int | None,
     as_json: bool,
 ) -> None:
-    """Bring everything to what the libraries are now: import, render, translate, embed and publish what changed."""
+    """Bring everything up to date with the libraries.
+
+    What has changed is imported, rendered, translated, embedded and published.
+    """
     from meshseek.pipeline.update import UpdateOptions, plan
     from meshseek.reporting import ConsoleReporter
 
@@ -71,8 +74,10 @@ def update_command(
 
 
 @click.command("check")
-@click.option("--verify", is_flag=True, help="Read every file, also those of the libraries, and compare its content.")
-@click.option("--repair", is_flag=True, help="Run what mends it.")
+@click.option(
+    "--verify", is_flag=True, help="Read every file, including those of the libraries, and compare its content."
+)
+@click.option("--repair", is_flag=True, help="Make again what is missing, altered, damaged or outdated.")
 @click.option("--yes", is_flag=True, help="With --repair: as for 'update'.")
 @workspace_options
 def check_command(*, verify: bool, repair: bool, yes: bool, workspace: Path | None, as_json: bool) -> None:
@@ -103,10 +108,13 @@ def check_command(*, verify: bool, repair: bool, yes: bool, workspace: Path | No
 
 
 @click.command("clean")
-@click.option("--dry-run", is_flag=True, help="Say what it would free, and delete nothing.")
+@click.option("--dry-run", is_flag=True, help="Show how much it would free, and delete nothing.")
 @workspace_options
 def clean_command(*, dry_run: bool, workspace: Path | None, as_json: bool) -> None:
-    """Delete models, views and vectors that neither an asset nor a published version needs any longer."""
+    """Delete files and vectors that nobody needs.
+
+    That is what neither an asset of the workspace nor a published version needs any longer.
+    """
     from meshseek.pipeline.clean import clean
 
     with application(workspace=workspace, needs="workspace") as meshseek:
@@ -193,7 +201,7 @@ def _report_as_text(report: Report) -> Iterator[str]:
     if report.is_sound:
         yield "everything is there, as it was written, and nothing is outdated"
     else:
-        yield "'meshseek check --repair' mends it"
+        yield "run 'meshseek check --repair' to repair this"
 
 
 def _paths(kind: str, paths: Sequence[Path]) -> Iterator[str]:

@@ -217,7 +217,7 @@ class Facet(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """What went wrong, and how to mend it."""
+    """What went wrong, and how to fix it."""
 
     code: str
     message: str

@@ -11,7 +11,7 @@ from meshseek.interfaces.ui.client import Answer, Result
 LANGUAGES = {"english": "English", "chinese": "中文", "image": "Picture"}
 ALGORITHM_NOTES = {
     "lite": "Small and built in: knows everyday objects, but does not see colours, materials or styles.",
-    "siglip": "Sees colours, materials and shapes by their names; best in English, with words for what is to be seen.",
+    "siglip": "Sees colours, materials and shapes by their names; best with English words for what can be seen.",
     "qwen": "Reads long descriptions in English and Chinese alike; looks at all views of an asset at once.",
 }
 TARGET_NAMES = {"caption": "Captions", "appearance": "Appearance", "both": "Both", "words": "Exact words"}

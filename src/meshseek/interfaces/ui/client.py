@@ -153,7 +153,7 @@ class ApiClient:
             with search.picture.open("rb") as file:
                 answer = self._send("POST", "/search/image", data=form, files={"file": (search.picture.name, file)})
         except OSError as error:
-            raise InputError("The picture is no longer here; please drop it again.") from error
+            raise InputError("The picture is no longer here; please add it again.") from error
         return _parsed(Answer, answer)
 
     def similar(self, asset_id: str, search: Search) -> Answer:
@@ -233,4 +233,6 @@ def _parsed(kind: type[Model], answer: httpx.Response, good: set[HTTPStatus] | N
 
 
 def _not_understood() -> ServiceError:
-    return ServiceError("The search service gave an answer that this page does not understand; update both together.")
+    return ServiceError(
+        "The search service gave an answer that this page does not understand; update both to the same version."
+    )

@@ -146,7 +146,7 @@ class EmbeddedServer:
             if wait.seconds > _IN_USE_SECONDS and self._is_held():
                 raise DatabaseError(
                     f"the database server of {self._home.parent} is still used by another process: "
-                    "it stops when that one ends"
+                    "it stops when that process ends"
                 )
 
     def is_running(self) -> bool:
