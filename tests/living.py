@@ -26,7 +26,6 @@ from meshseek.embedders import Embedder
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.glb import GlbMaterial, GlbPart, build_glb
 from meshseek.pipeline import publish as publishing_stage
-from meshseek.pipeline.check import check, remove_altered
 from meshseek.pipeline.clean import clean
 from meshseek.pipeline.import_assets import LibraryOptions, import_assets
 from meshseek.pipeline.update import Updated, UpdateOptions, update
@@ -223,9 +222,9 @@ class LivingParts:
         """None: what is published is compared, not searched."""
         return "exact"
 
-    def update(self) -> Updated:
+    def update(self, *, verify: bool = False) -> Updated:
         """Bring everything up to date, in this process."""
-        options = UpdateOptions(algorithms=[ALGORITHM], workers=0, yes=True)
+        options = UpdateOptions(algorithms=[ALGORITHM], workers=0, yes=True, verify=verify)
         return update(self, options, SilentReporter())
 
     def bring_in(self, folder: Path) -> None:
@@ -240,8 +239,7 @@ class LivingParts:
 
     def repair(self) -> None:
         """Read every file, and make those that are not as they were written once more."""
-        remove_altered(self.workspace, check(self.workspace, SilentReporter(), verify=True))
-        self.update()
+        self.update(verify=True)
 
 
 _FORKS: ForkServerContext = multiprocessing.get_context("forkserver")

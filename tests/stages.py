@@ -73,9 +73,9 @@ class Stages:
         """Publish the toy algorithm."""
         return publish(ALGORITHM, self.workspace, self.server, max_assets=self.max_assets, reporter=self.reporter)
 
-    def update(self, *, yes: bool = False) -> Updated:
+    def update(self, *, yes: bool = False, **more: Any) -> Updated:
         """Everything at once."""
-        options = UpdateOptions(algorithms=[ALGORITHM], workers=0, max_assets=self.max_assets, yes=yes)
+        options = UpdateOptions(algorithms=[ALGORITHM], workers=0, max_assets=self.max_assets, yes=yes, **more)
         return update(self, options, self.reporter)
 
     def dataset_of(self, library: LibrarySource) -> Dataset:

@@ -116,10 +116,10 @@ class Meshseek:
     def remember_model_folder(self, algorithm: str) -> None:
         """Let later commands in this workspace find the weights where this one does."""
         if self.settings.model_dir is not None:
-            self.workspace.remembered.keep("model folder", {"path": str(self.settings.model_dir)}, algorithm)
+            self.workspace.remembered.keep("weights", {"path": str(self.settings.model_dir)}, algorithm)
 
     def _remembered_folder(self, algorithm: str) -> Path | None:
-        path = self.workspace.remembered.get("model folder", algorithm).get("path")
+        path = self.workspace.remembered.get("weights", algorithm).get("path")
         return Path(path) if path else None
 
     def dataset_like_before(self, name: str, options: DatasetOptions, library: str | None) -> Dataset:

@@ -216,7 +216,7 @@ def test_each_has_its_own_database(ready: Served, conninfo: str) -> None:
 def test_a_hosted_model_is_searchable_too(ready: Served, conninfo: str, tmp_path: Path) -> None:
     """The same commands with a key embed by the hosted service: a price first, then vectors, then answers."""
     folder = tmp_path / "workspace"
-    shutil.copytree(ready.folder, folder, ignore=shutil.ignore_patterns("qwen", "remembered.json"))
+    shutil.copytree(ready.folder, folder, ignore=shutil.ignore_patterns("qwen", "remembered"))
     prefix = f"hosted_{uuid4().hex[:12]}_"
     with hosted_service() as service:
         environment = {

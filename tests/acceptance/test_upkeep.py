@@ -68,7 +68,9 @@ def best(command: Command, words: str) -> str:
     return asset_id
 
 
-def test_a_folder_that_is_changed_by_hand_in_five_ways(command: Command, folder: Path) -> None:
+def test_a_folder_that_is_changed_by_hand_in_five_ways(
+    command: Command, environment: dict[str, str], folder: Path
+) -> None:
     """Replaced, added, deleted, renamed and described anew: one command brings the search to what the folder is now."""
     assert command("update").returncode == 0
     assert best(command, "sofa") == "sofa-0001"
@@ -88,6 +90,8 @@ def test_a_folder_that_is_changed_by_hand_in_five_ways(command: Command, folder:
     assert ended.returncode == 0, ended.stderr
     assert "furniture: 12 assets before, 12 now" in ended.stdout
     assert best(command, "harpsichord") == "harpsichord"
+    views = Path(environment["MESHSEEK_WORKSPACE"], "views", "harpsichord").glob("@*/*/*.png")
+    assert len(list(views)) == 2, "rendered as the others were"
     assert best(command, "porcelain tureen") == "bowl-0001"
     assert best(command, "a turquoise sofa") == "couch"
     ids = {

@@ -15,7 +15,7 @@ from meshseek import files
 from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.embedders import Embedder
 from meshseek.errors import DatabaseDownError, EmbedderError, WorkspaceError
-from meshseek.pipeline.check import Report, check, remove_altered, verify_sources
+from meshseek.pipeline.check import Report, check, verify_sources
 from meshseek.pipeline.clean import clean, find_garbage
 from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.update import UpdateOptions, update
@@ -94,8 +94,7 @@ def test_faulty_files_are_found_and_repaired(stages: Stages, which: str, kind: s
     report = checked(stages, verify=True)
     assert told(report) == [("chair-0001", "missing" if kind == "missing" else "altered")]
     assert not report.is_sound
-    remove_altered(stages.workspace, report)
-    stages.update()
+    stages.update(verify=True)
     assert path.read_bytes() == content
     assert checked(stages, verify=True).is_sound
 
@@ -112,9 +111,8 @@ def test_the_same_size_and_time_with_other_content(stages: Stages, samples: Path
     assert checked(stages).is_sound
 
     report = checked(stages, verify=True)
-    assert told(report) == [("chair-0001", "altered")]
-    remove_altered(stages.workspace, report)
-    stages.update()
+    assert (told(report), report.changed, report.is_sound) == ([], ["chair-0001"], False)
+    stages.update(verify=True, again=report.changed)
     assert checked(stages, verify=True).is_sound
     shown = stages.workspace.models / stages.searchable()["chair-0001"]["model"]
     assert shown.read_bytes() == source.read_bytes()
@@ -235,19 +233,24 @@ def test_orphans_are_no_fault(stages: Stages) -> None:
     assert not orphan.parent.exists()
 
 
-def test_what_nobody_could_make_again_is_not_removed(stages: Stages, samples: Path) -> None:
+def test_what_nobody_can_make_again_stays(stages: Stages, samples: Path) -> None:
     """While the library is away, an altered model stays as it is; when it is back, the repair mends it."""
     (model,) = stages.workspace.models.glob("chair-0001@*.glb")
     content = model.read_bytes()
     model.write_bytes(content[:-1])
     away = samples.rename(samples.with_name("elsewhere"))
-    remove_altered(stages.workspace, checked(stages))
-    assert model.exists()
+    assert stages.update(verify=True).failed
+    assert model.read_bytes() == content[:-1]
 
     away.rename(samples)
-    remove_altered(stages.workspace, checked(stages))
-    stages.update()
+    stages.update(verify=True)
     assert model.read_bytes() == content
+
+
+def test_a_source_that_changed_visibly_is_no_fault(stages: Stages, samples: Path) -> None:
+    """The next import sees it by itself; check --verify speaks of what nothing tells from outside."""
+    shutil.copyfile(samples / "cup-0001.glb", samples / "chair-0001.glb")
+    assert checked(stages, verify=True).is_sound
 
 
 def test_an_import_that_was_interrupted_takes_nothing_out(

@@ -9,11 +9,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from PIL import Image
 from tests.conftest import drop_databases
 from tests.stages import Stages
 
 from meshseek.bootstrap import Meshseek
-from meshseek.datasets import DatasetOptions
+from meshseek.datasets import DATASETS, Dataset, DatasetOptions
 from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.errors import ConfirmationNeededError, DatasetError, InputError, WorkspaceError
 from meshseek.files import write_whole
@@ -415,3 +416,46 @@ def test_captions_in_a_language_that_comes_later(samples: Path, tmp_path: Path, 
     finally:
         meshseek.close()
         drop_databases(conninfo, prefix)
+
+
+def test_update_takes_as_many_as_were_imported(stages: Stages, samples: Path, tmp_path: Path) -> None:
+    """A library of which the first two were wanted stays one of two, until all are asked for."""
+    folder = library(tmp_path / "a", samples, a="chair", b="cup", c="sofa")
+    stages.max_assets = 2
+    stages.import_folder(folder)
+    stages.max_assets = None
+    stages.update()
+    assert set(stages.searchable()) == {"a", "b"}
+
+    stages.import_folder(folder)
+    stages.update()
+    assert set(stages.searchable()) == {"a", "b", "c"}
+
+
+def test_a_rendered_library_that_moved(stages: Stages, tmp_path: Path) -> None:
+    """Pictures that came with a dataset are found where it is now."""
+
+    def opened(folder: Path) -> Dataset:
+        return DATASETS.load("gobjaverse")(DatasetOptions(path=folder))
+
+    view = tmp_path / "old" / "0" / "7" / "00000" / "00000.png"
+    view.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(view)
+    stages.import_dataset(opened(tmp_path / "old"), LibraryOptions(name="renders"))
+    (tmp_path / "old").rename(tmp_path / "new")
+    stages.import_dataset(opened(tmp_path / "new"), LibraryOptions(name="renders"))
+
+    (asset,) = stages.workspace.assets()
+    assert asset.views is not None
+    assert asset.views.folder.is_relative_to(tmp_path / "new")
+
+
+def test_a_workspace_in_a_library_that_is_reached_by_a_link(samples: Path, tmp_path: Path) -> None:
+    """The workspace is passed over by whatever path the library is named."""
+    folder = library(tmp_path / "models", samples, a="chair")
+    (tmp_path / "link").symlink_to(folder)
+    meshseek = Meshseek(read_settings(workspace=folder / "workspace"))
+    for _ in range(2):
+        dataset = meshseek.dataset("glb_folder", DatasetOptions(path=tmp_path / "link"))
+        summary = import_assets(dataset, meshseek.workspace, workers=0, max_assets=None, reporter=SilentReporter())
+        assert summary.done + summary.already_there == 1

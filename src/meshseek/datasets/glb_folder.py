@@ -83,7 +83,8 @@ class GlbFolder(Dataset):
         root = self.options.path
         if not is_folder(root):
             raise LibraryGoneError(f"there is no folder {root}; give a folder of .glb, .gltf or .obj files")
-        files, unlisted = _walk(root, self.options.passed_over)
+        passed_over = self.options.passed_over
+        files, unlisted = _walk(root, passed_over and passed_over.resolve())
         # What is gone, or a link to nowhere, is no asset; in what may not be looked at there may be some.
         self.unlisted = sum(error.errno not in _NOWHERE for error in unlisted)
         if unlisted:
@@ -139,7 +140,7 @@ def _walk(root: Path, passed_over: Path | None) -> tuple[dict[PurePosixPath, os.
     linked = 0
     for folder, folders, names in os.walk(root, onerror=unlisted.append):
         folders[:] = [
-            name for name in folders if not name.startswith(".") and Path(folder, name).absolute() != passed_over
+            name for name in folders if not name.startswith(".") and Path(folder, name).resolve() != passed_over
         ]
         linked += sum(Path(folder, name).is_symlink() for name in folders)
         for path in (Path(folder, name) for name in names if not name.startswith(".")):

@@ -10,7 +10,6 @@ from typing import Any
 
 from meshseek.datasets import Dataset
 from meshseek.errors import MeshseekError, UnreadableAssetError
-from meshseek.files import disk_error
 from meshseek.pipeline.clean import all_tables
 from meshseek.pipeline.standing import Standing, standings
 from meshseek.reporting import Reporter
@@ -26,6 +25,8 @@ class Report:
 
     faults: list[Fault] = field(default_factory=list)
     """Models and views that are missing or altered."""
+    changed: list[str] = field(default_factory=list)
+    """Ids of assets whose library gives another model than was imported, though nothing tells it from outside."""
     damaged: list[Path] = field(default_factory=list)
     """Parts of tables that are missing or were altered."""
     lost_libraries: dict[str, str] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class Report:
     def is_sound(self) -> bool:
         """Whether nothing is missing, altered or outdated."""
         outdated = self.outdated_publications or any(standing.outdated for standing in self.standings.values())
-        return not (self.faults or self.damaged or self.lost_libraries or outdated)
+        return not (self.faults or self.changed or self.damaged or self.lost_libraries or outdated)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for ``--json``."""
@@ -52,6 +53,7 @@ class Report:
                 ]
                 for kind in ("missing", "altered")
             },
+            "changed": self.changed,
             "damaged": [str(path) for path in self.damaged],
             "lost_libraries": list(self.lost_libraries.values()),
             "outdated": {name: dict(standing.outdated) for name, standing in self.standings.items()},
@@ -118,17 +120,22 @@ def verify_sources(
             dataset = open_dataset(library)
             listing = workspace.libraries.listing(library)
             with reporter.bar(f"check {library.name}", len(listing)) as advance:
-                for asset_id, fingerprint in _models_now(dataset, library, advance):
+                for asset_id, fingerprint in _models_now(dataset, library, listing, advance):
                     asset = imported.get(asset_id)
                     if asset is not None and asset.model_fingerprint not in {None, fingerprint}:
-                        report.faults.append(Fault(asset_id, "altered", workspace.models / str(asset.model)))
+                        report.changed.append(asset_id)
         except MeshseekError as error:
             report.lost_libraries[library.name] = f"library '{library.name}': {error}"
 
 
-def _models_now(dataset: Dataset, library: LibrarySource, advance: Callable[[int], None]) -> Iterator[tuple[str, str]]:
-    """The fingerprint of each model as its library gives it now; what cannot be read is the import's to tell."""
+def _models_now(
+    dataset: Dataset, library: LibrarySource, listing: Mapping[str, str], advance: Callable[[int], None]
+) -> Iterator[tuple[str, str]]:
+    """The fingerprint of each model that looks as it did when it was imported, as its library gives it now."""
     for entry in dataset.entries():
+        advance(1)
+        if listing.get(library.prefix + entry.asset_id) != entry.fingerprint:
+            continue  # the next import sees that by itself
         with TemporaryDirectory() as folder:
             try:
                 asset = dataset.read(entry, Path(folder))
@@ -136,22 +143,3 @@ def _models_now(dataset: Dataset, library: LibrarySource, advance: Callable[[int
                 continue
             if asset.model is not None and Path(folder, asset.model).is_file():
                 yield library.prefix + asset.asset_id, checksum([Path(folder, asset.model)])
-        advance(1)
-
-
-def remove_altered(workspace: Workspace, report: Report) -> None:
-    """Delete files whose content is not what it should be, so that their stage makes them again.
-
-    Where the library cannot be read, nobody could: they stay.
-
-    Raises:
-        WorkspaceError: One cannot be deleted.
-    """
-    current = workspace.libraries.current()
-    for fault in report.faults:
-        _, _, library = current.get(fault.asset_id, ("", "", ""))
-        if fault.kind == "altered" and library not in report.lost_libraries:
-            try:
-                fault.path.unlink(missing_ok=True)
-            except OSError as error:
-                raise disk_error(error, fault.path) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -42,6 +42,10 @@ class LibraryOptions:
     """It is agreed that more than a fifth of the library leaves the workspace."""
     recall: bool = False
     """Assets that were forgotten come back."""
+    verify: bool = False
+    """What was imported counts only where its model has the content that was written, not only its size."""
+    again: Container[str] = ()
+    """Ids of assets that are read again, whatever is there."""
 
 
 BY_ORIGIN = LibraryOptions()
@@ -119,28 +123,39 @@ def import_assets(
         # Until all is read, an asset that changed still counts as what it was: an import may end in the middle.
         workspace.libraries.save(source, listing, _states(workspace, before))
         reading = _Reading(dataset, workspace.models, source.prefix, collisions)
-        summary = _read_all(reading, entries, workspace, workers, reporter)
+        finished = _finished(workspace, source, entries, library, reporter)
+        summary = run_stage(
+            "import", _tasks(entries), in_processes(workers, reading), workspace.assets_table(), reporter, finished
+        )
         if leaving:
             summary.details["left the library"] = len(leaving)
-        source = replace(source, imported_at=datetime.now(UTC).isoformat(timespec="seconds"))
+        source = replace(source, max_assets=max_assets, imported_at=datetime.now(UTC).isoformat(timespec="seconds"))
         workspace.libraries.save(source, listing)
         return summary
 
 
-def _read_all(
-    reading: _Reading, entries: Mapping[str, Entry], workspace: Workspace, workers: int, reporter: Reporter
-) -> Summary:
-    """Read what is not in the workspace as it is now, with its file."""
+def _tasks(entries: Mapping[str, Entry]) -> Iterator[Task[Entry]]:
+    for asset_id, entry in entries.items():
+        yield Task(asset_id=asset_id, fingerprint=entry.fingerprint, payload=entry)
+
+
+def _finished(
+    workspace: Workspace,
+    source: LibrarySource,
+    entries: Mapping[str, Entry],
+    options: LibraryOptions,
+    reporter: Reporter,
+) -> dict[str, str]:
+    """What is in the workspace, of which state of each asset, with all of its files."""
     table = workspace.assets_table()
     finished = begin_stage(table, reporter)
-    for asset_id in reading.collisions:
-        finished.pop(asset_id, None)
-    for fault in faulty_models(workspace, entries.keys()):
-        finished.pop(fault.asset_id, None)
-    tasks = (
-        Task(asset_id=asset_id, fingerprint=entry.fingerprint, payload=entry) for asset_id, entry in entries.items()
-    )
-    return run_stage("import", tasks, in_processes(workers, reading), table, reporter, finished)
+    faulty = {fault.asset_id for fault in faulty_models(workspace, entries.keys(), verify=options.verify)}
+    for part in table.tables(entries.keys(), ["asset_id", "view_folder"]):
+        for asset_id, folder in zip(part["asset_id"].to_pylist(), part["view_folder"].to_pylist(), strict=True):
+            if folder is not None and not Path(folder).is_relative_to(str(source.path)):  # the library has moved
+                faulty.add(asset_id)
+    mine = {asset_id: fingerprint for asset_id, fingerprint in finished.items() if asset_id in entries}
+    return {name: made for name, made in mine.items() if name not in faulty and name not in options.again}
 
 
 def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> LibrarySource:
@@ -226,7 +241,8 @@ def _entries(source: LibrarySource, listed: Sequence[Entry]) -> dict[str, Entry]
         if asset_id in entries:
             raise DatasetError(f"several assets of the library have the id '{asset_id}'; rename all but one of them")
         entries[asset_id] = entry
-    return {asset_id: entry for asset_id, entry in entries.items() if asset_id not in source.forgotten}
+    forgotten = frozenset(source.forgotten)
+    return {asset_id: entry for asset_id, entry in entries.items() if asset_id not in forgotten}
 
 
 def _shrinking(source: LibrarySource, leaving: Sequence[str], before: int) -> ConfirmationNeededError:

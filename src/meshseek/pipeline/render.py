@@ -62,9 +62,23 @@ class _Rendering:
 
 
 def render(
-    renderer: Renderer, workspace: Workspace, *, workers: int, max_assets: int | None, reporter: Reporter
+    renderer: Renderer,
+    workspace: Workspace,
+    *,
+    workers: int,
+    max_assets: int | None,
+    reporter: Reporter,
+    verify: bool = False,
 ) -> Summary:
     """Render every asset that has no views of its own.
+
+    Args:
+        renderer: Makes the views.
+        workspace: Has the models.
+        workers: Processes.
+        max_assets: Only the first so many of each library.
+        reporter: Shows the progress.
+        verify: Views count as finished only where they have the content that was written, not only its size.
 
     Raises:
         WorkspaceError: Nothing was imported, or the workspace cannot be written.
@@ -73,7 +87,7 @@ def render(
         shutil.rmtree(workspace.views / DRAFTS, ignore_errors=True)  # of a run that was killed
         table = workspace.rendered_table()
         finished = begin_stage(table, reporter)
-        for fault in faulty_views(workspace):
+        for fault in faulty_views(workspace, verify=verify):
             finished.pop(fault.asset_id, None)
         tasks = [
             Task(

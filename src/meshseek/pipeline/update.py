@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -64,6 +64,10 @@ class UpdateOptions:
     max_assets: int | None = None
     yes: bool = False
     """Paid work is done without asking, and any number of assets may leave."""
+    verify: bool = False
+    """Files count only where they have the content that was written, not only its size."""
+    again: Container[str] = ()
+    """Ids of assets that are imported again, whatever is there."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +111,8 @@ def update(parts: Parts, options: UpdateOptions, reporter: Reporter) -> Updated:
         for library in workspace.libraries.all():
             _import(parts, library, options, updated, reporter)
         stage: dict[str, Any] = {"max_assets": options.max_assets, "reporter": reporter}
-        updated.summaries.append(render(parts.usual_renderer(), workspace, workers=options.workers, **stage))
+        rendering: dict[str, Any] = {**stage, "workers": options.workers, "verify": options.verify}
+        updated.summaries.append(render(parts.usual_renderer(), workspace, **rendering))
         updated.summaries.append(translating.translate(_translator(parts, options, updated), workspace, **stage))
         for algorithm in options.algorithms:
             try:
@@ -131,13 +136,13 @@ def plan(parts: Parts, options: UpdateOptions) -> Mapping[str, Mapping[str, int]
         stages = {*standing.waiting, *standing.outdated}
         planned[name] = {stage: standing.waiting.get(stage, 0) + standing.outdated.get(stage, 0) for stage in stages}
     for library in parts.workspace.libraries.all():
-        planned[library.name] |= _listed_changes(parts, library, options.max_assets)
+        planned.setdefault(library.name, {}).update(_listed_changes(parts, library, options.max_assets))
     return planned
 
 
 def _listed_changes(parts: Parts, library: LibrarySource, max_assets: int | None) -> dict[str, int]:
     """How many assets of a library are new or changed, and how many have left, by its files as they are now."""
-    if library.dataset is None or max_assets is not None:
+    if library.dataset is None or max_assets is not None or library.max_assets is not None:
         return {}
     before = parts.workspace.libraries.listing(library)
     try:
@@ -145,7 +150,8 @@ def _listed_changes(parts: Parts, library: LibrarySource, max_assets: int | None
         listed = {library.prefix + entry.asset_id: entry.fingerprint for entry in entries}
     except InputError:
         return {"cannot be read": len(before)}
-    wanted = {asset_id: made for asset_id, made in listed.items() if asset_id not in library.forgotten}
+    forgotten = frozenset(library.forgotten)
+    wanted = {asset_id: made for asset_id, made in listed.items() if asset_id not in forgotten}
     changes = {
         "import": sum(before.get(asset_id) != made for asset_id, made in wanted.items()),
         "leave": len(before.keys() - wanted.keys()),
@@ -160,13 +166,13 @@ def _import(parts: Parts, library: LibrarySource, options: UpdateOptions, update
             f"run 'meshseek import DATASET PATH --library {library.name}' once"
         )
         return
-    wanted = LibraryOptions(name=library.name, yes=options.yes)
+    wanted = LibraryOptions(name=library.name, yes=options.yes, verify=options.verify, again=options.again)
     try:
         summary = import_assets(
             parts.dataset_of(library),
             parts.workspace,
             workers=options.workers,
-            max_assets=options.max_assets,
+            max_assets=options.max_assets or library.max_assets,
             reporter=reporter,
             library=wanted,
         )

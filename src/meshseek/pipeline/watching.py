@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from watchfiles import Change, watch
@@ -25,14 +27,16 @@ def changes(workspace: Workspace, reporter: Reporter) -> Iterator[None]:
     Raises:
         WorkspaceError: There is nothing to watch, or the system cannot watch so much.
     """
+    folders = _paths(workspace, "path")
+    if not folders:
+        raise WorkspaceError("no library is there to be watched; run 'meshseek import DATASET PATH' first")
     while True:
-        folders = _paths(workspace, "path")
-        if not folders:
-            raise WorkspaceError("no library is there to be watched; run 'meshseek import DATASET PATH' first")
         reporter.say(f"watching {', '.join(map(str, folders))}; stop with Ctrl-C")
         yield from _changes_in(folders, workspace)
         if _paths(workspace, "path") == folders:  # it was interrupted
             return
+        while not (folders := _paths(workspace, "path")):  # gone, perhaps for a while
+            time.sleep(LOOK_MS / 1000)
 
 
 def _changes_in(folders: list[Path], workspace: Workspace) -> Iterator[None]:
@@ -73,5 +77,8 @@ def _paths(workspace: Workspace, name: str) -> list[Path]:
 
 def _single_files(workspace: Workspace) -> dict[Path, tuple[int, int]]:
     """Time and size of the captions files and id maps: programs replace such a file, and no watch follows it then."""
-    paths = [*_paths(workspace, "captions"), *_paths(workspace, "id_map")]
-    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
+    known = {}
+    for path in (*_paths(workspace, "captions"), *_paths(workspace, "id_map")):
+        with suppress(OSError):  # it is being replaced
+            known[path] = (path.stat().st_mtime_ns, path.stat().st_size)
+    return known

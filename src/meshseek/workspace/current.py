@@ -50,10 +50,12 @@ class CurrentAssets:
                 yield replace(asset, views=views, captions_chinese=captions)
 
     def _current_views(self, asset: Asset, views: ViewSet | None) -> ViewSet | None:
-        if views is None or is_rendered_from(views.fingerprint, asset):
+        if views is not None and is_rendered_from(views.fingerprint, asset):
             return views
-        tried = is_rendered_from(self._unrendered.get(asset.asset_id, ""), asset)
-        (self.skipped if tried else self.outdated)[asset.library, "render"] += 1
+        if is_rendered_from(self._unrendered.get(asset.asset_id, ""), asset):
+            self.skipped[asset.library, "render"] += 1
+        elif views is not None:
+            self.outdated[asset.library, "render"] += 1
         return None
 
     def _current_chinese(self, asset: Asset, translated: tuple[str, Captions] | None) -> Captions:

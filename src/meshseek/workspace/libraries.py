@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from meshseek.errors import InputError, WorkspaceError
-from meshseek.files import disk_error, write_whole
+from meshseek.files import disk_error, make_folder, write_whole
 
 NAME = re.compile(r"[^\W_][\w.-]{0,99}")
 MOST_BYTES = 120
@@ -42,6 +42,8 @@ class LibrarySource:
     path: str | None = None
     captions: str | None = None
     id_map: str | None = None
+    max_assets: int | None = None
+    """How many the last import took, where it was told not to take all."""
     imported_at: str | None = None
     """When the last import ended, in UTC; None while the first one goes on."""
     forgotten: tuple[str, ...] = ()
@@ -61,7 +63,7 @@ class Libraries:
     @property
     def are_known(self) -> bool:
         """Whether the workspace tells its libraries apart; in an older one, every imported asset counts."""
-        return (self.folder / KNOWN).is_file()
+        return (self.folder / KNOWN).is_file() or any(self.folder.glob(f"*/{RECORD}"))
 
     def all(self) -> list[LibrarySource]:
         """The libraries in the order in which they were first imported.
@@ -134,17 +136,21 @@ class Libraries:
         """
         folder = self.folder / library.name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             former = [before.get(asset_id) for asset_id in listing]
             columns = {"asset_id": list(listing.keys()), "fingerprint": list(listing.values()), "former": former}
             sink = pa.BufferOutputStream()
             pq.write_table(pa.table(columns, _LISTING), sink, compression="zstd")
             write_whole(folder / LISTING, memoryview(sink.getvalue()))
-            write_whole(folder / RECORD, json.dumps(asdict(library), ensure_ascii=False, indent=1).encode())
-            if not self.are_known:  # only now: until there is a record, every imported asset counts
+            self._write_record(library)
+            if not (self.folder / KNOWN).is_file():  # it stays when the last library is forgotten
                 write_whole(self.folder / KNOWN, b"")
         except OSError as error:
             raise disk_error(error, folder) from error
+
+    def _write_record(self, library: LibrarySource) -> None:
+        record = json.dumps(asdict(library), ensure_ascii=False, indent=1)
+        write_whole(self.folder / library.name / RECORD, record.encode())
 
     def remove(self, library: LibrarySource) -> None:
         """Forget a library; its assets are in the workspace no longer.
@@ -178,6 +184,7 @@ class Libraries:
         if left:
             raise InputError(f"there is no asset '{min(left)}' in this workspace; nothing was forgotten, check the id")
         for library, kept in changes:
+            self._write_record(library)  # first: whatever happens then, the next import leaves them out
             self.save(library, kept)
 
     def current(self, limit: int | None = None) -> dict[str, tuple[str, str | None, str]]:

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from meshseek.errors import WorkspaceError
-from meshseek.files import disk_error, write_whole
+from meshseek.files import disk_error, make_folder, write_whole
 
 
 class Remembered:
-    """JSON values by stage and name.
+    """JSON values by stage and name, each in a file of its own: two stages may write at once.
 
     Args:
-        path: The file that keeps them.
+        folder: Holds the files.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def get(self, stage: str, name: str = "") -> dict[str, Any]:
         """What was kept; empty where nothing was.
@@ -27,8 +27,14 @@ class Remembered:
         Raises:
             WorkspaceError: The file is damaged.
         """
-        value: dict[str, Any] = self._all().get(stage, {}).get(name, {})
-        return value
+        path = self._path(stage, name)
+        try:
+            kept: dict[str, Any] = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(f"{path} is damaged; remove it, and name the options of '{stage}' again") from error
+        return kept
 
     def keep(self, stage: str, values: Mapping[str, Any], name: str = "") -> None:
         """Keep values in place of the earlier ones.
@@ -36,19 +42,11 @@ class Remembered:
         Raises:
             WorkspaceError: The workspace cannot be written.
         """
-        kept = self._all()
-        kept[stage] = {**kept.get(stage, {}), name: dict(values)}
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps(kept, ensure_ascii=False, indent=1).encode())
+            make_folder(self._folder)
+            write_whole(self._path(stage, name), json.dumps(dict(values), ensure_ascii=False, indent=1).encode())
         except OSError as error:
-            raise disk_error(error, self._path.parent) from error
+            raise disk_error(error, self._folder) from error
 
-    def _all(self) -> dict[str, Any]:
-        try:
-            kept: dict[str, Any] = json.loads(self._path.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise WorkspaceError(f"{self._path} is damaged; remove it, and give the options again") from error
-        return kept
+    def _path(self, stage: str, name: str) -> Path:
+        return self._folder / f"{stage}-{name}.json".replace("-.json", ".json")

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
-from meshseek.files import disk_error, write_whole
+from meshseek.files import disk_error, make_folder, write_whole
 from meshseek.workspace.halves import COLUMN
 from meshseek.workspace.manifest import read_manifest, write_manifest
 
@@ -73,7 +73,7 @@ class ShardFolder:
         if not table.schema.equals(self.schema):
             raise self._unfit(_difference(table.schema, self.schema))
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             for leftover in self.folder.glob(".*.tmp"):  # of a process that was killed: a table has one writer
                 leftover.unlink()
             self.keep_shards([*self.shards, self.write_shard(table, len(self.shards))])

@@ -44,7 +44,7 @@ class Workspace:
         self.models = folder / "models"
         self.views = folder / "views"
         self.libraries = Libraries(folder / "libraries")
-        self.remembered = Remembered(folder / "remembered.json")
+        self.remembered = Remembered(folder / "remembered")
 
     @property
     def is_there(self) -> bool:

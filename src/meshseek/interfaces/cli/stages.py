@@ -24,6 +24,7 @@ from meshseek.translators import TRANSLATORS
 @click.option("--library", help="Name of the library.  [default: as before, or made from DATASET and PATH]")
 @click.option("--recall", is_flag=True, help="Bring back forgotten assets.")
 @click.option("--yes", is_flag=True, help="Let more than a fifth of the library leave the workspace.")
+@click.option("--verify", is_flag=True, help="Read the models, and import those again whose content is another.")
 @common
 def import_command(
     *,
@@ -34,6 +35,7 @@ def import_command(
     library: str | None,
     recall: bool,
     yes: bool,
+    verify: bool,
     workspace: Path | None,
     max_assets: int | None,
     as_json: bool,
@@ -52,7 +54,7 @@ def import_command(
             workers=meshseek.settings.workers,
             max_assets=meshseek.settings.max_assets,
             reporter=ConsoleReporter(),
-            library=LibraryOptions(name=library, yes=yes, recall=recall),
+            library=LibraryOptions(name=library, yes=yes, recall=recall, verify=verify),
         )
     show_summaries([summary], as_json=as_json)
 
@@ -61,12 +63,14 @@ def import_command(
 @click.option("--renderer", type=click.Choice(RENDERERS.names), help="[default: as last time, or embree]")
 @click.option("--views", type=click.IntRange(1, 40), help="Pictures of each asset.  [default: as last time, or 8]")
 @click.option("--size", type=click.IntRange(32, 2048), help="Width in pixels.  [default: as last time, or 512]")
+@click.option("--verify", is_flag=True, help="Read the views, and render those again whose content is another.")
 @common
 def render_command(
     *,
     renderer: str | None,
     views: int | None,
     size: int | None,
+    verify: bool,
     workspace: Path | None,
     max_assets: int | None,
     as_json: bool,
@@ -85,6 +89,7 @@ def render_command(
             workers=meshseek.settings.workers,
             max_assets=meshseek.settings.max_assets,
             reporter=ConsoleReporter(),
+            verify=verify,
         )
     show_summaries([summary], as_json=as_json)
 

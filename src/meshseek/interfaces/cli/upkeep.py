@@ -34,6 +34,7 @@ SHOWN = 10
 )
 @click.option("--dry-run", is_flag=True, help="Show what there is to do, and do nothing.")
 @click.option("--yes", is_flag=True, help="Also do paid work, and let any number of assets leave.")
+@click.option("--verify", is_flag=True, help="Read models and views, and make those again whose content is another.")
 @click.option("--watch", is_flag=True, help="Then update whenever files of a library change, until Ctrl-C.")
 @common
 def update_command(
@@ -41,6 +42,7 @@ def update_command(
     algorithms: tuple[str, ...],
     dry_run: bool,
     yes: bool,
+    verify: bool,
     watch: bool,
     workspace: Path | None,
     max_assets: int | None,
@@ -60,6 +62,7 @@ def update_command(
             workers=meshseek.settings.workers,
             max_assets=meshseek.settings.max_assets,
             yes=yes,
+            verify=verify,
         )
         if dry_run:
             planned = plan(meshseek, options)
@@ -86,7 +89,6 @@ def check_command(*, verify: bool, repair: bool, yes: bool, workspace: Path | No
     Missing: a file that a finished row speaks of. Altered: it is there, with another content. Outdated: made from
     something else than the asset is now. Orphaned: needed by nobody.
     """
-    from meshseek.pipeline.check import remove_altered
     from meshseek.pipeline.update import UpdateOptions, update
     from meshseek.reporting import ConsoleReporter
 
@@ -94,11 +96,10 @@ def check_command(*, verify: bool, repair: bool, yes: bool, workspace: Path | No
     with application(workspace=workspace, needs="workspace") as meshseek:
         report = _check(meshseek, reporter, verify=verify)
         if repair and not report.is_sound:
-            remove_altered(meshseek.workspace, report)
             names = meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,)
-            updated = update(
-                meshseek, UpdateOptions(algorithms=names, workers=meshseek.settings.workers, yes=yes), reporter
-            )
+            again, workers = frozenset(report.changed), meshseek.settings.workers
+            options = UpdateOptions(algorithms=names, workers=workers, yes=yes, verify=verify, again=again)
+            updated = update(meshseek, options, reporter)
             reporter.say("\n".join(map(str, updated.summaries)))
             _tell(updated)
             report = _check(meshseek, reporter, verify=verify)
@@ -187,6 +188,7 @@ def _updated_as_text(updated: Updated) -> Iterator[str]:
 def _report_as_text(report: Report) -> Iterator[str]:
     for kind in ("missing", "altered"):
         yield from _paths(kind, [fault.path for fault in report.faults if fault.kind == kind])
+    yield from (f"altered: the library's file of {asset_id}" for asset_id in report.changed[:SHOWN])
     yield from _paths("damaged", report.damaged)
     yield from (f"lost: {line}" for line in report.lost_libraries.values())
     for name, standing in report.standings.items():
