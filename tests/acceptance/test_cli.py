@@ -140,7 +140,7 @@ def test_status(library: ServedLibrary) -> None:
         (["search", "chair", "--filter", "faces=1e39"], "at most 3.4e38"),
         (["import", "glb_folder", "nowhere"], "nowhere"),
         (["render", "--workspace", "empty"], "run 'meshseek import"),
-        (["publish", "--workspace", "empty"], "run 'meshseek embed"),
+        (["publish", "--workspace", "empty"], "run 'meshseek import"),
         (["evaluate", "nowhere.csv"], "cannot read queries"),
     ],
 )

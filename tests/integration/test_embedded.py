@@ -20,7 +20,8 @@ import pytest
 
 from meshseek.errors import DatabaseDownError, DatabaseError
 from meshseek.store.embedded import root_place as place
-from meshseek.store.embedded.cluster import Account, processes, programs
+from meshseek.store.embedded.binaries import programs
+from meshseek.store.embedded.cluster import Account, processes
 from meshseek.store.embedded.locks import LOG, SERVER_LOCK, Notice, is_free
 from meshseek.store.embedded.server import EmbeddedServer, psql_program
 

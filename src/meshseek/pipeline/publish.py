@@ -34,7 +34,7 @@ DERIVED = 2
 """Of what is made from assets when they are published (labels, words): another number, and all is published anew."""
 CURES = {"render": "render", "translate": "translate", "embed": "embed --algorithm {algorithm}"}
 OUTDATED = (
-    "publish: {count:,} assets have changed since '{stage}' and are published without what it made of them; "
+    "publish: {count:,} assets have changed since '{stage}' and are published without its results; "
     "run 'meshseek {cure}' and publish again, or 'meshseek update'"
 )
 

@@ -26,7 +26,7 @@ workspace_option = click.option(
 @click.command("status")
 @common
 def status_command(*, workspace: Path | None, max_assets: int | None, as_json: bool) -> None:
-    """Say what each stage has done and what is published."""
+    """Show what each stage has done, and what is live."""
     with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
         status = _status(meshseek)
     show(status, as_json=as_json, text=_as_text(status))
@@ -48,7 +48,7 @@ def db_start(*, workspace: Path | None) -> None:
 @db_command.command("stop")
 @workspace_option
 def db_stop(*, workspace: Path | None) -> None:
-    """Stop the embedded server, also for those who use it."""
+    """Stop the embedded server, even if it is in use."""
     with application(workspace=workspace, needs="published") as meshseek:
         meshseek.embedded.stop()
 
@@ -57,7 +57,10 @@ def db_stop(*, workspace: Path | None) -> None:
 @algorithm
 @workspace_option
 def db_url(*, algorithm: str, workspace: Path | None) -> None:
-    """Print where an algorithm's database is, as psql and libpq understand it."""
+    """Print the address of a database.
+
+    It is given as psql and libpq understand it.
+    """
     with application(workspace=workspace, needs="published") as meshseek:
         click.echo(meshseek.server.shown_conninfo(algorithm))
         if meshseek.settings.database_url is None:

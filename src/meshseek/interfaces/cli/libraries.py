@@ -19,7 +19,10 @@ LEAVES = "the next 'meshseek update' takes them out of the search, 'meshseek cle
 @click.command("libraries")
 @workspace_options
 def libraries_command(*, workspace: Path | None, as_json: bool) -> None:
-    """List the libraries: where each comes from, its assets, its last import, and what is outdated."""
+    """List the libraries and their state.
+
+    For each: where it comes from, its assets, its last import, and what is outdated.
+    """
     with application(workspace=workspace, needs="workspace") as meshseek:
         libraries = _libraries(meshseek.workspace)
     text = "\n".join(map(_as_text, libraries)) or "no library was imported; run 'meshseek import DATASET PATH'"

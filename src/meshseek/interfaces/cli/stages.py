@@ -61,7 +61,7 @@ def import_command(
 
 @click.command("render")
 @click.option("--renderer", type=click.Choice(RENDERERS.names), help="[default: as last time, or embree]")
-@click.option("--views", type=click.IntRange(1, 40), help="Pictures of each asset.  [default: as last time, or 8]")
+@click.option("--views", type=click.IntRange(1, 40), help="Pictures per asset.  [default: as last time, or 8]")
 @click.option("--size", type=click.IntRange(32, 2048), help="Width in pixels.  [default: as last time, or 512]")
 @click.option("--verify", is_flag=True, help="Read the views, and render those again whose content is another.")
 @common

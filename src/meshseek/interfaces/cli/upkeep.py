@@ -84,10 +84,13 @@ def update_command(
 @click.option("--yes", is_flag=True, help="With --repair: as for 'update'.")
 @workspace_options
 def check_command(*, verify: bool, repair: bool, yes: bool, workspace: Path | None, as_json: bool) -> None:
-    """Say what is missing, altered, outdated or orphaned; exit status 1 where anything but orphans is.
+    """Find missing, altered and outdated data.
 
-    Missing: a file that a finished row speaks of. Altered: it is there, with another content. Outdated: made from
-    something else than the asset is now. Orphaned: needed by nobody.
+    Missing: a file that should be there is not. Altered: its content is not what was written. Damaged: a part of a
+    table cannot be read. Lost: a library cannot be read. Outdated: made or published from an earlier state. Waiting,
+    skipped: not done yet, or could not be done. Orphaned: a file that nobody needs.
+
+    The exit status is 1 if anything is found, apart from waiting and skipped assets and orphaned files.
     """
     from meshseek.pipeline.update import UpdateOptions, update
     from meshseek.reporting import ConsoleReporter

