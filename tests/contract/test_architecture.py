@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,16 @@ def lint(package: Path) -> subprocess.CompletedProcess[str]:
     config = str(package.parents[1] / "pyproject.toml")
     program = str(Path(sys.executable).with_name("lint-imports"))
     return run(program, "--config", config, "--no-cache", PYTHONPATH=str(package.parent))
+
+
+def test_modules_stay_small_and_say_what_they_are_for() -> None:
+    """No module is longer than 300 lines, half of them have at most 100, and none is a place for anything."""
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in (ROOT / "src").rglob("*.py")}
+
+    assert len(lines) > 100
+    assert {path.name: count for path, count in lines.items() if count > 300} == {}
+    assert statistics.median(lines.values()) <= 100
+    assert not [path for path in lines if {"utils", "helpers", "misc", "common"} & {path.stem, path.parent.name}]
 
 
 def test_the_layers_are_kept(copy: Path) -> None:
