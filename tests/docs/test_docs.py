@@ -262,6 +262,9 @@ def test_how_to_keep_a_library_up_to_date(tmp_path: Path, database: dict[str, st
             continue
         ended = run(command, tmp_path, **environment)
         assert ended.returncode == 0, f"{command}\n{ended.stderr}"
+        if "--captions" in command:  # rendered small, which later commands keep to
+            ended = run("meshseek render --views 1 --size 32", tmp_path, **environment)
+            assert ended.returncode == 0, ended.stderr
         if command.startswith("meshseek search"):
             assert all(line.split()[2].startswith("vendor/") for line in ended.stdout.splitlines())
         if command == "meshseek update --dry-run":

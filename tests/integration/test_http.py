@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import json
 import struct
@@ -225,13 +226,15 @@ def test_an_asset_its_views_and_its_model(api: httpx.Client, library: ServedLibr
         for number, url in enumerate(asset["view_urls"]):
             view = api.get(url)
             assert view.headers["content-type"] == "image/png"
-            assert view.content == (library.folder / f"views/{asset_id}/{number:05d}/{number:05d}.png").read_bytes()
+            (picture,) = (library.folder / "views" / asset_id).glob(f"@*/{number:05d}/{number:05d}.png")
+            assert view.content == picture.read_bytes()
             assert Image.open(io.BytesIO(view.content)).size == (SIZE, SIZE)
-            camera = (library.folder / f"views/{asset_id}/{number:05d}/{number:05d}.json").read_text()
-            assert api.get(f"{url}/camera").json() == json.loads(camera)
+            camera = picture.with_suffix(".json").read_text()
+            address, _, version = url.partition("?")
+            assert api.get(f"{address}/camera?{version}").json() == json.loads(camera)
         model = api.get(asset["model_url"])
         assert model.headers["content-type"] == "model/gltf-binary"
-        assert model.content == (library.folder / "models" / f"{asset_id}.glb").read_bytes()
+        assert model.content == next((library.folder / "models").glob(f"{glob.escape(asset_id)}@*.glb")).read_bytes()
     assert asset["captions_en"] == asset["captions_zh"] == []
 
 

@@ -300,7 +300,7 @@ def test_results_carry_what_the_asset_is(library: Library, crowd: Crowd, queries
 def test_an_asset_is_found_by_its_id(library: Library, crowd: Crowd) -> None:
     """All that was published of it comes back as it was; another id is an error."""
     for asset in crowd.assets[:10]:
-        assert library.asset(asset.asset_id) == PublishedAsset.of(asset)
+        assert replace(library.asset(asset.asset_id), version="") == PublishedAsset.of(asset)
     for unknown in ("", "no such", "crowd-00000' OR '1'='1", "crowd-00000\x00", "x" * 10_000):
         with pytest.raises(NotFoundError, match="check the id"):
             library.asset(unknown)
