@@ -183,8 +183,14 @@ def _plan_as_text(planned: Any) -> Iterator[str]:
 
 
 def _updated_as_text(updated: Updated) -> Iterator[str]:
-    for name, (before, after) in updated.libraries.items():
-        yield f"{name or 'assets'}: {before:,} assets before, {after:,} now"
+    """A table of what was and what is, then what each stage did."""
+    columns = ("library", "before", "now", "imported", "left", "skipped")
+    yield f"{columns[0]:<32}" + "".join(f"{column:>10}" for column in columns[1:])
+    imports = {summary.stage.removeprefix("import "): summary for summary in updated.summaries}
+    for name, (before, now) in updated.libraries.items():
+        done = imports.get(name)
+        numbers = (done.done, done.details.get("left the library", 0), done.skipped) if done else ("-", "-", "-")
+        yield f"{name:<32}" + "".join(f"{number:>10}" for number in (before, now, *numbers))
     yield from map(str, updated.summaries)
 
 
