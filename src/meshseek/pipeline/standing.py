@@ -57,6 +57,24 @@ def standings(workspace: Workspace, algorithms: Sequence[str]) -> dict[str, Stan
     return {library.name: counts.standing(library.name) for library in workspace.libraries.all()}
 
 
+def is_embedded(workspace: Workspace, algorithm: str) -> bool:
+    """Whether an algorithm has the vectors of everything that it was last told to embed, as it is now.
+
+    It is told without loading the model, which takes seconds.
+
+    Raises:
+        WorkspaceError: A table is damaged.
+    """
+    sources = workspace.embedded_sources(algorithm)
+    if not sources or not languages_of(workspace, algorithm):
+        return False
+    if any(workspace.vectors_table(algorithm, source).damaged() for source in sources):
+        return False
+    stage = f"embed {algorithm}"
+    known = standings(workspace, [algorithm]).values()
+    return not any(stage in standing.waiting or stage in standing.outdated for standing in known)
+
+
 def languages_of(workspace: Workspace, algorithm: str) -> list[str]:
     """The languages of the captions that an algorithm was last told to embed."""
     languages: list[str] = workspace.remembered.get("embed", algorithm).get("languages", [])
@@ -65,7 +83,7 @@ def languages_of(workspace: Workspace, algorithm: str) -> list[str]:
 
 class _Counts:
     def __init__(self, workspace: Workspace, algorithms: Sequence[str]) -> None:
-        self._current = CurrentAssets(workspace)
+        self._current = CurrentAssets(workspace, parts=["captions", "model", "views"])
         self._vectors: dict[str, MadeFrom] = {
             name: {
                 source: workspace.vectors_table(name, source).fingerprints() if source in embedded else {}

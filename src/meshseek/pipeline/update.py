@@ -16,7 +16,7 @@ from meshseek.pipeline.import_assets import LibraryOptions, import_assets
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.render import render
 from meshseek.pipeline.stage import Summary
-from meshseek.pipeline.standing import standings
+from meshseek.pipeline.standing import is_embedded, standings
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
 from meshseek.store.postgres import Server
@@ -201,6 +201,16 @@ def _embed_and_publish(
 ) -> None:
     """What changed, of one algorithm; what waits for an agreement to pay is left out of the publication."""
     workspace = parts.workspace
+    if not is_embedded(workspace, algorithm):
+        _embed(parts, algorithm, options, updated, reporter)
+    if workspace.embedded_sources(algorithm):
+        index, first = parts.usual_index(algorithm), options.max_assets
+        published = publish(algorithm, workspace, parts.server, index_kind=index, max_assets=first, reporter=reporter)
+        updated.summaries.append(replace(published, stage=f"publish {algorithm}"))
+
+
+def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Updated, reporter: Reporter) -> None:
+    workspace = parts.workspace
     embedder = parts.usual_embedder(algorithm)
     estimate = embedding.preview(embedder, algorithm, workspace, max_assets=options.max_assets)
     if not options.yes and _is_paid(estimate):
@@ -209,10 +219,6 @@ def _embed_and_publish(
         first, workers = options.max_assets, options.workers
         done = embedding.embed(embedder, algorithm, workspace, max_assets=first, reporter=reporter, workers=workers)
         updated.summaries += [replace(summary, stage=f"{summary.stage} ({algorithm})") for summary in done]
-    if workspace.embedded_sources(algorithm):
-        index, first = parts.usual_index(algorithm), options.max_assets
-        published = publish(algorithm, workspace, parts.server, index_kind=index, max_assets=first, reporter=reporter)
-        updated.summaries.append(replace(published, stage=f"publish {algorithm}"))
 
 
 def _is_paid(estimate: Estimate | None) -> bool:
