@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from meshseek.model import Asset
@@ -22,7 +23,7 @@ from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher, published_content, published_digests, publishing
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import vector_sources
-from meshseek.workspace.tables import SOURCES, Source, asset_row
+from meshseek.workspace.tables import SOURCES, Source
 from meshseek.workspace.workspace import Workspace
 
 DEFAULT_INDEX = "hnsw"
@@ -30,7 +31,7 @@ DIGEST_LENGTH = 16
 UPDATED_SHARE = 0.1
 """Up to so large a part of the live version is changed in place. A graph that is built anew is better than one that had
 much added and taken out, and building is faster than adding one by one."""
-DERIVED = 2
+DERIVED = 3
 """Of what is made from assets when they are published (labels, words): another number, and all is published anew."""
 CURES = {"render": "render", "translate": "translate", "embed": "embed --algorithm {algorithm}"}
 OUTDATED = (
@@ -176,12 +177,11 @@ class LibraryState:
             known = {source: table.get(asset.asset_id) for source, table in made_from.items()}
             outdated["embed"] += any(known.get(source) not in {None, made} for source, made in wanted.items())
             embedded = [source for source, made in wanted.items() if known.get(source) == made]
-            counts.update(embedded)
+            for source in embedded:
+                counts[source] += 1
             counts["captions"] += bool({"caption_english", "caption_chinese"} & set(embedded))
             counts["views"] += len(asset.views.viewpoint_ids) if asset.views and "appearance" in embedded else 0
-            row = {name: value for name, value in asset_row(asset).items() if name != "fingerprint"}
-            text = json.dumps([DERIVED, row, wanted, embedded], sort_keys=True)
-            digests[asset.asset_id] = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+            digests[asset.asset_id] = _digest(asset, wanted, embedded)
         return cls(assets, digests, {stage: count for stage, count in outdated.items() if count}, counts)
 
     @property
@@ -205,11 +205,24 @@ class LibraryState:
         return None if len(new.union(gone)) > UPDATED_SHARE * len(live) else Changes(new, gone)
 
 
+def _digest(asset: Asset, wanted: Mapping[Source, str], embedded: Sequence[Source]) -> str:
+    """Changes whenever anything of an asset is to be published otherwise."""
+    views = asset.views
+    shown = (str(views.folder), views.viewpoint_ids, views.fingerprint) if views else None
+    captions = (asset.captions_english, asset.captions_chinese)
+    model = (asset.model, asset.model_fingerprint)
+    text = json.dumps([DERIVED, captions, model, shown, asset.attributes, wanted, embedded], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
 def _as_published(asset: Asset, workspace: Workspace) -> Asset:
     """With its library among its attributes; views of ours are named relative to the workspace."""
     views = asset.views
-    if views is not None and views.folder.is_relative_to(workspace.folder):
-        views = replace(views, folder=views.folder.relative_to(workspace.folder))
+    below = f"{workspace.folder}/"
+    if views is not None and str(views.folder).startswith(
+        below
+    ):  # of a million; Path's own way takes ten times as long
+        views = replace(views, folder=Path(str(views.folder).removeprefix(below)))
     attributes = {**asset.attributes, "library": asset.library} if asset.library else asset.attributes
     return replace(asset, attributes=attributes, views=views)
 

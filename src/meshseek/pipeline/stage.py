@@ -127,7 +127,6 @@ def run_stage(
                     else:
                         summary.skipped += 1
                         skipped.write(skipped_line(outcome.asset_id, fingerprints[outcome.asset_id], outcome.skipped))
-                        skipped.flush()
                     advance(1)
             finally:
                 buffer.flush()

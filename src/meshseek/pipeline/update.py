@@ -201,7 +201,8 @@ def _embed_and_publish(
 ) -> None:
     """What changed, of one algorithm; what waits for an agreement to pay is left out of the publication."""
     workspace = parts.workspace
-    if not is_embedded(workspace, algorithm):
+    changed = any(summary.done for summary in updated.summaries)
+    if changed or not is_embedded(workspace, algorithm):
         _embed(parts, algorithm, options, updated, reporter)
     if workspace.embedded_sources(algorithm):
         index, first = parts.usual_index(algorithm), options.max_assets
