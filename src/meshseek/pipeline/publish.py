@@ -219,9 +219,7 @@ def _as_published(asset: Asset, workspace: Workspace) -> Asset:
     """With its library among its attributes; views of ours are named relative to the workspace."""
     views = asset.views
     below = f"{workspace.folder}/"
-    if views is not None and str(views.folder).startswith(
-        below
-    ):  # of a million; Path's own way takes ten times as long
+    if views is not None and str(views.folder).startswith(below):  # ten times as fast as Path's own way
         views = replace(views, folder=Path(str(views.folder).removeprefix(below)))
     attributes = {**asset.attributes, "library": asset.library} if asset.library else asset.attributes
     return replace(asset, attributes=attributes, views=views)
