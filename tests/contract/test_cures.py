@@ -33,7 +33,7 @@ def named_commands() -> dict[str, list[str]]:
         for command in QUOTED.findall(joined):
             if command != "{cure}":  # those follow
                 named.setdefault(command, []).append(path.name)
-    return named | dict.fromkeys(CURES.values(), ["publish.py"])
+    return named | {key: ["publish.py"] for key in CURES.values()}
 
 
 @pytest.mark.parametrize("command", named_commands())
@@ -58,4 +58,4 @@ def test_a_cure_is_a_command(command: str) -> None:
 
 def test_there_are_cures() -> None:
     """The commands are found in the source."""
-    assert len(named_commands()) > 15
+    assert len(named_commands()) > 10
