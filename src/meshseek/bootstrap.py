@@ -16,6 +16,7 @@ from meshseek.search.algorithm import Algorithm
 from meshseek.search.service import SearchService
 from meshseek.settings import Settings, read_settings
 from meshseek.store.embedded.server import EmbeddedServer
+from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 
 USUAL_RENDERING = {"renderer": "embree", "views": 8, "size": 512}
-DEFAULT_INDEX = "hnsw"
 
 
 class Meshseek:

@@ -154,6 +154,18 @@ def test_forgetting(command: Command) -> None:
     assert json.loads(command("search", "sofa", "--json").stdout)["results"] == []
 
 
+def test_a_check_without_the_database_still_tells_of_the_files(command: Command, environment: dict[str, str]) -> None:
+    """What is missing is said, and so is what cannot be told."""
+    command("update")
+    next(Path(environment["MESHSEEK_WORKSPACE"]).glob("models/cup-0001@*")).unlink()
+    away = {**environment, "MESHSEEK_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/postgres"}
+    told = meshseek("check", **away)
+
+    assert told.returncode == 1
+    assert told.stdout.startswith("missing: ")
+    assert "what is published and what is orphaned cannot be told" in told.stderr
+
+
 def test_two_updates_at_once(command: Command, environment: dict[str, str]) -> None:
     """The second is told so in one line, and changes nothing."""
     workspace = Workspace(Path(environment["MESHSEEK_WORKSPACE"]))

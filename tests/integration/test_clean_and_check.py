@@ -17,27 +17,10 @@ from meshseek.embedders import Embedder
 from meshseek.errors import DatabaseDownError, EmbedderError, WorkspaceError
 from meshseek.pipeline.check import Report, check, verify_sources
 from meshseek.pipeline.clean import clean, find_garbage
-from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.update import UpdateOptions, update
 from meshseek.store.postgres import Server
 from meshseek.workspace.compaction import MANY_SMALL, compact
 from meshseek.workspace.shards import ShardFolder
-from meshseek.workspace.workspace import Workspace
-
-
-@pytest.fixture
-def samples(tmp_path: Path) -> Path:
-    """Six small models with captions in both languages."""
-    return make_sample_assets(tmp_path / "made", 6)
-
-
-@pytest.fixture
-def stages(workspace: Workspace, server: Server, samples: Path) -> Stages:
-    """The stages, once through."""
-    stages = Stages(workspace, server)
-    stages.import_folder(samples)
-    stages.update()
-    return stages
 
 
 def checked(stages: Stages, *, verify: bool = False) -> Report:

@@ -19,7 +19,6 @@ from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.errors import ConfirmationNeededError, DatasetError, InputError, WorkspaceError
 from meshseek.files import write_whole
 from meshseek.pipeline.import_assets import LibraryOptions, import_assets
-from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.standing import standings
 from meshseek.pipeline.update import UpdateOptions, update
 from meshseek.reporting import SilentReporter
@@ -32,12 +31,6 @@ from meshseek.workspace.workspace import Workspace
 def stages(workspace: Workspace, server: Server) -> Stages:
     """The stages in an empty workspace."""
     return Stages(workspace, server)
-
-
-@pytest.fixture
-def samples(tmp_path: Path) -> Path:
-    """Six small models with captions."""
-    return make_sample_assets(tmp_path / "made", 6)
 
 
 def library(folder: Path, samples: Path, **models: str) -> Path:

@@ -17,6 +17,7 @@ from meshseek.model import Asset
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
 from meshseek.reporting import Reporter
+from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
 from meshseek.store.write.loading import Loader
@@ -26,7 +27,6 @@ from meshseek.workspace.made_from import vector_sources
 from meshseek.workspace.tables import SOURCES, Source
 from meshseek.workspace.workspace import Workspace
 
-DEFAULT_INDEX = "hnsw"
 DIGEST_LENGTH = 16
 UPDATED_SHARE = 0.1
 """Up to so large a part of the live version is changed in place. A graph that is built anew is better than one that had

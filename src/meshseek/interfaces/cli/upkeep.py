@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meshseek.embedders import EMBEDDERS
-from meshseek.errors import MeshseekError
+from meshseek.errors import DatabaseError, MeshseekError
 from meshseek.interfaces.cli.options import application, common, show, workspace_options
 
 if TYPE_CHECKING:
@@ -166,11 +166,14 @@ def _check(meshseek: Meshseek, reporter: Reporter, *, verify: bool) -> Report:
     report = check(meshseek.workspace, reporter, verify=verify)
     if verify and not report.damaged:
         verify_sources(meshseek.workspace, meshseek.dataset_of, report, reporter)
-    if not report.damaged:
+    if report.damaged:
+        return report
+    try:
         report.orphaned = find_garbage(meshseek.workspace, meshseek.server, list(EMBEDDERS.names)).files
-        report.outdated_publications = [
-            name for name in meshseek.workspace.algorithms() if _is_outdated(meshseek, name)
-        ]
+        names = meshseek.workspace.algorithms()
+        report.outdated_publications = [name for name in names if _is_outdated(meshseek, name)]
+    except DatabaseError as error:  # what was read of the files is not lost for that
+        reporter.say(f"check: what is published and what is orphaned cannot be told: {error}")
     return report
 
 

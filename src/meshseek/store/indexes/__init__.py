@@ -64,3 +64,4 @@ class Index(ABC):
 
 
 INDEXES: Family[Index] = Family(__name__, Index)  # type: ignore[type-abstract]
+DEFAULT_INDEX = "hnsw"
