@@ -324,6 +324,20 @@ def _version(answer: Shown, name: str, expected: list[dict[str, Shown]]) -> str:
     return "one" if answer == one else "other" if answer == other else "mixed"
 
 
+def test_a_publication_may_follow_at_once(server: Server) -> None:
+    """When one has ended, its lock is free already, though the server may still be ending its session."""
+    space = toy().space
+    with publishing(server, "toy", space, SilentReporter()):
+        pass
+    held = b"""SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database
+               WHERE locktype = 'advisory' AND datname = current_database()"""
+    with server.connect("toy") as watching:
+        for _ in range(100):
+            with publishing(server, "toy", space, SilentReporter()):
+                assert watching.execute(held).fetchone() == (1,)
+            assert watching.execute(held).fetchone() == (0,)
+
+
 def test_a_second_publication_at_once_says_so(toys: Workspace, server: Server, tmp_path: Path) -> None:
     """From the same workspace or from another one, whoever comes second is told, and loses nothing."""
     other = Workspace(tmp_path / "other")

@@ -426,6 +426,10 @@ SELECT pg_advisory_lock(hashtext('meshseek create'));
 -- Only one process publishes an algorithm at a time; ends with the session.
 SELECT pg_try_advisory_lock(hashtext('meshseek publish'));
 
+-- unlock_publishing --
+-- The next one may: a server ends a session some time after its connection was closed.
+SELECT pg_advisory_unlock(hashtext('meshseek publish'));
+
 -- drop_schema --
 -- Remove a version that nobody sees any more, or one that was never finished.
 DROP SCHEMA IF EXISTS {schema} CASCADE;

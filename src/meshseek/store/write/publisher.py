@@ -167,7 +167,11 @@ def publishing(server: Server, algorithm: str, space: Space, watcher: Reporter) 
         for schema in (INCOMING, RETIRED):
             connection.execute(query("drop_schema", schema=schema))
         connection.execute(query("use_schema"), {"schemas": "incoming, public"})
-        yield Publisher(connection, space, watcher)
+        try:
+            yield Publisher(connection, space, watcher)
+        finally:
+            with contextlib.suppress(psycopg.OperationalError):  # a connection that is lost has no lock
+                connection.execute(query("unlock_publishing"))
 
 
 def create_tables(connection: Connection, dim: int) -> None:
