@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,6 +124,6 @@ class Stages:
         with self.server.connect(ALGORITHM) as connection:
             return {row[0] for row in connection.execute(statements[column].encode()).fetchall()}
 
-    def ids(self, assets: Sequence[Any] | None = None) -> list[str]:
+    def ids(self) -> list[str]:
         """Ids of the workspace's assets as they are now."""
-        return [asset.asset_id for asset in (self.workspace.assets() if assets is None else assets)]
+        return [asset.asset_id for asset in self.workspace.assets()]
