@@ -181,7 +181,8 @@ class ShardFolder:
         if reason is not None:
             raise self._damaged(shard, reason)
         try:
-            table = pq.ParquetFile(self.folder / shard["file"], memory_map=True).read(columns)
+            with pq.ParquetFile(self.folder / shard["file"], memory_map=True) as file:
+                table = file.read(columns)
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
         fields = [field for field in self.schema if columns is None or field.name in columns]
