@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from meshseek.model import Asset
+from meshseek.model import Asset, CaptionBasis
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
 from meshseek.reporting import Reporter
@@ -128,7 +128,7 @@ class _Load:
     bar: AbstractContextManager[Callable[[int], None]]
 
     def __call__(self, loader: Loader, assets: Sequence[Asset]) -> None:
-        wanted = wanted_vectors(assets)
+        wanted = wanted_vectors(assets, self.vectors.basis)
         with self.bar as advance, CentroidSpool(self.vectors.space.dim) as spool:
             loader.load_labels(self.library.assets)
             loader.load_assets(assets, self.library.digests)
@@ -173,7 +173,7 @@ class LibraryState:
         for (_, stage), count in current.outdated.items():
             outdated[stage] += count
         for asset in assets:
-            wanted = vector_sources(asset)
+            wanted = vector_sources(asset, vectors.basis)
             known = {source: table.get(asset.asset_id) for source, table in made_from.items()}
             outdated["embed"] += any(known.get(source) not in {None, made} for source, made in wanted.items())
             embedded = [source for source, made in wanted.items() if known.get(source) == made]
@@ -225,11 +225,11 @@ def _as_published(asset: Asset, workspace: Workspace) -> Asset:
     return replace(asset, attributes=attributes, views=views)
 
 
-def wanted_vectors(assets: Sequence[Asset]) -> Wanted:
+def wanted_vectors(assets: Sequence[Asset], basis: CaptionBasis) -> Wanted:
     """What the vectors of assets must have been made from."""
     wanted: dict[Source, dict[str, str]] = {source: {} for source in SOURCES}
     for asset in assets:
-        for source, made_from in vector_sources(asset).items():
+        for source, made_from in vector_sources(asset, basis).items():
             wanted[source][asset.asset_id] = made_from
     return wanted
 
