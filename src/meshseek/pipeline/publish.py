@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from meshseek.model import Asset
+from meshseek.pipeline.calibrate import calibrate
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
 from meshseek.reporting import Reporter
@@ -69,7 +70,8 @@ def publish(
             library = LibraryState.read(workspace, vectors, max_assets)
             with publishing(server, algorithm, vectors.space, reporter) as publisher:
                 load = _Load(library, vectors, reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES))))
-                changes = library.changes(publisher.live_digests(index_kind, chinese=library.has_chinese))
+                live_digests = publisher.live_digests(index_kind, chinese=library.has_chinese)
+                changes = library.changes(live_digests, publisher.changed_in_place() if live_digests else 0)
                 if changes is None:
                     summary.details = _publish_anew(publisher, load, index_kind, content)
                 else:
@@ -109,12 +111,12 @@ def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: s
     """Make a new version of everything; returns its counts."""
     with publisher.loading(**load.library.sizes(load.vectors), index_kind=index_kind) as loader:
         load(loader, load.library.assets)
-    return publisher.finish(index_kind, content)
+    return publisher.finish(index_kind, content, calibrate)
 
 
 def _change_in_place(publisher: Publisher, load: _Load, changes: Changes, content: str) -> dict[str, int]:
     """Change the live version; returns its counts."""
-    with publisher.updating(content, changes.gone) as (loader, counts):
+    with publisher.updating(content, changes.gone, len(changes.new | set(changes.gone))) as (loader, counts):
         load(loader, [asset for asset in load.library.assets if asset.asset_id in changes.new])
     return counts
 
@@ -196,13 +198,18 @@ class LibraryState:
         stored = sum(count[source] for source in SOURCES) + views  # an asset with views has a centroid
         return {"vectors": stored, "graph_vectors": (1 + self.has_chinese) * count["captions"] + count["appearance"]}
 
-    def changes(self, live: Mapping[str, str] | None) -> Changes | None:
-        """What differs from the live version; None where the whole is rather published anew."""
+    def changes(self, live: Mapping[str, str] | None, before: int) -> Changes | None:
+        """What differs from the live version; None where the whole is rather published anew.
+
+        Args:
+            live: Digests of its assets; None where it cannot be changed.
+            before: How many of them were changed in place already: much that is changed little by little is much.
+        """
         if live is None:
             return None
         new = {asset_id for asset_id, digest in self.digests.items() if live.get(asset_id) != digest}
         gone = [asset_id for asset_id in live if asset_id not in self.digests or asset_id in new]
-        return None if len(new.union(gone)) > UPDATED_SHARE * len(live) else Changes(new, gone)
+        return None if before + len(new.union(gone)) > UPDATED_SHARE * len(live) else Changes(new, gone)
 
 
 def _digest(asset: Asset, wanted: Mapping[Source, str], embedded: Sequence[Source]) -> str:
