@@ -70,6 +70,36 @@ class Asset:
     """Name of its library; empty in a workspace that does not tell its libraries apart."""
 
 
+CaptionBasis = Literal["own_language", "all_texts"]
+"""What the caption vector of a language is made from: the captions of that language, or all :class:`AssetTexts`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetTexts:
+    """What an asset is called."""
+
+    name: str = ""
+    """As in the attribute ``name``; empty where it has none."""
+    english: tuple[str, ...] = ()
+    """Its English captions."""
+    chinese: tuple[str, ...] = ()
+    """Its Chinese captions."""
+
+    @classmethod
+    def of(cls, asset: Asset) -> AssetTexts:
+        """The texts of an asset that was read with its captions and attributes."""
+        name = asset.attributes.get("name")
+        return cls(
+            name=name.strip() if isinstance(name, str) else "",
+            english=asset.captions_english,
+            chinese=asset.captions_chinese,
+        )
+
+    def captions(self, language: Language) -> tuple[str, ...]:
+        """The captions of one language."""
+        return self.english if language == "english" else self.chinese
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedAsset:
     """An asset as a database has it."""
