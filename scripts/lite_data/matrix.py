@@ -19,10 +19,12 @@ SCALE: Final = 20.0
 """Of the cosines in the loss: the inverse of its temperature."""
 PENALTY: Final = 0.3
 """Of what the matrix differs from the identity in."""
+STRENGTH: Final = 0.7
+"""How much of that difference is kept: captions come with glosses, to which descriptions are near as they are."""
 
 
 def train(descriptions: Tensor, names: Tensor, synsets: NDArray[np.int64]) -> tuple[NDArray[np.float16], float, float]:
-    """Learn ``W = I + A`` so that a description times ``W`` is nearest to the name of what it describes.
+    """Learn ``W = I + 0.7 A`` so that a description times ``W`` is nearest to the name of what it describes.
 
     The loss is the symmetric cross entropy of a batch's cosines (InfoNCE: van den Oord et al., 2018, arXiv:1807.03748),
     where other pairs of the same meaning do not count.
@@ -61,7 +63,7 @@ def train(descriptions: Tensor, names: Tensor, synsets: NDArray[np.int64]) -> tu
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-    matrix = (torch.eye(dim) + difference.detach()).numpy().astype(np.float16)
+    matrix = (torch.eye(dim) + STRENGTH * difference.detach()).numpy().astype(np.float16)
     kept = np.flatnonzero(held)
     tested = (descriptions[kept], names[kept], synsets[kept])
     return matrix, reciprocal_rank(*tested, torch.eye(dim)), reciprocal_rank(*tested, torch.from_numpy(matrix).float())
