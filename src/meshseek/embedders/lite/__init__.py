@@ -73,6 +73,7 @@ PREPROCESSING: Final = (
     f"first {MAX_CHARACTERS} characters"
 )
 CLASSES_FILE: Final = "imagenet_classes.txt"
+COMMON_FILE: Final = "common_nouns.txt"
 MATRIX_FILE: Final = "query_matrix.npy"
 CODE_REVISION: Final = 2
 """Raise it with any change of code that changes vectors; changes of data and packages are seen by themselves."""
@@ -120,6 +121,7 @@ class Lite(Embedder):
             vectors[:, :TEXT_DIM] = self._recently_embedded(texts)
         return vectors
 
+<<<<<<< HEAD
     def caption_texts(self, assets: Sequence[AssetTexts], language: Language) -> list[WeightedTexts]:
         """Name, captions in both languages, and the definition of the noun that says what the thing is."""
         return self._caption_texts.of(assets, language)
@@ -129,6 +131,16 @@ class Lite(Embedder):
         everyday = super().world_texts()
         known = {text for text, _ in everyday}
         return [*everyday, *((name, "english") for name in dict.fromkeys(_class_names()) if name not in known)]
+=======
+    def world_texts(self) -> list[tuple[str, Language | None]]:
+        """Everyday things, the names of ImageNet's classes, and the commonest nouns of any kind."""
+        texts: dict[str, Language | None] = dict(super().world_texts())
+        for name in _class_names():
+            texts.setdefault(name, "english")
+        for noun in lines_of(__package__, COMMON_FILE):
+            texts.setdefault(noun, None)
+        return list(texts.items())
+>>>>>>> main
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB images of any size.
