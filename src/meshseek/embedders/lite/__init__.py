@@ -121,17 +121,10 @@ class Lite(Embedder):
             vectors[:, :TEXT_DIM] = self._recently_embedded(texts)
         return vectors
 
-<<<<<<< HEAD
     def caption_texts(self, assets: Sequence[AssetTexts], language: Language) -> list[WeightedTexts]:
         """Name, captions in both languages, and the definition of the noun that says what the thing is."""
         return self._caption_texts.of(assets, language)
 
-    def world_texts(self) -> list[tuple[str, Language]]:
-        """Everyday things, and the names of ImageNet's classes."""
-        everyday = super().world_texts()
-        known = {text for text, _ in everyday}
-        return [*everyday, *((name, "english") for name in dict.fromkeys(_class_names()) if name not in known)]
-=======
     def world_texts(self) -> list[tuple[str, Language | None]]:
         """Everyday things, the names of ImageNet's classes, and the commonest nouns of any kind."""
         texts: dict[str, Language | None] = dict(super().world_texts())
@@ -140,7 +133,6 @@ class Lite(Embedder):
         for noun in lines_of(__package__, COMMON_FILE):
             texts.setdefault(noun, None)
         return list(texts.items())
->>>>>>> main
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB images of any size.
