@@ -1,4 +1,4 @@
-"""Makes the two data files of ``lite`` from WordNet's nouns: its query matrix and its table of glosses.
+"""Makes the data files of ``lite`` from WordNet's nouns: query matrix, table of glosses, commonest nouns.
 
     make lite-data WORDNET=/usr/share/wordnet
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from commonest import common_nouns, write_nouns
 from matrix import SEED, train
 from numpy.typing import NDArray
 from pairs import pairs_of
@@ -31,17 +32,20 @@ LICENCE_LINES = 29
 
 
 def main() -> None:
-    """Write both files beside the embedder, and say what they are."""
+    """Write the files beside the embedder, and say what they are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wordnet", type=Path, help="folder with data.noun, index.noun and noun.exc")
-    parser.add_argument("--only-table", action="store_true", help="do not train the matrix")
+    parser.add_argument("wordnet", type=Path, help="folder with data.noun, index.noun, noun.exc, cntlist.rev")
+    parser.add_argument("--no-matrix", action="store_true", help="do not train the matrix, which takes minutes")
     arguments = parser.parse_args()
     folder = Path(module.__file__).parent
     synsets = read_nouns(arguments.wordnet)
     table = folder / GLOSSES_FILE
-    write_table(table, rows(synsets, read_plurals(arguments.wordnet)), _licence(arguments.wordnet / "data.noun"))
+    licence = _licence(arguments.wordnet / "data.noun")
+    write_table(table, rows(synsets, read_plurals(arguments.wordnet)), licence)
     _tell(table)
-    if not arguments.only_table:
+    write_nouns(folder / module.COMMON_FILE, common_nouns(arguments.wordnet / "cntlist.rev"), licence)
+    _tell(folder / module.COMMON_FILE)
+    if not arguments.no_matrix:
         torch.set_num_threads(1)  # sums in one order
         pairs = list(pairs_of(synsets.values()))
         print(f"{len(pairs):,} pairs, seed {SEED}")
@@ -58,7 +62,7 @@ def _licence(path: Path) -> str:
     """WordNet's notice, which has to appear on all copies."""
     with path.open(encoding="utf-8") as file:
         lines = [next(file) for _ in range(LICENCE_LINES)]
-    return "Made from the nouns of WordNet 3.0 by make lite-data.\n" + "\n".join(line[4:].strip() for line in lines)
+    return "\n".join(line[4:].strip() for line in lines)
 
 
 def _vectors(texts: list[str]) -> dict[str, NDArray[np.float32]]:

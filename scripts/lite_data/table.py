@@ -35,5 +35,6 @@ def read_plurals(folder: Path) -> dict[str, str]:
 
 def write_table(path: Path, lines: Iterator[str], notice: str) -> None:
     """Write the lines, after the notice, packed; the same lines are the same bytes."""
-    commented = [f"# {line}".rstrip() for line in notice.splitlines()]
+    header = f"The nouns of WordNet 3.0 and what they mean, by make lite-data.\n\n{notice}"
+    commented = [f"# {line}".rstrip() for line in header.splitlines()]
     path.write_bytes(lzma.compress("\n".join([*commented, *lines, ""]).encode(), preset=9))

@@ -27,10 +27,13 @@ _STOPS: Final = frozenset(
     )
 )
 """What follows them says something else about the thing."""
-_LOOKS: Final = frozenset(
+_COLOURS: Final = frozenset(
+    ("white", "black", "red", "green", "blue", "yellow", "orange", "brown", "grey", "gray", "pink", "purple", "beige")
+)
+"""Before a noun they tell how a thing looks; a ``black cat`` is a marten to WordNet only."""
+_LOOKS: Final = _COLOURS | frozenset(
     (
-        *("white", "black", "red", "green", "blue", "yellow", "orange", "brown", "grey", "gray", "pink", "purple"),
-        *("beige", "gold", "golden", "silver", "dark", "light", "wooden", "metal", "metallic", "plastic", "glass"),
+        *("gold", "golden", "silver", "dark", "light", "wooden", "metal", "metallic", "plastic", "glass"),
         *("stone", "brick", "leather", "concrete"),
     )
 )
@@ -42,7 +45,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 def words_up_to_head(text: str) -> Sequence[str]:
     """The words of a name or caption that end with the noun for the thing itself, in lower case.
 
-    ``A 3D model of a small red house with a roof`` gives ``small red house``; ``Armchair, seat, living room`` gives
+    ``A 3D model of a small red house with a roof`` gives ``small house``; ``Armchair, seat, living room`` gives
     ``armchair``; file names such as ``OfficeChair_02`` are taken apart.
     """
     first = re.split(r"[,;.:(]", text[:MOST_CHARACTERS].strip(), maxsplit=1)[0]
@@ -53,7 +56,8 @@ def words_up_to_head(text: str) -> Sequence[str]:
     while words and words[0] in _ARTICLES:
         words = words[1:]
     end = next((number for number in range(1, len(words)) if _is_end(words, number)), len(words))
-    return words[:end]
+    kept = [word for word in words[: end - 1] if word not in _COLOURS]
+    return [*kept, *words[end - 1 : end]]
 
 
 def _is_end(words: Sequence[str], number: int) -> bool:
