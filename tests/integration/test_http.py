@@ -217,7 +217,9 @@ def test_the_texts_of_a_caption_share_its_cosine(api: httpx.Client) -> None:
             assert gave == sorted(gave, reverse=True)
             assert sum(gave) == pytest.approx(explanation["parts"]["caption"], abs=0.01)
             assert result["caption_en"] in {share["text"] for share in explanation["texts"]}
-    assert {len(result["explanation"]["texts"]) for result in find(api, "chair", target="appearance", explain=True)} == {0}
+    assert {
+        len(result["explanation"]["texts"]) for result in find(api, "chair", target="appearance", explain=True)
+    } == {0}
 
 
 def test_what_fits_less_is_left_out_when_asked(api: httpx.Client) -> None:

@@ -86,7 +86,7 @@ def test_equal_assets_keep_their_order(count: int) -> None:
 
 
 def test_nothing_and_what_is_not_known() -> None:
-    """An empty ranking, a ranking of which nothing is known, and an asset that is like none because it has no vector."""
+    """An empty ranking, one of which nothing is known, and an asset that is like none as it has no vector."""
     ranking = ranking_of([1.0, 0.99, 0.98, 0.0])
     assert diversified([], {}) == []
     assert diversified([], at_right_angles([0])) == []

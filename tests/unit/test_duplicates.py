@@ -25,7 +25,7 @@ def appearances(looks: list[int | None]) -> dict[str, np.ndarray]:
 
 @given(LOOKS)
 def test_collapsing_loses_nothing(looks: list[int | None]) -> None:
-    """Every asset is kept or the duplicate of exactly one, and those that are kept stay as they were, in their order."""
+    """Every asset is kept or the duplicate of exactly one, and those that are kept stay in their order."""
     ranking = [ranked(number) for number in range(len(looks))]
     kept, copies = collapse(ranking, appearances(looks))
 

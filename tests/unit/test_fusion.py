@@ -119,7 +119,9 @@ def test_the_viewpoint_is_that_of_the_views() -> None:
 
 def test_one_part_keeps_its_order() -> None:
     """Nothing to fuse changes nothing but the score; nothing at all is an empty ranking."""
-    assert ids(fuse([part("caption", {"b": 0.5, "a": 0.4}, Scale(0.3, 0.1)), part("appearance", {})], set(), set())) == [
+    assert ids(
+        fuse([part("caption", {"b": 0.5, "a": 0.4}, Scale(0.3, 0.1)), part("appearance", {})], set(), set())
+    ) == [
         "b",
         "a",
     ]
@@ -133,7 +135,7 @@ COSINES = st.dictionaries(st.sampled_from("abcdef"), st.floats(-1, 1, width=16))
 def test_the_scale_of_a_model_does_not_matter(
     captions: dict[str, float], views: dict[str, float], stretch: float, shift: float
 ) -> None:
-    """Cosines of another model, all higher or further apart, give the same ranking with the scale that goes with them."""
+    """Cosines of another model, all higher or further apart, give the same scores with the scale that goes with them."""
     scale = Scale(0.25, 0.125)
     moved = {name: stretch * score + shift for name, score in views.items()}
     moved_scale = Scale(stretch * 0.25 + shift, stretch * 0.125)
