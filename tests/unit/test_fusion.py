@@ -135,7 +135,7 @@ COSINES = st.dictionaries(st.sampled_from("abcdef"), st.floats(-1, 1, width=16))
 def test_the_scale_of_a_model_does_not_matter(
     captions: dict[str, float], views: dict[str, float], stretch: float, shift: float
 ) -> None:
-    """Cosines of another model, all higher or further apart, give the same scores with the scale that goes with them."""
+    """Cosines of another model, all higher or further apart, give the same scores with the scale that fits them."""
     scale = Scale(0.25, 0.125)
     moved = {name: stretch * score + shift for name, score in views.items()}
     moved_scale = Scale(stretch * 0.25 + shift, stretch * 0.125)
