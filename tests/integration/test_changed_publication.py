@@ -108,6 +108,29 @@ def test_a_tenth_counts_each_asset_once(changed: int, new: int, gone: int) -> No
         assert (len(changes.new), len(changes.gone)) == (changed + new, changed + gone)
 
 
+def test_much_that_changes_little_by_little_is_built_anew(server: Server, tmp_path: Path) -> None:
+    """Six of sixty in two steps are a tenth; one more, and all is published anew and counted from nothing."""
+    library = Library(server, "crowd")
+    steps: list[tuple[set[int], set[int], int]] = [
+        (set(), set(), COUNT),
+        (set(), {1, 2}, 2),
+        ({3}, {1, 2, 4, 5}, 2),
+        ({3}, {1, 2, 4, 5, 6}, 1),
+        ({3}, {1, 2, 4, 5, 6, 7}, COUNT - 1),
+        ({3}, {1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 5),
+    ]
+    calibrations = []
+    for number, (gone, changed, done) in enumerate(steps):
+        assert published(crowd_without(gone, changed), tmp_path / f"{number}", server).done == done, number
+        live = library.published()
+        calibrations.append((live.thresholds, live.trust, live.found))
+        assert live.thresholds
+        assert live.assets == COUNT - len(gone)
+    library.close()
+    assert calibrations[0] == calibrations[1] == calibrations[2] == calibrations[3] != calibrations[4]
+    assert calibrations[4] == calibrations[5]
+
+
 def crowd_with_chinese(count: int) -> Crowd:
     """The crowd, where only so many assets have Chinese captions."""
     crowd = Crowd.of(COUNT)
