@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.crowd import SPACE, Crowd
+from tests.crowd import SPACE, Crowd, units
 from tests.toy import Toy
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.errors import EmbedderError
-from meshseek.model import Role
+from meshseek.model import Asset, Role
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
@@ -159,3 +159,49 @@ def test_collapsed_pages_lose_nothing(
         assert len(told) == len(set(told))
         assert set(told) == everything
         assert len(told) - sum(len(page.ranking) for page in pages) > COPIES // 3
+
+
+NAMED = {
+    "named": (("a very long caption of a table that is made of oak, and of much else",), "Oak table"),
+    "captioned": (("oak table, with four legs that are made of something else and a caption as long",), None),
+    "chinese": (("一张桌子", "橡木桌"), None),
+    "beside": (("oak table oak table oak table",), "oak table oak table"),
+    "inside": (("table of oak, oak table",), "an oak table"),
+}
+
+
+@pytest.mark.parametrize("target", ["both", "words"])
+@pytest.mark.parametrize("options", [{}, {"diverse": False}, {"exact": True}], ids=str)
+def test_words_that_are_the_whole_name_come_first(
+    server: Server, workspace: Workspace, target: str, options: dict[str, bool]
+) -> None:
+    """Its name, one of its captions, or what stands in one before the first comma, in any letters; then the rest."""
+    assets = [
+        Asset(
+            asset_id=asset_id,
+            fingerprint="made",
+            captions_english=captions if captions[0].isascii() else (),
+            captions_chinese=() if captions[0].isascii() else captions,
+            attributes={"name": name} if name else {},
+        )
+        for asset_id, (captions, name) in NAMED.items()
+    ]
+    vectors = units(np.random.default_rng(5).normal(size=(len(assets), SPACE.dim)))
+    Crowd(
+        assets=assets,
+        english={asset.asset_id: v for asset, v in zip(assets, vectors, strict=True) if asset.captions_english},
+        chinese={asset.asset_id: v for asset, v in zip(assets, vectors, strict=True) if asset.captions_chinese},
+    ).publish(workspace, server)
+
+    class Stranger(Toy):
+        space = SPACE
+
+    algorithm = Algorithm("crowd", Library(server, "crowd"), lambda _: Stranger(EmbedderOptions()))
+    for text in ("oak table", "Oak  TABLE"):
+        hits = algorithm.search(Query(text=text, target=target, **options)).hits  # type: ignore[arg-type]
+        assert {hit.asset_id for hit in hits[:2]} == {"named", "captioned"}
+        assert {hit.relevance for hit in hits[:2]} == {"strong"}
+        assert {"beside", "inside"} <= {hit.asset_id for hit in hits[2:]}
+    for text in ("橡木桌", "一张桌子"):
+        assert algorithm.search(Query(text=text, target=target, **options)).hits[0].asset_id == "chinese"  # type: ignore[arg-type]
+    algorithm.library.close()

@@ -286,6 +286,10 @@ ORDER BY asset_id;
 -- Everyday words as queries.
 SELECT text, vector::halfvec AS vector FROM world;
 
+-- content_seen --
+-- Digest of the version that this connection reads, live or not.
+SELECT content FROM spaces;
+
 -- world_here --
 -- Which of some words assets have; each is given as the query on words takes it.
 SELECT number FROM unnest(%(latin)s::text[], %(pairs)s::text[], %(single)s::text[])
