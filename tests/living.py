@@ -302,7 +302,7 @@ TABLES = {
     "labels": "field, value, assets",
     "percentiles": "field, edges, assets",
     "background": "asset_id",
-    "world": "text, vector::text",
+    "world": "text, language, vector::text",
     "spaces": "assets, english_captions, chinese_captions, views, index_kind, schema_version",
 }
 LABELS_OF = """

@@ -26,7 +26,7 @@ from meshseek.store.schema import CURRENT
 from meshseek.store.write.publisher import create_tables
 from meshseek.workspace.workspace import Workspace
 
-NUMBERED = {2: "63c082609e4f1000", 3: "1385c1373ae06f9f"}
+NUMBERED = {2: "63c082609e4f1000", 3: "6c97804518cd1f15"}
 """What ``schema.sql`` was at each number."""
 STORAGE = """
 SELECT attstorage FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid

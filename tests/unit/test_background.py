@@ -19,7 +19,7 @@ from meshseek.search.question import Question
 from meshseek.store.postgres import Server
 from meshseek.store.read.background import FEWEST, LEAST_DEVIATION, Background, Scale, scale_of
 from meshseek.store.read.library import Library
-from meshseek.store.read.published import Published, QueryKind, Target
+from meshseek.store.read.published import Asked, Published, Target
 
 DIM = 16
 ASSETS = 20
@@ -41,12 +41,14 @@ def background_of(count: int = ASSETS, *, words: int = 5) -> Background:
     counts = [VIEWS[number % len(VIEWS)] for number in range(count)]
     names = [f"{number:02d}" for number in range(count)]
     return Background(
+        dim=DIM,
         caption_ids=names,
         captions={"english_embedding": unit_vectors(count, 1), "chinese_embedding": unit_vectors(count, 2)},
         view_ids=names,
         views=unit_vectors(sum(counts), 3),
         starts=np.cumsum([0, *counts])[:count].astype(np.intp),
         words=[f"word {number}" for number in range(words)],
+        languages=["english"] * words,
         world=unit_vectors(words, 4),
     )
 
@@ -100,12 +102,14 @@ def with_views(places: Sequence[int]) -> Background:
     base = background_of()
     captions = {name: base.views[base.starts[list(places)]] for name in base.captions}
     return Background(
+        dim=DIM,
         caption_ids=base.caption_ids,
         captions=captions,
         view_ids=base.view_ids,
         views=base.views,
         starts=base.starts,
         words=[],
+        languages=[],
         world=base.world[:0],
     )
 
@@ -125,7 +129,7 @@ def test_captions_that_find_their_own_views_are_trusted() -> None:
 
 
 def judged(
-    thresholds: Mapping[tuple[Target, QueryKind], Thresholds],
+    thresholds: Mapping[tuple[Target, Asked], Thresholds],
     *,
     query_type: QueryType = "english",
     trust: float = 0.0,
@@ -158,7 +162,7 @@ def ranked(**parts: float) -> Ranked:
 
 def test_words_are_judged_beside_the_nearest_word() -> None:
     """A cosine with a caption fits from where its closeness, less the nearest word's, is that of the thresholds."""
-    judge, background, vector = judged({("caption", "text"): ALL})
+    judge, background, vector = judged({("caption", "english"): ALL})
     nearest = background.nearest_word(vector)
     assert nearest is not None
     for cosine in (-0.9, -0.2, 0.0, 0.1, 0.2, 0.4, 0.9):
@@ -174,8 +178,7 @@ def test_without_words_standard_scores_are_judged() -> None:
         ("appearance", "image", 5),
         ("appearance", "english", 5),
     ):
-        kind: QueryKind = "image" if query_type == "image" else "text"
-        judge, background, vector = judged({(target, kind): ALL}, query_type=query_type, words=words)  # type: ignore[arg-type, dict-item]
+        judge, background, vector = judged({(target, query_type): ALL}, query_type=query_type, words=words)  # type: ignore[arg-type, dict-item]
         column = "chinese_embedding" if query_type == "chinese" else "english_embedding"
         scale = background.caption_scale(column, vector) if target == "caption" else background.view_scale(vector)
         assert scale is not None
@@ -186,9 +189,9 @@ def test_without_words_standard_scores_are_judged() -> None:
 
 def test_the_querys_own_kind_is_believed() -> None:
     """The other kind of vector counts where captions find their views; then the better of both says it."""
-    thresholds: dict[tuple[Target, QueryKind], Thresholds] = {
-        ("caption", "text"): ALL,
-        ("appearance", "text"): ALL,
+    thresholds: dict[tuple[Target, Asked], Thresholds] = {
+        ("caption", "english"): ALL,
+        ("appearance", "english"): ALL,
         ("caption", "image"): ALL,
         ("appearance", "image"): ALL,
     }
@@ -203,7 +206,7 @@ def test_the_querys_own_kind_is_believed() -> None:
 
 def test_words_that_stand_there_always_fit() -> None:
     """All words of the query, and an asset that it names, whatever the vectors say."""
-    judge, *_ = judged({("caption", "text"): ALL})
+    judge, *_ = judged({("caption", "english"): ALL})
     assert judge.relevance(ranked(caption=-1.0)) == "weak"
     assert judge.relevance(ranked(caption=-1.0, words=1.0)) == "strong"
     named = Ranked(asset_id="a", score=0.0, parts={"caption": -1.0}, is_named=True)
@@ -213,14 +216,14 @@ def test_words_that_stand_there_always_fit() -> None:
 def test_where_nothing_was_learnt_everything_fits_fairly() -> None:
     """Without thresholds, with too few assets for a scale, and without any part."""
     assert judged({})[0].relevance(ranked(caption=-1.0)) == "fair"
-    few, *_ = judged({("appearance", "text"): ALL}, assets=FEWEST - 1)
+    few, *_ = judged({("appearance", "english"): ALL}, assets=FEWEST - 1)
     assert few.relevance(ranked(appearance=-1.0)) == "fair"
-    assert judged({("caption", "text"): ALL})[0].relevance(ranked()) == "fair"
+    assert judged({("caption", "english"): ALL})[0].relevance(ranked()) == "fair"
 
 
 def test_nothing_is_close_where_all_of_the_best_are_weak() -> None:
     """The first of the whole ranking tell it, not the page; an empty ranking tells nothing."""
-    judge, *_ = judged({("caption", "text"): ALL})
+    judge, *_ = judged({("caption", "english"): ALL})
     weak, strong = ranked(caption=-1.0), ranked(caption=1.0)
     assert judge.nothing_close(Page.of([weak, weak]))
     assert not judge.nothing_close(Page.of([weak, strong]))

@@ -283,8 +283,8 @@ FROM (
 ORDER BY asset_id;
 
 -- world --
--- Everyday words as queries.
-SELECT text, vector::halfvec AS vector FROM world;
+-- Words that queries may be about, as queries.
+SELECT text, language, vector::halfvec AS vector FROM world;
 
 -- content_seen --
 -- Digest of the version that this connection reads, live or not.

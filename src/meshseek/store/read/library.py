@@ -120,7 +120,7 @@ class Library(Versions, Catalogue):
         """
         known = self._background
         if known is None or known[0] != published.content:
-            background = Background.read(self._reader)
+            background = Background.read(self._reader, published.space.dim)
             # Last, for another version may go live while it is read; its vectors may have another length.
             (row,) = self._reader.rows(query("content_seen"), {})
             if row["content"] != published.content:
