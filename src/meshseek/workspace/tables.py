@@ -16,6 +16,9 @@ from meshseek.workspace.halves import COLUMN, column_type
 Source = Literal["caption_english", "caption_chinese", "appearance"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 
+MEASURED = "measured"
+"""Column: the revision of measuring that gave an asset its size; null where an older Meshseek imported it."""
+
 ASSETS = pa.schema(
     {
         "asset_id": pa.string(),
@@ -29,6 +32,7 @@ ASSETS = pa.schema(
         "viewpoint_ids": pa.list_(pa.int16()),
         "view_fingerprint": pa.string(),
         "attributes": pa.string(),
+        MEASURED: pa.int16(),
     }
 )
 RENDERED = pa.schema(

@@ -15,6 +15,8 @@ from meshseek.store.write.binary_copy import Arrays, Column, Numbers
 
 Label = tuple[str, str]
 """Field and value."""
+_SIDES = ("width", "depth", "height")
+_CM = 100
 LARGEST = float(np.finfo(np.float32).max)
 """The columns of numbers hold no larger one."""
 
@@ -80,12 +82,22 @@ def labels_of(attributes: Attributes) -> list[Label]:
 
 
 def figures_of(attributes: Attributes) -> tuple[float, ...]:
-    """The numbers of an asset in the order of ``NUMBER_FIELDS``; NaN where it has none."""
-    sizes = attributes.get("dimensions_cm")
-    named: Mapping[str, Any] = {}
-    if isinstance(sizes, list | tuple):
-        named = dict(zip(("width", "depth", "height"), sizes, strict=False))
-    return tuple(_figure({**named, **attributes}.get(name)) for name in NUMBER_FIELDS)
+    """The numbers of an asset in the order of ``NUMBER_FIELDS``; NaN where it has none.
+
+    A size of an unknown unit is none: no bound in centimetres says anything of it.
+    """
+    named = {**_sides_in_cm(attributes), **attributes}
+    return tuple(_figure(named.get(name)) for name in NUMBER_FIELDS)
+
+
+def _sides_in_cm(attributes: Attributes) -> Mapping[str, Any]:
+    size = attributes.get("size")
+    if isinstance(size, Mapping):
+        if size.get("unit") != "m":
+            return {}
+        return {name: _CM * _figure(size.get(name)) for name in _SIDES}
+    sides = attributes.get("dimensions_cm")  # all that an older Meshseek noted
+    return dict(zip(_SIDES, sides, strict=False)) if isinstance(sides, list | tuple) else {}
 
 
 def _words(value: Any) -> list[str]:
