@@ -169,7 +169,7 @@ def test_a_skin_moves_vertices_instead_of_their_node() -> None:
     inverse = np.eye(4, dtype=np.float32).reshape(1, 16)
     joints, weights = np.zeros((4, 4), np.uint8), np.array([[1, 0, 0, 0]] * 4, np.float32)
     attributes = {"POSITION": 0, "JOINTS_0": 3, "WEIGHTS_0": 4}
-    tables = {
+    tables: Tree = {
         "nodes": [{"children": [1, 2]}, {"scale": [0.01] * 3}, {"mesh": 0, "skin": 0, "scale": [500] * 3}],
         "meshes": [{"primitives": [{"attributes": attributes, "indices": 1}]}],
         "skins": [{"joints": [1], "inverseBindMatrices": 2}],
@@ -177,7 +177,16 @@ def test_a_skin_moves_vertices_instead_of_their_node() -> None:
     arrays = (100 * TETRAHEDRON, FACES, inverse, joints, weights)
 
     assert sides(glb(*arrays, **tables)) == pytest.approx((1, 2, 3))
-    for skins in (None, 5, [], [None], [{"joints": [9]}], [{"joints": [1], "inverseBindMatrices": 99}], [{}]):
+    unsound_skins: tuple[Any, ...] = (
+        None,
+        5,
+        [],
+        [None],
+        [{"joints": [9]}],
+        [{"joints": [1], "inverseBindMatrices": 99}],
+        [{}],
+    )
+    for skins in unsound_skins:
         unsound = glb(*arrays, **{**tables, "skins": skins})
         assert sides(unsound) == pytest.approx((50_000, 100_000, 150_000))
 

@@ -144,7 +144,7 @@ _EMPTY = np.array([[np.inf] * 3, [-np.inf] * 3])
 
 def _shown(points: Doubles, used: NDArray[np.bool_] | None, rows: slice) -> NDArray[np.bool_]:
     """Which of some vertices (n,) count: those that a face has and that are somewhere."""
-    somewhere: NDArray[np.bool_] = np.isfinite(points).all(axis=1)
+    somewhere = np.asarray(np.isfinite(points).all(axis=1))
     return somewhere if used is None else somewhere & used[rows]
 
 

@@ -21,6 +21,7 @@ from meshseek.model import Asset, Certainty, ViewSet
 from meshseek.pipeline.stage import Outcome, Task, run_stage
 from meshseek.pipeline.workers import in_processes
 from meshseek.reporting import Reporter
+from meshseek.sizes import CM, SIDES, number
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.tables import MEASURED, asset_from_row
 from meshseek.workspace.view_files import view_file
@@ -37,11 +38,9 @@ UNIT_SIDES = (1.0, 2.0)
 of one or two metres does, which stands on the floor."""
 _SCALED, _CENTRED = 1e-3, 1e-2
 _DIGITS = 6
-_CM = 100
 _MOST_BYTES = 1 << 16
 _LOT = 16_384
 """Rows that are measured in one go: enough to keep processes busy, few enough to hold."""
-_SIDES = 3
 
 
 def with_size(asset: Asset, models: Path) -> Asset:
@@ -127,10 +126,10 @@ def _stated(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the dataset says of width, depth and height in centimetres."""
     sides = attributes.get("dimensions_cm")
     if sides is None:
-        sides = [attributes.get(name) for name in ("width", "depth", "height")]
-    if not isinstance(sides, list | tuple) or len(sides) != _SIDES:
+        sides = [attributes.get(name) for name in SIDES]
+    if not isinstance(sides, list | tuple) or len(sides) != len(SIDES):
         return None
-    metres = [_number(side) / _CM for side in sides]
+    metres = [number(side) / CM for side in sides]
     if not all(0 < side < math.inf for side in metres):
         return None
     return _size((metres[0], metres[2], metres[1]), "stated")
@@ -164,7 +163,7 @@ def _told_by_camera(views: ViewSet) -> dict[str, Any] | None:
     corners = camera.get("bbox") if isinstance(camera, dict) else None
     if not isinstance(corners, list) or [isinstance(corner, list) and len(corner) for corner in corners] != [3, 3]:
         return None
-    x, y, z = (_number(high) - _number(low) for low, high in zip(*corners, strict=True))
+    x, y, z = (number(high) - number(low) for low, high in zip(*corners, strict=True))
     return _size((x, z, y), "unknown")
 
 
@@ -175,10 +174,3 @@ def _size(sides: tuple[float, float, float], certainty: Certainty) -> dict[str, 
     width, height, depth = (float(f"{side:.{_DIGITS}g}") for side in sides)
     unit = None if certainty == "unknown" else "m"
     return {"width": width, "depth": depth, "height": height, "unit": unit, "certainty": certainty}
-
-
-def _number(value: Any) -> float:
-    try:
-        return math.nan if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan

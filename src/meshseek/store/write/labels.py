@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,11 @@ import numpy as np
 
 from meshseek.licences import permissions
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Attributes
+from meshseek.sizes import SIDES, number, sides_in_cm
 from meshseek.store.write.binary_copy import Arrays, Column, Numbers
 
 Label = tuple[str, str]
 """Field and value."""
-_SIDES = ("width", "depth", "height")
-_CM = 100
 LARGEST = float(np.finfo(np.float32).max)
 """The columns of numbers hold no larger one."""
 
@@ -86,18 +85,9 @@ def figures_of(attributes: Attributes) -> tuple[float, ...]:
 
     A size of an unknown unit is none: no bound in centimetres says anything of it.
     """
-    named = {**_sides_in_cm(attributes), **attributes}
+    sides = sides_in_cm(attributes) or ()
+    named = {**dict(zip(SIDES, sides, strict=False)), **attributes}
     return tuple(_figure(named.get(name)) for name in NUMBER_FIELDS)
-
-
-def _sides_in_cm(attributes: Attributes) -> Mapping[str, Any]:
-    size = attributes.get("size")
-    if isinstance(size, Mapping):
-        if size.get("unit") != "m":
-            return {}
-        return {name: _CM * _figure(size.get(name)) for name in _SIDES}
-    sides = attributes.get("dimensions_cm")  # all that an older Meshseek noted
-    return dict(zip(_SIDES, sides, strict=False)) if isinstance(sides, list | tuple) else {}
 
 
 def _words(value: Any) -> list[str]:
@@ -107,8 +97,5 @@ def _words(value: Any) -> list[str]:
 
 
 def _figure(value: Any) -> float:
-    try:
-        number = math.nan if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return number if abs(number) <= LARGEST else math.nan
+    figure = number(value)
+    return figure if abs(figure) <= LARGEST else math.nan
