@@ -127,14 +127,14 @@ def test_how_far_an_asset_is_from_a_size() -> None:
     assert Size(height=90).difference((math.nan, math.nan, 80)) == 10
 
 
-def test_the_measure_is_holodecks() -> None:
-    """Ten points of a hundred times the cosine for a metre of mean difference."""
-    assert size_terms(CHAIR, [(160, 150, 190)]) == pytest.approx([-0.1])
+def test_a_metre_is_worth_three_deviations() -> None:
+    """In the mean of the sides, whichever way they differ."""
+    assert size_terms(CHAIR, [(160, 150, 190), (160, 50, 290)]) == pytest.approx([-3, -3])
 
 
 def test_an_asset_of_unknown_size_counts_as_the_mean() -> None:
     """It neither gains nor loses against the others; where none is known, nothing changes."""
-    assert size_terms(CHAIR, [(60, 50, 90), None, (90, 80, 120)]) == pytest.approx([0, -0.015, -0.03])
+    assert size_terms(CHAIR, [(60, 50, 90), None, (90, 80, 120)]) == pytest.approx([0, -0.45, -0.9])
     assert size_terms(CHAIR, [None, (math.nan, 1, 1)]) == [0, 0]
     assert size_terms(CHAIR, []) == []
 

@@ -2,7 +2,7 @@
 
 It is a preference, not a filter: what is a little larger or smaller loses a little. The measure is that of Holodeck's
 retriever (Yang et al., CVPR 2024): of a hundred times the cosine, ten points are taken off for each metre by which the
-sides differ on average.
+sides differ on average. How much ten points are depends on the model, so they are counted in deviations of scores.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import pstdev
 
 from meshseek.errors import QueryError
+from meshseek.model import Ranked
 from meshseek.search.phrases import quoted_spans
 from meshseek.sizes import CM
 
-PER_CM = 10 / 100 / CM
-"""Points of cosine for each centimetre of the mean difference."""
+DEPTH = 100
+"""So many of the ranking change places; what stands further down stays."""
+PER_CM = 3.0 / CM
+"""For each centimetre of the mean difference, in deviations of the scores of assets taken at random."""
 SHORTEST, LONGEST = 0.01, 100_000.0
 """Centimetres."""
 _UNITS = {"": 1.0, "cm": 1.0, "厘米": 1.0, "公分": 1.0, "mm": 0.1, "毫米": 0.1, "m": 100.0, "米": 100.0, "in": 2.54}
@@ -118,19 +122,41 @@ def take_size(text: str) -> tuple[str, Size | None]:
     return words, Size._of(match)  # noqa: SLF001 - what is matched here is just what it reads
 
 
-def size_terms(wished: Size, sizes: Sequence[Sides | None], *, per_cm: float = PER_CM) -> list[float]:
-    """What the size adds to the score of each candidate: nothing to one that fits, less to others.
+def size_terms(wished: Size, sizes: Sequence[Sides | None]) -> list[float]:
+    """What the size adds to the score of each candidate, in deviations: nothing to one that fits, less to others.
 
     Args:
         wished: The size.
         sizes: Those of the candidates. One that is not known counts as the mean of the others, so that it is neither
             preferred nor set back; where none is known, all count the same.
-        per_cm: Points of the score for each centimetre; the default is for cosines.
     """
     differences = [math.nan if sides is None else wished.difference(sides) for sides in sizes]
     known = [difference for difference in differences if not math.isnan(difference)]
     mean = sum(known) / len(known) if known else 0.0
-    return [-per_cm * (mean if math.isnan(difference) else difference) for difference in differences]
+    return [-PER_CM * (mean if math.isnan(difference) else difference) for difference in differences]
+
+
+def preferred(
+    ranking: Sequence[Ranked], sizes: Mapping[str, Sides], wished: Size, deviation: float | None
+) -> list[Ranked]:
+    """The ranking with the first hundred in the order of their scores and sizes; those that are named stay first.
+
+    Args:
+        ranking: Best first.
+        sizes: By asset id, of those that have any.
+        wished: The size.
+        deviation: Of the scores of assets taken at random; None takes that of the ranking's first hundred.
+    """
+    head = ranking[:DEPTH]
+    if deviation is None:
+        deviation = pstdev(ranked.score for ranked in head) if len(head) > 1 else 0.0
+    terms = size_terms(wished, [sizes.get(ranked.asset_id) for ranked in head])
+    moved = [
+        replace(ranked, score=ranked.score + deviation * term, parts={**ranked.parts, "size": deviation * term})
+        for ranked, term in zip(head, terms, strict=True)
+    ]
+    moved.sort(key=lambda ranked: (not ranked.is_named, -ranked.score, ranked.asset_id))
+    return [*moved, *ranking[DEPTH:]]
 
 
 def _plain(text: str) -> str:
