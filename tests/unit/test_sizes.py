@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshseek.errors import QueryError
-from meshseek.search.sizes import LONGEST, SHORTEST, Size, size_terms, take_size
+from meshseek.model import Ranked
+from meshseek.search.sizes import LONGEST, SHORTEST, Size, preferred, size_terms, take_size
 from meshseek.sizes import sides_in_cm
 
 CHAIR = Size(width=60, depth=50, height=90)
@@ -127,14 +128,14 @@ def test_how_far_an_asset_is_from_a_size() -> None:
     assert Size(height=90).difference((math.nan, math.nan, 80)) == 10
 
 
-def test_a_metre_is_worth_three_deviations() -> None:
+def test_a_metre_is_worth_one_deviation() -> None:
     """In the mean of the sides, whichever way they differ."""
-    assert size_terms(CHAIR, [(160, 150, 190), (160, 50, 290)]) == pytest.approx([-3, -3])
+    assert size_terms(CHAIR, [(160, 150, 190), (160, 50, 290)]) == pytest.approx([-1, -1])
 
 
 def test_an_asset_of_unknown_size_counts_as_the_mean() -> None:
     """It neither gains nor loses against the others; where none is known, nothing changes."""
-    assert size_terms(CHAIR, [(60, 50, 90), None, (90, 80, 120)]) == pytest.approx([0, -0.45, -0.9])
+    assert size_terms(CHAIR, [(60, 50, 90), None, (90, 80, 120)]) == pytest.approx([0, -0.15, -0.3])
     assert size_terms(CHAIR, [None, (math.nan, 1, 1)]) == [0, 0]
     assert size_terms(CHAIR, []) == []
 
@@ -163,3 +164,39 @@ def test_the_sides_of_an_asset() -> None:
     assert sides_in_cm({"dimensions_cm": [1, 2, 3]}) == (1, 2, 3)
     assert sides_in_cm({}) is None
     assert str(sides_in_cm({"dimensions_cm": [1, "x"]})) == "(1.0, nan, nan)"
+
+
+def ranking(*scores: float) -> list[Ranked]:
+    """Assets a, b, c and so on with these scores."""
+    return [Ranked(asset_id=chr(97 + number), score=score) for number, score in enumerate(scores)]
+
+
+def test_what_fits_moves_up_and_says_why() -> None:
+    """By so many deviations as it is nearer; equal ones stand by their ids, and those that are named stay first."""
+    named = Ranked(asset_id="n", score=0.1, parts={"words": 1.0}, is_named=True)
+    sizes = {"a": (160.0, 150.0, 190.0), "b": (50.0, 60.0, 90.0), "n": (1060.0, 1050.0, 1090.0)}
+    moved = preferred([named, *ranking(0.5, 0.45, 0.2)], sizes, CHAIR, 0.1)
+
+    mean = (100 + 0 + 1000) / 3 / 100 * 0.1
+    assert [each.asset_id for each in moved] == ["n", "b", "a", "c"]
+    assert [each.score for each in moved] == pytest.approx([0.1 - 1, 0.45, 0.5 - 0.1, 0.2 - mean])
+    assert moved[0].parts == pytest.approx({"words": 1.0, "size": -1})
+    assert [each.asset_id for each in preferred(ranking(1, 1, 1), {}, CHAIR, 1)] == ["a", "b", "c"]
+
+
+def test_scores_of_an_unknown_scale_are_weighed_by_their_own_spread() -> None:
+    """As those of a mode that does not know what its scores are worth; a lone result stays what it is."""
+    sizes = {"a": (360.0, 350.0, 390.0), "b": (60.0, 50.0, 90.0)}
+
+    assert [each.asset_id for each in preferred(ranking(50, 40), sizes, CHAIR, None)] == ["b", "a"]
+    assert preferred(ranking(50), sizes, CHAIR, None)[0].score == 50
+    assert preferred([], sizes, CHAIR, None) == []
+
+
+def test_only_the_first_hundred_change_places() -> None:
+    """What stands further down stays there, whatever its size."""
+    deep = [Ranked(asset_id=f"{number:03}", score=-number) for number in range(150)]
+    moved = preferred(deep, {"149": (60.0, 50.0, 90.0), "099": (60.0, 50.0, 90.0), "000": (1e6, 1, 1)}, CHAIR, 1)
+
+    assert moved[0].asset_id == "099"
+    assert moved[100:] == deep[100:]

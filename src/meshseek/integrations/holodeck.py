@@ -4,7 +4,7 @@ Holodeck (Yang et al., CVPR 2024; ``ai2holodeck/generation/objaverse_retriever.p
 ``retrieve(queries, threshold)``, ``compute_size_difference(target_size, candidates)`` and ``database[uid]``. They are
 the same here, with these differences:
 
-* A score is not the cosine of CLIP. It is what Meshseek ranks by, and three deviations count as ten points, so that the
+* A score is not the cosine of CLIP. It is what Meshseek ranks by, and a deviation counts as ten points, so that the
   size term weighs beside it as it does in a search. With ``use_text`` off, it is a hundred times the cosine with views.
 * A threshold says what to leave out, and Holodeck's are cosines of CLIP. Here one of :data:`FITS` or more leaves out
   what Meshseek finds weak, and a lower one nothing.
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 FITS = 25.0
 """Thresholds from here on leave out what fits weakly; Holodeck's own are 28 to 31."""
-POINTS = 10 / 3
+POINTS = 10
 """Of a score for each deviation, in which captions, views and words are added up."""
 COSINE_POINTS = 100
 """Where views alone are compared, as Holodeck's are."""

@@ -2,7 +2,8 @@
 
 It is a preference, not a filter: what is a little larger or smaller loses a little. The measure is that of Holodeck's
 retriever (Yang et al., CVPR 2024): of a hundred times the cosine, ten points are taken off for each metre by which the
-sides differ on average. How much ten points are depends on the model, so they are counted in deviations of scores.
+sides differ on average. What ten points are worth depends on the model; here they are one deviation of the scores of
+assets taken at random, with which other kinds of things hardly come up (docs/decisions/0019-sizes.md has the figures).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from meshseek.sizes import CM
 
 DEPTH = 100
 """So many of the ranking change places; what stands further down stays."""
-PER_CM = 3.0 / CM
+PER_CM = 1.0 / CM
 """For each centimetre of the mean difference, in deviations of the scores of assets taken at random."""
 SHORTEST, LONGEST = 0.01, 100_000.0
 """Centimetres."""
