@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -251,3 +252,17 @@ def test_only_so_many_assets_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
     for uid in ("a", "b", "c", "d", "d", "a"):
         database[uid]
     assert fetched == [f"/assets/{uid}" for uid in ("a", "b", "c", "d", "a")]
+
+
+def test_the_how_to_works(api_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its code runs as it stands, but for the address, and names chairs with their sizes."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "furnish-holodeck-scenes.md"
+    code = page.read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(code.replace("http://127.0.0.1:8000", api_url), names)
+    names["retriever"].close()
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all("'x': " in line and "True http://127.0.0.1" in line for line in lines)
+    assert "chair" in lines[0] or ODD_ID in lines[0]
