@@ -166,7 +166,9 @@ def test_strides_and_data_inside_the_tree() -> None:
 
 def test_a_skin_moves_vertices_instead_of_their_node() -> None:
     """Armatures in centimetres: the node's own scale does not count, the joints' does."""
-    inverse = np.eye(4, dtype=np.float32).reshape(1, 16)
+    inverse = np.eye(4, dtype=np.float32)
+    inverse[3, :3] = (5, 6, 7)  # by columns: moved by so much
+    inverse = inverse.reshape(1, 16)
     joints, weights = np.zeros((4, 4), np.uint8), np.array([[1, 0, 0, 0]] * 4, np.float32)
     attributes = {"POSITION": 0, "JOINTS_0": 3, "WEIGHTS_0": 4}
     tables: Tree = {
@@ -176,7 +178,10 @@ def test_a_skin_moves_vertices_instead_of_their_node() -> None:
     }
     arrays = (100 * TETRAHEDRON, FACES, inverse, joints, weights)
 
-    assert sides(glb(*arrays, **tables)) == pytest.approx((1, 2, 3))
+    skinned = measured(glb(*arrays, **tables))
+    assert skinned is not None
+    assert skinned.sides == pytest.approx((1, 2, 3))
+    assert skinned.low == pytest.approx((0.05, 0.06, 0.07))
     unsound_skins: tuple[Any, ...] = (
         None,
         5,
@@ -203,7 +208,7 @@ def test_compressed_positions_are_taken_as_stated() -> None:
         return altered(glb(TETRAHEDRON, FACES), lambda tree: compress(tree, **stated))
 
     assert sides(with_bounds(min=[0, 0, 0], max=[1, 2, 4])) == (1, 2, 4)
-    for nonsense in ({}, {"min": [0, 0], "max": [1, 1]}, {"min": [1, 1, 1], "max": [0, 0, 0]}, {"min": "a", "max": {}}):
+    for nonsense in ({}, {"min": [0, 0], "max": [1, 1]}, {"min": [0, 2, 0], "max": [1, 0, 1]}, {"min": "a", "max": {}}):
         assert measured(with_bounds(**nonsense)) is None
 
 
