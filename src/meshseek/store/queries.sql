@@ -503,6 +503,12 @@ FROM text_embeddings WHERE asset_id = %(asset_id)s
 UNION ALL
 SELECT 'appearance', centroid::halfvec FROM asset_centroids WHERE asset_id = %(asset_id)s;
 
+-- sizes --
+-- Width, depth and height of some assets in centimetres, once for each of their vectors.
+SELECT asset_id, width, depth, height FROM text_embeddings WHERE asset_id = ANY(%(ids)s)
+UNION ALL
+SELECT asset_id, width, depth, height FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
+
 -- centroids --
 -- The mean views of some assets, cast likewise.
 SELECT asset_id, centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = ANY(%(ids)s);

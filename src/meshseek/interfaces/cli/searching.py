@@ -50,6 +50,11 @@ cross_modal_option = click.option(
     help="Let neighbours in the ranking differ.  [default: for words, unless --exact]",
 )
 @click.option("--min-relevance", type=click.Choice(RELEVANCES), help="Leave out what fits less.")
+@click.option(
+    "--size",
+    metavar="WxDxH",
+    help="Prefer assets of about this size, in cm: 60x60x90, 0.6x0.6x0.9m, or ?x60x90 where one side does not matter.",
+)
 @click.option("--explain", is_flag=True, help="Tell of each result what its score rests on.")
 @click.option("--exact", is_flag=True, help="Compare with everything instead of using the index.")
 @common
@@ -60,6 +65,7 @@ def search_command(
     language: Language | None,
     algorithm: str,
     filters: tuple[str, ...],
+    size: str | None,
     workspace: Path | None,
     max_assets: int | None,
     as_json: bool,
@@ -68,12 +74,14 @@ def search_command(
     """Find assets by TEXT in English or Chinese, or by a picture."""
     from meshseek.images import read_image
     from meshseek.search.query import Query
+    from meshseek.search.sizes import Size
 
     query = Query(
         text=text,
         image=read_image(image) if image else None,
         language=language,
         filters=_filters(filters),
+        size=None if size is None else Size.parse(size),
         **options,
     )
     with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:

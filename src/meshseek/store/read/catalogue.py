@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from meshseek.errors import NotFoundError
 from meshseek.model import PublishedAsset
+from meshseek.sizes import SIDES
 from meshseek.store.queries import query
 from meshseek.store.read.reader import BY_IDS
 from meshseek.store.read.rows import published_asset
@@ -56,6 +58,14 @@ class Catalogue:
         rows = self._reader.rows(query("likeness"), {"ids": list(asset_ids)}, BY_IDS)
         captions = {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
         return captions or self.appearances(asset_ids)
+
+    def sizes(self, asset_ids: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+        """Width, depth and height of assets in centimetres, NaN where one is not known."""
+        rows = self._reader.rows(query("sizes"), {"ids": list(asset_ids)}, BY_IDS)
+        sides = ((math.nan if row[name] is None else row[name] for name in SIDES) for row in rows)
+        return {
+            row["asset_id"]: (width, depth, height) for row, (width, depth, height) in zip(rows, sides, strict=True)
+        }
 
     def appearances(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The mean views of assets, shape ``(dim,)`` each, of those that have any."""
