@@ -31,7 +31,7 @@ SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CSV_BLOCK = re.compile(r"^```\n((?:id|text),.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
-FAMILIES = ("embedders", "datasets", "renderers", "translators", "search/modes", "store/indexes")
+FAMILIES = ("embedders", "datasets", "renderers", "translators", "rerankers", "search/modes", "store/indexes")
 SECTIONS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 """Those of Keep a Changelog."""
 
