@@ -243,7 +243,7 @@ def count_tokens(text: str) -> int:
 
 
 def without_thinking(model: str) -> dict[str, Any]:
-    """What tells a chat model not to think first, which it bills; DashScope and engines of one's own are told otherwise."""
+    """What tells a chat model not to think first, which it bills; DashScope is told otherwise than one's own engine."""
     if "/" in model:
         return {"chat_template_kwargs": {"enable_thinking": False}}
     return {"enable_thinking": False} if model.startswith("qwen") else {}

@@ -13,13 +13,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.cross_encoder.modules import LogitScore
-from tests.checkpoints import write_siglip
 from tests.pictures import odd_pictures
-from tests.qwen_checkpoint import write_qwen, write_qwen_reranker
+from tests.qwen_checkpoint import write_qwen_reranker
 from transformers import (
     AutoTokenizer,
     Qwen2VLImageProcessorPil,
@@ -27,7 +25,6 @@ from transformers import (
     Qwen3VLProcessor,
 )
 
-from meshseek.errors import RerankerError
 from meshseek.images import read_image
 from meshseek.rerankers import Candidate, RerankerOptions, Wanted
 from meshseek.rerankers.qwen_reranker import QwenReranker
@@ -106,8 +103,8 @@ def reference(folder: Path, query: tuple[str, Sequence[Image.Image]], document: 
 
     prompt = (
         f"<|im_start|>system\n{SYSTEM}<|im_end|>\n"
-        f"<|im_start|>user\n<Instruct>: {INSTRUCT}<Query>:{written(*query)}\n<Document>:{written(*document)}<|im_end|>\n"
-        "<|im_start|>assistant\n"
+        f"<|im_start|>user\n<Instruct>: {INSTRUCT}<Query>:{written(*query)}"
+        f"\n<Document>:{written(*document)}<|im_end|>\n<|im_start|>assistant\n"
     )
     images = [*query[1], *document[1]]
     inputs: dict[str, Any] = {}
@@ -150,8 +147,9 @@ PAIRS = (
     "{%- if message['role'] == 'system' -%}"
     "{{ start }}<Instruct>: {{ message['content'][0]['text'] }}"
     "{%- else -%}{{ '<Query>:' if message['role'] == 'query' else '\n<Document>:' }}"
-    "{%- for part in message['content'] -%}{%- if part['type'] == 'image' -%}<|vision_start|><|image_pad|><|vision_end|>"
-    "{%- else -%}{{ part['text'] }}{%- endif -%}{%- endfor -%}"
+    "{%- for part in message['content'] -%}"
+    "{%- if part['type'] == 'image' -%}<|vision_start|><|image_pad|><|vision_end|>{%- else -%}"
+    "{{ part['text'] }}{%- endif -%}{%- endfor -%}"
     "{%- endif -%}{%- endfor -%}{{ '<|im_end|>\n<|im_start|>assistant\n' }}"
 )
 """A chat template for the pairs of sentence-transformers, which writes the authors' prompt."""

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 try:
     import torch
+    from transformers import AutoModelForImageTextToText
 
     from meshseek.embedders._torch.checkpoints import Checkpoint, find_checkpoint
     from meshseek.embedders._torch.device import Batches, batch_size, choose_device
     from meshseek.embedders._torch.loading import load_model, reading
     from meshseek.embedders.qwen.messages import Part, picture, read_processor, words
-    from transformers import AutoModelForImageTextToText
 except ImportError as error:
     raise RerankerError(f"'qwen_reranker' cannot start here ({error}); run: pip install 'meshseek[qwen]'") from error
 
@@ -34,7 +34,7 @@ DEFAULT_MODEL: Final = "Qwen/Qwen3-VL-Reranker-8B"
 KINDS: Final = {"qwen3_vl"}
 VIEWS: Final = 2
 LAYERS_OF_2B: Final = 28
-"""The published 2B puts pictures in a worse order than the embedder does (74.0 against 74.8); it reads captions only."""
+"""The published 2B orders pictures worse than the embedder does (74.0 against 74.8): it reads captions only."""
 SYSTEM: Final = (
     "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
     'Note that the answer can only be "yes" or "no".'
