@@ -61,7 +61,7 @@ class Candidate:
     view_folder: Path | None = None
     """Absolute; None where there are no views."""
     viewpoint_ids: tuple[int, ...] = ()
-    """The most telling one first."""
+    """The most telling one first, then those that follow it around the model."""
 
     def caption(self) -> str:
         """The captions of both languages, a line each, cut where they are very long; empty where there are none."""
@@ -69,15 +69,22 @@ class Candidate:
         return "\n".join(filter(None, lines))[:CAPTION_CHARACTERS].encode(errors="replace").decode()
 
     def views(self, count: int) -> list[Image]:
-        """Up to so many views, read now: RGB, at most 2,048 pixels a side. One that cannot be read is left out."""
+        """The first view and others at equal distances, read now; what cannot be read is left out.
+
+        Returns:
+            At most ``count`` pictures, RGB, none with a side of more than 2,048 pixels.
+        """
         from meshseek.images import read_image  # noqa: PLC0415  # the command line lists rerankers, and must stay light
         from meshseek.workspace.view_files import view_file  # noqa: PLC0415  # likewise
 
+        if self.view_folder is None:
+            return []
+        ids = self.viewpoint_ids
+        count = min(count, len(ids))
         pictures = []
-        for viewpoint_id in self.viewpoint_ids[:count] if self.view_folder else ():
-            assert self.view_folder is not None
+        for number in range(count):
             try:
-                pictures.append(read_image(view_file(self.view_folder, viewpoint_id)))
+                pictures.append(read_image(view_file(self.view_folder, ids[number * len(ids) // count])))
             except (ImageError, NotFoundError) as error:
                 log.warning("'%s' is judged without one of its views: %s", self.asset_id, error)
         return pictures

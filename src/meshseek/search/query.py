@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshseek.errors import QueryError
 from meshseek.language import detect_language, is_searchable
 from meshseek.model import RELEVANCES, Condition, Language, Relevance
+from meshseek.rerankers import RERANKERS
 from meshseek.search.combinations import MODE, QueryType
 from meshseek.search.filters import Filters, conditions
 from meshseek.search.modes import MAX_DEPTH, mode_for
@@ -29,7 +30,7 @@ class Query:
 
     Raises:
         QueryError: On construction, when any part of it cannot be searched.
-        UnknownPluginError: Likewise, where its target is no search mode.
+        UnknownPluginError: Likewise, where its target is no search mode, or no reranker has the name.
     """
 
     text: str | None = None
@@ -53,6 +54,8 @@ class Query:
     """Leave out what fits less; None leaves nothing out."""
     explain: bool = False
     """Tell of each result what its score rests on."""
+    rerank: str | None = None
+    """Name of a reranker that looks at the first results again; None leaves the order as it is."""
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.image is None):
@@ -66,6 +69,8 @@ class Query:
             raise QueryError(f"offset is {self.offset}; pages reach from 0 to result {MAX_DEPTH}")
         if self.min_relevance not in (None, *RELEVANCES):
             raise QueryError(f"min_relevance is '{self.min_relevance}'; choose one of: {', '.join(RELEVANCES)}")
+        if self.rerank is not None:
+            RERANKERS.check(self.rerank)
         conditions(self.filters)
         mode_for(self.mode, self.query_type)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from meshseek.errors import QueryError
 from meshseek.model import Ranked
 from meshseek.plugins import Family
+from meshseek.rerankers import MAX_CANDIDATES
 from meshseek.search import diversity
 from meshseek.search.combinations import QUERY_TYPES, QueryType
 from meshseek.search.duplicates import collapse
@@ -40,6 +41,8 @@ class Page:
     duplicates: Mapping[str, tuple[str, ...]]
     best: Sequence[Ranked]
     """The first of the whole ranking, whichever page this is."""
+    head: Sequence[Ranked] = ()
+    """Likewise, as many as a reranker is given; none where nobody asked for one."""
 
     @classmethod
     def of(cls, ranking: Sequence[Ranked]) -> Page:
@@ -66,6 +69,7 @@ class Mode(ABC):
         the same reason copies are collapsed among the first 200 assets, and then among the others.
         """
         end = query.offset + query.top_k
+        head = 0 if query.rerank is None else MAX_CANDIDATES
         page: list[Ranked] = []
         seen: set[str] = set()
         duplicates: dict[str, tuple[str, ...]] = {}
@@ -82,9 +86,9 @@ class Mode(ABC):
                 more, copies = collapse(more, library.appearances([each.asset_id for each in more]))
                 duplicates |= copies
             page += more
-            if end <= len(page) or len(ranking) < depth:
+            if max(end, head) <= len(page) or len(ranking) < depth:
                 break
-        return Page(page[query.offset : end], duplicates, page[: TIERS[0]])
+        return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:head])
 
 
 MODES: Family[Mode] = Family(__name__, Mode)  # type: ignore[type-abstract]
