@@ -63,7 +63,7 @@ def publish(
     with workspace.lock(f"publish-{algorithm}"):
         vectors = VectorFiles.open(workspace, algorithm)
         # First the digest, then the data: what another stage adds in between is published again, not forgotten.
-        content = _content(workspace, vectors, index_kind, max_assets)
+        content = _content(algorithm, workspace, vectors, index_kind, max_assets)
         live, assets = published_content(server, algorithm)
         if live == content:
             summary.already_there = assets
@@ -72,7 +72,7 @@ def publish(
             with publishing(server, algorithm, vectors.space, reporter) as publisher:
                 bar = reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES)))
                 load = _Load(library, vectors, read_world(workspace, algorithm, vectors.space), bar)
-                live_digests = publisher.live_digests(index_kind, chinese=library.has_chinese)
+                live_digests = publisher.live_digests(index_kind, load.world_fingerprint, chinese=library.has_chinese)
                 changes = library.changes(live_digests, publisher.changed_in_place() if live_digests else 0)
                 if changes is None:
                     summary.details = _publish_anew(publisher, load, index_kind, content)
@@ -96,7 +96,7 @@ def is_outdated(
     """
     live, _ = published_content(server, algorithm)
     vectors = VectorFiles.open(workspace, algorithm)
-    if live in {None, _content(workspace, vectors, index_kind, max_assets)}:
+    if live in {None, _content(algorithm, workspace, vectors, index_kind, max_assets)}:
         return False
     # Tables may be written otherwise and say the same, as after 'clean'.
     return LibraryState.read(workspace, vectors, max_assets).digests != published_digests(server, algorithm)
@@ -115,7 +115,7 @@ def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: s
         load(loader, load.library.assets)
         if load.world is not None:
             loader.load_world(load.world.texts, load.world.vectors)
-    return publisher.finish(index_kind, content, calibrate)
+    return publisher.finish(index_kind, content, load.world_fingerprint, calibrate)
 
 
 def _change_in_place(publisher: Publisher, load: _Load, changes: Changes, content: str) -> dict[str, int]:
@@ -132,8 +132,13 @@ class _Load:
     library: LibraryState
     vectors: VectorFiles
     world: World | None
-    """Everyday things as queries, which a change in place leaves as they were."""
+    """Everyday things as queries."""
     bar: AbstractContextManager[Callable[[int], None]]
+
+    @property
+    def world_fingerprint(self) -> str:
+        """Changes when the world does: scores are judged by it, so everything is published anew."""
+        return self.world.fingerprint if self.world else ""
 
     def __call__(self, loader: Loader, assets: Sequence[Asset]) -> None:
         wanted = wanted_vectors(assets, self.vectors.basis)
@@ -247,8 +252,11 @@ def wanted_vectors(assets: Sequence[Asset], basis: CaptionBasis) -> Wanted:
     return wanted
 
 
-def _content(workspace: Workspace, vectors: VectorFiles, index_kind: str, max_assets: int | None) -> str:
+def _content(
+    algorithm: str, workspace: Workspace, vectors: VectorFiles, index_kind: str, max_assets: int | None
+) -> str:
     tables = [workspace.assets_table(), workspace.rendered_table(), workspace.chinese_captions_table()]
     digests = [table.digest for table in (*tables, *vectors.tables.values())]
-    listed = workspace.libraries.digest
-    return hashlib.sha256(json.dumps([digests, listed, max_assets, index_kind, CURRENT, DERIVED]).encode()).hexdigest()
+    world = read_world(workspace, algorithm, vectors.space)
+    parts = [digests, workspace.libraries.digest, world.fingerprint if world else "", max_assets, index_kind]
+    return hashlib.sha256(json.dumps([*parts, CURRENT, DERIVED]).encode()).hexdigest()

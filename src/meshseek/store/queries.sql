@@ -22,11 +22,11 @@ SELECT content, assets FROM live.spaces;
 -- insert_space --
 -- Describe the version that is being loaded.
 INSERT INTO spaces (embedder, model, revision, dim, preprocessing, index_kind, assets, english_captions,
-                    chinese_captions, views, content, schema_version)
+                    chinese_captions, views, content, world, schema_version)
 SELECT %(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s,
        (SELECT count(*) FROM assets), (SELECT count(english_embedding) FROM text_embeddings),
        (SELECT count(chinese_embedding) FROM text_embeddings), (SELECT count(*) FROM image_embeddings),
-       %(content)s, %(schema_version)s
+       %(content)s, %(world)s, %(schema_version)s
 RETURNING assets, english_captions, chinese_captions, views;
 
 -- update_space --
@@ -44,8 +44,8 @@ SELECT DISTINCT model, view_folder FROM live.assets;
 -- is_of_kind --
 -- Whether the live version can be changed into what is to be published: it is of the same kind, with the same graphs.
 SELECT FROM live.spaces
-WHERE (embedder, model, revision, dim, preprocessing, index_kind)
-    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s)
+WHERE (embedder, model, revision, dim, preprocessing, index_kind, world)
+    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s, %(world)s)
   AND (chinese_captions > 0) = %(chinese)s;
 
 -- digests --

@@ -123,5 +123,6 @@ CREATE TABLE spaces (
     published_at timestamptz NOT NULL DEFAULT now(),
     trust real NOT NULL DEFAULT 0.25,
     found real,
-    changed integer NOT NULL DEFAULT 0
+    changed integer NOT NULL DEFAULT 0,
+    world text NOT NULL
 );

@@ -89,18 +89,20 @@ class Publisher:
             create_tables(self._connection, dim)
             yield Loader(self._connection, self._space, new=True)
 
-    def finish(self, index_kind: str, content: str, calibrate: Calibrate) -> dict[str, int]:
+    def finish(self, index_kind: str, content: str, world: str, calibrate: Calibrate) -> dict[str, int]:
         """Describe the new version, build its indexes, calibrate it, and make it the live one in one step.
 
         Args:
             index_kind: What it is asked by.
             content: Digest of what it is made from.
+            world: Fingerprint of its world.
             calibrate: Given the version, tells how its scores are to be read.
 
         Returns:
             Its counts.
         """
-        description = {**asdict(self._space), "index_kind": index_kind, "content": content, "schema_version": CURRENT}
+        description = {**asdict(self._space), "index_kind": index_kind, "content": content, "world": world}
+        description["schema_version"] = CURRENT
         counts = self._described(query("insert_space"), description)
         index = INDEXES.load(index_kind)()
         dim = self._space.dim
@@ -135,16 +137,17 @@ class Publisher:
         row = self._connection.execute(query("changed")).fetchone()
         return row[0] if row else 0
 
-    def live_digests(self, index_kind: str, *, chinese: bool) -> dict[str, str] | None:
+    def live_digests(self, index_kind: str, world: str, *, chinese: bool) -> dict[str, str] | None:
         """What each asset of the live version was made from; None where another kind of version is live.
 
         Args:
             index_kind: What the version is to be asked by.
+            world: Fingerprint of its world.
             chinese: Whether it is to have Chinese captions, and so a graph of them.
         """
         if _live_schema(self._connection) != CURRENT:
             return None
-        wanted = {**asdict(self._space), "index_kind": index_kind, "chinese": chinese}
+        wanted = {**asdict(self._space), "index_kind": index_kind, "world": world, "chinese": chinese}
         if self._connection.execute(query("is_of_kind"), wanted).fetchone() is None:
             return None
         return dict(self._connection.execute(query("digests")).fetchall())
