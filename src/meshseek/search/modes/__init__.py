@@ -69,7 +69,7 @@ class Mode(ABC):
         the same reason copies are collapsed among the first 200 assets, and then among the others.
         """
         end = query.offset + query.top_k
-        head = 0 if query.rerank is None else MAX_CANDIDATES
+        judged = 0 if query.rerank is None else MAX_CANDIDATES
         page: list[Ranked] = []
         seen: set[str] = set()
         duplicates: dict[str, tuple[str, ...]] = {}
@@ -86,9 +86,9 @@ class Mode(ABC):
                 more, copies = collapse(more, library.appearances([each.asset_id for each in more]))
                 duplicates |= copies
             page += more
-            if max(end, head) <= len(page) or len(ranking) < depth:
+            if max(end, judged) <= len(page) or len(ranking) < depth:
                 break
-        return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:head])
+        return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:judged])
 
 
 MODES: Family[Mode] = Family(__name__, Mode)  # type: ignore[type-abstract]
