@@ -56,15 +56,16 @@ def write_qwen(folder: Path, seed: int = 0, *, answer_begins: bool = True) -> Pa
     return folder
 
 
-def write_qwen_reranker(folder: Path, seed: int = 0, **text: Any) -> Path:
+def write_qwen_reranker(folder: Path, seed: int = 0, *, tied: bool = False, **text: Any) -> Path:
     """Write a reranker: as the official ones, a plain Qwen3-VL with a head, whose words have a 'yes' and a 'no'.
 
     Args:
         folder: Where to.
         seed: Of the weights.
+        tied: Whether its head is its table of words, as in the 2B.
         text: Of the configuration of its language model, such as ``num_hidden_layers``.
     """
-    _write_model(folder, _vocabulary(*ANSWERS), seed, **text)
+    _write_model(folder, _vocabulary(*ANSWERS), seed, tied=tied, **text)
     return folder
 
 
@@ -72,9 +73,9 @@ def _vocabulary(*more: str) -> dict[str, int]:
     return {token: number for number, token in enumerate([*SPECIAL, *characters(), " ", "\n", *more])}
 
 
-def _write_model(folder: Path, vocabulary: dict[str, int], seed: int, **text: Any) -> None:
+def _write_model(folder: Path, vocabulary: dict[str, int], seed: int, *, tied: bool = False, **text: Any) -> None:
     torch.manual_seed(seed)
-    model: Any = Qwen3VLForConditionalGeneration(_config(vocabulary, **text))
+    model: Any = Qwen3VLForConditionalGeneration(_config(vocabulary, tied=tied, **text))
     spread_out(model)
     model.eval().save_pretrained(folder)
     _write_tokenizer(vocabulary, folder)
@@ -83,7 +84,7 @@ def _write_model(folder: Path, vocabulary: dict[str, int], seed: int, **text: An
     ).save_pretrained(folder)
 
 
-def _config(vocabulary: dict[str, int], **more: Any) -> Qwen3VLConfig:
+def _config(vocabulary: dict[str, int], *, tied: bool, **more: Any) -> Qwen3VLConfig:
     rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000, "mrope_interleaved": True}
     text = {
         "vocab_size": len(vocabulary),
@@ -111,6 +112,7 @@ def _config(vocabulary: dict[str, int], **more: Any) -> Qwen3VLConfig:
         "num_position_embeddings": 16,
     }
     return Qwen3VLConfig(
+        tie_word_embeddings=tied,
         text_config=text,
         vision_config=vision,
         image_token_id=vocabulary["<|image_pad|>"],

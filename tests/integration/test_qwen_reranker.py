@@ -191,8 +191,8 @@ def test_scores_equal_those_of_sentence_transformers(
 
 
 def test_the_2b_reads_captions_only(tmp_path: Path, candidates: list[Candidate]) -> None:
-    """It is told by its 28 layers, looks at no view, and takes no picture; the score is that of the captions."""
-    folder = write_qwen_reranker(tmp_path / "like-the-2b", num_hidden_layers=28)
+    """It is told by its 28 layers, has no head of its own, looks at no view, and takes no picture."""
+    folder = write_qwen_reranker(tmp_path / "like-the-2b", tied=True, num_hidden_layers=28)
     small = QwenReranker(RerankerOptions(model=str(folder), device="cpu"))
     assert (small.views, small.takes_pictures) == (0, False)
 

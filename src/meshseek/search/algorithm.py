@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
-from meshseek.model import RELEVANCES, Hit, PublishedAsset, Ranked
+from meshseek.model import RELEVANCES, Hit
 from meshseek.search.admission import Admission
-from meshseek.search.combinations import QueryType
+from meshseek.search.combinations import CAPTION_COLUMNS, QueryType
 from meshseek.search.head import Head
 from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
@@ -146,11 +146,15 @@ class Algorithm:
             question = self._question(query, published)
             page = mode.search(self.library, question, query)
             judge = Judge(self.library, question)
-            everything = dict.fromkeys(ranked.asset_id for ranked in (*page.ranking, *page.head))
-            assets = self.library.shown(published, list(everything))
+            hits = self._hits(published, page.with_head, judge)
+            if query.explain and hits:
+                hits = self._explained(question, hits)
+            by_id = {hit.asset_id: hit for hit in hits}
+            first = list(by_id)[: len(page.head)]
+            assets = self.library.shown(published, first) if first else {}
             return _Found(
-                hits=_hits(page, page.ranking, assets, judge),
-                head=Head.of(page.head, _hits(page, page.head, assets, judge), assets, by_id=bool(question.own)),
+                hits=[by_id[ranked.asset_id] for ranked in page.ranking],
+                head=Head.of(page.head, hits, assets, by_id=bool(question.own)),
                 nothing_close=judge.nothing_close(page),
                 embedded=question.embedded,
             )
@@ -189,11 +193,33 @@ class Algorithm:
             question = Question(published=published, embed=lambda: known, own=own)
             ranking = mode.rank(self.library, question, Request(limit=depth + 1, exact=exact))
             others = [ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k]
-            assets = self.library.shown(published, [ranked.asset_id for ranked in others])
-            return _hits(Page.of(others), others, assets, Judge(self.library, question))
+            return self._hits(published, Page.of(others), Judge(self.library, question))
 
         with self._admission.admitted():
             return self._of_one_version(ask)
+
+    def _hits(self, published: Published, page: Page, judge: Judge) -> list[Hit]:
+        """What is shown of the assets of a page."""
+        assets = self.library.shown(published, [ranked.asset_id for ranked in page.ranking])
+        return [
+            Hit.of(
+                ranked,
+                assets[ranked.asset_id],
+                judge.relevance(ranked),
+                page.duplicates.get(ranked.asset_id, ()),
+            )
+            for ranked in page.ranking
+        ]
+
+    def _explained(self, question: Question, hits: Sequence[Hit]) -> list[Hit]:
+        """With what each text of the captions gave, where captions were compared."""
+        if not any("caption" in hit.parts for hit in hits):
+            return list(hits)
+        published = question.published
+        assets = self.library.shown(published, [hit.asset_id for hit in hits]).values()
+        columns = CAPTION_COLUMNS[question.query_type]
+        shares = self._model.text_shares(question.vector_for("caption"), published.space, columns, list(assets))
+        return [replace(hit, texts=shares.get(hit.asset_id, ())) for hit in hits]
 
     def _of_one_version(self, ask: Callable[[Published], T]) -> T:
         """Ask again where another version was published meanwhile, so that no answer mixes two."""
@@ -210,16 +236,3 @@ class Algorithm:
                 if newer.content == published.content:
                     raise
                 published = newer
-
-
-def _hits(page: Page, ranking: Sequence[Ranked], assets: Mapping[str, PublishedAsset], judge: Judge) -> list[Hit]:
-    """What is shown of the assets of a ranking."""
-    return [
-        Hit.of(
-            ranked,
-            assets[ranked.asset_id],
-            judge.relevance(ranked),
-            page.duplicates.get(ranked.asset_id, ()),
-        )
-        for ranked in ranking
-    ]

@@ -29,13 +29,11 @@ class Head:
     def of(
         cls, ranking: Sequence[Ranked], hits: Sequence[Hit], assets: Mapping[str, PublishedAsset], *, by_id: bool
     ) -> Head:
-        """From the first of a ranking, and what is known of them."""
+        """From the first of a ranking, hits that begin with theirs, and what is known of them."""
+        first = hits[: len(ranking)]
         return cls(
-            hits=hits,
-            found=[
-                Found(asset=assets[ranked.asset_id], viewpoint_id=hit.thumbnail)
-                for ranked, hit in zip(ranking, hits, strict=True)
-            ],
+            hits=first,
+            found=[Found(asset=assets[hit.asset_id], viewpoint_id=hit.thumbnail) for hit in first],
             named=sum(1 for _ in takewhile(lambda ranked: ranked.is_named, ranking)),
             by_id=by_id,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from meshseek.errors import QueryError
@@ -48,6 +48,13 @@ class Page:
     def of(cls, ranking: Sequence[Ranked]) -> Page:
         """All of a ranking."""
         return cls(ranking, {}, ranking)
+
+    @property
+    def with_head(self) -> Page:
+        """The first of the whole ranking, then the rest of the page."""
+        first = {ranked.asset_id for ranked in self.head}
+        rest = [ranked for ranked in self.ranking if ranked.asset_id not in first]
+        return replace(self, ranking=[*self.head, *rest])
 
 
 class Mode(ABC):
