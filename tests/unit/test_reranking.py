@@ -321,7 +321,7 @@ def test_an_asset_is_shown_from_where_it_matched(tmp_path: Path) -> None:
 
     def look(candidates: Sequence[Candidate]) -> None:
         views = [candidate.views(2) for candidate in candidates]
-        seen.extend([view.getpixel((0, 0))[0] // 50 for view in own] for own in views)  # type: ignore[index, operator]
+        seen.extend([view.getpixel((0, 0))[0] // 50 for view in own] for own in views)  # type: ignore[index]
 
     asset = PublishedAsset(asset_id="a", view_folder=Path("views"), viewpoint_ids=(0, 1, 2, 3))
     bare = PublishedAsset(asset_id="b")
