@@ -160,6 +160,7 @@ def test_one_added_file_is_offered_by_the_command_line(extended: Path) -> None:
         ("import", "another_glb_folder"),
         ("render", "another_embree"),
         ("translate", "another_existing"),
+        ("search", "another_openai_vlm"),
         ("search", "another_caption"),
         ("search", "sketch"),
         ("search", "named"),

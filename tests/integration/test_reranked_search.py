@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import Event, Semaphore, Thread
 from typing import Any
 from uuid import uuid4
 
@@ -25,7 +26,7 @@ from meshseek.rerankers import Candidate, Judgement, Reranker, RerankerOptions, 
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
 from meshseek.search.reranking import Reranking
-from meshseek.store.postgres import Server
+from meshseek.store.postgres import POOL_SIZE, Server
 from meshseek.store.read.library import Library
 from meshseek.workspace.workspace import Workspace
 
@@ -45,6 +46,7 @@ class Backwards(Reranker):
     """The last of the first results is the best."""
 
     failure: HostedError | None = None
+    before: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, options: RerankerOptions | None = None) -> None:
         super().__init__(options or RerankerOptions())
@@ -53,6 +55,7 @@ class Backwards(Reranker):
 
     def judge(self, wanted: Wanted, candidates: Sequence[Candidate]) -> Judgement:
         """Score by place."""
+        self.before()
         if self.failure:
             raise self.failure
         self.judged.append((wanted, [candidate.asset_id for candidate in candidates]))
@@ -160,6 +163,32 @@ def test_the_least_relevance_holds_in_the_new_order(algorithm: Algorithm) -> Non
     """What fits less is left out of a page wherever the reranker puts it."""
     answer = algorithm.search(Query(text="red chair", top_k=40, min_relevance="strong", rerank="openai_vlm"))
     assert {hit.relevance for hit in answer.hits} <= {"strong"}
+
+
+def test_judgements_keep_no_other_search_waiting(algorithm: Algorithm, backwards: Backwards) -> None:
+    """While as many searches wait for judgements as may search at once, one that wants none is answered."""
+    go, under_way = Event(), Semaphore(0)
+
+    def hold() -> None:
+        under_way.release()
+        assert go.wait(PATIENCE)
+
+    backwards.before = hold
+    waiting = [
+        Thread(target=lambda text=text: ids(algorithm, text=text, rerank="openai_vlm"))
+        for text in ("chair", "lamp", "sofa", "bed")
+    ]
+    assert len(waiting) >= POOL_SIZE
+    for thread in waiting:
+        thread.start()
+    for _ in waiting:
+        assert under_way.acquire(timeout=PATIENCE)
+
+    assert len(ids(algorithm, text="table")) == 10
+    assert all(thread.is_alive() for thread in waiting)
+    go.set()
+    for thread in waiting:
+        thread.join(PATIENCE)
 
 
 def test_without_rerankers_the_search_says_so(published: tuple[Workspace, Server]) -> None:
