@@ -34,7 +34,7 @@ MODES = {
         likeness = None
 
         def rank(self, library, question, request):
-            hits = [library.hit(question.published, name, request) for name in library.ids_of([question.text])]
+            hits = [library.one(question.published, name, request) for name in library.ids_of([question.text])]
             return [hit for hit in hits if hit]
     """,
 }
