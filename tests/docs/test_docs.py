@@ -31,7 +31,7 @@ SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CSV_BLOCK = re.compile(r"^```\n((?:id|text),.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
-FAMILIES = ("embedders", "datasets", "renderers", "translators", "search/modes", "store/indexes")
+FAMILIES = ("embedders", "datasets", "renderers", "translators", "rerankers", "search/modes", "store/indexes")
 SECTIONS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 """Those of Keep a Changelog."""
 
@@ -248,6 +248,28 @@ def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, database: dict[str,
         assert ended.returncode == 0, f"{command}\n{ended.stderr}"
 
     assert ended.stdout.splitlines()[0].split()[2] == "chairs/red"
+
+
+def test_how_to_add_a_reranker(tmp_path: Path, database: dict[str, str]) -> None:
+    """The how-to's one file puts the plainest caption first, with the command it gives."""
+    page = HOW_TO / "add-a-reranker.md"
+    environment = _package_with(tmp_path, "rerankers/fewest_words.py", page) | database
+    _write_models(tmp_path / "models")
+    (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair with arms\nlamps/desk,lamp\n", "utf-8")
+    prepared = (
+        "meshseek import glb_folder models --captions captions.csv",
+        "meshseek render --views 1 --size 32",
+        "meshseek embed",
+        "meshseek publish",
+    )
+
+    for command in (*prepared, *_of_meshseek(page)):
+        ended = run(_by_module(command), tmp_path, **environment)
+        assert ended.returncode == 0, f"{command}\n{ended.stderr}"
+
+    first, second, note = ended.stdout.splitlines()[-3:]
+    assert ("lamps/desk" in first, "chairs/red" in second) == (True, True)
+    assert note.startswith("(the first 2 put in order by 'fewest_words' in ")
 
 
 def test_how_to_keep_a_library_up_to_date(tmp_path: Path, database: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshseek.errors import QueryError
 from meshseek.language import detect_language, is_searchable
 from meshseek.model import RELEVANCES, Condition, Language, Relevance
+from meshseek.rerankers import RERANKERS
 from meshseek.search.combinations import MODE, QueryType
 from meshseek.search.filters import Filters, conditions
 from meshseek.search.modes import MAX_DEPTH, mode_for
@@ -30,7 +31,7 @@ class Query:
 
     Raises:
         QueryError: On construction, when any part of it cannot be searched.
-        UnknownPluginError: Likewise, where its target is no search mode.
+        UnknownPluginError: Likewise, where its target is no search mode, or no reranker has the name.
     """
 
     text: str | None = None
@@ -56,6 +57,8 @@ class Query:
     """What size assets should be about; None takes one that the text names, as in ``chair size~60x60x90``."""
     explain: bool = False
     """Tell of each result what its score rests on."""
+    rerank: str | None = None
+    """Name of a reranker that looks at the first results again; None leaves the order as it is."""
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.image is None):
@@ -74,6 +77,8 @@ class Query:
             raise QueryError(f"offset is {self.offset}; pages reach from 0 to result {MAX_DEPTH}")
         if self.min_relevance not in (None, *RELEVANCES):
             raise QueryError(f"min_relevance is '{self.min_relevance}'; choose one of: {', '.join(RELEVANCES)}")
+        if self.rerank is not None:
+            RERANKERS.check(self.rerank)
         conditions(self.filters)
         mode_for(self.mode, self.query_type)
 

@@ -11,6 +11,7 @@ import click
 
 from meshseek.interfaces.cli.options import algorithm, application, common, show
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
+from meshseek.rerankers import RERANKERS
 from meshseek.search.modes import MODES
 
 if TYPE_CHECKING:
@@ -56,6 +57,11 @@ cross_modal_option = click.option(
     help="Prefer assets of about this size, in cm: 60x60x90, 0.6x0.6x0.9m, or ?x60x90 where one side does not matter.",
 )
 @click.option("--explain", is_flag=True, help="Tell of each result what its score rests on.")
+@click.option(
+    "--rerank",
+    type=click.Choice(RERANKERS.names),
+    help="Let this model look at the first results again; openai_vlm costs money.",
+)
 @click.option("--exact", is_flag=True, help="Compare with everything instead of using the index.")
 @common
 def search_command(
@@ -85,6 +91,8 @@ def search_command(
         **options,
     )
     with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
+        if query.rerank is not None:
+            meshseek.reranking.prepare(query.rerank)  # whoever typed this waits for it anyway
         answer = meshseek.search_service.algorithm(algorithm).search(query)
     show(answer_as_json(answer), as_json=as_json, text=answer_as_text(answer))
 
@@ -146,6 +154,8 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "cross_modal": answer.cross_modal,
         "target": answer.target,
         "translated_query": answer.translated_query,
+        "reranked_by": answer.reranked_by,
+        "note": answer.note,
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }
 
@@ -158,6 +168,8 @@ def answer_as_text(answer: Answer) -> str:
         lines.insert(0, "nothing here is close to this; the nearest are:")
     if answer.translated_query:
         lines.append(f"(searched as: {answer.translated_query})")
+    if answer.note:
+        lines.append(f"({answer.note})" if answer.reranked_by else f"(not reranked: {answer.note})")
     return "\n".join(lines)
 
 

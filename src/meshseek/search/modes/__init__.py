@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from meshseek.errors import QueryError
 from meshseek.model import Ranked
 from meshseek.plugins import Family
+from meshseek.rerankers import MAX_CANDIDATES
 from meshseek.search import diversity
 from meshseek.search.combinations import QUERY_TYPES, QueryType
 from meshseek.search.duplicates import collapse
@@ -41,11 +42,20 @@ class Page:
     duplicates: Mapping[str, tuple[str, ...]]
     best: Sequence[Ranked]
     """The first of the whole ranking, whichever page this is."""
+    head: Sequence[Ranked] = ()
+    """Likewise, as many as a reranker is given; none where nobody asked for one."""
 
     @classmethod
     def of(cls, ranking: Sequence[Ranked]) -> Page:
         """All of a ranking."""
         return cls(ranking, {}, ranking)
+
+    @property
+    def with_head(self) -> Page:
+        """The first of the whole ranking, then the rest of the page."""
+        first = {ranked.asset_id for ranked in self.head}
+        rest = [ranked for ranked in self.ranking if ranked.asset_id not in first]
+        return replace(self, ranking=[*self.head, *rest])
 
 
 class Mode(ABC):
@@ -75,6 +85,7 @@ class Mode(ABC):
         the same reason copies are collapsed among the first 200 assets, and then among the others.
         """
         end = query.offset + query.top_k
+        judged = 0 if query.rerank is None else MAX_CANDIDATES
         page: list[Ranked] = []
         seen: set[str] = set()
         duplicates: dict[str, tuple[str, ...]] = {}
@@ -90,9 +101,9 @@ class Mode(ABC):
                 more, copies = collapse(more, library.appearances([each.asset_id for each in more]))
                 duplicates |= copies
             page += more
-            if end <= len(page) or len(ranking) < depth:
+            if max(end, judged) <= len(page) or len(ranking) < depth:
                 break
-        return Page(page[query.offset : end], duplicates, page[: TIERS[0]])
+        return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:judged])
 
     def _reordered(self, library: Library, question: Question, query: Query, ranking: Sequence[Ranked]) -> list[Ranked]:
         """A ranking whose first hundred changed places for the sake of a size, or of variety."""
