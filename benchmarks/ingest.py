@@ -45,7 +45,7 @@ def main() -> None:
 def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
     vectors = VectorFiles.open(meshseek.workspace, ALGORITHM)
     library = LibraryState.read(meshseek.workspace, vectors, None)
-    wanted = wanted_vectors(library.assets)
+    wanted = wanted_vectors(library.assets, vectors.basis)
     packed = _packed(vectors, wanted)
     size = sum(len(piece) for piece in packed)
     times: dict[str, list[float]] = {"COPY of bytes in memory": [], "meshseek, from its shards": []}

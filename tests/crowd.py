@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from meshseek.model import Asset, Space, ViewSet
+from meshseek.model import Asset, AssetTexts, Language, Space, ViewSet
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
@@ -93,7 +93,8 @@ def cosines(vectors: Vectors, query: NDArray[np.float32]) -> NDArray[np.float64]
 def _made_from(asset: Asset, source: Source) -> str:
     if source == "appearance":
         return "made"
-    return caption_fingerprint(asset.captions_english if source == "caption_english" else asset.captions_chinese)
+    language: Language = "english" if source == "caption_english" else "chinese"
+    return caption_fingerprint(AssetTexts.of(asset), language, "own_language")
 
 
 def _asset(asset_id: str, number: int, cluster: int, viewpoints: tuple[int, ...]) -> Asset:

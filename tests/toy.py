@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from meshseek.embedders import Embedder, EmbedderOptions
-from meshseek.model import Asset, Role, Space, ViewSet
+from meshseek.model import Asset, Language, Role, Space, ViewSet
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
@@ -56,6 +56,10 @@ class Toy(Embedder):
             for word in re.findall(r"[a-z0-9]+|[^\x00-\x7f]", text.lower()) or [""]:
                 row[zlib.crc32(word.encode(errors="replace")) % self.dim] += 1
         return _units(vectors)
+
+    def world_texts(self) -> list[tuple[str, Language]]:
+        """Two things, in both languages."""
+        return [("chair", "english"), ("椅子", "chinese"), ("bicycle", "english"), ("自行车", "chinese")]
 
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Average the colours of 16 fields."""

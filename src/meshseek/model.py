@@ -70,6 +70,36 @@ class Asset:
     """Name of its library; empty in a workspace that does not tell its libraries apart."""
 
 
+CaptionBasis = Literal["own_language", "all_texts"]
+"""What the caption vector of a language is made from: the captions of that language, or all :class:`AssetTexts`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetTexts:
+    """What an asset is called."""
+
+    name: str = ""
+    """As in the attribute ``name``; empty where it has none."""
+    english: tuple[str, ...] = ()
+    """Its English captions."""
+    chinese: tuple[str, ...] = ()
+    """Its Chinese captions."""
+
+    @classmethod
+    def of(cls, asset: Asset | PublishedAsset) -> AssetTexts:
+        """The texts of an asset that was read with its captions and attributes."""
+        name = asset.attributes.get("name")
+        return cls(
+            name=name.strip() if isinstance(name, str) else "",
+            english=asset.captions_english,
+            chinese=asset.captions_chinese,
+        )
+
+    def captions(self, language: Language) -> tuple[str, ...]:
+        """The captions of one language."""
+        return self.english if language == "english" else self.chinese
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedAsset:
     """An asset as a database has it."""
@@ -147,13 +177,42 @@ class Estimate:
         return f"{self.service}: {self.items:,} items in {self.requests:,} requests, {tokens}, {price}, {minutes}"
 
 
+Relevance = Literal["strong", "fair", "weak"]
+RELEVANCES: tuple[Relevance, ...] = ("strong", "fair", "weak")
+"""The best first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """One ranked asset."""
+class Ranked:
+    """An asset in a ranking, before anything of it is looked up."""
 
     asset_id: str
     score: float
-    """Cosine similarity with the query, or the reciprocal-rank sum where targets are fused."""
+    """Cosine with the query, rank of its words, or a sum of standard scores: comparable within one ranking only."""
+    viewpoint_id: int | None = None
+    """The view that matched best; None where views were not compared one by one."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """What the score rests on: raw figures by the name of the part, as in ``caption`` or ``words``."""
+    is_named: bool = False
+    """Whether the words of the query are its id or its whole name: it stands before those that are merely alike."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextShare:
+    """One of the texts that an asset's caption vector is made of."""
+
+    text: str
+    gave: float
+    """Its part of the cosine with the query; those of all texts add up to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One asset of an answer."""
+
+    asset_id: str
+    score: float
+    """As in :class:`Ranked`."""
     viewpoint_id: int | None
     """The view that matched best; None where captions were searched."""
     thumbnail: int | None
@@ -164,5 +223,31 @@ class Hit:
     attributes: Attributes
     version: str = ""
     """Changes whenever anything of the asset is published otherwise than before."""
+    relevance: Relevance = "fair"
+    """How well it fits, as the scores of this library are to be read."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """As in :class:`Ranked`."""
+    texts: tuple[TextShare, ...] = ()
+    """What each text of its caption vector gave, where that was asked for and costs nothing."""
     duplicates: tuple[str, ...] = ()
     """Ids of assets further down that look just like it, where they were asked to be collapsed into it."""
+
+    @classmethod
+    def of(
+        cls, ranked: Ranked, asset: PublishedAsset, relevance: Relevance = "fair", duplicates: tuple[str, ...] = ()
+    ) -> Hit:
+        """A ranked asset with what is shown of it."""
+        return cls(
+            asset_id=ranked.asset_id,
+            score=ranked.score,
+            viewpoint_id=ranked.viewpoint_id,
+            thumbnail=next(iter(asset.viewpoint_ids), None) if ranked.viewpoint_id is None else ranked.viewpoint_id,
+            caption_english=next(iter(asset.captions_english), None),
+            caption_chinese=next(iter(asset.captions_chinese), None),
+            model=asset.model,
+            attributes=asset.attributes,
+            version=asset.version,
+            relevance=relevance,
+            parts=ranked.parts,
+            duplicates=duplicates,
+        )

@@ -54,7 +54,7 @@ class Together(Toy):
 
 
 class Paid(Toy):
-    """Refuses what it is told to, stops where it is told to, counts what it embedded, and has a price."""
+    """Refuses what it is told to, stops where it is told to, counts the captions it embedded, and has a price."""
 
     refused: frozenset[str] = frozenset()
     stop_after: int | None = None
@@ -68,7 +68,8 @@ class Paid(Toy):
         if self.stop_after is not None and len(texts) > self.stop_after:
             stop = HostedError("the account is empty; top it up and run again")
             reasons |= dict.fromkeys(range(self.stop_after, len(texts)), str(stop))
-        self.texts += len(texts) - len(reasons)
+        if role == "document":
+            self.texts += len(texts) - len(reasons)
         if reasons:
             raise PartlyEmbeddedError(vectors, reasons, stop)
         return vectors
@@ -223,10 +224,12 @@ def test_the_price_is_of_what_is_left(workspace: Workspace) -> None:
     assert preview(toy(), "toy", workspace, max_assets=None) is None
     before = preview(paid, "toy", workspace, max_assets=None)
     assert before is not None
-    assert (before.items, before.price) == (CAPTIONS + VIEWS * COUNT, PRICE * (CAPTIONS + VIEWS * COUNT))
+    world = len(paid.world_texts())
+    items = CAPTIONS + VIEWS * COUNT + world
+    assert (before.items, before.price) == (items, PRICE * items)
     half = preview(paid, "toy", workspace, max_assets=COUNT // 2)
     assert half is not None
-    assert half.items == before.items // 2
+    assert half.items - world == (before.items - world) // 2
 
     run(workspace, paid)
     after = preview(paid, "toy", workspace, max_assets=None)

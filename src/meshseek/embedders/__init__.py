@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from meshseek.embedders._nouns import everyday_nouns
 from meshseek.errors import EmbedderError, MeshseekError
 from meshseek.hosted import HostedOptions
-from meshseek.model import LANGUAGES, Estimate, Language, Role, Space
+from meshseek.model import LANGUAGES, AssetTexts, CaptionBasis, Estimate, Language, Role, Space
 from meshseek.plugins import Family
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
+
+WeightedTexts = Sequence[tuple[str, float]]
+"""Texts, each with how much of it goes into a vector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,8 @@ class Embedder(ABC):
     """Caption languages that get a column of their own, if the options do not say otherwise."""
     weak_languages: ClassVar[tuple[Language, ...]] = ()
     """Languages in which queries are better translated first, where a translator is configured."""
+    caption_basis: ClassVar[CaptionBasis] = "own_language"
+    """What ``caption_texts`` looks at; what else is said of an asset may change without its vectors being made anew."""
 
     def __init__(self, options: EmbedderOptions) -> None:
         self.options = options
@@ -114,6 +120,30 @@ class Embedder(ABC):
         Raises:
             PartlyEmbeddedError: A hosted model refused some of them.
         """
+
+    def caption_texts(self, assets: Sequence[AssetTexts], language: Language) -> list[WeightedTexts]:
+        """Say which texts make the caption vectors of a language.
+
+        The vector is the sum of the texts' unit vectors, as documents, each times its weight, scaled to length one. It
+        is only asked for assets that have captions of the language.
+
+        Args:
+            assets: What each asset is called; by ``caption_basis``, only some of it may count.
+            language: Whose column of vectors it is.
+
+        Returns:
+            For each asset its texts, at least one, with their weights.
+        """
+        return [[(caption, 1.0) for caption in texts.captions(language)] for texts in assets]
+
+    def world_texts(self) -> list[tuple[str, Language]]:
+        """Names of everyday things, with their languages: what a query may well be about, whatever a library holds.
+
+        They are embedded once as queries; a query that is nearer to one of them than to anything in the library is
+        about something that the library does not have.
+        """
+        english, chinese = zip(*everyday_nouns(), strict=True)
+        return [*((noun, "english") for noun in english), *((noun, "chinese") for noun in chinese)]
 
     @property
     def views_together(self) -> int | None:

@@ -10,7 +10,7 @@ from meshseek.evaluation.judged import JudgedQuery
 from meshseek.evaluation.measures import first_rank, ndcg, overlap, reciprocal_rank
 from meshseek.evaluation.setting import DEPTH, Setting
 from meshseek.model import Hit
-from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.algorithm import Algorithm
 from meshseek.search.combinations import QueryType
 from meshseek.search.query import Query
 from meshseek.store.read.library import Library
@@ -49,8 +49,8 @@ class Judgement:
     """Ids of the ten that come without the index."""
     recall: float
     """Share of the exact ten that the index finds."""
-    told_absent: bool | None
-    """Whether the answer says that nothing is close; None where it says nothing about that."""
+    told_absent: bool
+    """Whether the answer says that nothing is close."""
 
     @property
     def is_absent(self) -> bool:
@@ -134,7 +134,8 @@ def _query(setting: Setting, judged: JudgedQuery) -> Query:
 def _judge(algorithm: Algorithm, setting: Setting, expected: Expected) -> Judgement:
     query = _query(setting, expected.query)
     answer = algorithm.search(query)
-    exact = [hit.asset_id for hit in algorithm.search(replace(query, exact=True)).hits] if expected.relevant else []
+    truth = replace(query, exact=True, diverse=query.is_diverse)  # which it would not be by itself
+    exact = [hit.asset_id for hit in algorithm.search(truth).hits] if expected.relevant else []
     return Judgement(
         query=expected.query,
         query_type=query.query_type,
@@ -142,9 +143,5 @@ def _judge(algorithm: Algorithm, setting: Setting, expected: Expected) -> Judgem
         hits=tuple(answer.hits),
         exact=tuple(exact),
         recall=overlap([hit.asset_id for hit in answer.hits], exact),
-        told_absent=_told_absent(answer),
+        told_absent=answer.nothing_close,
     )
-
-
-def _told_absent(answer: Answer) -> bool | None:
-    return getattr(answer, "nothing_close", None)

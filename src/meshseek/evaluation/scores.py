@@ -52,7 +52,7 @@ class Absence:
     absent: int
     """Queries about what the library has not."""
     told: Measured | None
-    """Share of those that are told; None where the answers say nothing about it, or nobody asked."""
+    """Share of those that are told; None where there are none."""
     present: int
     """Queries about what it has."""
     denied: Measured | None
@@ -75,7 +75,7 @@ class Evaluation:
     parity: dict[str, Measured]
     """English less Chinese, by measure; empty unless both were asked."""
     absence: Sequence[Absence]
-    """Empty where nobody asked for what is absent, and no answer speaks of it."""
+    """By query type."""
     without_relevant: int
     """Queries none of whose relevant assets is in the library."""
     unknown: Sequence[str]
@@ -135,8 +135,6 @@ def _parity(scores: Sequence[Scores]) -> dict[str, Measured]:
 
 
 def _absence(judgements: Sequence[Judgement]) -> list[Absence]:
-    if not any(each.is_absent or each.told_absent is not None for each in judgements):
-        return []
     return [
         _absence_of(query_type, [each for each in judgements if each.query_type == query_type])
         for query_type in sorted({each.query_type for each in judgements})
@@ -145,7 +143,7 @@ def _absence(judgements: Sequence[Judgement]) -> list[Absence]:
 
 def _absence_of(query_type: str, judgements: Sequence[Judgement]) -> Absence:
     def share(which: Sequence[Judgement]) -> Measured | None:
-        told = [float(each.told_absent) for each in which if each.told_absent is not None]
+        told = [float(each.told_absent) for each in which]
         return mean(told) if told else None
 
     absent = [each for each in judgements if each.is_absent]

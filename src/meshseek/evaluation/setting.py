@@ -21,10 +21,11 @@ class Setting:
 
     algorithm: str = "lite"
     target: str | None = None
-    cross_modal: bool = False
+    cross_modal: bool | None = None
+    diverse: bool | None = None
 
     def __str__(self) -> str:
-        given = {name: value for name, value in asdict(self).items() if value not in (None, False)}
+        given = {name: value for name, value in asdict(self).items() if value is not None}
         return ", ".join(value if name == "algorithm" else _written(name, value) for name, value in given.items())
 
     def query(self, judged: JudgedQuery) -> Query:
@@ -52,6 +53,7 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "algorithm": str,
     "target": str,
     "cross_modal": _yes_or_no,
+    "diverse": _yes_or_no,
 }
 
 

@@ -95,8 +95,6 @@ def _short(value: float) -> str:
 
 
 def _absence_as_text(row: Absence) -> str:
-    if row.told is None and row.denied is None:
-        return f"{row.query_type}: {row.absent} queries about absent things; the search does not tell"
     parts = []
     if row.told is not None:
         parts.append(f"of {row.absent} absent things {_cell(row.told)} are told")

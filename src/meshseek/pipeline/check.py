@@ -17,6 +17,7 @@ from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.integrity import Fault, checksum, faulty_models, faulty_views, missing_dataset_views
 from meshseek.workspace.libraries import LibrarySource
 from meshseek.workspace.workspace import Workspace
+from meshseek.workspace.world import damaged_world
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,6 +80,7 @@ def check(workspace: Workspace, reporter: Reporter, *, verify: bool) -> Report:
     reporter.say("check: tables")
     for table in all_tables(workspace):
         report.damaged += table.damaged()
+    report.damaged += (path for name in workspace.algorithms() if (path := damaged_world(workspace, name)) is not None)
     if report.damaged:  # the rows of these tables are not known
         return report
     reporter.say("check: models and views")

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial, reduce
+from itertools import islice
 from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshseek.embedders import Embedder, PartlyEmbeddedError
-from meshseek.errors import MeshseekError
-from meshseek.model import Estimate, Language, ViewSet
+from meshseek.embedders import Embedder, WeightedTexts
+from meshseek.model import AssetTexts, CaptionBasis, Estimate, Language, ViewSet
+from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Summary, Task, in_batches, run_stage
 from meshseek.pipeline.view_reading import read_views, sampled
+from meshseek.pipeline.world import embed_world, world_texts_left
 from meshseek.reporting import Reporter
 from meshseek.workspace.current import CurrentAssets
-from meshseek.workspace.made_from import Captions, caption_fingerprint
-from meshseek.workspace.tables import Source
-from meshseek.workspace.workspace import Workspace
+from meshseek.workspace.made_from import caption_fingerprint
+from meshseek.workspace.tables import SOURCE_OF, Source
+from meshseek.workspace.workspace import Part, Workspace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +34,6 @@ TITLES: dict[Source, str] = {
     "caption_chinese": "Chinese captions",
     "appearance": "views",
 }
-SOURCE_OF: dict[Language, Source] = {"english": "caption_english", "chinese": "caption_chinese"}
 
 
 def embed(
@@ -44,7 +45,7 @@ def embed(
     reporter: Reporter,
     workers: int = 1,
 ) -> list[Summary]:
-    """Embed the captions of each language that the algorithm keeps, then the views.
+    """Embed the captions of each language that the algorithm keeps, then the views and the algorithm's world.
 
     Args:
         embedder: The model.
@@ -64,14 +65,15 @@ def embed(
         summaries = []
         for language in embedder.languages:
             source = SOURCE_OF[language]
-            tasks = _caption_tasks(workspace, language, max_assets)
-            table = workspace.vectors_table(algorithm, source, embedder.space)
-            work = in_batches(CAPTION_BATCH, partial(_captions, embedder))
+            tasks = _caption_tasks(workspace, language, embedder.caption_basis, max_assets)
+            table = workspace.vectors_table(algorithm, source, embedder.space, embedder.caption_basis)
+            work = in_batches(CAPTION_BATCH, partial(_captions, embedder, language))
             summaries.append(run_stage(f"embed {TITLES[source]}", tasks, work, table, reporter))
         views = _view_tasks(workspace, max_assets)
         table = workspace.vectors_table(algorithm, "appearance", embedder.space)
         work_on_views = partial(_views, embedder, workers)
         summaries.append(run_stage(f"embed {TITLES['appearance']}", views, work_on_views, table, reporter))
+        embed_world(embedder, algorithm, workspace, reporter)
         return summaries
 
 
@@ -97,19 +99,29 @@ def preview(
 
     estimates: list[Estimate | None] = []
     for language in embedder.languages:
-        captions = left(_caption_tasks(workspace, language, max_assets), SOURCE_OF[language])
-        estimates.append(embedder.estimate_texts([text for own in captions for text in own]))
+        captions = left(_caption_tasks(workspace, language, embedder.caption_basis, max_assets), SOURCE_OF[language])
+        texts: list[str] = []
+        while batch := list(islice(captions, CAPTION_BATCH)):
+            texts += distinct_texts(embedder.caption_texts(batch, language))
+        estimates.append(embedder.estimate_texts(texts))
     views = left(_view_tasks(workspace, max_assets), "appearance")
     estimates.append(embedder.estimate_views([len(sampled(own, embedder.views_together)) for own in views]))
+    estimates.append(embedder.estimate_texts(world_texts_left(embedder, algorithm, workspace)))
     return reduce(add, (estimate for estimate in estimates if estimate is not None))
 
 
-def _caption_tasks(workspace: Workspace, language: Language, max_assets: int | None) -> Iterator[Task[Captions]]:
-    english = language == "english"
-    assets = workspace.assets if english else partial(CurrentAssets, workspace)  # only Chinese ones are joined
-    for asset in assets(max_assets, ["captions"]):
-        captions = asset.captions_english if english else asset.captions_chinese
-        yield Task(asset_id=asset.asset_id, fingerprint=caption_fingerprint(captions), payload=captions)
+def _caption_tasks(
+    workspace: Workspace, language: Language, basis: CaptionBasis, max_assets: int | None
+) -> Iterator[Task[AssetTexts | None]]:
+    """The texts of each asset; None where it has no caption of the language."""
+    english = language == "english" and basis == "own_language"
+    assets = workspace.assets if english else partial(CurrentAssets, workspace)  # only Chinese captions are joined
+    parts: list[Part] = ["captions"] if basis == "own_language" else ["captions", "attributes"]
+    for asset in assets(max_assets, parts):
+        texts = AssetTexts.of(asset)
+        made_from = caption_fingerprint(texts, language, basis)
+        payload = texts if texts.captions(language) else None
+        yield Task(asset_id=asset.asset_id, fingerprint=made_from, payload=payload)
 
 
 def _view_tasks(workspace: Workspace, max_assets: int | None) -> Iterator[Task[ViewSet | None]]:
@@ -118,22 +130,30 @@ def _view_tasks(workspace: Workspace, max_assets: int | None) -> Iterator[Task[V
         yield Task(asset_id=asset.asset_id, fingerprint=views.fingerprint if views else "", payload=views)
 
 
-def _captions(embedder: Embedder, tasks: Sequence[Task[Captions]]) -> Iterator[Outcome]:
-    texts = [text for task in tasks for text in task.payload]
-    vectors, reasons, stop = _partly(partial(embedder.embed_texts, texts, role="document"))
-    start = 0
+def _captions(embedder: Embedder, language: Language, tasks: Sequence[Task[AssetTexts | None]]) -> Iterator[Outcome]:
+    with_texts = [(task, task.payload) for task in tasks if task.payload is not None]
+    made_of = embedder.caption_texts([texts for _, texts in with_texts], language)
+    distinct = distinct_texts(made_of)
+    vectors, reasons, stop = partly(partial(embedder.embed_texts, distinct, role="document"))
+    numbers = {text: number for number, text in enumerate(distinct)}
     for task in tasks:
-        end = start + len(task.payload)
-        refused = next((reasons[number] for number in range(start, end) if number in reasons), None)
-        if not task.payload:
+        if task.payload is None:
             yield Outcome(asset_id=task.asset_id, skipped="has no caption in this language")
-        elif refused is not None:
+    for (task, _), weighted in zip(with_texts, made_of, strict=True):
+        rows = [numbers[text] for text, _ in weighted]
+        refused = next((reasons[number] for number in rows if number in reasons), None)
+        if refused is not None:
             yield Outcome(asset_id=task.asset_id, skipped=refused)
         else:
-            yield Outcome(asset_id=task.asset_id, rows=[_row(task, None, mean_direction(vectors[start:end]))])
-        start = end
+            direction = weighted_direction(vectors[rows], [weight for _, weight in weighted])
+            yield Outcome(asset_id=task.asset_id, rows=[_row(task, None, direction)])
     if stop is not None:
         raise stop
+
+
+def distinct_texts(made_of: Iterable[WeightedTexts]) -> list[str]:
+    """Every text once, in the order of first appearance: assets of a batch share many."""
+    return list(dict.fromkeys(text for weighted in made_of for text, _ in weighted))
 
 
 def _views(embedder: Embedder, workers: int, tasks: Sequence[Task[ViewSet | None]]) -> Iterator[Outcome]:
@@ -159,10 +179,10 @@ def _embedded(embedder: Embedder, tasks: Mapping[str, Task[Any]], read: Sequence
     together = embedder.views_together is not None
     sets = [[row["picture"] for row in outcome.rows] for outcome in read]
     if together:
-        vectors, reasons, stop = _partly(partial(embedder.embed_together, sets))
+        vectors, reasons, stop = partly(partial(embedder.embed_together, sets))
     else:
         flat = [picture for own in sets for picture in own]
-        vectors, reasons, stop = _partly(partial(embedder.embed_prepared, flat))
+        vectors, reasons, stop = partly(partial(embedder.embed_prepared, flat))
     start = 0
     for outcome in read:
         viewpoints = [None] if together else [row["viewpoint_id"] for row in outcome.rows]
@@ -176,19 +196,9 @@ def _embedded(embedder: Embedder, tasks: Mapping[str, Task[Any]], read: Sequence
         raise stop
 
 
-def _partly(
-    call: Callable[[], NDArray[np.float32]],
-) -> tuple[NDArray[np.float32], Mapping[int, str], MeshseekError | None]:
-    """The vectors, why some of them are missing, and what ended the work early."""
-    try:
-        return call(), {}, None
-    except PartlyEmbeddedError as partly:
-        return partly.vectors, partly.reasons, partly.stop
-
-
-def mean_direction(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The unit vector of the mean of unit vectors, shape ``(n, dim)`` to ``(dim,)``; one vector is its own mean."""
-    total = vectors.sum(axis=0)
+def weighted_direction(vectors: NDArray[np.float32], weights: Sequence[float]) -> NDArray[np.float32]:
+    """The unit vector of the weighted sum of unit vectors, shape ``(n, dim)`` to ``(dim,)``."""
+    total = np.asarray(weights, dtype=np.float32) @ vectors
     length = float(np.linalg.norm(total))
     return np.asarray(total / length if length else vectors[0], dtype=np.float32)
 

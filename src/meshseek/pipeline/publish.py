@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from meshseek.model import Asset
+from meshseek.model import Asset, CaptionBasis
+from meshseek.pipeline.calibrate import calibrate
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
 from meshseek.reporting import Reporter
@@ -26,6 +27,7 @@ from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import vector_sources
 from meshseek.workspace.tables import SOURCES, Source
 from meshseek.workspace.workspace import Workspace
+from meshseek.workspace.world import World, read_world
 
 DIGEST_LENGTH = 16
 UPDATED_SHARE = 0.1
@@ -61,15 +63,17 @@ def publish(
     with workspace.lock(f"publish-{algorithm}"):
         vectors = VectorFiles.open(workspace, algorithm)
         # First the digest, then the data: what another stage adds in between is published again, not forgotten.
-        content = _content(workspace, vectors, index_kind, max_assets)
+        content = _content(algorithm, workspace, vectors, index_kind, max_assets)
         live, assets = published_content(server, algorithm)
         if live == content:
             summary.already_there = assets
         else:
             library = LibraryState.read(workspace, vectors, max_assets)
             with publishing(server, algorithm, vectors.space, reporter) as publisher:
-                load = _Load(library, vectors, reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES))))
-                changes = library.changes(publisher.live_digests(index_kind, chinese=library.has_chinese))
+                bar = reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES)))
+                load = _Load(library, vectors, read_world(workspace, algorithm, vectors.space), bar)
+                live_digests = publisher.live_digests(index_kind, load.world_fingerprint, chinese=library.has_chinese)
+                changes = library.changes(live_digests, publisher.changed_in_place() if live_digests else 0)
                 if changes is None:
                     summary.details = _publish_anew(publisher, load, index_kind, content)
                 else:
@@ -92,7 +96,7 @@ def is_outdated(
     """
     live, _ = published_content(server, algorithm)
     vectors = VectorFiles.open(workspace, algorithm)
-    if live in {None, _content(workspace, vectors, index_kind, max_assets)}:
+    if live in {None, _content(algorithm, workspace, vectors, index_kind, max_assets)}:
         return False
     # Tables may be written otherwise and say the same, as after 'clean'.
     return LibraryState.read(workspace, vectors, max_assets).digests != published_digests(server, algorithm)
@@ -109,12 +113,14 @@ def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: s
     """Make a new version of everything; returns its counts."""
     with publisher.loading(**load.library.sizes(load.vectors), index_kind=index_kind) as loader:
         load(loader, load.library.assets)
-    return publisher.finish(index_kind, content)
+        if load.world is not None:
+            loader.load_world(load.world.texts, load.world.vectors)
+    return publisher.finish(index_kind, content, load.world_fingerprint, calibrate)
 
 
 def _change_in_place(publisher: Publisher, load: _Load, changes: Changes, content: str) -> dict[str, int]:
     """Change the live version; returns its counts."""
-    with publisher.updating(content, changes.gone) as (loader, counts):
+    with publisher.updating(content, changes.gone, len(changes.new | set(changes.gone))) as (loader, counts):
         load(loader, [asset for asset in load.library.assets if asset.asset_id in changes.new])
     return counts
 
@@ -125,10 +131,17 @@ class _Load:
 
     library: LibraryState
     vectors: VectorFiles
+    world: World | None
+    """Everyday things as queries."""
     bar: AbstractContextManager[Callable[[int], None]]
 
+    @property
+    def world_fingerprint(self) -> str:
+        """Changes when the world does: scores are judged by it, so everything is published anew."""
+        return self.world.fingerprint if self.world else ""
+
     def __call__(self, loader: Loader, assets: Sequence[Asset]) -> None:
-        wanted = wanted_vectors(assets)
+        wanted = wanted_vectors(assets, self.vectors.basis)
         with self.bar as advance, CentroidSpool(self.vectors.space.dim) as spool:
             loader.load_labels(self.library.assets)
             loader.load_assets(assets, self.library.digests)
@@ -173,7 +186,7 @@ class LibraryState:
         for (_, stage), count in current.outdated.items():
             outdated[stage] += count
         for asset in assets:
-            wanted = vector_sources(asset)
+            wanted = vector_sources(asset, vectors.basis)
             known = {source: table.get(asset.asset_id) for source, table in made_from.items()}
             outdated["embed"] += any(known.get(source) not in {None, made} for source, made in wanted.items())
             embedded = [source for source, made in wanted.items() if known.get(source) == made]
@@ -196,13 +209,18 @@ class LibraryState:
         stored = sum(count[source] for source in SOURCES) + views  # an asset with views has a centroid
         return {"vectors": stored, "graph_vectors": (1 + self.has_chinese) * count["captions"] + count["appearance"]}
 
-    def changes(self, live: Mapping[str, str] | None) -> Changes | None:
-        """What differs from the live version; None where the whole is rather published anew."""
+    def changes(self, live: Mapping[str, str] | None, before: int) -> Changes | None:
+        """What differs from the live version; None where the whole is rather published anew.
+
+        Args:
+            live: Digests of its assets; None where it cannot be changed.
+            before: How many of them were changed in place already: much that is changed little by little is much.
+        """
         if live is None:
             return None
         new = {asset_id for asset_id, digest in self.digests.items() if live.get(asset_id) != digest}
         gone = [asset_id for asset_id in live if asset_id not in self.digests or asset_id in new]
-        return None if len(new.union(gone)) > UPDATED_SHARE * len(live) else Changes(new, gone)
+        return None if before + len(new.union(gone)) > UPDATED_SHARE * len(live) else Changes(new, gone)
 
 
 def _digest(asset: Asset, wanted: Mapping[Source, str], embedded: Sequence[Source]) -> str:
@@ -225,17 +243,20 @@ def _as_published(asset: Asset, workspace: Workspace) -> Asset:
     return replace(asset, attributes=attributes, views=views)
 
 
-def wanted_vectors(assets: Sequence[Asset]) -> Wanted:
+def wanted_vectors(assets: Sequence[Asset], basis: CaptionBasis) -> Wanted:
     """What the vectors of assets must have been made from."""
     wanted: dict[Source, dict[str, str]] = {source: {} for source in SOURCES}
     for asset in assets:
-        for source, made_from in vector_sources(asset).items():
+        for source, made_from in vector_sources(asset, basis).items():
             wanted[source][asset.asset_id] = made_from
     return wanted
 
 
-def _content(workspace: Workspace, vectors: VectorFiles, index_kind: str, max_assets: int | None) -> str:
+def _content(
+    algorithm: str, workspace: Workspace, vectors: VectorFiles, index_kind: str, max_assets: int | None
+) -> str:
     tables = [workspace.assets_table(), workspace.rendered_table(), workspace.chinese_captions_table()]
     digests = [table.digest for table in (*tables, *vectors.tables.values())]
-    listed = workspace.libraries.digest
-    return hashlib.sha256(json.dumps([digests, listed, max_assets, index_kind, CURRENT, DERIVED]).encode()).hexdigest()
+    world = read_world(workspace, algorithm, vectors.space)
+    parts = [digests, workspace.libraries.digest, world.fingerprint if world else "", max_assets, index_kind]
+    return hashlib.sha256(json.dumps([*parts, CURRENT, DERIVED]).encode()).hexdigest()

@@ -11,7 +11,8 @@ from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import vector_sources
 from meshseek.workspace.skipped import skipped_fingerprints
 from meshseek.workspace.tables import SOURCES, Source
-from meshseek.workspace.workspace import Workspace
+from meshseek.workspace.workspace import Part, Workspace
+from meshseek.workspace.world import is_world_whole
 
 MadeFrom = Mapping[Source, Mapping[str, str]]
 """What each asset's vectors were made from, by source and asset id."""
@@ -70,6 +71,8 @@ def is_embedded(workspace: Workspace, algorithm: str) -> bool:
         return False
     if any(workspace.vectors_table(algorithm, source).damaged() for source in sources):
         return False
+    if not is_world_whole(workspace, algorithm):
+        return False
     stage = f"embed {algorithm}"
     known = standings(workspace, [algorithm]).values()
     return not any(stage in standing.waiting or stage in standing.outdated for standing in known)
@@ -83,7 +86,11 @@ def languages_of(workspace: Workspace, algorithm: str) -> list[str]:
 
 class _Counts:
     def __init__(self, workspace: Workspace, algorithms: Sequence[str]) -> None:
-        self._current = CurrentAssets(workspace, parts=["captions", "model", "views"])
+        self._basis = {name: workspace.caption_basis(name) for name in algorithms}
+        parts: list[Part] = ["captions", "model", "views"]
+        if "all_texts" in self._basis.values():
+            parts.append("attributes")
+        self._current = CurrentAssets(workspace, parts=parts)
         self._vectors: dict[str, MadeFrom] = {
             name: {
                 source: workspace.vectors_table(name, source).fingerprints() if source in embedded else {}
@@ -103,14 +110,15 @@ class _Counts:
             self.assets[asset.library] += 1
             self.waiting[asset.library, "render"] += asset.views is None
             for algorithm, made_from in self._vectors.items():
-                self._count_vectors(asset, f"embed {algorithm}", made_from)
+                self._count_vectors(asset, algorithm, made_from)
         self.outdated += self._current.outdated
         self.skipped += self._current.skipped
         for (library, stage), count in (self._current.outdated + self._current.skipped).items():
             self.waiting[library, stage] -= count if stage == "render" else 0
 
-    def _count_vectors(self, asset: Asset, stage: str, made_from: MadeFrom) -> None:
-        wanted = vector_sources(asset)
+    def _count_vectors(self, asset: Asset, algorithm: str, made_from: MadeFrom) -> None:
+        stage = f"embed {algorithm}"
+        wanted = vector_sources(asset, self._basis[algorithm])
         known = {source: rows.get(asset.asset_id) for source, rows in made_from.items()}
         if any(known[source] not in {None, wanted.get(source)} for source in known if source in wanted):
             self.outdated[asset.library, stage] += 1

@@ -15,7 +15,7 @@ from meshseek.embedders import EmbedderOptions
 from meshseek.embedders.synthetic import Synthetic, model_name
 from meshseek.embedders.synthetic.world import Crowd, describe
 from meshseek.errors import WorkspaceError
-from meshseek.model import Asset, ViewSet
+from meshseek.model import Asset, AssetTexts, ViewSet
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import Reporter
 from meshseek.workspace.halves import COLUMN, to_column
@@ -70,7 +70,7 @@ def _write_lot(size: LibrarySize, workspace: Workspace, part: int, numbers: rang
     assets = list(_assets(size, embedder, crowd, part, numbers))
     workspace.assets_table().append([asset_row(asset) for asset in assets])
     captions = embedder.world.captions(crowd, part)
-    made_from = [caption_fingerprint(asset.captions_english) for asset in assets]
+    made_from = [caption_fingerprint(AssetTexts.of(asset), "english", "own_language") for asset in assets]
     vectors: dict[Source, pa.Table] = {"caption_english": _table(assets, None, made_from, captions)}
     if size.views:
         views = embedder.world.views(crowd, size.views, part)

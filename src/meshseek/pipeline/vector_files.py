@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
-from meshseek.model import Space
+from meshseek.model import CaptionBasis, Space
 from meshseek.store.write.loading import Captions, Centroids, Views
 from meshseek.workspace.halves import from_column, to_singles
 from meshseek.workspace.shards import ShardFolder
@@ -94,6 +94,8 @@ class VectorFiles:
 
     space: Space
     tables: Mapping[Source, ShardFolder]
+    basis: CaptionBasis
+    """What the caption vectors are made from."""
 
     @classmethod
     def open(cls, workspace: Workspace, algorithm: str) -> VectorFiles:
@@ -113,7 +115,7 @@ class VectorFiles:
         if len(set(spaces.values())) > 1:
             listed = "; ".join(f"{source}: {space}" for source, space in spaces.items())
             raise SpaceMismatchError(f"'{algorithm}' was embedded in different spaces ({listed}); embed it again")
-        return cls(next(iter(spaces.values())), tables)
+        return cls(next(iter(spaces.values())), tables, workspace.caption_basis(algorithm))
 
     def rows(self, source: Source) -> int:
         """Number of rows of a source, replaced ones included."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
-from meshseek.model import Hit
+from meshseek.model import RELEVANCES, Hit
 from meshseek.search.admission import Admission
-from meshseek.search.combinations import QueryType
-from meshseek.search.modes import MODES, TIERS, mode_for_similar
+from meshseek.search.combinations import CAPTION_COLUMNS, QueryType
+from meshseek.search.judging import Judge
+from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
 from meshseek.search.phrases import may_be_id
 from meshseek.search.query import Query
 from meshseek.search.query_model import Load, QueryModel, Translate
@@ -33,6 +34,8 @@ class Answer:
     """The hits of one query, and what it took."""
 
     hits: Sequence[Hit]
+    nothing_close: bool
+    """Whether even the best of all assets fits weakly: there is probably nothing like this here."""
     algorithm: str
     query_type: QueryType
     cross_modal: bool
@@ -40,6 +43,8 @@ class Answer:
     embed_ms: float
     search_ms: float
     total_ms: float
+    explained: bool = False
+    """Whether it was asked what scores rest on."""
     translated_query: str | None = None
     """The English words that were searched in place of a Chinese query."""
 
@@ -88,22 +93,32 @@ class Algorithm:
         started = time.perf_counter()
         mode = MODES.load(query.mode)()
 
-        def ask(published: Published) -> tuple[list[Hit], Embedded | None]:
+        def ask(published: Published) -> tuple[list[Hit], bool, Embedded | None]:
             question = self._question(query, published)
-            return mode.search(self.library, question, query), question.embedded
+            page = mode.search(self.library, question, query)
+            judge = Judge(self.library, question)
+            hits = self._hits(published, page, judge)
+            if query.explain and hits:
+                hits = self._explained(question, hits)
+            return hits, judge.nothing_close(page), question.embedded
 
-        hits, embedded = self._of_one_version(ask)
+        hits, nothing_close, embedded = self._of_one_version(ask)
+        if query.min_relevance is not None:
+            wanted = RELEVANCES[: 1 + RELEVANCES.index(query.min_relevance)]
+            hits = [hit for hit in hits if hit.relevance in wanted]
         total_ms = 1000 * (time.perf_counter() - started)
         embed_ms = 1000 * embedded.seconds if embedded else 0.0
         return Answer(
             hits=hits,
+            nothing_close=nothing_close,
             algorithm=self.name,
             query_type=query.query_type,
-            cross_modal=query.cross_modal,
+            cross_modal=bool(query.cross_modal),
             target=query.mode,
             embed_ms=embed_ms,
             search_ms=total_ms - embed_ms,
             total_ms=total_ms,
+            explained=query.explain,
             translated_query=embedded.translated if embedded else None,
         )
 
@@ -116,7 +131,7 @@ class Algorithm:
                 published=published, embed=lambda: self._model.embed(query, published.space), text=query.text
             )
         known = Embedded(vector=next(iter(own.values())), query_type=query.query_type)
-        first = self.library.hit(published, asset_id, query.request(1))
+        first = self.library.one(published, asset_id, query.request(1))
         return Question(published=published, embed=lambda: known, text=query.text, own=own, first=first)
 
     def similar(self, asset_id: str, target: str, top_k: int, *, exact: bool = False) -> list[Hit]:
@@ -137,11 +152,35 @@ class Algorithm:
                 raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
             known = Embedded(vector=own[mode.likeness], query_type="english")
             question = Question(published=published, embed=lambda: known, own=own)
-            return mode.rank(self.library, question, Request(limit=depth + 1, exact=exact))
+            ranking = mode.rank(self.library, question, Request(limit=depth + 1, exact=exact))
+            others = [ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k]
+            return self._hits(published, Page.of(others), Judge(self.library, question))
 
         with self._admission.admitted():
-            hits = self._of_one_version(ask)
-        return [hit for hit in hits if hit.asset_id != asset_id][:top_k]
+            return self._of_one_version(ask)
+
+    def _hits(self, published: Published, page: Page, judge: Judge) -> list[Hit]:
+        """What is shown of the assets of a page."""
+        assets = self.library.shown(published, [ranked.asset_id for ranked in page.ranking])
+        return [
+            Hit.of(
+                ranked,
+                assets[ranked.asset_id],
+                judge.relevance(ranked),
+                page.duplicates.get(ranked.asset_id, ()),
+            )
+            for ranked in page.ranking
+        ]
+
+    def _explained(self, question: Question, hits: Sequence[Hit]) -> list[Hit]:
+        """With what each text of the captions gave, where captions were compared."""
+        if not any("caption" in hit.parts for hit in hits):
+            return list(hits)
+        published = question.published
+        assets = self.library.shown(published, [hit.asset_id for hit in hits]).values()
+        columns = CAPTION_COLUMNS[question.query_type]
+        shares = self._model.text_shares(question.vector_for("caption"), published.space, columns, list(assets))
+        return [replace(hit, texts=shares.get(hit.asset_id, ())) for hit in hits]
 
     def _of_one_version(self, ask: Callable[[Published], T]) -> T:
         """Ask again where another version was published meanwhile, so that no answer mixes two."""

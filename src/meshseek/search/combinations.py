@@ -8,8 +8,11 @@ from typing import Final, Literal
 QueryType = Literal["english", "chinese", "image"]
 QUERY_TYPES: Final[frozenset[QueryType]] = frozenset(("english", "chinese", "image"))
 
-MODE: Final[Mapping[tuple[QueryType, bool], str]] = {
-    # query      cross-modal
+MODE: Final[Mapping[tuple[QueryType, bool | None], str]] = {
+    # query      cross-modal; None where that is left open
+    ("english", None): "both",
+    ("chinese", None): "both",
+    ("image", None): "appearance",
     ("english", False): "caption",
     ("chinese", False): "caption",
     ("image", False): "appearance",
@@ -17,7 +20,7 @@ MODE: Final[Mapping[tuple[QueryType, bool], str]] = {
     ("chinese", True): "appearance",
     ("image", True): "caption",
 }
-"""The mode that answers unless the caller names one. ``both`` asks the two and fuses them."""
+"""The mode that answers unless the caller names one. ``both`` asks the two, and for words, and fuses them."""
 
 CAPTION_COLUMNS: Final[Mapping[QueryType, tuple[str, str]]] = {
     "english": ("english_embedding", "chinese_embedding"),

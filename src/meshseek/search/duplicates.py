@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshseek.model import Hit
+from meshseek.model import Ranked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,27 +16,33 @@ SAME = 0.995
 while two views of one asset are at most at .95, so different assets stay apart."""
 
 
-def collapse(ranking: Iterable[Hit], appearances: Mapping[str, NDArray[np.float32]]) -> list[Hit]:
-    """Keep each hit that looks like none before it; the others become its duplicates, in their order.
+def collapse(
+    ranking: Iterable[Ranked], appearances: Mapping[str, NDArray[np.float32]]
+) -> tuple[list[Ranked], dict[str, tuple[str, ...]]]:
+    """Keep each asset that looks like none before it; the others become its duplicates, in their order.
 
     Args:
         ranking: Best first.
         appearances: Mean views by asset id, unit vectors; an asset without views is a copy of none.
+
+    Returns:
+        What is kept, and the ids of the duplicates of those that have any.
     """
     import numpy as np  # noqa: PLC0415  # the command line lists the modes without it
 
-    kept: list[Hit] = []
-    owners: list[int] = []
-    copies: dict[int, list[str]] = {}
+    kept: list[Ranked] = []
+    owners: list[str] = []
+    copies: dict[str, tuple[str, ...]] = {}
     looks = np.empty((len(appearances), len(next(iter(appearances.values()), ()))), dtype=np.float32)
-    for hit in ranking:
-        look = appearances.get(hit.asset_id)
+    for ranked in ranking:
+        look = appearances.get(ranked.asset_id)
         if look is not None:
             cosines = looks[: len(owners)] @ look
             if len(cosines) and cosines.max() >= SAME:
-                copies.setdefault(owners[int(cosines.argmax())], []).append(hit.asset_id)
+                owner = owners[int(cosines.argmax())]
+                copies[owner] = (*copies.get(owner, ()), ranked.asset_id)
                 continue
             looks[len(owners)] = look
-            owners.append(len(kept))
-        kept.append(hit)
-    return [replace(hit, duplicates=tuple(copies.get(place, ()))) for place, hit in enumerate(kept)]
+            owners.append(ranked.asset_id)
+        kept.append(ranked)
+    return kept, copies

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshseek.errors import QueryError
 from meshseek.language import detect_language, is_searchable
-from meshseek.model import Condition, Language
+from meshseek.model import RELEVANCES, Condition, Language, Relevance
 from meshseek.search.combinations import MODE, QueryType
 from meshseek.search.filters import Filters, conditions
 from meshseek.search.modes import MAX_DEPTH, mode_for
@@ -37,8 +37,8 @@ class Query:
     image: Image | None = None
     language: Language | None = None
     """Language of the text; None tells it by the script."""
-    cross_modal: bool = False
-    """Compare a text with views, or an image with captions, instead of with its own kind."""
+    cross_modal: bool | None = None
+    """Compare a text with views, or an image with captions; or only with its own kind. None leaves it open."""
     target: str | None = None
     """Name of a search mode; wins over ``cross_modal``."""
     top_k: int = 10
@@ -47,6 +47,12 @@ class Query:
     exact: bool = False
     collapsed: bool = False
     """Assets that look the same count as one result."""
+    diverse: bool | None = None
+    """Neighbours in the ranking are to differ; None where that suits: for words, unless ``exact``."""
+    min_relevance: Relevance | None = None
+    """Leave out what fits less; None leaves nothing out."""
+    explain: bool = False
+    """Tell of each result what its score rests on."""
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.image is None):
@@ -58,6 +64,8 @@ class Query:
             raise QueryError(f"top_k is {self.top_k}; choose 1 to {MAX_TOP_K}")
         if not 0 <= self.offset <= MAX_DEPTH - self.top_k:
             raise QueryError(f"offset is {self.offset}; pages reach from 0 to result {MAX_DEPTH}")
+        if self.min_relevance not in (None, *RELEVANCES):
+            raise QueryError(f"min_relevance is '{self.min_relevance}'; choose one of: {', '.join(RELEVANCES)}")
         conditions(self.filters)
         mode_for(self.mode, self.query_type)
 
@@ -80,6 +88,11 @@ class Query:
     def mode(self) -> str:
         """Name of the search mode."""
         return self.target or MODE[self.query_type, self.cross_modal]
+
+    @property
+    def is_diverse(self) -> bool:
+        """Whether neighbours in the ranking are to differ."""
+        return self.text is not None and not self.exact if self.diverse is None else self.diverse
 
     def request(self, depth: int) -> Request:
         """What the store is asked for the first so many of the ranking."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from meshseek.model import Hit
+from meshseek.model import Ranked
 from meshseek.search.combinations import QueryType
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Question:
     """The words as they were typed; None where a picture is searched."""
     own: Mapping[Target, NDArray[np.float32]] = field(default_factory=dict)
     """Where an asset is asked for: its own vectors."""
-    first: Hit | None = None
+    first: Ranked | None = None
     """What stands before all others, whatever the ranking says."""
     embedded: Embedded | None = None
     """What ``embed`` gave; None as long as no mode asked."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meshseek.errors import NotPublishedError
-from meshseek.model import Hit
+from meshseek.model import Ranked
 from meshseek.search.combinations import QueryType
 from meshseek.search.modes import MODES, TIERS
 from meshseek.search.question import Question
@@ -102,7 +102,7 @@ class Tuner:
             recalls.append(len({hit.asset_id for hit in hits} & truth) / len(truth) if truth else 1.0)
         return Trial(breadth, fmean(recalls), median(times))
 
-    def _ask(self, vector: NDArray[np.float32], request: Request) -> list[Hit]:
+    def _ask(self, vector: NDArray[np.float32], request: Request) -> list[Ranked]:
         query_type: QueryType = "image" if self._kind == "image" else "english"
         question = Question.of(self._published, vector, query_type)
         return MODES.load(self._target)().rank(self._library, question, request)

@@ -96,7 +96,7 @@ class Server:
             timeout=POOL_SECONDS,
             reconnect_timeout=POOL_SECONDS,
             kwargs={"autocommit": True},
-            configure=_configure,
+            configure=configure,
             open=True,
             name=algorithm,
         )
@@ -123,7 +123,8 @@ class Server:
                 connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = live, public").format(name))
 
 
-def _configure(connection: Connection) -> None:
+def configure(connection: Connection) -> None:
+    """Let a connection read vectors and JSON."""
     register_vector(connection)
     set_json_loads(from_json, connection)  # twice as fast as the standard library's
 

@@ -12,7 +12,7 @@ SELECT 1 FROM pg_database WHERE datname = %(name)s;
 -- space --
 -- What the live version is made of; no such table where nothing was published.
 SELECT embedder, model, revision, dim, preprocessing, index_kind, assets, english_captions, chinese_captions,
-       views, content, published_at
+       views, content, published_at, trust, found
 FROM live.spaces;
 
 -- content --
@@ -22,11 +22,11 @@ SELECT content, assets FROM live.spaces;
 -- insert_space --
 -- Describe the version that is being loaded.
 INSERT INTO spaces (embedder, model, revision, dim, preprocessing, index_kind, assets, english_captions,
-                    chinese_captions, views, content, schema_version)
+                    chinese_captions, views, content, world, schema_version)
 SELECT %(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s,
        (SELECT count(*) FROM assets), (SELECT count(english_embedding) FROM text_embeddings),
        (SELECT count(chinese_embedding) FROM text_embeddings), (SELECT count(*) FROM image_embeddings),
-       %(content)s, %(schema_version)s
+       %(content)s, %(world)s, %(schema_version)s
 RETURNING assets, english_captions, chinese_captions, views;
 
 -- update_space --
@@ -34,7 +34,7 @@ RETURNING assets, english_captions, chinese_captions, views;
 UPDATE spaces SET assets = (SELECT count(*) FROM assets), views = (SELECT count(*) FROM image_embeddings),
     english_captions = (SELECT count(english_embedding) FROM text_embeddings),
     chinese_captions = (SELECT count(chinese_embedding) FROM text_embeddings),
-    content = %(content)s, published_at = now()
+    content = %(content)s, published_at = now(), changed = changed + %(changed)s
 RETURNING assets, english_captions, chinese_captions, views;
 
 -- files_in_use --
@@ -44,8 +44,8 @@ SELECT DISTINCT model, view_folder FROM live.assets;
 -- is_of_kind --
 -- Whether the live version can be changed into what is to be published: it is of the same kind, with the same graphs.
 SELECT FROM live.spaces
-WHERE (embedder, model, revision, dim, preprocessing, index_kind)
-    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s)
+WHERE (embedder, model, revision, dim, preprocessing, index_kind, world)
+    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s, %(world)s)
   AND (chinese_captions > 0) = %(chinese)s;
 
 -- digests --
@@ -188,19 +188,25 @@ WHERE (field, value) IN (SELECT * FROM unnest(%(fields)s::text[], %(values)s::te
 -- The distribution of each number that assets are filtered by.
 SELECT field, edges, assets FROM percentiles;
 
--- hits --
--- The end of every search: what the nearest assets look like, best first, equal ones by id; and of which version they
--- are, also where there are none. Each asset is looked up: of how many there are the planner knows nothing.
-SELECT content, found.asset_id, 1 - found.distance AS score, found.viewpoint_id,
-       coalesce(found.viewpoint_id, viewpoint_ids[1]) AS thumbnail, captions_english, captions_chinese,
-       found.model, attributes, digest, {candidates} AS candidates
-FROM spaces LEFT JOIN (
-    near CROSS JOIN LATERAL (
-        SELECT viewpoint_ids, captions_english, captions_chinese, model, attributes, digest
-        FROM assets WHERE assets.asset_id = near.asset_id OFFSET 0
-    ) AS asset
-) AS found ON true
-ORDER BY found.distance, found.asset_id;
+-- ranked --
+-- The end of every search: the nearest assets, best first, equal ones by id; and of which version they are, also where
+-- there are none.
+SELECT content, near.asset_id, 1 - near.distance AS score, near.viewpoint_id, {named} AS is_named,
+       {candidates} AS candidates
+FROM spaces LEFT JOIN near ON true
+ORDER BY near.distance, near.asset_id;
+
+-- is_named --
+-- Whether the words that are asked for are a whole name or caption of the asset.
+near.is_named;
+
+-- shown --
+-- All that is known of some assets; and of which version they are, also where there are none.
+SELECT content, asset.*
+FROM spaces LEFT JOIN LATERAL (
+    SELECT asset_id, captions_english, captions_chinese, model, view_folder, viewpoint_ids, attributes, digest
+    FROM assets WHERE asset_id = ANY(%(ids)s)
+) AS asset ON true;
 
 -- count_candidates --
 -- How many assets the index has passed on: fewer than were asked for where its scan ended early.
@@ -251,6 +257,81 @@ FROM (SELECT asset_id FROM asset_centroids ORDER BY md5(asset_id) LIMIT %(count)
     ORDER BY md5(asset_id || coalesce(viewpoint_id, 0)) LIMIT 1
 ) AS one;
 
+-- fill_background --
+-- Assets that stand for all: taken at random, and the same ones as long as they are there.
+INSERT INTO background
+(SELECT asset_id FROM text_embeddings ORDER BY md5(asset_id) LIMIT 500)
+UNION
+(SELECT asset_id FROM asset_centroids ORDER BY md5(asset_id) LIMIT 500);
+
+-- background_captions --
+-- Caption vectors of the background, as searches in either language see them.
+SELECT asset_id, coalesce(english_embedding, chinese_embedding)::halfvec AS english_embedding,
+       coalesce(chinese_embedding, english_embedding)::halfvec AS chinese_embedding
+FROM text_embeddings JOIN background USING (asset_id)
+ORDER BY asset_id;
+
+-- background_views --
+-- Views of some assets of the background, at most eight of each.
+SELECT asset_id, vector
+FROM (
+    SELECT asset_id FROM asset_centroids JOIN background USING (asset_id) ORDER BY md5(asset_id) LIMIT 200
+) AS taken CROSS JOIN LATERAL (
+    SELECT embedding::halfvec AS vector FROM image_embeddings WHERE image_embeddings.asset_id = taken.asset_id
+    ORDER BY md5(viewpoint_id::text) LIMIT 8
+) AS view
+ORDER BY asset_id;
+
+-- world --
+-- Everyday words as queries.
+SELECT text, vector::halfvec AS vector FROM world;
+
+-- world_here --
+-- Which of some words assets have; each is given as the query on words takes it.
+SELECT number FROM unnest(%(latin)s::text[], %(pairs)s::text[], %(single)s::text[])
+    WITH ORDINALITY AS word (latin, pairs, single, number)
+WHERE EXISTS (
+    SELECT FROM asset_words
+    WHERE words @@ (plainto_tsquery('english', latin) && plainto_tsquery('simple', pairs) && to_tsquery('simple', single))
+);
+
+-- calibrations --
+-- How the scores of the live version are to be read.
+SELECT target, kind, fair, strong, queries FROM live.calibrations;
+
+-- keep_calibration --
+-- Note how scores are to be read.
+INSERT INTO calibrations (target, kind, fair, strong, queries)
+VALUES (%(target)s, %(kind)s, %(fair)s, %(strong)s, %(queries)s);
+
+-- keep_trust --
+-- Note how far cross-modal scores may be trusted.
+UPDATE spaces SET trust = %(trust)s, found = %(found)s;
+
+-- changed --
+-- How many assets of the live version were changed in place.
+SELECT changed FROM live.spaces;
+
+-- caption_scores --
+-- Cosines of some assets' captions.
+SELECT asset_id, 1 - (coalesce({column}, {other}) <=> %(vector)s::halfvec) AS score, NULL::smallint AS viewpoint_id,
+       false AS is_named
+FROM text_embeddings WHERE asset_id = ANY(%(ids)s);
+
+-- view_scores --
+-- Cosines of some assets' best views.
+SELECT DISTINCT ON (asset_id) asset_id, 1 - distance AS score, viewpoint_id, false AS is_named
+FROM (
+    SELECT asset_id, viewpoint_id, embedding <=> %(vector)s::halfvec AS distance
+    FROM image_embeddings WHERE asset_id = ANY(%(ids)s)
+) AS view
+ORDER BY asset_id, distance, viewpoint_id;
+
+-- likeness --
+-- Caption vectors of some assets, by which it is told how alike they are; cast as in own_vectors.
+SELECT asset_id, coalesce(english_embedding, chinese_embedding)::halfvec AS vector
+FROM text_embeddings WHERE asset_id = ANY(%(ids)s);
+
 -- captions_exact --
 -- Nearest captions by comparing with every one that passes the filter.
 WITH near AS (
@@ -263,7 +344,7 @@ WITH near AS (
     ORDER BY distance, asset_id
     LIMIT %(limit)s
 )
-{hits};
+{ranked};
 
 -- captions_hnsw --
 -- Nearest captions by the index; the scan goes on until enough of them pass the filter.
@@ -278,7 +359,7 @@ WITH candidates AS MATERIALIZED (
     ORDER BY distance + 0, asset_id
     LIMIT %(limit)s
 )
-{hits_of_candidates};
+{ranked_candidates};
 
 -- captions_binary --
 -- Nearest captions by their bits, then by all of their vectors.
@@ -293,7 +374,7 @@ WITH candidates AS MATERIALIZED (
     ORDER BY distance, asset_id
     LIMIT %(limit)s
 )
-{hits_of_candidates};
+{ranked_candidates};
 
 -- views_binary --
 -- Nearest centroids by their bits, the nearest of these by all of their vectors, then every view of those assets.
@@ -305,7 +386,7 @@ WITH scanned AS MATERIALIZED (
 ), candidates AS MATERIALIZED (
     SELECT asset_id FROM scanned ORDER BY distance, asset_id LIMIT %(candidates)s
 ), near AS MATERIALIZED ({best_views})
-{hits_of_candidates};
+{ranked_candidates};
 
 -- views_exact --
 -- Nearest assets by their best view, comparing with every view that passes the filter.
@@ -323,7 +404,7 @@ WITH near AS (
     ORDER BY distance, asset_id
     LIMIT %(limit)s
 )
-{hits};
+{ranked};
 
 -- views_of_matching --
 -- Nearest assets by their best view among the few that pass the filter: their centroids are compared one by one.
@@ -337,7 +418,7 @@ WITH candidates AS MATERIALIZED (
     ORDER BY distance, asset_id
     LIMIT %(candidates)s
 ), near AS ({best_views})
-{hits};
+{ranked};
 
 -- views_two_stage --
 -- Nearest centroids by the index, then every view of those assets exactly.
@@ -347,7 +428,7 @@ WITH candidates AS MATERIALIZED (
     ORDER BY centroid <=> %(vector)s::halfvec
     LIMIT %(candidates)s
 ), near AS MATERIALIZED ({best_views})
-{hits_of_candidates};
+{ranked_candidates};
 
 -- best_views --
 -- The second stage: the best view of each candidate.
@@ -371,13 +452,31 @@ WITH asked AS MATERIALIZED (
     SELECT asset_id, asset_words.words FROM asset_words
     WHERE words @@ (SELECT asked.words FROM asked) {filter_words}
     LIMIT %(bound)s
-), near AS (
-    SELECT asset_id, 1 - ts_rank(matching.words, asked.words, 1) AS distance, NULL::smallint AS viewpoint_id
+), best AS MATERIALIZED (
+    SELECT asset_id, 1 - ts_rank(matching.words, asked.words, 1) AS distance
     FROM matching, asked
     ORDER BY distance, asset_id
     LIMIT %(limit)s
+), near AS (
+    SELECT best.asset_id, distance, NULL::smallint AS viewpoint_id, is_named
+    FROM best CROSS JOIN LATERAL ({named_so}) AS name
 )
-{hits};
+{ranked_words};
+
+-- named_so --
+-- Whether a text is the name of an asset, one of its captions, or what stands in one before the first comma.
+SELECT lower(%(text)s) = lower(attributes->>'name') OR EXISTS (
+    SELECT FROM unnest(captions_english || captions_chinese) AS caption
+    WHERE lower(%(text)s) IN (lower(caption), lower(btrim(split_part(translate(caption, '，', ','), ',', 1))))
+) AS is_named
+FROM assets WHERE assets.asset_id = best.asset_id OFFSET 0;
+
+-- words_among --
+-- Which of some assets have all words.
+SELECT asset_id FROM asset_words
+WHERE asset_id = ANY(%(ids)s)
+  AND words @@ (websearch_to_tsquery('english', %(latin)s) && plainto_tsquery('simple', %(pairs)s)
+                && to_tsquery('simple', %(single)s));
 
 -- asset --
 -- One asset with all that is known of it.
@@ -390,7 +489,7 @@ WITH near AS (
     SELECT asset_id, 0.0::double precision AS distance, NULL::smallint AS viewpoint_id
     FROM assets WHERE asset_id = %(asset_id)s {filter_words}
 )
-{hits};
+{ranked};
 
 -- own_vectors --
 -- The caption vector and the mean view of one asset, cast so that their type is the same after a publication with

@@ -83,6 +83,30 @@ CREATE TABLE tunings (
     PRIMARY KEY (target, kind)
 );
 
+-- Some assets taken at random: what a query gives for them is what it gives for any.
+CREATE TABLE background (
+    asset_id text PRIMARY KEY
+);
+
+-- Everyday words as queries: what a query is closer to than to any asset is not here.
+CREATE TABLE world (
+    text text NOT NULL,
+    vector halfvec({dim}) NOT NULL
+);
+
+-- From which closeness on an asset fits fairly or strongly, by what is compared with which kind of query.
+CREATE TABLE calibrations (
+    target text NOT NULL,
+    kind text NOT NULL,
+    fair real NOT NULL,
+    strong real NOT NULL,
+    queries integer NOT NULL,
+    PRIMARY KEY (target, kind)
+);
+
+-- trust: how far cross-modal scores (words with views, a picture with captions) count, 0 to 1; found: how well the
+-- captions of the library find their own views, as mean reciprocal rank; null where nobody can tell.
+-- changed: how many assets were loaded or taken out in place; their number makes graphs and calibrations old.
 CREATE TABLE spaces (
     embedder text NOT NULL,
     model text NOT NULL,
@@ -96,5 +120,9 @@ CREATE TABLE spaces (
     views integer NOT NULL,
     content text NOT NULL,
     schema_version integer NOT NULL,
-    published_at timestamptz NOT NULL DEFAULT now()
+    published_at timestamptz NOT NULL DEFAULT now(),
+    trust real NOT NULL DEFAULT 0.25,
+    found real,
+    changed integer NOT NULL DEFAULT 0,
+    world text NOT NULL
 );

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 
-from meshseek.model import Asset
-from meshseek.workspace.tables import Source
+from meshseek.model import LANGUAGES, Asset, AssetTexts, CaptionBasis, Language
+from meshseek.workspace.tables import SOURCE_OF, Source
 
 Captions = tuple[str, ...]
 
 
-def caption_fingerprint(captions: Captions) -> str:
-    """What a caption vector is made from."""
-    return hashlib.sha256(repr(captions).encode()).hexdigest()[:16]
+def caption_fingerprint(texts: AssetTexts, language: Language, basis: CaptionBasis) -> str:
+    """What the caption vector of a language is made from, by what the embedder looks at."""
+    used = texts.captions(language) if basis == "own_language" else (texts.name, texts.english, texts.chinese)
+    return hashlib.sha256(repr(used).encode()).hexdigest()[:16]
 
 
 def model_source(asset: Asset) -> str:
@@ -58,13 +59,18 @@ def is_translated_from(fingerprint: str, asset: Asset) -> bool:
     return fingerprint.partition("-")[0] == caption_source(asset)
 
 
-def vector_sources(asset: Asset) -> dict[Source, str]:
-    """What an asset's vectors must have been made from, of each source that it has anything for."""
+def vector_sources(asset: Asset, basis: CaptionBasis) -> dict[Source, str]:
+    """What an asset's vectors must have been made from, of each source that it has anything for.
+
+    Args:
+        asset: With its captions, views and, where ``basis`` says so, attributes.
+        basis: What the caption vectors of the algorithm are made from, as its tables say.
+    """
     wanted: dict[Source, str] = {}
-    if asset.captions_english:
-        wanted["caption_english"] = caption_fingerprint(asset.captions_english)
-    if asset.captions_chinese:
-        wanted["caption_chinese"] = caption_fingerprint(asset.captions_chinese)
+    texts = AssetTexts.of(asset)
+    for language in LANGUAGES:
+        if texts.captions(language):
+            wanted[SOURCE_OF[language]] = caption_fingerprint(texts, language, basis)
     if asset.views is not None:
         wanted["appearance"] = asset.views.fingerprint
     return wanted

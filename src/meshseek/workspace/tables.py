@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
-from meshseek.model import Asset, ViewSet
+from meshseek.model import Asset, Language, ViewSet
 from meshseek.workspace.halves import COLUMN, column_type
 
 Source = Literal["caption_english", "caption_chinese", "appearance"]
 SOURCES: tuple[Source, ...] = get_args(Source)
+SOURCE_OF: dict[Language, Source] = {"english": "caption_english", "chinese": "caption_chinese"}
 
 ASSETS = pa.schema(
     {

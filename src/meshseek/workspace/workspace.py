@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.files import locked
-from meshseek.model import Asset, Space
+from meshseek.model import Asset, CaptionBasis, Space
 from meshseek.workspace.libraries import Libraries
 from meshseek.workspace.manifest import read_manifest
 from meshseek.workspace.remembered import Remembered
@@ -20,6 +20,7 @@ from meshseek.workspace.tables import (
     ASSETS,
     CHINESE_CAPTIONS,
     RENDERED,
+    SOURCE_OF,
     SOURCES,
     Source,
     asset_from_row,
@@ -63,13 +64,16 @@ class Workspace:
         """Chinese captions, from the dataset or translated."""
         return ShardFolder(self.folder / "captions_zh", CHINESE_CAPTIONS)
 
-    def vectors_table(self, algorithm: str, source: Source, space: Space | None = None) -> ShardFolder:
+    def vectors_table(
+        self, algorithm: str, source: Source, space: Space | None = None, basis: CaptionBasis | None = None
+    ) -> ShardFolder:
         """Vectors of one algorithm and source.
 
         Args:
             algorithm: Name of the algorithm.
             source: What was embedded.
             space: The space of the vectors that will be written; None to read whatever is there.
+            basis: What caption vectors that will be written are made from.
 
         Raises:
             SpaceMismatchError: The vectors on disk are of another space.
@@ -86,7 +90,23 @@ class Workspace:
                 f"{folder} holds vectors of {kept}, the embedder gives {space}; "
                 "embed with that model, or remove the folder to embed all again"
             )
-        return ShardFolder(folder, vector_schema(space.dim), {"space": asdict(space), "source": source})
+        table = ShardFolder(folder, vector_schema(space.dim), {"space": asdict(space), "source": source})
+        if basis is not None:
+            table.header["basis"] = basis
+        return table
+
+    def caption_basis(self, algorithm: str) -> CaptionBasis:
+        """What the caption vectors of an algorithm on disk are made from; it is told without loading the model.
+
+        Raises:
+            WorkspaceError: A manifest is damaged.
+        """
+        for source in SOURCE_OF.values():
+            manifest = read_manifest(self.folder / "vectors" / algorithm / source)
+            if manifest is not None:
+                basis: CaptionBasis = manifest["header"].get("basis", "own_language")  # an older Meshseek knew no other
+                return basis
+        return "own_language"
 
     def embedded_sources(self, algorithm: str) -> tuple[Source, ...]:
         """The sources that hold vectors of an algorithm."""

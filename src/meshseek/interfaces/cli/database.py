@@ -120,6 +120,12 @@ def _published(meshseek: Meshseek, algorithm: str) -> dict[str, Any] | str:
         "space": str(published.space),
         "index": published.index_kind,
         "published_at": published.published_at.isoformat(timespec="seconds"),
+        "trust": None if published.found is None else round(published.trust, 2),
+        "captions_find_views": None if published.found is None else round(published.found, 2),
+        "calibrated": [
+            f"{kind} to {target}: fair from {each.fair:.2f}, strong from {each.strong:.2f}, {each.queries} queries"
+            for (target, kind), each in published.thresholds.items()
+        ],
         "tuned": [tuning_as_text(tuning) + f", {tuning.tuned_at:%Y-%m-%d}" for tuning in published.tunings],
     }
 
@@ -133,6 +139,8 @@ def _as_text(status: dict[str, Any]) -> str:
         if isinstance(published, str):
             lines.append(f"published {name}: {published}")
             continue
-        lines.append(f"published {name}: " + ", ".join(f"{k} {v}" for k, v in published.items() if k != "tuned"))
-        lines += [f"  {line}" for line in published["tuned"]]
+        lines.append(
+            f"published {name}: " + ", ".join(f"{k} {v}" for k, v in published.items() if not isinstance(v, list))
+        )
+        lines += [f"  {line}" for name in ("calibrated", "tuned") for line in published[name]]
     return "\n".join(lines)

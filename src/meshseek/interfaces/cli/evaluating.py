@@ -57,7 +57,7 @@ def evaluate_command(
     queries: tuple[Path, ...],
     algorithm: str,
     target: str | None,
-    cross_modal: bool,
+    cross_modal: bool | None,
     against: tuple[str, ...],
     benchmark: tuple[str, Path] | None,
     sample: int,

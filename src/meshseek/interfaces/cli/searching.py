@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from meshseek.interfaces.cli.options import algorithm, application, common, show
-from meshseek.model import FILTER_FIELDS, LANGUAGES, Hit, Language
+from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
 from meshseek.search.modes import MODES
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ target_option = click.option(
     "--target", type=click.Choice(MODES.names), help="What to compare with; takes precedence over --cross-modal."
 )
 cross_modal_option = click.option(
-    "--cross-modal", is_flag=True, help="Compare words with views, or a picture with captions."
+    "--cross-modal/--inner-modal",
+    default=None,
+    help="Compare words with views, a picture with captions; or each with its own kind only.  [default: words with "
+    "captions, views and words; a picture with views]",
 )
 
 
@@ -39,6 +43,13 @@ cross_modal_option = click.option(
 @click.option("--filter", "filters", multiple=True, metavar="FIELD=VALUE", help=FILTER_HELP)
 @click.option("--offset", type=int, default=0, show_default=True, help="First result of the page.")
 @click.option("--collapsed", is_flag=True, help="Show assets that look the same as one result.")
+@click.option(
+    "--diverse/--not-diverse",
+    default=None,
+    help="Let neighbours in the ranking differ.  [default: for words, unless --exact]",
+)
+@click.option("--min-relevance", type=click.Choice(RELEVANCES), help="Leave out what fits less.")
+@click.option("--explain", is_flag=True, help="Tell of each result what its score rests on.")
 @click.option("--exact", is_flag=True, help="Compare with everything instead of using the index.")
 @common
 def search_command(
@@ -76,14 +87,17 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
             {
                 "asset_id": hit.asset_id,
                 "score": hit.score,
+                "relevance": hit.relevance,
                 "caption_en": hit.caption_english,
                 "caption_zh": hit.caption_chinese,
                 "viewpoint_id": hit.viewpoint_id,
                 "attributes": dict(hit.attributes),
                 "duplicates": list(hit.duplicates),
+                **({"explanation": _explanation(hit)} if answer.explained else {}),
             }
             for hit in answer.hits
         ],
+        "nothing_close": answer.nothing_close,
         "algorithm": answer.algorithm,
         "query_type": answer.query_type,
         "cross_modal": answer.cross_modal,
@@ -95,16 +109,30 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
 
 def answer_as_text(answer: Answer) -> str:
     """An answer as lines, one for each result."""
-    lines = [_hit_as_text(rank, hit) for rank, hit in enumerate(answer.hits, 1)] or ["nothing found"]
+    lines = [_hit_as_text(rank, hit, explained=answer.explained) for rank, hit in enumerate(answer.hits, 1)]
+    lines = lines or ["nothing found"]
+    if answer.nothing_close:
+        lines.insert(0, "nothing here is close to this; the nearest are:")
     if answer.translated_query:
         lines.append(f"(searched as: {answer.translated_query})")
     return "\n".join(lines)
 
 
-def _hit_as_text(rank: int, hit: Hit) -> str:
+def _explanation(hit: Hit) -> dict[str, Any]:
+    return {"parts": dict(hit.parts), "texts": [asdict(share) for share in hit.texts]}
+
+
+def _hit_as_text(rank: int, hit: Hit, *, explained: bool) -> str:
     captions = " / ".join(caption for caption in (hit.caption_english, hit.caption_chinese) if caption)
     copies = f"  (and {len(hit.duplicates)} that look the same)" if hit.duplicates else ""
-    return f"{rank:>3}  {hit.score:.3f}  {hit.asset_id:<40}  {captions}{copies}"
+    why = "".join(f"\n     {line}" for line in _because(hit)) if explained else ""
+    return f"{rank:>3}  {hit.relevance:<6}  {hit.score:.3f}  {hit.asset_id:<40}  {captions}{copies}{why}"
+
+
+def _because(hit: Hit) -> list[str]:
+    """What a score rests on, as lines."""
+    parts = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in hit.parts.items())
+    return [parts or "its name", *(f"{share.gave:+.3f} of the caption by: {share.text}" for share in hit.texts)]
 
 
 def _filters(pairs: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
-from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Hit, PublishedAsset
+from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Hit, PublishedAsset, Relevance
 from meshseek.search.algorithm import Answer
 from meshseek.search.combinations import QueryType as AnsweredQueryType
 from meshseek.search.modes import MAX_DEPTH, MODES
@@ -55,13 +55,20 @@ class SearchOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     algorithm: AlgorithmName = DEFAULT_ALGORITHM
-    cross_modal: bool = Field(default=False, description="Compare a text with views, an image with captions")
+    cross_modal: bool | None = Field(
+        None,
+        description="true: compare a text with views, an image with captions; false: each with its own kind; "
+        "left out: a text with both and with words, an image with views",
+    )
     target: TargetName | None = Field(None, description="Wins over cross_modal")
     top_k: int = Field(10, description=f"1 to {MAX_TOP_K}")
     offset: int = Field(0, description=f"First result of the page; pages reach to result {MAX_DEPTH}")
     filters: Filters = {}
     exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
+    diverse: bool | None = Field(None, description="Neighbours differ; left out: for words, unless exact")
+    min_relevance: Relevance | None = Field(None, description="Leave out what fits less")
+    explain: bool = Field(default=False, description="Tell of each result what its score rests on")
 
     def options(self) -> dict[str, Any]:
         """The common fields as a query takes them."""
@@ -102,11 +109,34 @@ class ImageSearch(SearchOptions):
     filters: Json[Filters] = {}
 
 
+class TextShare(BaseModel):
+    """One of the texts that the asset's caption vector is made of."""
+
+    text: str
+    gave: float = Field(description="Its part of the cosine")
+
+
+class Explanation(BaseModel):
+    """What a score rests on."""
+
+    parts: dict[str, float] = Field(
+        description="Cosines with captions and views, their standard scores and weights, what words and size added"
+    )
+    texts: list[TextShare] = Field(description="Where captions were compared, and telling it is not paid")
+
+    @classmethod
+    def of(cls, hit: Hit) -> Explanation:
+        """Of a hit."""
+        texts = [TextShare(text=share.text, gave=round(share.gave, 4)) for share in hit.texts]
+        return cls(parts={name: round(value, 4) for name, value in hit.parts.items()}, texts=texts)
+
+
 class Result(BaseModel):
     """One ranked asset."""
 
     asset_id: str
-    score: float
+    score: float = Field(description="Comparable within one answer only")
+    relevance: Relevance = Field(description="How well it fits, as the scores of this library are to be read")
     caption_en: str | None
     caption_zh: str | None
     viewpoint_id: int | None
@@ -114,13 +144,15 @@ class Result(BaseModel):
     model_url: str | None
     attributes: dict[str, Any]
     duplicates: list[str] = Field(description="Assets that look the same, where they were collapsed into this one")
+    explanation: Explanation | None = Field(None, description="What its score rests on, where that was asked for")
 
     @classmethod
-    def of(cls, hit: Hit, algorithm: str) -> Result:
+    def of(cls, hit: Hit, algorithm: str, *, explained: bool = False) -> Result:
         """From a hit of an algorithm."""
         return cls(
             asset_id=hit.asset_id,
             score=hit.score,
+            relevance=hit.relevance,
             caption_en=hit.caption_english,
             caption_zh=hit.caption_chinese,
             viewpoint_id=hit.viewpoint_id,
@@ -130,6 +162,7 @@ class Result(BaseModel):
             model_url=None if hit.model is None else model_url(hit.asset_id, algorithm, hit.version),
             attributes=dict(hit.attributes),
             duplicates=list(hit.duplicates),
+            explanation=Explanation.of(hit) if explained else None,
         )
 
 
@@ -145,6 +178,7 @@ class SearchAnswer(BaseModel):
     """The answer to a search."""
 
     results: list[Result]
+    nothing_close: bool = Field(description="Even the best fits weakly: there is probably nothing like this here")
     algorithm: str
     query_type: AnsweredQueryType
     cross_modal: bool
@@ -156,7 +190,8 @@ class SearchAnswer(BaseModel):
     def of(cls, answer: Answer) -> SearchAnswer:
         """From the service's answer."""
         return cls(
-            results=[Result.of(hit, answer.algorithm) for hit in answer.hits],
+            results=[Result.of(hit, answer.algorithm, explained=answer.explained) for hit in answer.hits],
+            nothing_close=answer.nothing_close,
             algorithm=answer.algorithm,
             query_type=answer.query_type,
             cross_modal=answer.cross_modal,

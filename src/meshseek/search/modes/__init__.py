@@ -6,12 +6,14 @@ To add a mode, add one file with one :class:`Mode`; its name becomes a ``target`
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from meshseek.errors import QueryError
-from meshseek.model import Hit
+from meshseek.model import Ranked
 from meshseek.plugins import Family
+from meshseek.search import diversity
 from meshseek.search.combinations import QUERY_TYPES, QueryType
 from meshseek.search.duplicates import collapse
 
@@ -25,7 +27,24 @@ MAX_DEPTH = 1000
 """How far down the ranking pages reach."""
 TIERS = (20, 200, MAX_DEPTH)
 """A page that ends within one of these depths is cut from a ranking of that depth: the first pages are quick."""
+DIVERSE_TIERS = (diversity.DEPTH, 200, MAX_DEPTH)
+"""The same where neighbours are to differ."""
 _SHOWN = {"english": "English words", "chinese": "Chinese words", "image": "a picture"}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a ranking, and the duplicates of those that have any."""
+
+    ranking: Sequence[Ranked]
+    duplicates: Mapping[str, tuple[str, ...]]
+    best: Sequence[Ranked]
+    """The first of the whole ranking, whichever page this is."""
+
+    @classmethod
+    def of(cls, ranking: Sequence[Ranked]) -> Page:
+        """All of a ranking."""
+        return cls(ranking, {}, ranking)
 
 
 class Mode(ABC):
@@ -37,29 +56,35 @@ class Mode(ABC):
     """The vector of an asset by which it finds others like it; None where it cannot."""
 
     @abstractmethod
-    def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
+    def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """The first ``request.limit`` of the ranking: distinct assets, best first."""
 
-    def search(self, library: Library, question: Question, query: Query) -> list[Hit]:
+    def search(self, library: Library, question: Question, query: Query) -> Page:
         """One page of the ranking. The pages of a query never overlap, and leave nothing out.
 
         A deeper ranking looks wider, so it may order the first assets otherwise: it only adds to the quicker ones. For
         the same reason copies are collapsed among the first 200 assets, and then among the others.
         """
         end = query.offset + query.top_k
-        ranked: list[Hit] = []
+        page: list[Ranked] = []
         seen: set[str] = set()
-        for depth in TIERS[1:] if query.collapsed else TIERS:
-            hits = self.rank(library, question, query.request(depth))
-            named = [question.first] if question.first and not seen else []
-            more = list({hit.asset_id: hit for hit in (*named, *hits) if hit.asset_id not in seen}.values())
-            seen.update(hit.asset_id for hit in more)
+        duplicates: dict[str, tuple[str, ...]] = {}
+        tiers = DIVERSE_TIERS if query.is_diverse else TIERS
+        for depth in tiers[1:] if query.collapsed else tiers:
+            ranking = self.rank(library, question, query.request(depth))
+            first = [question.first] if question.first and not seen else []
+            more = list({each.asset_id: each for each in (*first, *ranking) if each.asset_id not in seen}.values())
+            if query.is_diverse and not seen:
+                head = [each.asset_id for each in more[: diversity.DEPTH]]
+                more = diversity.diversified(more, library.likeness(head))
+            seen.update(each.asset_id for each in more)
             if query.collapsed:
-                more = collapse(more, library.appearances([hit.asset_id for hit in more]))
-            ranked += more
-            if end <= len(ranked) or len(hits) < depth:
+                more, copies = collapse(more, library.appearances([each.asset_id for each in more]))
+                duplicates |= copies
+            page += more
+            if end <= len(page) or len(ranking) < depth:
                 break
-        return ranked[query.offset : end]
+        return Page(page[query.offset : end], duplicates, page[: TIERS[0]])
 
 
 MODES: Family[Mode] = Family(__name__, Mode)  # type: ignore[type-abstract]

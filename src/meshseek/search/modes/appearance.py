@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from meshseek.model import Hit
+from meshseek.model import Ranked
 from meshseek.search.modes import Mode
 from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
@@ -13,7 +13,7 @@ from meshseek.store.read.library import Library, Request
 class AppearanceMode(Mode):
     """The query against view vectors."""
 
-    def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
+    def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """Rank by each asset's best view."""
         tuned = question.published.breadth("appearance", question.kind)
         asked = replace(request, breadth=request.breadth or tuned)

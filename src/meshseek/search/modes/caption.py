@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from meshseek.model import Hit
+from meshseek.model import Ranked
 from meshseek.search.combinations import CAPTION_COLUMNS
 from meshseek.search.modes import Mode
 from meshseek.search.question import Question
@@ -18,7 +18,7 @@ class CaptionMode(Mode):
 
     likeness: ClassVar[Target | None] = "caption"
 
-    def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
+    def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """Rank by the captions in the query's language."""
         tuned = question.published.breadth("caption", question.kind)
         asked = replace(request, breadth=request.breadth or tuned)

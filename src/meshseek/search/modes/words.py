@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from meshseek.model import Hit
+from meshseek.model import Ranked
 from meshseek.search.combinations import QUERY_TYPES, QueryType
 from meshseek.search.modes import Mode
 from meshseek.search.question import Question
@@ -18,7 +18,7 @@ class WordsMode(Mode):
     accepts: ClassVar[frozenset[QueryType]] = QUERY_TYPES - {"image"}
     likeness: ClassVar[Target | None] = None
 
-    def rank(self, library: Library, question: Question, request: Request) -> list[Hit]:
+    def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """Rank by how often and how close together the words stand; ``both`` asks about pictures too."""
         if question.text is None:
             return []

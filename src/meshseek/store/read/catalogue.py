@@ -10,6 +10,7 @@ import numpy as np
 from meshseek.errors import NotFoundError
 from meshseek.model import PublishedAsset
 from meshseek.store.queries import query
+from meshseek.store.read.reader import BY_IDS
 from meshseek.store.read.rows import published_asset
 
 if TYPE_CHECKING:
@@ -62,6 +63,12 @@ class Catalogue:
         """The values of an attribute and how many assets have each, most frequent first."""
         rows = self._reader.rows(query("facet"), {"field": attribute, "limit": limit})
         return [(row["value"], row["count"]) for row in rows]
+
+    def likeness(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Vectors that tell how alike assets are, shape ``(dim,)`` each: captions, or views where none have any."""
+        rows = self._reader.rows(query("likeness"), {"ids": list(asset_ids)}, BY_IDS)
+        captions = {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
+        return captions or self.appearances(asset_ids)
 
     def appearances(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The mean views of assets, shape ``(dim,)`` each, of those that have any."""

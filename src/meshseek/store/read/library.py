@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pgvector import HalfVector
 
 from meshseek.language import bigrams, without_han
-from meshseek.model import Hit
+from meshseek.model import PublishedAsset, Ranked
+from meshseek.store.queries import query
 from meshseek.store.read import plan as planning
+from meshseek.store.read.background import Background
 from meshseek.store.read.catalogue import Catalogue
 from meshseek.store.read.conditions import shape_of, values_of
 from meshseek.store.read.plan import Request, make_plan
 from meshseek.store.read.published import UNTUNED, Published, Target, VersionChangedError
-from meshseek.store.read.reader import Reader, Session
-from meshseek.store.read.rows import hits_of
+from meshseek.store.read.reader import BY_IDS, Reader, Session
+from meshseek.store.read.rows import published_asset, ranking_of
 from meshseek.store.read.statements import statement
 from meshseek.store.read.statistics import Statistics, read_statistics
 from meshseek.store.read.versions import Versions
@@ -24,6 +26,7 @@ from meshseek.store.read.versions import Versions
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from psycopg import sql
 
     from meshseek.store.postgres import Server
 
@@ -37,10 +40,16 @@ class Library(Versions, Catalogue):
     """One algorithm's database, open for reading. Safe to share between threads.
 
     Every method raises :class:`DatabaseDownError` while the database cannot be reached, and works again afterwards.
+
+    Args:
+        server: Holds the database.
+        algorithm: Its name.
+        reader: Asks it; None for connections of its own to the live version.
     """
 
-    def __init__(self, server: Server, algorithm: str) -> None:
-        super().__init__(Reader(server, algorithm), algorithm)
+    def __init__(self, server: Server, algorithm: str, reader: Reader | None = None) -> None:
+        super().__init__(reader or Reader(server, algorithm), algorithm)
+        self._background: tuple[str, Background] | None = None
 
     def close(self) -> None:
         """Close the connections."""
@@ -52,7 +61,7 @@ class Library(Versions, Catalogue):
 
     def nearest_captions(
         self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request
-    ) -> list[Hit]:
+    ) -> list[Ranked]:
         """Assets by the cosine of their captions in the first column, or in the other where they have none in it.
 
         Raises:
@@ -62,7 +71,7 @@ class Library(Versions, Catalogue):
             columns = (columns[1], columns[0])
         return self._nearest(published, "caption", columns, vector, request)
 
-    def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Hit]:
+    def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Ranked]:
         """Distinct assets by the cosine of their best view.
 
         Raises:
@@ -70,7 +79,7 @@ class Library(Versions, Catalogue):
         """
         return self._nearest(published, "appearance", None, vector, request)
 
-    def with_words(self, published: Published, text: str, request: Request) -> list[Hit]:
+    def with_words(self, published: Published, text: str, request: Request) -> list[Ranked]:
         """Assets that have all words of a text, by how often and how near to each other they stand.
 
         Quotes mean nothing here: phrases are conditions.
@@ -78,24 +87,58 @@ class Library(Versions, Catalogue):
         Raises:
             VersionChangedError: What is published is no longer live.
         """
-        pairs = bigrams(text).split()
-        values = {
-            "latin": without_han(text).replace('"', " "),
-            "pairs": " ".join(pair for pair in pairs if len(pair) > 1),
-            "single": " & ".join(f"{pair}:*" for pair in pairs if len(pair) == 1),
-            "limit": request.limit,
-            "bound": MOST_WORDS,
-        }
+        whole = " ".join(text.replace('"', " ").split())
+        values = {**_word_values(text), "text": whole, "limit": request.limit, "bound": MOST_WORDS}
         return self._filtered(published, "words", values, request)
 
-    def hit(self, published: Published, asset_id: str, request: Request) -> Hit | None:
-        """One asset as a search would find it, where it is there and passes the conditions.
+    def words_among(self, text: str, asset_ids: Sequence[str]) -> set[str]:
+        """Which of some assets have all words of a text."""
+        rows = self._reader.rows(query("words_among"), {**_word_values(text), "ids": list(asset_ids)}, BY_IDS)
+        return {row["asset_id"] for row in rows}
+
+    def words_here(self, words: Sequence[str]) -> set[int]:
+        """Which of many words, by their places, some asset has."""
+        values = [_word_values(word) for word in words]
+        arrays = {name: [each[name] for each in values] for name in ("latin", "pairs", "single")}
+        return {row["number"] - 1 for row in self._reader.rows(query("world_here"), arrays, BY_IDS)}
+
+    def scores(
+        self, target: Target, columns: tuple[str, str], vector: NDArray[np.float32], asset_ids: Sequence[str]
+    ) -> list[Ranked]:
+        """Cosines of some assets, of those that have such vectors; in no order."""
+        name = {"caption": "caption_scores", "appearance": "view_scores"}[target]
+        text = statement(name, columns)
+        values = {"vector": HalfVector(vector), "ids": list(asset_ids)}
+        return ranking_of(self._reader.rows(text, values, BY_IDS), target)
+
+    def background(self, published: Published) -> Background:
+        """What stands for the whole version; read once.
+
+        Raises:
+            DatabaseError: The database cannot be asked.
+        """
+        known = self._background
+        if known is None or known[0] != published.content:
+            self._background = known = (published.content, Background.read(self._reader))
+        return known[1]
+
+    def one(self, published: Published, asset_id: str, request: Request) -> Ranked | None:
+        """One asset as if a search had found nothing better, where it is there and passes the conditions.
 
         Raises:
             VersionChangedError: What is published is no longer live.
         """
-        hits = self._filtered(published, "one", {"asset_id": asset_id}, request)
-        return hits[0] if hits else None
+        ranking = self._filtered(published, "one", {"asset_id": asset_id}, request)
+        return replace(ranking[0], is_named=True) if ranking else None
+
+    def shown(self, published: Published, asset_ids: Sequence[str]) -> dict[str, PublishedAsset]:
+        """All that is known of some assets, by id.
+
+        Raises:
+            VersionChangedError: What is published is no longer live.
+        """
+        rows = self._rows(published, query("shown"), {"ids": list(asset_ids)}, BY_IDS)
+        return {row["asset_id"]: published_asset(row) for row in rows if row["asset_id"] is not None}
 
     def _nearest(
         self,
@@ -104,7 +147,7 @@ class Library(Versions, Catalogue):
         columns: tuple[str, str] | None,
         vector: NDArray[np.float32],
         request: Request,
-    ) -> list[Hit]:
+    ) -> list[Ranked]:
         """Carry out the plan."""
         statistics = self._statistics(published, request)
         plan = make_plan(target, published.index, request, statistics)
@@ -122,25 +165,35 @@ class Library(Versions, Catalogue):
 
         rows = ask(plan.query)
         instead = plan.then(rows[0]["candidates"])
-        return hits_of(ask(instead) if instead else rows)
+        return ranking_of(ask(instead) if instead else rows, target)
 
-    def _filtered(self, published: Published, name: str, values: Mapping[str, Any], request: Request) -> list[Hit]:
+    def _filtered(self, published: Published, name: str, values: Mapping[str, Any], request: Request) -> list[Ranked]:
         """Ask a query that no index of vectors answers."""
         every = {**values, **values_of(request.conditions, self._statistics(published, request))}
         text = statement(name, None, shape_of(request.conditions))
-        return hits_of(self._rows(published, text, every, _session(request, UNTUNED.ef)))
+        return ranking_of(self._rows(published, text, every, _session(request, UNTUNED.ef)), name)
 
     def _statistics(self, published: Published, request: Request) -> Statistics:
         return read_statistics(self._reader, published.assets, request.conditions, planning.FEW + 1)
 
     def _rows(
-        self, published: Published, text: bytes, values: Mapping[str, Any], session: Session
+        self, published: Published, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session
     ) -> list[dict[str, Any]]:
-        """The rows of a search, at least one; one without an asset where nothing is found."""
+        """The rows of a search, at least one; one without an asset where nothing is there."""
         rows = self._reader.rows(text, values, session)
         if not rows or rows[0]["content"] != published.content:
             raise VersionChangedError
         return rows
+
+
+def _word_values(text: str) -> dict[str, str]:
+    """All words of a text, as the queries on words take them; quotes mean nothing."""
+    pairs = bigrams(text).split()
+    return {
+        "latin": without_han(text).replace('"', " "),
+        "pairs": " ".join(pair for pair in pairs if len(pair) > 1),
+        "single": " & ".join(f"{pair}:*" for pair in pairs if len(pair) == 1),
+    }
 
 
 def _session(request: Request, ef: int) -> Session:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from meshseek.errors import DatabaseError
 from meshseek.model import Space
+from meshseek.relevance import Thresholds
 from meshseek.store.indexes import INDEXES, Index
 
 Target = Literal["caption", "appearance"]
@@ -45,6 +46,8 @@ class Breadth:
         return Breadth(min(MAX_EF, max(self.ef, candidates)), candidates)
 
 
+UNKNOWN_TRUST = 0.25
+"""Of cross-modal scores, in a library where too few assets have both captions and views to measure it."""
 UNTUNED = Breadth(400, 400)
 """With 200, words found .98 of the exact ten assets of the furniture library by their views; with 400 .997."""
 
@@ -84,14 +87,30 @@ class Published:
     """Digest of everything that was published."""
     published_at: datetime
     tunings: tuple[Tuning, ...] = ()
+    thresholds: Mapping[tuple[Target, QueryKind], Thresholds] = field(default_factory=dict)
+    """How scores are to be read, by what is compared and with what; where nothing is known, everything fits fairly."""
+    trust: float = UNKNOWN_TRUST
+    """How far cross-modal scores count beside those of the query's own kind, 0 to 1."""
+    found: float | None = None
+    """How well captions find their own views, as mean reciprocal rank; None where too few assets have both."""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any], tunings: Sequence[Mapping[str, Any]]) -> Published:
-        """From the tables ``spaces`` and ``tunings``."""
+    def of(
+        cls,
+        row: Mapping[str, Any],
+        tunings: Sequence[Mapping[str, Any]],
+        calibrations: Sequence[Mapping[str, Any]],
+    ) -> Published:
+        """From the tables ``spaces``, ``tunings`` and ``calibrations``."""
         names = ("embedder", "model", "revision", "dim", "preprocessing")
         space = Space(**{name: row[name] for name in names})
         rest = {name: value for name, value in row.items() if name not in names}
-        return cls(space=space, tunings=tuple(Tuning(**tuning) for tuning in tunings), **rest)
+        return cls(
+            space=space,
+            tunings=tuple(Tuning(**tuning) for tuning in tunings),
+            thresholds={(each["target"], each["kind"]): _thresholds(each) for each in calibrations},
+            **rest,
+        )
 
     @property
     def index(self) -> type[Index]:
@@ -102,3 +121,7 @@ class Published:
         """What was tuned, or else what is wide enough for most libraries."""
         found = (tuning.breadth for tuning in self.tunings if (tuning.target, tuning.kind) == (target, kind))
         return next(found, UNTUNED)
+
+
+def _thresholds(row: Mapping[str, Any]) -> Thresholds:
+    return Thresholds(fair=row["fair"], strong=row["strong"], queries=row["queries"])

@@ -15,7 +15,16 @@ from psycopg.rows import dict_row
 
 from meshseek.errors import DatabaseDownError
 from meshseek.store.memory import read_into_memory
-from meshseek.store.postgres import LOOKUPS, POOL_SECONDS, POOL_SIZE, Connection, Server, check_pgvector, translated
+from meshseek.store.postgres import (
+    LOOKUPS,
+    POOL_SECONDS,
+    POOL_SIZE,
+    Connection,
+    Server,
+    check_pgvector,
+    configure,
+    translated,
+)
 from meshseek.store.queries import query
 from meshseek.store.read.lending import Lender
 from meshseek.store.schema import check_schema
@@ -34,6 +43,10 @@ class Session:
     ef: int
     plan: str
     sort: bool = True
+
+
+BY_IDS = Session(ef=40, plan="force_generic_plan")
+"""For what is looked up by ids as a part of a search."""
 
 
 class _Pools(NamedTuple):
@@ -100,7 +113,7 @@ class Reader:
         with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             try:
                 if session is not None and self._sessions.get(connection) != session:
-                    cursor.execute(query("set_search"), {name: str(value) for name, value in asdict(session).items()})
+                    _set(cursor, session)
                     self._sessions[connection] = session
                 return cursor.execute(text, values, prepare=session is not None, binary=True).fetchall()
             except psycopg.OperationalError as error:
@@ -127,3 +140,31 @@ class Reader:
             return self._pools
         finally:
             self._opening.release()
+
+
+class OneConnection(Reader):
+    """Asks over a connection of somebody else what its search path shows, such as a version that is being loaded."""
+
+    def __init__(self, connection: Connection) -> None:  # there is no pool
+        configure(connection)
+        self._connection = connection
+
+    def close(self) -> None:
+        """The connection is another's."""
+
+    def rows(
+        self, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session | None = None
+    ) -> list[dict[str, Any]]:
+        """The rows of a query.
+
+        Raises:
+            psycopg.Error: The server refuses.
+        """
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            if session is not None:
+                _set(cursor, session)
+            return cursor.execute(text, values, binary=True).fetchall()
+
+
+def _set(cursor: psycopg.Cursor[Any], session: Session) -> None:
+    cursor.execute(query("set_search"), {name: str(value) for name, value in asdict(session).items()})

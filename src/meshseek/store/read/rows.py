@@ -6,26 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from meshseek.model import Hit, PublishedAsset
+from meshseek.model import PublishedAsset, Ranked
 
 
-def hits_of(rows: Sequence[Mapping[str, Any]]) -> list[Hit]:
-    """The hits of a search, whose only row has no asset where nothing was found."""
-    return [_hit(row) for row in rows if row["asset_id"] is not None]
+def ranking_of(rows: Sequence[Mapping[str, Any]], part: str) -> list[Ranked]:
+    """The ranking that a search gave, whose only row has no asset where nothing is there.
 
-
-def _hit(row: Mapping[str, Any]) -> Hit:
-    return Hit(
-        asset_id=row["asset_id"],
-        score=row["score"],
-        viewpoint_id=row["viewpoint_id"],
-        thumbnail=row["thumbnail"],
-        caption_english=next(iter(row["captions_english"]), None),
-        caption_chinese=next(iter(row["captions_chinese"]), None),
-        model=row["model"],
-        attributes=row["attributes"],
-        version=row["digest"],
-    )
+    Args:
+        rows: As the query ``ranked`` ends every search.
+        part: What their scores are of.
+    """
+    return [
+        Ranked(
+            asset_id=row["asset_id"],
+            score=row["score"],
+            viewpoint_id=row["viewpoint_id"],
+            parts={part: row["score"]},
+            is_named=row["is_named"] or False,
+        )
+        for row in rows
+        if row["asset_id"] is not None
+    ]
 
 
 def published_asset(row: Mapping[str, Any]) -> PublishedAsset:

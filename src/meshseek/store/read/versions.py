@@ -44,7 +44,8 @@ class Versions:
             raise NotPublishedError(f"nothing is published; run 'meshseek publish --algorithm {self._algorithm}' first")
         check_schema(numbers[0]["schema_version"], self._algorithm)
         (row,) = self._reader.rows(query("space"), {})
-        self._known = Published.of(row, self._reader.rows(query("tunings"), {}))
+        tunings, calibrations = (self._reader.rows(query(name), {}) for name in ("tunings", "calibrations"))
+        self._known = Published.of(row, tunings, calibrations)
         self._looked_at = time.monotonic()
         return self._known
 

@@ -114,6 +114,11 @@ class Loader:
 
         self._copy("asset_centroids", ((batch.ids, columns(batch)) for batch in batches))
 
+    def load_world(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
+        """Load everyday things as queries: unit vectors, shape ``(len(texts), dim)``."""
+        if texts:
+            self._copy("world", [(texts, [Vectors(vectors.astype(np.float16))])])
+
     def _dims(self, rows: int) -> Column:
         return Numbers(np.full(rows, self._space.dim), ">i4")
 

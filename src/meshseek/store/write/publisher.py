@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -13,11 +14,15 @@ from psycopg import sql
 
 from meshseek.errors import DatabaseError, NotPublishedError
 from meshseek.model import NUMBER_FIELDS, Space
+from meshseek.relevance import Thresholds
 from meshseek.reporting import Reporter
 from meshseek.store.indexes import INDEXES
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import Connection, Server, translated
 from meshseek.store.queries import query, read_sql
+from meshseek.store.read.library import Library
+from meshseek.store.read.published import UNKNOWN_TRUST, Published, QueryKind, Target
+from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT
 from meshseek.store.write.index_build import build_graphs, check_room
 from meshseek.store.write.labels import LabelBook
@@ -37,6 +42,20 @@ PAGE_BYTES = 8000
 """A row that stays inside its page may hold so much."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How the scores of one version are to be read."""
+
+    trust: float = UNKNOWN_TRUST
+    """How far cross-modal scores count beside those of the query's own kind."""
+    found: float | None = None
+    """How well captions find their own views, as mean reciprocal rank."""
+    thresholds: Mapping[tuple[Target, QueryKind], Thresholds] = field(default_factory=dict)
+
+
+Calibrate = Callable[[Library, Published], Calibration]
+
+
 class Publisher:
     """One publishing session of one algorithm.
 
@@ -44,7 +63,8 @@ class Publisher:
         DatabaseError: Another process is publishing the same algorithm, or the database refuses.
     """
 
-    def __init__(self, connection: Connection, space: Space, watcher: Reporter) -> None:
+    def __init__(self, server: Server, algorithm: str, connection: Connection, space: Space, watcher: Reporter) -> None:
+        self._server, self._algorithm = server, algorithm
         self._connection = connection
         self._space = space
         self._watcher = watcher
@@ -69,9 +89,20 @@ class Publisher:
             create_tables(self._connection, dim)
             yield Loader(self._connection, self._space, new=True)
 
-    def finish(self, index_kind: str, content: str) -> dict[str, int]:
-        """Describe the new version, build its indexes, and make it the live one in one step; returns its counts."""
-        description = {**asdict(self._space), "index_kind": index_kind, "content": content, "schema_version": CURRENT}
+    def finish(self, index_kind: str, content: str, world: str, calibrate: Calibrate) -> dict[str, int]:
+        """Describe the new version, build its indexes, calibrate it, and make it the live one in one step.
+
+        Args:
+            index_kind: What it is asked by.
+            content: Digest of what it is made from.
+            world: Fingerprint of its world.
+            calibrate: Given the version, tells how its scores are to be read.
+
+        Returns:
+            Its counts.
+        """
+        description = {**asdict(self._space), "index_kind": index_kind, "content": content, "world": world}
+        description["schema_version"] = CURRENT
         counts = self._described(query("insert_space"), description)
         index = INDEXES.load(index_kind)()
         dim = self._space.dim
@@ -80,6 +111,7 @@ class Publisher:
         build_graphs(self._connection, graphs, dim, index.node(dim), self._watcher)
         self._connection.execute(query("index_views_by_asset"))
         self._connection.execute(query("index_words"))
+        self._connection.execute(query("fill_background"))
         for table in FILTERED:
             self._connection.execute(query("index_labels", table=sql.Identifier(table)))
             for name in NUMBER_FIELDS:
@@ -87,30 +119,47 @@ class Publisher:
                 self._connection.execute(query("index_number", table=sql.Identifier(table), column=column))
         self._analyze()
         read_into_memory(self._connection, "incoming")
+        row = {"index_kind": index_kind, "content": content, "published_at": datetime.now(UTC), **counts}
+        published = Published.of({**asdict(self._space), **row}, [], [])
+        library = Library(self._server, self._algorithm, OneConnection(self._connection))
+        self._keep(calibrate(library, published))
         self._switch(description)
         return counts
 
-    def live_digests(self, index_kind: str, *, chinese: bool) -> dict[str, str] | None:
+    def _keep(self, calibration: Calibration) -> None:
+        self._connection.execute(query("keep_trust"), {"trust": calibration.trust, "found": calibration.found})
+        for (target, kind), thresholds in calibration.thresholds.items():
+            values = {"target": target, "kind": kind, **asdict(thresholds)}
+            self._connection.execute(query("keep_calibration"), values)
+
+    def changed_in_place(self) -> int:
+        """How many assets of the live version were changed since it was published as a whole."""
+        row = self._connection.execute(query("changed")).fetchone()
+        return row[0] if row else 0
+
+    def live_digests(self, index_kind: str, world: str, *, chinese: bool) -> dict[str, str] | None:
         """What each asset of the live version was made from; None where another kind of version is live.
 
         Args:
             index_kind: What the version is to be asked by.
+            world: Fingerprint of its world.
             chinese: Whether it is to have Chinese captions, and so a graph of them.
         """
         if _live_schema(self._connection) != CURRENT:
             return None
-        wanted = {**asdict(self._space), "index_kind": index_kind, "chinese": chinese}
+        wanted = {**asdict(self._space), "index_kind": index_kind, "world": world, "chinese": chinese}
         if self._connection.execute(query("is_of_kind"), wanted).fetchone() is None:
             return None
         return dict(self._connection.execute(query("digests")).fetchall())
 
     @contextmanager
-    def updating(self, content: str, gone: Sequence[str]) -> Iterator[tuple[Loader, dict[str, int]]]:
+    def updating(self, content: str, gone: Sequence[str], changed: int) -> Iterator[tuple[Loader, dict[str, int]]]:
         """Change the live version in one transaction: readers see it whole, as it was or as it will be.
 
         Args:
             content: Digest of what it will be.
             gone: Assets that are removed, or will be loaded anew.
+            changed: How many assets will be others than before.
 
         Yields:
             What loads, and a dictionary for the counts, which are known at the end.
@@ -121,10 +170,11 @@ class Publisher:
             book = LabelBook.known(self._connection.execute(query("labels")).fetchall())
             for table in ASSET_TABLES:
                 self._connection.execute(query("remove_assets", table=sql.Identifier(table)), {"ids": list(gone)})
-            for table in ("labels", "percentiles"):
+            for table in ("labels", "percentiles", "background"):
                 self._connection.execute(query("empty", table=sql.Identifier(table)))
             yield Loader(self._connection, self._space, new=False, book=book), counts
-            counts |= self._described(query("update_space"), {"content": content})
+            self._connection.execute(query("fill_background"))
+            counts |= self._described(query("update_space"), {"content": content, "changed": changed})
         self._analyze()
 
     def _described(self, describing: sql.Composed, values: Mapping[str, Any]) -> dict[str, int]:
@@ -168,7 +218,7 @@ def publishing(server: Server, algorithm: str, space: Space, watcher: Reporter) 
             connection.execute(query("drop_schema", schema=schema))
         connection.execute(query("use_schema"), {"schemas": "incoming, public"})
         try:
-            yield Publisher(connection, space, watcher)
+            yield Publisher(server, algorithm, connection, space, watcher)
         finally:
             with contextlib.suppress(psycopg.OperationalError):  # a connection that is lost has no lock
                 connection.execute(query("unlock_publishing"))

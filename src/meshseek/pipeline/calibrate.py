@@ -1,0 +1,129 @@
+"""Learns from a library itself how its scores are to be read, when it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from meshseek.language import detect_language
+from meshseek.model import Ranked
+from meshseek.relevance import Thresholds, caption_closeness, learn, trust_in
+from meshseek.store.read.background import FEWEST, Background, Scale
+from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import Published, QueryKind, Target
+from meshseek.store.write.publisher import Calibration
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WORDS = 120
+"""Everyday words that are asked for, of those that stand in the library's texts, and of those that do not."""
+PICTURES = 60
+"""Views that are asked for as if they were pictures of a user."""
+ENGLISH_FIRST = ("english_embedding", "chinese_embedding")
+CHINESE_FIRST = ("chinese_embedding", "english_embedding")
+
+
+def calibrate(library: Library, published: Published) -> Calibration:
+    """Ask the library for what is known to be in it, and for what is known not to be.
+
+    Args:
+        library: Is searched as users will.
+        published: Its version.
+
+    Raises:
+        DatabaseError: It cannot be asked.
+    """
+    background = library.background(published)
+    found = captions_find_views(background)
+    learnt: dict[tuple[Target, QueryKind], Thresholds | None] = {
+        **_with_words(library, published, background),
+        **_with_pictures(library, published, background),
+    }
+    thresholds = {key: each for key, each in learnt.items() if each is not None}
+    if found is None:
+        return Calibration(thresholds=thresholds)
+    return Calibration(trust=trust_in(found), found=found, thresholds=thresholds)
+
+
+def captions_find_views(background: Background) -> float | None:
+    """Mean reciprocal rank of assets' own views among those of the background, asked for by their captions.
+
+    None where fewer than eight assets have both.
+    """
+    places = {asset_id: place for place, asset_id in enumerate(background.view_ids)}
+    rows = [row for row, asset_id in enumerate(background.caption_ids) if asset_id in places]
+    if len(rows) < FEWEST:
+        return None
+    scores = background.best_views(background.captions[ENGLISH_FIRST[0]][rows])
+    own = scores[np.arange(len(rows)), [places[background.caption_ids[row]] for row in rows]]
+    ranks = (scores > own[:, None]).sum(axis=1) + 1
+    return float((1 / ranks).mean())
+
+
+def _with_words(
+    library: Library, published: Published, background: Background
+) -> dict[tuple[Target, QueryKind], Thresholds | None]:
+    """What everyday words give that stand in the library's texts, and what others give."""
+    known = library.words_here(background.words)
+    pools = [_spread(sorted(known)), _spread([n for n in range(len(background.words)) if n not in known])]
+    captions = [_caption_closeness(library, published, background, pool) for pool in pools]
+    views = [_view_closeness(library, published, background, background.world[pool]) for pool in pools]
+    return {("caption", "text"): learn(*captions), ("appearance", "text"): learn(*views)}
+
+
+def _caption_closeness(
+    library: Library, published: Published, background: Background, words: Sequence[int]
+) -> list[float]:
+    """Of the asset that fits each word best by its caption."""
+    closeness = []
+    for word in words:
+        vector = background.world[word]
+        columns = CHINESE_FIRST if detect_language(background.words[word]) == "chinese" else ENGLISH_FIRST
+        best = library.nearest_captions(published, vector, columns, Request(limit=1))
+        closeness += [caption_closeness(each.score, background.nearest_word(vector) or 0.0) for each in best]
+    return closeness
+
+
+def _view_closeness(
+    library: Library, published: Published, background: Background, vectors: NDArray[np.float32]
+) -> list[float]:
+    """Of the asset that fits each query best by its views."""
+    one = Request(limit=1)
+    tops = [(background.view_scale(each), library.nearest_views(published, each, one)) for each in vectors]
+    return list(_standards(tops))
+
+
+def _with_pictures(
+    library: Library, published: Published, background: Background
+) -> dict[tuple[Target, QueryKind], Thresholds | None]:
+    """What views give if their own asset is not there: as near as pictures of other things of the same kind."""
+    views, captions = [], []
+    for place in _spread(range(len(background.view_ids)), PICTURES):
+        vector, own = background.views[background.starts[place]], background.view_ids[place]
+        two = Request(limit=2)
+        views.append((background.view_scale(vector), _others(library.nearest_views(published, vector, two), own)))
+        nearest = library.nearest_captions(published, vector, ENGLISH_FIRST, two)
+        captions.append((background.caption_scale(ENGLISH_FIRST[0], vector), _others(nearest, own)))
+    return {
+        ("appearance", "image"): learn(list(_standards(views)), []),
+        ("caption", "image"): learn(list(_standards(captions)), []),
+    }
+
+
+def _others(ranking: Sequence[Ranked], own: str) -> list[Ranked]:
+    return [ranked for ranked in ranking if ranked.asset_id != own]
+
+
+def _standards(tops: Sequence[tuple[Scale | None, Sequence[Ranked]]]) -> Iterator[float]:
+    for scale, ranking in tops:
+        if scale is not None and ranking:
+            yield scale.standard(ranking[0].score)
+
+
+def _spread(numbers: Sequence[int], count: int = WORDS) -> list[int]:
+    """So many of them, at equal distances."""
+    step = max(1, -(-len(numbers) // count))
+    return list(numbers[::step])

@@ -1,0 +1,75 @@
+"""Says how well results fit, as the scores of the library are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from meshseek.model import RELEVANCES, Ranked, Relevance
+from meshseek.relevance import caption_closeness
+from meshseek.search.combinations import CAPTION_COLUMNS
+from meshseek.search.modes import Page
+from meshseek.search.question import Question
+from meshseek.store.read.library import Library
+from meshseek.store.read.published import Target
+
+Closeness = Callable[[float], float]
+TRUSTED = 0.5
+"""Where cross-modal scores are trusted less, they do not say that something fits beside the query's own kind."""
+
+
+class Judge:
+    """Judges the results of one question; what it needs is computed when first asked for.
+
+    Args:
+        library: Knows what the question gives for assets taken at random.
+        question: What was searched.
+    """
+
+    def __init__(self, library: Library, question: Question) -> None:
+        self._library = library
+        self._question = question
+
+    def relevance(self, ranked: Ranked) -> Relevance:
+        """How well an asset fits: as the best of what was compared says; all words of the query always fit."""
+        if ranked.is_named or "words" in ranked.parts:
+            return "strong"
+        said = [self._said(target, ranked.parts[target]) for target in self._targets(ranked)]
+        return min(said, key=RELEVANCES.index, default="fair")
+
+    def nothing_close(self, page: Page) -> bool:
+        """Whether even the best assets fit weakly."""
+        return bool(page.best) and all(self.relevance(ranked) == "weak" for ranked in page.best)
+
+    def _targets(self, ranked: Ranked) -> list[Target]:
+        """What was compared, less what says little beside the rest."""
+        is_text = self._question.text is not None or self._question.kind == "text"
+        own_kind: Target = "caption" if is_text else "appearance"
+        other: Target = "appearance" if is_text else "caption"
+        if own_kind not in ranked.parts:
+            return [other] if other in ranked.parts else []
+        trusted = self._question.published.trust >= TRUSTED and other in ranked.parts
+        return [own_kind, other] if trusted else [own_kind]
+
+    def _said(self, target: Target, score: float) -> Relevance:
+        thresholds = self._question.published.thresholds.get((target, self._question.kind))
+        closeness = self._caption if target == "caption" else self._appearance
+        if thresholds is None or closeness is None:
+            return "fair"
+        return thresholds.relevance(closeness(score))
+
+    @cached_property
+    def _caption(self) -> Closeness | None:
+        vector = self._question.vector_for("caption")
+        background = self._library.background(self._question.published)
+        nearest = background.nearest_word(vector) if self._question.kind == "text" else None
+        if nearest is not None:
+            return lambda score: caption_closeness(score, nearest)
+        scale = background.caption_scale(CAPTION_COLUMNS[self._question.query_type][0], vector)
+        return scale.standard if scale else None
+
+    @cached_property
+    def _appearance(self) -> Closeness | None:
+        vector = self._question.vector_for("appearance")
+        scale = self._library.background(self._question.published).view_scale(vector)
+        return scale.standard if scale else None
