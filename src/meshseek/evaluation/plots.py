@@ -64,14 +64,18 @@ def dots(rows: Sequence[Row], panels: dict[str, str], *, differences: bool = Fal
     Args:
         rows: From top to bottom; those of one label share it.
         panels: Titles by measure.
-        differences: Whether zero is in the middle, instead of at the left with one at the right.
+        differences: Whether zero is marked, and the panels have one scale; otherwise each goes from 0 to 1.
     """
     with _figure(_WIDTH_INCHES, 0.75 + 0.27 * len(rows)) as (figure, svg):
-        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        axes = figure.subplots(1, len(panels), sharex=differences, sharey=True, squeeze=False)[0]
         for axis, (name, title) in zip(axes, panels.items(), strict=True):
             _panel(axis, name, rows)
             axis.set_title(title, fontsize=9.5, fontweight="bold", loc="left")
-            axis.axvline(0, color=_INK, linewidth=0.8) if differences else axis.set_xlim(-0.02, 1.02)
+            if differences:
+                axis.axvline(0, color=_INK, linewidth=0.8)
+            else:
+                axis.set_xlim(-0.03, 1.03)
+                axis.set_xticks((0, 0.25, 0.5, 0.75, 1), ("0", "", ".5", "", "1"))
         axes[0].set_yticks(range(len(rows)), _labels(rows))
         axes[0].set_ylim(len(rows) - 0.5, -0.5)
     return svg.getvalue()
@@ -79,7 +83,7 @@ def dots(rows: Sequence[Row], panels: dict[str, str], *, differences: bool = Fal
 
 def curves(lines: Sequence[Curve]) -> str:
     """How many queries are answered within the first results, by rank."""
-    with _figure(5.6, 3.1) as (figure, svg):
+    with _figure(_WIDTH_INCHES, 3.2) as (figure, svg):
         axis = figure.subplots()
         for line in lines:
             ranks = range(1, len(line.shares) + 1)
@@ -109,7 +113,7 @@ def _panel(axis: Axes, name: str, rows: Sequence[Row]) -> None:
 def _labels(rows: Sequence[Row]) -> list[str]:
     before = [None, *(row.label for row in rows)]
     labels = [row.label if row.label != above else "" for row, above in zip(rows, before, strict=False)]
-    return [f"{label}  {row.query_type}".strip() for label, row in zip(labels, rows, strict=True)]
+    return [f"{label},  {row.query_type}" if label else row.query_type for label, row in zip(labels, rows, strict=True)]
 
 
 @contextmanager

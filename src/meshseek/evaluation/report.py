@@ -13,7 +13,7 @@ from meshseek.evaluation.plots import Curve, Row, curves, dots
 from meshseek.evaluation.scores import MEASURES, TITLES, Evaluation, Scores
 from meshseek.evaluation.setting import DEPTH
 from meshseek.evaluation.statistics import RESAMPLES, SEED, Measured
-from meshseek.evaluation.text import hit_as_text
+from meshseek.evaluation.text import WITHOUT_KIND, hit_as_text
 from meshseek.files import write_whole
 
 MISSES = 50
@@ -76,7 +76,11 @@ def _plots(report: Report) -> dict[str, Any]:
 
 def _rows(scores: Sequence[Scores], label: str | None = None) -> list[Row]:
     return [
-        Row(label=row.group if label is None else label, query_type=row.query_type, values=row.measured())
+        Row(
+            label=(row.group or WITHOUT_KIND) if label is None else label,
+            query_type=row.query_type,
+            values=row.measured(),
+        )
         for row in scores
     ]
 
@@ -98,8 +102,8 @@ def _share(measured: Measured) -> str:
 
 
 def _signed(measured: Measured) -> str:
-    return f"{measured.value:+.3f}"
+    return f"{measured.value:+z.3f}"
 
 
 def _interval(measured: Measured) -> str:
-    return f"{measured.low:.2f} to {measured.high:.2f}"
+    return f"{measured.low:z.2f} to {measured.high:z.2f}"

@@ -11,6 +11,7 @@ from meshseek.evaluation.scores import MEASURES, TITLES, Absence, Evaluation, Sc
 from meshseek.evaluation.statistics import Measured
 
 _WIDTH = 18
+WITHOUT_KIND = "without a kind"
 SHOWN = 3
 """Results that are named beside a miss."""
 
@@ -74,24 +75,24 @@ def _header(title: str) -> str:
 
 def _table(title: str, rows: Sequence[Scores]) -> Iterator[str]:
     yield f"{_header(title)}{TITLES['recall_at_10']:>11}"
-    group = ""
+    group = rows[0].group if rows and not any(row.group for row in rows) else None
     for row in rows:
         if row.group != group:
             group = row.group
-            yield group or "without a kind"
+            yield group or WITHOUT_KIND
         cells = "".join(f"{_cell(measured):>{_WIDTH}}" for measured in row.measured().values())
         yield f"{row.query_type:<13}{row.queries:>6}{cells}{row.recall_at_10:>11.3f}"
 
 
 def _cell(measured: Measured, *, signed: bool = False) -> str:
-    value = f"{measured.value:+.3f}" if signed else f"{measured.value:.3f}"
+    value = f"{measured.value:+z.3f}" if signed else f"{measured.value:.3f}"
     return f"{value} [{_short(measured.low)} {_short(measured.high)}]"
 
 
 def _short(value: float) -> str:
     """Two digits without the zero before the point."""
-    text = f"{value:.2f}"
-    return (text.replace("0.", ".", 1) if abs(value) < 1 else text).replace("-.00", ".00")
+    text = f"{value:z.2f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 
 def _absence_as_text(row: Absence) -> str:
