@@ -129,7 +129,9 @@ def _figure(width: float, height: float) -> Iterator[tuple[Figure, io.StringIO]]
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         yield figure, svg
-        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(
+            svg, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     text = svg.getvalue()
     svg.seek(0)
     svg.truncate()

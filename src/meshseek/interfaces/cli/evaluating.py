@@ -78,6 +78,8 @@ def evaluate_command(
     from meshseek.evaluation.setting import Setting, changed
 
     _check_arguments(queries, benchmark, against, dry_run=dry_run)
+    if report is not None and (report.is_dir() or not report.absolute().parent.is_dir()):
+        raise click.UsageError(f"{report} cannot be written; give a file in a folder that is there")
     setting = Setting(algorithm=algorithm, target=target, cross_modal=cross_modal)
 
     def agree(estimate: Estimate | None) -> bool:
