@@ -387,6 +387,8 @@ def test_a_benchmark_is_run_in_both_languages(objaverse: Algorithm, tmp_path: Pa
         counts = [(row.query_type, row.queries) for row in each.scores]
         assert counts == [("chinese", 1), ("english", 2)] == [(row.query_type, row.queries) for row in each.exact]
     assert {row.query_type: row.hit_at_1.value for row in found[0].scores} == {"chinese": 1.0, "english": 1.0}
+    difference = {name: each.value for name, each in found[0].parity.items()}
+    assert difference["hit_at_1"] == 0.0  # of the one query that is asked in both languages
     notes = notes_of("objaverse-lvis", drawn, 20, "no Chinese for one")
     report = Report(title="LVIS", evaluations=found, notes=notes, benchmark="objaverse-lvis")
     assert "cannot be compared" in report_as_text(report)

@@ -7,8 +7,14 @@ from itertools import product
 import numpy as np
 import pytest
 
+from meshseek.evaluation.judged import JudgedQuery
+from meshseek.evaluation.judging import Judgement
 from meshseek.evaluation.measures import first_rank, ndcg, overlap, reciprocal_rank
+from meshseek.evaluation.scores import score
+from meshseek.evaluation.setting import Setting
 from meshseek.evaluation.statistics import Measured, difference, mean, paired_difference, wilson
+from meshseek.model import Hit
+from meshseek.search.combinations import QueryType
 
 
 def test_ranks() -> None:
@@ -103,3 +109,39 @@ def test_the_difference_of_two_means() -> None:
     found = difference(Measured(value=0.9, low=0.8, high=0.95), Measured(value=0.7, low=0.6, high=0.78))
 
     assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.071938, 0.311803), abs=1e-6)
+
+
+FIRST = Hit(
+    asset_id="a",
+    score=1.0,
+    viewpoint_id=None,
+    thumbnail=None,
+    caption_english=None,
+    caption_chinese=None,
+    model=None,
+    attributes={},
+)
+
+
+def judged(line: int, query_type: QueryType, *, hit: bool) -> Judgement:
+    """A query with one relevant asset, which came first or not at all."""
+    return Judgement(
+        query=JudgedQuery(source="lvis.csv", line=line, text="x"),
+        query_type=query_type,
+        relevant=frozenset(["a"]),
+        hits=(FIRST,) if hit else (),
+        exact=(),
+        recall=1.0,
+        told_absent=False,
+    )
+
+
+def test_parity_is_of_what_both_languages_are_asked() -> None:
+    """English queries without a translation do not count; where none is asked in both, all do."""
+    english = [judged(line, "english", hit=line > 10) for line in range(20)]
+    paired = [judged(line, "chinese", hit=line > 11) for line in range(11, 20)]
+    apart = [judged(100 + line, "chinese", hit=True) for line in range(10)]
+
+    assert score(Setting(), [*english, *paired]).parity["hit_at_1"].value == pytest.approx(1 / 9)
+    assert score(Setting(), [*english, *apart]).parity["hit_at_1"].value == pytest.approx(0.45 - 1)
+    assert score(Setting(), english).parity == {}

@@ -115,7 +115,7 @@ def judge(
         DatasetError: A query cannot be searched; the message names its line.
     """
     for each in expected:
-        if each.query.text is not None:
+        if each.query.image is None or not each.query.image.is_file():
             _query(setting, each.query)  # so that a bad line is told now, and not after an hour
     judgements = []
     for each in expected:

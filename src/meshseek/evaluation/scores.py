@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from meshseek.evaluation.judging import Judgement
 from meshseek.evaluation.setting import Setting
-from meshseek.evaluation.statistics import Measured, difference, mean
+from meshseek.evaluation.statistics import Measured, difference, mean, paired_difference
 
 MEASURES = ("hit_at_1", "hit_at_5", "hit_at_10", "mrr", "ndcg_at_10")
 """Each told with its interval."""
@@ -73,7 +73,8 @@ class Evaluation:
     exact: Sequence[Scores]
     """Like ``scores``, searched without the index."""
     parity: dict[str, Measured]
-    """English less Chinese, by measure; empty unless both were asked."""
+    """English less Chinese, by measure; of the queries that are asked in both languages, where there are any. Empty
+    unless both languages were asked."""
     absence: Sequence[Absence]
     """By query type."""
     without_relevant: int
@@ -102,7 +103,7 @@ def score(
         by_file=by_file if len({row.group for row in by_file}) > 1 else [],
         by_kind=by_kind if len({row.group for row in by_kind}) > 1 else [],
         exact=_grouped(present, lambda _: "", exact=True),
-        parity=_parity(scores),
+        parity=_parity(present, scores),
         absence=_absence(judgements),
         without_relevant=without_relevant,
         unknown=unknown,
@@ -126,10 +127,20 @@ def _scores(group: str, query_type: str, rows: Sequence[dict[str, float]]) -> Sc
     return Scores(query_type=query_type, group=group, queries=len(rows), recall_at_10=recall, **measured)
 
 
-def _parity(scores: Sequence[Scores]) -> dict[str, Measured]:
+def _parity(judgements: Sequence[Judgement], scores: Sequence[Scores]) -> dict[str, Measured]:
+    """On what is asked in both languages, as benchmarks do; without any such query, on all queries of each."""
     rows = {row.query_type: row for row in scores}
     if not {"english", "chinese"} <= rows.keys():
         return {}
+    asked: dict[tuple[str, int], dict[str, dict[str, float]]] = {}
+    for each in judgements:
+        asked.setdefault((each.query.source, each.query.line), {})[each.query_type] = each.measures()
+    pairs = [(both["english"], both["chinese"]) for both in asked.values() if {"english", "chinese"} <= both.keys()]
+    if pairs:
+        return {
+            name: paired_difference([ours[name] for ours, _ in pairs], [theirs[name] for _, theirs in pairs])
+            for name in MEASURES
+        }
     english, chinese = rows["english"].measured(), rows["chinese"].measured()
     return {name: difference(english[name], chinese[name]) for name in MEASURES}
 
