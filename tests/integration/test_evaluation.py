@@ -199,12 +199,22 @@ def test_two_settings_are_compared(service: SearchService, queries: list[JudgedQ
 def test_a_query_that_cannot_be_searched_is_told(service: SearchService, tmp_path: Path) -> None:
     """By its file and line, before any search."""
     path = tmp_path / "bad.csv"
-    path.write_text("text,image,relevant\nchair,,toys/000\n???,,toys/001\n")
+    for bad, words in (("???,,toys/001", "no English or Chinese words"), (",no.png,toys/001", "cannot read no.png")):
+        path.write_text(f"text,image,relevant\nchair,,toys/000\n{bad}\n")
 
-    with pytest.raises(
-        DatasetError, match=r"the query in .*bad.csv, line 3: the query has no English or Chinese words"
-    ):
-        evaluation_of(service, read_queries([path]))
+        with pytest.raises(DatasetError, match=rf"the query in .*bad.csv, line 3: .*{words}"):
+            evaluation_of(service, read_queries([path]))
+
+
+def test_pictures_are_queries(service: SearchService, published_toys: Workspace, tmp_path: Path) -> None:
+    """A picture is found by its path from the file's folder, and has its own line of scores."""
+    picture = published_toys.folder / "pictures" / "004" / "00000" / "00000.png"
+    (tmp_path / "one.png").write_bytes(picture.read_bytes())
+    (tmp_path / "queries.csv").write_text("text,image,relevant\n,one.png,toys/004\n")
+
+    (found,) = evaluation_of(service, read_queries([tmp_path / "queries.csv"]), Setting(algorithm="toy"))
+
+    assert [(row.query_type, row.hit_at_1.value) for row in found.scores] == [("image", 1.0)]
 
 
 def report_of(service: SearchService, queries: Sequence[JudgedQuery]) -> Report:
