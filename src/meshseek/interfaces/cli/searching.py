@@ -1,4 +1,4 @@
-"""Searching, and measuring how good it is, from the command line."""
+"""Searching from the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from meshseek.search.modes import MODES
 
 if TYPE_CHECKING:
     from meshseek.search.algorithm import Answer
-    from meshseek.search.evaluation import Evaluation
 
 FILTER_HELP = (
     f"field=word, field!=word or faces=100..5000; may be given several times. Fields: {', '.join(FILTER_FIELDS)}."
@@ -97,40 +96,6 @@ def search_command(
     show(answer_as_json(answer), as_json=as_json, text=answer_as_text(answer))
 
 
-@click.command("evaluate")
-@click.argument("queries", type=click.Path(path_type=Path))
-@algorithm
-@target_option
-@cross_modal_option
-@common
-def evaluate_command(
-    *,
-    queries: Path,
-    algorithm: str,
-    target: str | None,
-    cross_modal: bool,
-    workspace: Path | None,
-    max_assets: int | None,
-    as_json: bool,
-) -> None:
-    """Score the search with judged QUERIES.
-
-    They are a CSV file with the columns text, image, relevant and, optionally, language.
-    """
-    from meshseek.search.evaluation import evaluate, read_queries
-
-    judged = read_queries(queries)
-    with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
-        evaluation = evaluate(
-            meshseek.search_service.algorithm(algorithm), judged, target=target, cross_modal=cross_modal
-        )
-    value = {
-        "scores": [scores.as_json() for scores in evaluation.scores],
-        "without_relevant": evaluation.without_relevant,
-    }
-    show(value, as_json=as_json, text=_evaluation_as_text(evaluation))
-
-
 def answer_as_json(answer: Answer) -> dict[str, Any]:
     """An answer as plain values."""
     return {
@@ -201,17 +166,3 @@ def _filters(pairs: Sequence[str]) -> dict[str, Any]:
         elif filters.setdefault(name, value) != value:
             raise click.BadParameter(f"'{name}' is filtered twice; give one filter for it", param_hint="--filter")
     return filters
-
-
-def _evaluation_as_text(evaluation: Evaluation) -> str:
-    lines = [f"{'queries':<10}{'n':>5}{'hit@1':>8}{'hit@5':>8}{'hit@10':>8}{'MRR':>8}{'recall@10':>11}"]
-    lines += [
-        f"{row.kind:<10}{row.queries:>5}{row.hit_at_1:>8.3f}{row.hit_at_5:>8.3f}{row.hit_at_10:>8.3f}"
-        f"{row.mrr:>8.3f}{row.recall_at_10:>11.3f}"
-        for row in evaluation.scores
-    ]
-    if evaluation.without_relevant:
-        lines.append(
-            f"{evaluation.without_relevant} queries left out: the library has nothing that is relevant to them"
-        )
-    return "\n".join(lines)

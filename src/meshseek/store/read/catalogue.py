@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,9 +44,22 @@ class Catalogue:
         rows = [] if "\0" in asset_id else self._reader.rows(query("own_vectors"), {"asset_id": asset_id})
         return {row["target"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
 
-    def ids_of(self, names: Sequence[str]) -> list[str]:
-        """Ids of the assets whose id or attribute ``name`` is one of the names, sorted."""
-        return [row["asset_id"] for row in self._reader.rows(query("ids_of"), {"names": list(names)})]
+    def known_as(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Ids of the assets by each name that is an id, or the attribute ``name``, of any; the others are left out."""
+        wanted = {name for name in names if "\0" not in name}
+        known: dict[str, list[str]] = {}
+        for row in self._reader.rows(query("known_as"), {"names": sorted(wanted)}):
+            for name in {row["asset_id"], row["name"]} & wanted:
+                known.setdefault(name, []).append(row["asset_id"])
+        return known
+
+    def with_uids(self, uids: Iterable[str]) -> dict[str, list[str]]:
+        """Ids of the assets by Objaverse uid: their attribute ``objaverse_uid``, or the last part of their id."""
+        wanted = sorted({uid for uid in uids if "\0" not in uid})
+        known: dict[str, list[str]] = {}
+        for row in self._reader.rows(query("with_uids"), {"uids": wanted}):
+            known.setdefault(row["uid"], []).append(row["asset_id"])
+        return known
 
     def facet(self, attribute: str, limit: int = 200) -> list[tuple[str, int]]:
         """The values of an attribute and how many assets have each, most frequent first."""
