@@ -86,7 +86,7 @@ class AssetTexts:
     """Its Chinese captions."""
 
     @classmethod
-    def of(cls, asset: Asset) -> AssetTexts:
+    def of(cls, asset: Asset | PublishedAsset) -> AssetTexts:
         """The texts of an asset that was read with its captions and attributes."""
         name = asset.attributes.get("name")
         return cls(
@@ -198,6 +198,15 @@ class Ranked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextShare:
+    """One of the texts that an asset's caption vector is made of."""
+
+    text: str
+    gave: float
+    """Its part of the cosine with the query; those of all texts add up to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """One asset of an answer."""
 
@@ -218,6 +227,8 @@ class Hit:
     """How well it fits, as the scores of this library are to be read."""
     parts: Mapping[str, float] = field(default_factory=dict)
     """As in :class:`Ranked`."""
+    texts: tuple[TextShare, ...] = ()
+    """What each text of its caption vector gave, where that was asked for and costs nothing."""
     duplicates: tuple[str, ...] = ()
     """Ids of assets further down that look just like it, where they were asked to be collapsed into it."""
 

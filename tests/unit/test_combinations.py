@@ -17,7 +17,8 @@ from meshseek.store.indexes import INDEXES
 from meshseek.store.read.statements import statement
 
 PAGE = Path(__file__).parents[2] / "docs" / "search.md"
-ROW = re.compile(r"^\| (\w+) \| (as it is|cross-modal) \| `(\w+)` \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (\w+) \| (as it is|inner-modal|cross-modal) \| `(\w+)` \| (.+) \|$", re.MULTILINE)
+ASKED = {"as it is": None, "inner-modal": False, "cross-modal": True}
 
 
 def view_columns() -> tuple[str, ...]:
@@ -30,10 +31,15 @@ def test_the_documentation_has_the_same_table() -> None:
     """Every row of the page is one of the code's, and the other way round; views are compared as the query says."""
     documented = {}
     for kind, asked, mode, columns in ROW.findall(PAGE.read_text("utf-8")):
-        documented[kind, asked == "cross-modal"] = (mode, tuple(re.findall(r"`(\w+)`", columns)))
+        documented[kind, ASKED[asked]] = (mode, tuple(re.findall(r"`(\w+)`", columns)))
     expected = {}
     for (kind, cross_modal), mode in MODE.items():
-        expected[kind, cross_modal] = (mode, CAPTION_COLUMNS[kind] if mode == "caption" else view_columns())
+        columns_of = {
+            "caption": CAPTION_COLUMNS[kind],
+            "appearance": view_columns(),
+            "both": ("caption", "appearance"),
+        }
+        expected[kind, cross_modal] = (mode, columns_of[mode])
     assert documented == expected
 
 

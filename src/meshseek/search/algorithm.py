@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
 from meshseek.model import RELEVANCES, Hit
 from meshseek.search.admission import Admission
-from meshseek.search.combinations import QueryType
+from meshseek.search.combinations import CAPTION_COLUMNS, QueryType
 from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
 from meshseek.search.phrases import may_be_id
@@ -97,7 +97,10 @@ class Algorithm:
             question = self._question(query, published)
             page = mode.search(self.library, question, query)
             judge = Judge(self.library, question)
-            return self._hits(published, page, judge), judge.nothing_close(page), question.embedded
+            hits = self._hits(published, page, judge)
+            if query.explain and hits:
+                hits = self._explained(question, hits)
+            return hits, judge.nothing_close(page), question.embedded
 
         hits, nothing_close, embedded = self._of_one_version(ask)
         if query.min_relevance is not None:
@@ -168,6 +171,16 @@ class Algorithm:
             )
             for ranked in page.ranking
         ]
+
+    def _explained(self, question: Question, hits: Sequence[Hit]) -> list[Hit]:
+        """With what each text of the captions gave, where captions were compared."""
+        if not any("caption" in hit.parts for hit in hits):
+            return list(hits)
+        published = question.published
+        assets = self.library.shown(published, [hit.asset_id for hit in hits]).values()
+        columns = CAPTION_COLUMNS[question.query_type]
+        shares = self._model.text_shares(question.vector_for("caption"), published.space, columns, list(assets))
+        return [replace(hit, texts=shares.get(hit.asset_id, ())) for hit in hits]
 
     def _of_one_version(self, ask: Callable[[Published], T]) -> T:
         """Ask again where another version was published meanwhile, so that no answer mixes two."""

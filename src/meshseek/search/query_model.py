@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from meshseek.embedders import Embedder, PartlyEmbeddedError
 from meshseek.errors import HostedItemError, SpaceMismatchError
-from meshseek.model import Space
+from meshseek.model import Language, PublishedAsset, Space, TextShare
 from meshseek.search.caching import RecentlyUsed, picture_key
+from meshseek.search.explaining import explained_captions
 from meshseek.search.phrases import without_quotes
 from meshseek.search.query import Query
 from meshseek.search.question import Embedded
@@ -27,6 +28,8 @@ ONE_LOADS = Lock()
 """Libraries of models do not bear being imported by two threads at once."""
 REMEMBERED = 1024
 """Vectors and translations of recent queries."""
+
+_LANGUAGE_OF: dict[str, Language] = {"english_embedding": "english", "chinese_embedding": "chinese"}
 
 Load = Callable[[Space], Embedder]
 Translate = Callable[[str], str | None]
@@ -71,6 +74,22 @@ class QueryModel:
         vector = self._vectors.get((space, asked), lambda: _vector(embedder, wording))
         seconds = time.perf_counter() - started
         return Embedded(vector=vector, query_type=wording.query_type, translated=translated, seconds=seconds)
+
+    def text_shares(
+        self, vector: NDArray[np.float32], space: Space, columns: Sequence[str], assets: Sequence[PublishedAsset]
+    ) -> dict[str, tuple[TextShare, ...]]:
+        """What each text of some assets' caption vectors gave; nothing where embedding them again would be paid.
+
+        Args:
+            vector: Of the query, shape ``(dim,)``.
+            space: Of the library.
+            columns: The captions that were compared; the second stand in where an asset has not the first.
+            assets: Those to explain.
+        """
+        embedder = self._embedder_of(space)
+        if embedder.estimate_texts([]) is not None:
+            return {}
+        return explained_captions(embedder, vector, [_LANGUAGE_OF[column] for column in columns], assets)
 
     def _embedder_of(self, space: Space) -> Embedder:
         with self._loading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +128,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
                 "viewpoint_id": hit.viewpoint_id,
                 "attributes": dict(hit.attributes),
                 "duplicates": list(hit.duplicates),
-                **({"explanation": dict(hit.parts)} if answer.explained else {}),
+                **({"explanation": _explanation(hit)} if answer.explained else {}),
             }
             for hit in answer.hits
         ],
@@ -152,12 +153,21 @@ def answer_as_text(answer: Answer) -> str:
     return "\n".join(lines)
 
 
+def _explanation(hit: Hit) -> dict[str, Any]:
+    return {"parts": dict(hit.parts), "texts": [asdict(share) for share in hit.texts]}
+
+
 def _hit_as_text(rank: int, hit: Hit, *, explained: bool) -> str:
     captions = " / ".join(caption for caption in (hit.caption_english, hit.caption_chinese) if caption)
     copies = f"  (and {len(hit.duplicates)} that look the same)" if hit.duplicates else ""
-    parts = ", ".join(f"{name} {value:.3f}" for name, value in hit.parts.items())
-    why = f"\n     because of {parts or 'its name'}" if explained else ""
+    why = "".join(f"\n     {line}" for line in _because(hit)) if explained else ""
     return f"{rank:>3}  {hit.relevance:<6}  {hit.score:.3f}  {hit.asset_id:<40}  {captions}{copies}{why}"
+
+
+def _because(hit: Hit) -> list[str]:
+    """What a score rests on, as lines."""
+    parts = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in hit.parts.items())
+    return [parts or "its name", *(f"{share.gave:+.3f} of the caption by: {share.text}" for share in hit.texts)]
 
 
 def _filters(pairs: Sequence[str]) -> dict[str, Any]:

@@ -109,6 +109,28 @@ class ImageSearch(SearchOptions):
     filters: Json[Filters] = {}
 
 
+class TextShare(BaseModel):
+    """One of the texts that the asset's caption vector is made of."""
+
+    text: str
+    gave: float = Field(description="Its part of the cosine")
+
+
+class Explanation(BaseModel):
+    """What a score rests on."""
+
+    parts: dict[str, float] = Field(
+        description="Cosines with captions and views, their standard scores and weights, what words and size added"
+    )
+    texts: list[TextShare] = Field(description="Where captions were compared, and telling it is not paid")
+
+    @classmethod
+    def of(cls, hit: Hit) -> Explanation:
+        """Of a hit."""
+        texts = [TextShare(text=share.text, gave=round(share.gave, 4)) for share in hit.texts]
+        return cls(parts={name: round(value, 4) for name, value in hit.parts.items()}, texts=texts)
+
+
 class Result(BaseModel):
     """One ranked asset."""
 
@@ -122,7 +144,7 @@ class Result(BaseModel):
     model_url: str | None
     attributes: dict[str, Any]
     duplicates: list[str] = Field(description="Assets that look the same, where they were collapsed into this one")
-    explanation: dict[str, float] | None = Field(None, description="What each part gave, where it was asked for")
+    explanation: Explanation | None = Field(None, description="What its score rests on, where that was asked for")
 
     @classmethod
     def of(cls, hit: Hit, algorithm: str, *, explained: bool = False) -> Result:
@@ -140,7 +162,7 @@ class Result(BaseModel):
             model_url=None if hit.model is None else model_url(hit.asset_id, algorithm, hit.version),
             attributes=dict(hit.attributes),
             duplicates=list(hit.duplicates),
-            explanation=dict(hit.parts) if explained else None,
+            explanation=Explanation.of(hit) if explained else None,
         )
 
 
