@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import shutil
 import socket
 import subprocess
@@ -233,6 +234,114 @@ def test_category_filters(page: Page, api_url: str) -> None:
     page.get_by_role("option", name=f"{facet['value']} ({facet['count']})").click()
 
     expect(page.locator("#summary")).to_contain_text(f"{facet['count']} result")
+
+
+def test_relevance_is_told_in_words(page: Page) -> None:
+    """A tile and the details say in words how well a result fits; the bare score is not among them."""
+    search(page, "chair")
+    results(page).first.click()
+
+    expect(results(page).first.locator(".caption-label")).to_have_text(re.compile(r"^Fits well · \D+$"))
+    expect(page.locator("#details .relevance")).to_have_text("Fits well")
+    expect(page.get_by_text("Score", exact=True)).to_be_hidden()
+
+
+def test_details_say_why(page: Page, api_url: str) -> None:
+    """On demand the details show what the score rests on, as the API tells it."""
+    search(page, "chair")
+    results(page).nth(1).click()
+    page.get_by_text("Why", exact=True).click()
+
+    query = {"query": "chair", "top_k": 12, "explain": True}
+    result = httpx.post(f"{api_url}/search/text", json=query).json()["results"][1]
+    parts = result["explanation"]["parts"]
+    why = page.locator("#details .why")
+    expect(why).to_contain_text(f"{parts['caption']:.2f}, {parts['caption_standard']:.1f} deviations above chance")
+    expect(why).to_contain_text("holds all words of the query")
+    expect(why).to_contain_text(f"{result['score']:.2f}")
+    expect(page.get_by_text("Score", exact=True)).to_be_visible()
+
+
+def test_why_opens_by_keyboard(page: Page) -> None:
+    """Who has no mouse chooses a result and unfolds its reasons by keys."""
+    search(page, "chair")
+    results(page).first.press("Enter")
+    page.locator("#details summary").press("Enter")
+
+    expect(page.get_by_text("Score", exact=True)).to_be_visible()
+
+
+def test_absent_things_are_told(page: Page) -> None:
+    """Where nothing is close the page says so, and shows what is nearest; where something is, it does not."""
+    told = page.get_by_text("Probably nothing here is like this")
+    search(page, "giraffe")
+    results(page).first.wait_for()
+    expect(told).to_be_visible()
+    expect(results(page).first).to_contain_text("Far off")
+
+    search(page, "chair")
+    expect(results(page).first).to_contain_text("Fits well")
+    expect(told).to_be_hidden()
+
+
+def test_cross_modal_compares_words_with_appearance(page: Page) -> None:
+    """The switch changes at once what words are compared with, and back."""
+    search(page, "chair")
+    results(page).first.wait_for()
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Cross-modal").check()
+    expect(page.locator("#summary")).to_contain_text("compared with appearance, cross-modal")
+
+    page.get_by_label("Cross-modal").uncheck()
+    expect(page.locator("#summary")).to_contain_text("compared with captions, appearance and exact words")
+
+
+def test_cross_modal_compares_a_picture_with_captions(page: Page, api_url: str, tmp_path: Path) -> None:
+    """The same switch, for a picture."""
+    best = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 1}).json()["results"][0]
+    picture = tmp_path / "chair.png"
+    picture.write_bytes(httpx.get(f"{api_url}{best['thumbnail_url']}").content)
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Cross-modal").check()
+    page.get_by_role("tab", name="By picture").click()
+    page.locator("#picture input[type=file]").set_input_files(picture)
+
+    expect(page.locator("#summary")).to_contain_text("compared with captions, cross-modal")
+    results(page).first.click()
+    page.get_by_text("Why", exact=True).click()
+    expect(page.locator("#details .why")).to_contain_text("Captions")
+
+
+def test_cross_modal_and_a_target_exclude_each_other(page: Page) -> None:
+    """Of the two, the one that was touched last holds, and the other one shows that it does not."""
+    search(page, "chair")
+    results(page).first.wait_for()
+    page.get_by_role("button", name="Options").click()
+    switch, target = page.get_by_label("Cross-modal"), page.get_by_label("Compare with")
+    switch.check()
+    target.click()
+    page.get_by_role("option", name="Captions").click()
+    expect(switch).not_to_be_checked()
+    expect(page.locator("#summary .against")).to_have_text("compared with captions")
+
+    switch.check()
+    expect(target).to_have_value("Automatic")
+    expect(page.locator("#summary .against")).to_have_text("compared with appearance, cross-modal")
+
+
+def test_results_need_not_be_varied(page: Page, api_url: str) -> None:
+    """Without the option, results come strictly by their scores."""
+    plain = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 12, "diverse": False}).json()
+    varied = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 12}).json()
+    captions = [[each["caption_en"] for each in answer["results"]] for answer in (plain, varied)]
+    assert captions[0] != captions[1]
+    search(page, "chair")
+    labels = page.locator("#gallery .caption-label")
+    expect(labels).to_contain_text(captions[1])
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Varied results").uncheck()
+
+    expect(labels).to_contain_text(captions[0])
 
 
 def test_picture_finds_assets(page: Page, api_url: str, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ LONGEST_TEXT = 80
 SMALL = 0.1
 """Figures below have a third digit."""
 NAMED = "<p>Its name or its id is what you searched for.</p>"
-LEGEND = """<p>Captions and appearance are alike by 1 at most. Chance is what the same query gives for assets taken at
-random.</p>"""
+LEGEND = """<p>Likeness is 1 at most. Chance is what the same search gives for assets taken at random. The score adds up
+the deviations, as far as each part counts.</p>"""
 
 
 def why(explanation: Explanation | None, score: float, silence: str | None = None) -> str:
@@ -30,7 +30,7 @@ def why(explanation: Explanation | None, score: float, silence: str | None = Non
     parts = explanation.parts if explanation else {}
     rows = [(_label(name), _figures(name, parts)) for name in parts if not _says_more(name, parts)]
     if explanation and explanation.texts:
-        rows.append(("Texts", _texts(explanation.texts)))
+        rows.append(("Caption texts", _texts(explanation.texts)))
     rows.append(("Score", figure(score)))
     facts = "".join(f"<dt>{escape(label)}</dt><dd>{value}</dd>" for label, value in rows)
     legend = LEGEND if any(name + STANDARD in parts for name in parts) else ""
@@ -53,12 +53,12 @@ def _label(name: str) -> str:
 
 
 def _figures(name: str, parts: dict[str, float]) -> str:
-    said = [f"holds all words, {figure(parts[name])}" if name == "words" else figure(parts[name])]
+    said = [f"holds all words of the query, {figure(parts[name])}" if name == "words" else figure(parts[name])]
     standard, weight = parts.get(name + STANDARD), parts.get(name + WEIGHT, 1.0)
     if standard is not None:
         said.append(f"{abs(standard):.1f} deviations {'below' if standard < 0 else 'above'} chance")
     if weight != 1:
-        said.append(f"counts {weight:.0%}")
+        said.append(f"counts for {weight:.0%}")
     return ", ".join(said)
 
 
