@@ -264,6 +264,19 @@ def test_details_say_why(page: Page, api_url: str) -> None:
     expect(page.get_by_text("Score", exact=True)).to_be_visible()
 
 
+def test_results_are_named_for_screen_readers(page: Page) -> None:
+    """A tile is called by what is written on it; also after another search has changed that, and for those added."""
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("number input for Results").fill("8")
+    for words in ("lamp", "chair"):
+        search(page, words)
+        expect(results(page).first).to_contain_text(words)
+        expect(results(page).first).to_have_accessible_name(re.compile(rf"^Fits well · [\w ]+: .*{words}"))
+    page.get_by_role("button", name="Show more").click()
+    expect(results(page).nth(8)).to_have_accessible_name(re.compile(r"^(Fits well|May fit|Far off)"))
+    expect(results(page).nth(0)).to_have_accessible_name(re.compile("^Fits well"))
+
+
 def test_why_opens_by_keyboard(page: Page) -> None:
     """Who has no mouse chooses a result and unfolds its reasons by keys."""
     search(page, "chair")

@@ -28,6 +28,11 @@ SHOW_CHOSEN = """() => setTimeout(() => {
   if (top < 0 || top > innerHeight / 2) panel.scrollIntoView({behavior: 'smooth'});
 }, 150)"""
 """On a narrow screen the chosen asset lies below the results."""
+NAME_TILES = """() => setTimeout(() => document.querySelectorAll('#gallery .thumbnail-item').forEach((tile) => {
+  const caption = tile.querySelector('.caption-label')?.textContent;
+  if (caption) tile.setAttribute('aria-label', caption.replace('\\n', ': '));
+}), 150)"""
+"""Gradio calls the results "Thumbnail 1 of 12", and a screen reader then says no more."""
 
 
 def build(api_url: str, folder: Path) -> gr.Blocks:
@@ -96,6 +101,7 @@ class _Wiring:
         changed = [shown, answers.summary, answers.placeholder, answers.model, answers.details]
         chosen = answers.gallery.select(self._handlers.choose, {shown}, changed, **QUIET)
         chosen.then(None, js=SHOW_CHOSEN, **QUIET)
+        answers.gallery.change(None, js=NAME_TILES, **QUIET)
 
     def _searching(self, event: Callable[..., Any], handler: Callable[..., Any]) -> None:
         event(
