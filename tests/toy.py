@@ -57,7 +57,7 @@ class Toy(Embedder):
                 row[zlib.crc32(word.encode(errors="replace")) % self.dim] += 1
         return _units(vectors)
 
-    def world_texts(self) -> list[tuple[str, Language]]:
+    def world_texts(self) -> list[tuple[str, Language | None]]:
         """Two things, in both languages."""
         return [("chair", "english"), ("椅子", "chinese"), ("bicycle", "english"), ("自行车", "chinese")]
 

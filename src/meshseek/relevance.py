@@ -2,27 +2,29 @@
 
 A cosine alone says little: of some models all cosines are high, and some queries are near everything. So closeness is
 
-* for words with captions, the cosine against that with the nearest of many everyday words (``1.5 * cosine - nearest``):
-  where the query is nearer to a word that is not here than to any asset, it means something that is not here;
+* for words with captions, how the cosine compares with that of the nearest of many everyday words: a query that is much
+  nearer to a word than to any asset means something that is not here;
 * else the standard score: by how many deviations a cosine stands out of what the same query gives for assets taken at
   random.
 
-Above which closeness an asset fits is learnt when a library is published, from queries of which it is known whether
-there is anything for them: everyday words that stand in the library's texts, and those that do not.
+From which closeness on an asset fits is learnt when a library is published, for each language by itself, from queries
+that are known to have something: names of things that stand in the library's texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import quantiles
 
 from meshseek.model import Relevance
 
-CAPTION_WEIGHT = 1.5
-"""Captions say more than a query does, so even the right one has a lower cosine than an equal word has."""
-DENIED = 0.05
-"""The share of queries with something for them that may be told that nothing is close."""
+DENIED = 0.12
+"""The share of names that stand in the library's texts for which nothing may count as close. Many stand there by
+accident, so of what people ask for it is about half."""
+STRONG = 0.5
+"""The share of them for which nothing is a strong result."""
+LEAST = 0.05
+"""Cosines with words below it are as good as none."""
 FEWEST = 10
 """From fewer queries nothing is learnt."""
 
@@ -44,27 +46,17 @@ class Thresholds:
 
 
 def caption_closeness(cosine: float, nearest_word: float) -> float:
-    """Closeness of words and a caption."""
-    return CAPTION_WEIGHT * cosine - nearest_word
+    """Closeness of words and a caption, around 1 where the caption is as near as the nearest everyday word."""
+    return cosine / max(nearest_word, LEAST)
 
 
-def learn(here: Sequence[float], absent: Sequence[float]) -> Thresholds | None:
-    """Thresholds from the closeness of the best asset for queries with and without anything for them.
-
-    Args:
-        here: Of queries that have something.
-        absent: Of queries that have not; may hold a few that have, under other words.
-
-    Returns:
-        None where there are too few queries.
-    """
-    if len(here) < FEWEST:
+def learn(closeness: Sequence[float]) -> Thresholds | None:
+    """Thresholds from the closeness of the best asset for queries that have something; None from too few of them."""
+    if len(closeness) < FEWEST:
         return None
-    present = sorted(here)
-    fair = present[int(DENIED * len(present))]
-    if len(absent) >= FEWEST:
-        fair = min(fair, quantiles(absent, n=20)[-1])
-    return Thresholds(fair=fair, strong=max(fair, quantiles(present, n=4)[1]), queries=len(here) + len(absent))
+    ordered = sorted(closeness)
+    fair, strong = (ordered[int(share * len(ordered))] for share in (DENIED, STRONG))
+    return Thresholds(fair=fair, strong=strong, queries=len(ordered))
 
 
 def trust_in(found: float) -> float:

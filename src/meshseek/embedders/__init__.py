@@ -136,11 +136,12 @@ class Embedder(ABC):
         """
         return [[(caption, 1.0) for caption in texts.captions(language)] for texts in assets]
 
-    def world_texts(self) -> list[tuple[str, Language]]:
+    def world_texts(self) -> list[tuple[str, Language | None]]:
         """Names of everyday things, with their languages: what a query may well be about, whatever a library holds.
 
-        They are embedded once as queries; a query that is nearer to one of them than to anything in the library is
-        about something that the library does not have.
+        They are embedded once as queries; a query that is much nearer to one of them than to anything in the library
+        is about something that the library does not have. A word without a language is no name of a thing, or a rare
+        one: those with a language, that stand in a library's texts, show what scores in that language mean.
         """
         english, chinese = zip(*everyday_nouns(), strict=True)
         return [*((noun, "english") for noun in english), *((noun, "chinese") for noun in chinese)]

@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meshseek.language import detect_language
-from meshseek.model import Ranked
+from meshseek.model import LANGUAGES, Language, Ranked
 from meshseek.relevance import Thresholds, caption_closeness, learn, trust_in
 from meshseek.store.read.background import FEWEST, Background, Scale
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import Published, QueryKind, Target
+from meshseek.store.read.published import Asked, Published, Target
 from meshseek.store.write.publisher import Calibration
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORDS = 120
-"""Everyday words that are asked for, of those that stand in the library's texts, and of those that do not."""
+"""Names of things that are asked for, in each language, of those that stand in the library's texts."""
 PICTURES = 60
 """Views that are asked for as if they were pictures of a user."""
-ENGLISH_FIRST = ("english_embedding", "chinese_embedding")
-CHINESE_FIRST = ("chinese_embedding", "english_embedding")
+COLUMNS: dict[Language, tuple[str, str]] = {
+    "english": ("english_embedding", "chinese_embedding"),
+    "chinese": ("chinese_embedding", "english_embedding"),
+}
 
 
 def calibrate(library: Library, published: Published) -> Calibration:
@@ -38,7 +39,7 @@ def calibrate(library: Library, published: Published) -> Calibration:
     """
     background = library.background(published)
     found = captions_find_views(background)
-    learnt: dict[tuple[Target, QueryKind], Thresholds | None] = {
+    learnt: dict[tuple[Target, Asked], Thresholds | None] = {
         **_with_words(library, published, background),
         **_with_pictures(library, published, background),
     }
@@ -57,7 +58,7 @@ def captions_find_views(background: Background) -> float | None:
     rows = [row for row, asset_id in enumerate(background.caption_ids) if asset_id in places]
     if len(rows) < FEWEST:
         return None
-    scores = background.best_views(background.captions[ENGLISH_FIRST[0]][rows])
+    scores = background.best_views(background.captions[COLUMNS["english"][0]][rows])
     own = scores[np.arange(len(rows)), [places[background.caption_ids[row]] for row in rows]]
     ranks = (scores > own[:, None]).sum(axis=1) + 1
     return float((1 / ranks).mean())
@@ -65,30 +66,34 @@ def captions_find_views(background: Background) -> float | None:
 
 def _with_words(
     library: Library, published: Published, background: Background
-) -> dict[tuple[Target, QueryKind], Thresholds | None]:
-    """What everyday words give that stand in the library's texts, and what others give."""
-    known = library.words_here(background.words)
-    pools = [_spread(sorted(known)), _spread([n for n in range(len(background.words)) if n not in known])]
-    captions = [_caption_closeness(library, published, background, pool) for pool in pools]
-    views = [_view_closeness(library, published, background, background.world[pool]) for pool in pools]
-    return {("caption", "text"): learn(*captions), ("appearance", "text"): learn(*views)}
+) -> dict[tuple[Target, Asked], Thresholds | None]:
+    """What names of things give, in each language, that stand in the library's texts."""
+    here = library.words_here(background.words)
+    learnt: dict[tuple[Target, Asked], Thresholds | None] = {}
+    for language in LANGUAGES:
+        pool = _spread([word for word in sorted(here) if background.languages[word] == language])
+        learnt["caption", language] = learn(_caption_closeness(library, published, background, pool, language))
+        learnt["appearance", language] = learn(
+            _view_closeness(library, published, background, [background.word(word) for word in pool])
+        )
+    return learnt
 
 
 def _caption_closeness(
-    library: Library, published: Published, background: Background, words: Sequence[int]
+    library: Library, published: Published, background: Background, words: Sequence[int], language: Language
 ) -> list[float]:
     """Of the asset that fits each word best by its caption."""
-    closeness = []
+    closeness: list[float] = []
     for word in words:
-        vector = background.world[word]
-        columns = CHINESE_FIRST if detect_language(background.words[word]) == "chinese" else ENGLISH_FIRST
-        best = library.nearest_captions(published, vector, columns, Request(limit=1))
-        closeness += [caption_closeness(each.score, background.nearest_word(vector) or 0.0) for each in best]
+        vector = background.word(word)
+        nearest = background.nearest_word(vector) or 0.0
+        ranking = library.nearest_captions(published, vector, COLUMNS[language], Request(limit=1))
+        closeness += [caption_closeness(best.score, nearest) for best in ranking]
     return closeness
 
 
 def _view_closeness(
-    library: Library, published: Published, background: Background, vectors: NDArray[np.float32]
+    library: Library, published: Published, background: Background, vectors: Sequence[NDArray[np.float32]]
 ) -> list[float]:
     """Of the asset that fits each query best by its views."""
     one = Request(limit=1)
@@ -98,18 +103,18 @@ def _view_closeness(
 
 def _with_pictures(
     library: Library, published: Published, background: Background
-) -> dict[tuple[Target, QueryKind], Thresholds | None]:
+) -> dict[tuple[Target, Asked], Thresholds | None]:
     """What views give if their own asset is not there: as near as pictures of other things of the same kind."""
     views, captions = [], []
     for place in _spread(range(len(background.view_ids)), PICTURES):
         vector, own = background.views[background.starts[place]], background.view_ids[place]
         two = Request(limit=2)
         views.append((background.view_scale(vector), _others(library.nearest_views(published, vector, two), own)))
-        nearest = library.nearest_captions(published, vector, ENGLISH_FIRST, two)
-        captions.append((background.caption_scale(ENGLISH_FIRST[0], vector), _others(nearest, own)))
+        nearest = library.nearest_captions(published, vector, COLUMNS["english"], two)
+        captions.append((background.caption_scale(COLUMNS["english"][0], vector), _others(nearest, own)))
     return {
-        ("appearance", "image"): learn(list(_standards(views)), []),
-        ("caption", "image"): learn(list(_standards(captions)), []),
+        ("appearance", "image"): learn(list(_standards(views))),
+        ("caption", "image"): learn(list(_standards(captions))),
     }
 
 

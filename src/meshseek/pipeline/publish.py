@@ -114,7 +114,7 @@ def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: s
     with publisher.loading(**load.library.sizes(load.vectors), index_kind=index_kind) as loader:
         load(loader, load.library.assets)
         if load.world is not None:
-            loader.load_world(load.world.texts, load.world.vectors)
+            loader.load_world(load.world.texts, load.world.languages, load.world.vectors)
     return publisher.finish(index_kind, content, load.world_fingerprint, calibrate)
 
 

@@ -64,7 +64,7 @@ def world_texts_left(embedder: Embedder, algorithm: str, workspace: Workspace) -
     return [text for text, language in texts if (text, language) not in known]
 
 
-def _vectors_of(world: World | None) -> dict[tuple[str, Language], NDArray[np.float32]]:
+def _vectors_of(world: World | None) -> dict[tuple[str, Language | None], NDArray[np.float32]]:
     if world is None:
         return {}
     return dict(zip(zip(world.texts, world.languages, strict=True), world.vectors, strict=True))

@@ -52,7 +52,7 @@ class Judge:
         return [own_kind, other] if trusted else [own_kind]
 
     def _said(self, target: Target, score: float) -> Relevance:
-        thresholds = self._question.published.thresholds.get((target, self._question.kind))
+        thresholds = self._question.published.thresholds.get((target, self._question.query_type))
         closeness = self._caption if target == "caption" else self._appearance
         if thresholds is None or closeness is None:
             return "fair"

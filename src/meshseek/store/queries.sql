@@ -283,8 +283,8 @@ FROM (
 ORDER BY asset_id;
 
 -- world --
--- Everyday words as queries.
-SELECT text, vector::halfvec AS vector FROM world;
+-- Words that queries may be about, as queries.
+SELECT text, language, vector::halfvec AS vector FROM world;
 
 -- world_here --
 -- Which of some words assets have; each is given as the query on words takes it.

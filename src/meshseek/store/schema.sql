@@ -88,13 +88,17 @@ CREATE TABLE background (
     asset_id text PRIMARY KEY
 );
 
--- Everyday words as queries: what a query is closer to than to any asset is not here.
+-- Words as queries: what a query is much closer to than to any asset is not here.
+-- language: 0 English, 1 Chinese, of names of things that a library may hold; their scores show how scores are to be
+-- read. Null for other words.
 CREATE TABLE world (
     text text NOT NULL,
-    vector halfvec({dim}) NOT NULL
+    vector halfvec({dim}) NOT NULL,
+    language smallint
 );
 
--- From which closeness on an asset fits fairly or strongly, by what is compared with which kind of query.
+-- From which closeness on an asset fits fairly or strongly, by what is compared with which kind of query: english,
+-- chinese or image.
 CREATE TABLE calibrations (
     target text NOT NULL,
     kind text NOT NULL,

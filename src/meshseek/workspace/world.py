@@ -21,7 +21,7 @@ from meshseek.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WorldTexts = Sequence[tuple[str, Language]]
+WorldTexts = Sequence[tuple[str, Language | None]]
 
 _FILE = "world.parquet"
 
@@ -32,7 +32,7 @@ class World:
 
     space: Space
     texts: list[str]
-    languages: list[Language]
+    languages: list[Language | None]
     vectors: NDArray[np.float32]
     """Shape ``(len(texts), dim)``; may have no rows."""
     fingerprint: str

@@ -66,6 +66,7 @@ PREPROCESSING: Final = (
     f"first {MAX_CHARACTERS} characters"
 )
 CLASSES_FILE: Final = "imagenet_classes.txt"
+COMMON_FILE: Final = "common_nouns.txt"
 CODE_REVISION: Final = 1
 """Raise it with any change of code that changes vectors; changes of data and packages are seen by themselves."""
 
@@ -105,11 +106,14 @@ class Lite(Embedder):
             vectors[:, :TEXT_DIM] = self._meanings(texts)
         return vectors
 
-    def world_texts(self) -> list[tuple[str, Language]]:
-        """Everyday things, and the names of ImageNet's classes."""
-        everyday = super().world_texts()
-        known = {text for text, _ in everyday}
-        return [*everyday, *((name, "english") for name in dict.fromkeys(_class_names()) if name not in known)]
+    def world_texts(self) -> list[tuple[str, Language | None]]:
+        """Everyday things, the names of ImageNet's classes, and the commonest nouns of any kind."""
+        texts: dict[str, Language | None] = dict(super().world_texts())
+        for name in _class_names():
+            texts.setdefault(name, "english")
+        for noun in lines_of(__package__, COMMON_FILE):
+            texts.setdefault(noun, None)
+        return list(texts.items())
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB images of any size.

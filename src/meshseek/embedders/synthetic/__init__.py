@@ -45,7 +45,7 @@ class Synthetic(Embedder):
         del role
         return self.world.texts(list(texts))
 
-    def world_texts(self) -> list[tuple[str, Language]]:
+    def world_texts(self) -> list[tuple[str, Language | None]]:
         """None: in a made-up world nothing is everyday."""
         return []
 

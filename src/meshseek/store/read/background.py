@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meshseek.model import LANGUAGES, Language
 from meshseek.store.queries import query
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Background:
     Some 500 assets, the same at each call as long as they are published; of some 200, views.
     """
 
+    dim: int
     caption_ids: Sequence[str]
     captions: Mapping[str, NDArray[np.float32]]
     """Shape ``(assets, dim)`` for each caption column; the other one stands in where an asset has not this one."""
@@ -56,12 +58,15 @@ class Background:
     starts: NDArray[np.intp]
     """Where the views of each asset begin, shape ``(assets,)``."""
     words: Sequence[str]
+    """Words that queries may be about, whatever is in the library."""
+    languages: Sequence[Language | None]
+    """Of those that name things that a library may hold."""
     world: NDArray[np.float32]
-    """Everyday words, as queries; shape ``(words, dim)``."""
+    """The words, as queries; shape ``(words, used)``: what is zero at the end of all of them is left out."""
 
     @classmethod
-    def read(cls, reader: Reader) -> Background:
-        """Read it from the version that the reader sees.
+    def read(cls, reader: Reader, dim: int) -> Background:
+        """Read it from the version that the reader sees, of vectors of some length.
 
         Raises:
             DatabaseError: The database cannot be asked.
@@ -72,13 +77,15 @@ class Background:
         names = [row["asset_id"] for row in views]
         starts = np.flatnonzero([name != before for name, before in zip(names, [None, *names], strict=False)])
         return cls(
+            dim=dim,
             caption_ids=[row["asset_id"] for row in captions],
             captions={name: _matrix(captions, name) for name in ("english_embedding", "chinese_embedding")},
             view_ids=[names[start] for start in starts],
             views=_matrix(views, "vector"),
             starts=starts,
             words=[row["text"] for row in world],
-            world=_matrix(world, "vector"),
+            languages=[None if row["language"] is None else LANGUAGES[row["language"]] for row in world],
+            world=_without_zeros(_matrix(world, "vector")),
         )
 
     def caption_scale(self, column: str, vector: NDArray[np.float32]) -> Scale | None:
@@ -94,9 +101,21 @@ class Background:
         scores: NDArray[np.float32] = np.maximum.reduceat(vectors @ self.views.T, self.starts, axis=1)
         return scores
 
+    def word(self, place: int) -> NDArray[np.float32]:
+        """The vector of a word, shape ``(dim,)``."""
+        used: NDArray[np.float32] = np.zeros(self.dim, dtype=np.float32)
+        used[: self.world.shape[1]] = self.world[place]
+        return used
+
     def nearest_word(self, vector: NDArray[np.float32]) -> float | None:
         """The largest cosine of a query, shape ``(dim,)``, with any word; None where no words are known."""
-        return float((self.world @ vector).max()) if len(self.words) else None
+        return float((self.world @ vector[: self.world.shape[1]]).max()) if len(self.words) else None
+
+
+def _without_zeros(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Without the columns at the end in which nothing stands; the vectors of words may be that much shorter."""
+    used = np.flatnonzero(matrix.any(axis=0)) if matrix.ndim > 1 else np.empty(0, dtype=np.intp)
+    return np.ascontiguousarray(matrix[:, : int(used[-1]) + 1]) if len(used) else matrix
 
 
 def _matrix(rows: Sequence[Mapping[str, Any]], column: str) -> NDArray[np.float32]:

@@ -119,7 +119,7 @@ class Library(Versions, Catalogue):
         """
         known = self._background
         if known is None or known[0] != published.content:
-            self._background = known = (published.content, Background.read(self._reader))
+            self._background = known = (published.content, Background.read(self._reader, published.space.dim))
         return known[1]
 
     def one(self, published: Published, asset_id: str, request: Request) -> Ranked | None:

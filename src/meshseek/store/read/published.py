@@ -14,6 +14,8 @@ from meshseek.store.indexes import INDEXES, Index
 
 Target = Literal["caption", "appearance"]
 QueryKind = Literal["text", "image"]
+Asked = Literal["english", "chinese", "image"]
+"""Kinds of queries whose scores are read by thresholds of their own."""
 TARGETS: tuple[Target, ...] = ("caption", "appearance")
 QUERY_KINDS: tuple[QueryKind, ...] = ("text", "image")
 
@@ -87,7 +89,7 @@ class Published:
     """Digest of everything that was published."""
     published_at: datetime
     tunings: tuple[Tuning, ...] = ()
-    thresholds: Mapping[tuple[Target, QueryKind], Thresholds] = field(default_factory=dict)
+    thresholds: Mapping[tuple[Target, Asked], Thresholds] = field(default_factory=dict)
     """How scores are to be read, by what is compared and with what; where nothing is known, everything fits fairly."""
     trust: float = UNKNOWN_TRUST
     """How far cross-modal scores count beside those of the query's own kind, 0 to 1."""

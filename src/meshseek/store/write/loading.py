@@ -14,7 +14,7 @@ import numpy as np
 from psycopg import sql
 
 from meshseek.language import bigrams, last_characters, without_han
-from meshseek.model import Asset, PublishedAsset, Space
+from meshseek.model import LANGUAGES, Asset, Language, PublishedAsset, Space
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 from meshseek.store.write.binary_copy import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
@@ -114,10 +114,14 @@ class Loader:
 
         self._copy("asset_centroids", ((batch.ids, columns(batch)) for batch in batches))
 
-    def load_world(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Load everyday things as queries: unit vectors, shape ``(len(texts), dim)``."""
+    def load_world(
+        self, texts: Sequence[str], languages: Sequence[Language | None], vectors: NDArray[np.float32]
+    ) -> None:
+        """Load words as queries, with their languages and unit vectors, shape ``(len(texts), dim)``."""
         if texts:
-            self._copy("world", [(texts, [Vectors(vectors.astype(np.float16))])])
+            codes = np.array([LANGUAGES.index(language) if language else 0 for language in languages])
+            known = np.array([language is not None for language in languages])
+            self._copy("world", [(texts, [Vectors(vectors.astype(np.float16)), Numbers(codes, ">i2", known)])])
 
     def _dims(self, rows: int) -> Column:
         return Numbers(np.full(rows, self._space.dim), ">i4")
