@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -431,9 +431,44 @@ def test_page_waits_for_the_api(context: BrowserContext, api_url: str, tmp_path:
             expect(page.locator("#notice")).to_be_hidden()
 
 
+def test_older_api_is_shown_all_the_same(context: BrowserContext, api_url: str, tmp_path: Path) -> None:
+    """An API that knows nothing of relevance and reasons answers with scores, and the details say what is missing."""
+
+    def older(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if b'"explain"' in request.content:
+            refusal = {"code": "invalid_request", "message": "explain: extra inputs are not permitted"}
+            return httpx.Response(422, json={"error": refusal})
+        if request.url.path != "/search/text":
+            return answer
+        said = {name: value for name, value in answer.json().items() if name != "nothing_close"}
+        told = {"relevance", "explanation"}
+        results = [{name: each[name] for name in each.keys() - told} for each in said["results"]]
+        return httpx.Response(200, json={**said, "results": results})
+
+    port = free_port()
+    with (
+        forwarding(port, api_url, older),
+        serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
+    ):
+        page = context.new_page()
+        page.goto(url)
+        search(page, "chair")
+        expect(results(page).first.locator(".caption-label")).to_have_text(re.compile(r"^\d\.\d\d · "))
+        results(page).first.click()
+        page.get_by_text("Why", exact=True).click()
+        expect(page.locator("#details .why")).to_contain_text("does not tell what this score rests on")
+
+
+def as_it_is(_: httpx.Request, answer: httpx.Response) -> httpx.Response:
+    """An answer that nothing is changed of."""
+    return answer
+
+
 @contextlib.contextmanager
-def forwarding(port: int, api_url: str) -> Iterator[None]:
-    """Answer on a port with what the API says."""
+def forwarding(
+    port: int, api_url: str, change: Callable[[httpx.Request, httpx.Response], httpx.Response] = as_it_is
+) -> Iterator[None]:
+    """Answer on a port with what the API says, or what is made of it."""
 
     class Forward(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -445,7 +480,9 @@ def forwarding(port: int, api_url: str) -> Iterator[None]:
         def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             kind = {"content-type": self.headers.get("content-type", "application/json")}
-            answer = httpx.request(self.command, f"{api_url}{self.path}", content=body, headers=kind, timeout=30)
+            request = httpx.Request(self.command, f"{api_url}{self.path}", content=body, headers=kind)
+            with httpx.Client(timeout=30) as api:
+                answer = change(request, api.send(request))
             self.send_response(answer.status_code)
             self.send_header("content-length", str(len(answer.content)))
             self.end_headers()
