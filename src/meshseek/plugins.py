@@ -44,15 +44,23 @@ class Family(Generic[T]):
         source = spec.loader.get_source(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
         return "HIDDEN = True" in (source or "").splitlines()
 
+    def check(self, name: str) -> None:
+        """See that there is a plug-in of this name; it is not imported.
+
+        Raises:
+            UnknownPluginError: There is none; the message lists the names.
+        """
+        if name not in self.names:
+            kind = self.contract.__name__.lower()
+            raise UnknownPluginError(f"there is no {kind} '{name}'; choose one of: {', '.join(self.names)}")
+
     def load(self, name: str) -> type[T]:
         """Import one plug-in and return its class.
 
         Raises:
             UnknownPluginError: No plug-in has this name; the message lists the names.
         """
-        if name not in self.names:
-            kind = self.contract.__name__.lower()
-            raise UnknownPluginError(f"there is no {kind} '{name}'; choose one of: {', '.join(self.names)}")
+        self.check(name)
         module = importlib.import_module(f"{self.package}.{name}")
         if module not in self._implementations:
             self._implementations[module] = self._implementation(module)
