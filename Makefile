@@ -5,6 +5,7 @@ PYTHON_NEWEST ?= python3.13
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+WORDNET ?= /usr/share/wordnet
 
 # The locks name every tested version with its hashes; torch, which has other files in each index, comes by itself.
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -65,6 +66,9 @@ lock: $(VENV)/.installed-dev  ## Write the locks after a change to pyproject.tom
 	$(LOCK) -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	$(LOCK) -c requirements/dev.lock --extra dev --extra bench pyproject.toml -o requirements/bench.lock
 
+lite-data: $(VENV)/.installed-dev  ## Make lite's query matrix and glosses from WordNet 3.0: make lite-data WORDNET=/usr/share/wordnet
+	$(BIN)/python scripts/lite_data $(WORDNET)
+
 check: $(VENV)/.installed-dev  ## Lint, types, import contracts, declared dependencies, formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -86,6 +90,9 @@ bench-search: $(VENV)/.installed-bench  ## Measure search beside other engines: 
 bench-ingest: $(VENV)/.installed-dev  ## Measure loading into the database beside COPY of the same bytes
 	$(BIN)/python benchmarks/ingest.py $(ARGS)
 
+bench-captions: $(VENV)/.installed-dev  ## Measure what lite's caption vectors are made of: make bench-captions ARGS="--workspace workspace"
+	$(BIN)/python benchmarks/captions.py $(ARGS)
+
 bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the same over SQL, and the memory of all processes
 	$(BIN)/python benchmarks/serve.py $(ARGS)
 
@@ -95,4 +102,4 @@ bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and 
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly test-lowest test-newest lock check bench bench-embed bench-search bench-ingest bench-serve bench-update clean
+.PHONY: help setup demo test test-nightly test-lowest test-newest lock lite-data check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean

@@ -35,7 +35,7 @@ MODES = {
 
         def rank(self, library, question, request):
             ids = library.known_as([question.text]).get(question.text, [])
-            hits = [library.hit(question.published, asset_id, request) for asset_id in ids]
+            hits = [library.one(question.published, asset_id, request) for asset_id in ids]
             return [hit for hit in hits if hit]
     """,
 }

@@ -16,7 +16,7 @@ from tests.toy import Toy
 
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.errors import EmbedderError
-from meshseek.model import LANGUAGES
+from meshseek.model import LANGUAGES, AssetTexts, Language
 
 ALWAYS_THERE = {"lite", "toy"}
 """These need no weights from elsewhere."""
@@ -132,6 +132,39 @@ def test_threads_may_share_it(embedder: Embedder) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(embed, range(16)))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_caption_vector_has_texts(embedder: Embedder, language: Language) -> None:
+    """Each asset gets texts with positive weights, whatever its neighbours, also with odd or very many captions."""
+    odd = tuple(text for text in ODD_TEXTS if text != "\ud83e")
+    assets = [
+        AssetTexts(name="Oak chair", english=("a wooden chair", "Oak chair"), chinese=("椅子",)),
+        AssetTexts(english=odd, chinese=odd),
+        AssetTexts(name="x" * 10_000, english=("x" * 10_000,), chinese=("椅" * 10_000,)),
+        AssetTexts(english=tuple(f"chair {n}" for n in range(200)), chinese=tuple(f"椅子{n}" for n in range(200))),
+        AssetTexts(name="стул", english=("стул",), chinese=("стул",)),
+    ]
+    found = embedder.caption_texts(assets, language)
+    assert len(found) == len(assets)
+    assert all(weighted and all(weight > 0 for _, weight in weighted) for weighted in found)
+    assert found == [embedder.caption_texts([texts], language)[0] for texts in assets]
+    assert embedder.caption_texts([], language) == []
+
+
+def test_only_what_is_said_to_count_counts(embedder: Embedder) -> None:
+    """An embedder that makes vectors of one language's captions looks at nothing else of an asset."""
+    texts = AssetTexts(name="Oak chair", english=("a wooden chair",), chinese=("椅子",))
+    other = AssetTexts(name="Bench", english=("a wooden chair",), chinese=("长凳",))
+    same = embedder.caption_texts([texts], "english") == embedder.caption_texts([other], "english")
+    assert same is (embedder.caption_basis == "own_language")
+
+
+def test_the_world_is_of_words(embedder: Embedder) -> None:
+    """Each text stands once, and says something."""
+    texts = [text for text, _ in embedder.world_texts()]
+    assert len(set(embedder.world_texts())) == len(texts)
+    assert all(text.strip() for text in texts)
 
 
 def test_none_of_ours_is_skipped() -> None:

