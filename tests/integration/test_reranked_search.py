@@ -96,7 +96,7 @@ def ids(algorithm: Algorithm, **options: Any) -> list[str]:
     return [hit.asset_id for hit in algorithm.search(Query(**options)).hits]
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=str)
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: " ".join(map(str, query)))
 def test_the_first_results_change_places_and_no_others(
     algorithm: Algorithm, backwards: Backwards, query: dict[str, Any]
 ) -> None:
@@ -117,7 +117,7 @@ def test_the_first_results_change_places_and_no_others(
     assert backwards.views_seen == len(first)
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=str)
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: " ".join(map(str, query)))
 def test_pages_are_disjoint_and_complete(algorithm: Algorithm, backwards: Backwards, query: dict[str, Any]) -> None:
     """Cut anywhere, they are the whole in pieces; the reranker is asked once."""
     asked = query | {"rerank": "openai_vlm"}

@@ -216,6 +216,10 @@ def _embed_and_publish(
 def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Updated, reporter: Reporter) -> None:
     workspace = parts.workspace
     embedder = parts.usual_embedder(algorithm)
+    is_free = embedder.estimate_texts([]) is None
+    if workspace.has_other_vectors(algorithm, embedder.space) and (is_free or options.yes):
+        reporter.say(f"embed {algorithm}: its model gives other vectors than it did; everything is embedded again")
+        workspace.remove_vectors(algorithm)
     estimate = embedding.preview(embedder, algorithm, workspace, max_assets=options.max_assets)
     if not options.yes and _is_paid(estimate):
         updated.notes.append(f"assets wait for paid embedding ({estimate}); give --yes")
