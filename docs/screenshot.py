@@ -23,9 +23,9 @@ FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 )
-WIDTH, HEIGHT = 1440, 1000
+WIDTH, HEIGHT = 1440, 1310
 TARGET = Path(__file__).with_name("images") / "ui.png"
-LARGEST = 400_000
+LARGEST = 600_000
 """Bytes from which on the picture is stored with a palette, which more than halves it."""
 DRAWN = 60
 """Difference of greys in the 3D view from which on more than its background is seen."""
@@ -38,7 +38,7 @@ PAUSE_MS = 200
 @click.argument("query", default="wooden chair")
 @click.option("--to", type=click.Path(path_type=Path), default=TARGET, show_default="docs/images/ui.png")
 def main(url: str, query: str, to: Path) -> None:
-    """Search on the page at URL, choose the first result, and store what is seen."""
+    """Search on the page at URL, choose the first result, ask why it is there, and store what is seen."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         sys.exit("the screenshot needs Chromium; install it with 'apt-get install chromium'")
@@ -67,6 +67,7 @@ def _search(page: Page, query: str) -> None:
             break
     else:
         sys.exit("nothing was drawn in the 3D view")
+    page.locator("#details summary").click()
     box.blur()
     page.mouse.move(WIDTH - 1, HEIGHT - 1)
     page.wait_for_timeout(PAUSE_MS * 5)

@@ -191,7 +191,7 @@ def test_status(library: ServedLibrary) -> None:
         (["import", "glb_folder", "nowhere"], "nowhere"),
         (["render", "--workspace", "empty"], "run 'meshseek import"),
         (["publish", "--workspace", "empty"], "run 'meshseek import"),
-        (["evaluate", "nowhere.csv"], "cannot read queries"),
+        (["evaluate", "nowhere.csv"], "cannot read nowhere.csv"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_cure(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -34,6 +35,8 @@ FLAGS = (
 START_SECONDS = 60
 PATIENCE = 30_000
 """Milliseconds that the page may take for anything; the machine may be busy."""
+ABSENT = ("motorcycle", "helicopter", "submarine", "football", "rocket", "guitar")
+"""Things that the library has not; of one so small the API cannot know that of each of them."""
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +238,133 @@ def test_category_filters(page: Page, api_url: str) -> None:
     expect(page.locator("#summary")).to_contain_text(f"{facet['count']} result")
 
 
+def test_relevance_is_told_in_words(page: Page) -> None:
+    """A tile and the details say in words how well a result fits; the bare score is not among them."""
+    search(page, "chair")
+    results(page).first.click()
+
+    expect(results(page).first.locator(".caption-label")).to_have_text(re.compile(r"^Fits well · \D+$"))
+    expect(page.locator("#details .relevance")).to_have_text("Fits well")
+    expect(page.get_by_text("Score", exact=True)).to_be_hidden()
+
+
+def test_details_say_why(page: Page, api_url: str) -> None:
+    """On demand the details show what the score rests on, as the API tells it."""
+    search(page, "chair")
+    results(page).nth(1).click()
+    page.get_by_text("Why", exact=True).click()
+
+    query = {"query": "chair", "top_k": 12, "explain": True}
+    result = httpx.post(f"{api_url}/search/text", json=query).json()["results"][1]
+    parts = result["explanation"]["parts"]
+    why = page.locator("#details .why")
+    expect(why).to_contain_text(f"{parts['caption']:.2f}, {parts['caption_standard']:.1f} deviations above chance")
+    expect(why).to_contain_text("holds all words of the query")
+    expect(why).to_contain_text(f"{result['score']:.2f}")
+    expect(page.get_by_text("Score", exact=True)).to_be_visible()
+
+
+def test_results_are_named_for_screen_readers(page: Page) -> None:
+    """A tile is called by what is written on it; also after another search has changed that, and for those added."""
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("number input for Results").fill("8")
+    for words in ("lamp", "chair"):
+        search(page, words)
+        expect(results(page).first).to_contain_text(words)
+        expect(results(page).first).to_have_accessible_name(re.compile(rf"^Fits well · [\w ]+: .*{words}"))
+    page.get_by_role("button", name="Show more").click()
+    expect(results(page).nth(8)).to_have_accessible_name(re.compile(r"^(Fits well|May fit|Far off)"))
+    expect(results(page).nth(0)).to_have_accessible_name(re.compile("^Fits well"))
+
+
+def test_why_opens_by_keyboard(page: Page) -> None:
+    """Who has no mouse chooses a result and unfolds its reasons by keys."""
+    search(page, "chair")
+    results(page).first.press("Enter")
+    page.locator("#details summary").press("Enter")
+
+    expect(page.get_by_text("Score", exact=True)).to_be_visible()
+
+
+def test_absent_things_are_told(page: Page, api_url: str) -> None:
+    """Where the API finds nothing close the page says so, and shows what is nearest; else it does not."""
+    told = page.get_by_text("Probably nothing here is like this")
+    search(page, next(thing for thing in ABSENT if nothing_close(api_url, thing)))
+    results(page).first.wait_for()
+    expect(told).to_be_visible()
+    expect(results(page).first).to_contain_text("Far off")
+
+    search(page, "chair")
+    expect(results(page).first).to_contain_text("Fits well")
+    expect(told).to_be_hidden()
+
+
+def nothing_close(api_url: str, words: str) -> bool:
+    """What the API says of words."""
+    told: bool = httpx.post(f"{api_url}/search/text", json={"query": words}).json()["nothing_close"]
+    return told
+
+
+def test_cross_modal_compares_words_with_appearance(page: Page) -> None:
+    """The switch changes at once what words are compared with, and back."""
+    search(page, "chair")
+    results(page).first.wait_for()
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Cross-modal").check()
+    expect(page.locator("#summary")).to_contain_text("compared with appearance, cross-modal")
+
+    page.get_by_label("Cross-modal").uncheck()
+    expect(page.locator("#summary")).to_contain_text("compared with captions, appearance and exact words")
+
+
+def test_cross_modal_compares_a_picture_with_captions(page: Page, api_url: str, tmp_path: Path) -> None:
+    """The same switch, for a picture."""
+    best = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 1}).json()["results"][0]
+    picture = tmp_path / "chair.png"
+    picture.write_bytes(httpx.get(f"{api_url}{best['thumbnail_url']}").content)
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Cross-modal").check()
+    page.get_by_role("tab", name="By picture").click()
+    page.locator("#picture input[type=file]").set_input_files(picture)
+
+    expect(page.locator("#summary")).to_contain_text("compared with captions, cross-modal")
+    results(page).first.click()
+    page.get_by_text("Why", exact=True).click()
+    expect(page.locator("#details .why")).to_contain_text("Captions")
+
+
+def test_cross_modal_and_a_target_exclude_each_other(page: Page) -> None:
+    """Of the two, the one that was touched last holds, and the other one shows that it does not."""
+    search(page, "chair")
+    results(page).first.wait_for()
+    page.get_by_role("button", name="Options").click()
+    switch, target = page.get_by_label("Cross-modal"), page.get_by_label("Compare with")
+    switch.check()
+    target.click()
+    page.get_by_role("option", name="Captions").click()
+    expect(switch).not_to_be_checked()
+    expect(page.locator("#summary .against")).to_have_text("compared with captions")
+
+    switch.check()
+    expect(target).to_have_value("Automatic")
+    expect(page.locator("#summary .against")).to_have_text("compared with appearance, cross-modal")
+
+
+def test_results_need_not_be_varied(page: Page, api_url: str) -> None:
+    """Without the option, results come strictly by their scores."""
+    plain = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 12, "diverse": False}).json()
+    varied = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 12}).json()
+    captions = [[each["caption_en"] or each["asset_id"] for each in answer["results"]] for answer in (plain, varied)]
+    assert captions[0] != captions[1]
+    search(page, "chair")
+    labels = page.locator("#gallery .caption-label")
+    expect(labels).to_contain_text(captions[1])
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Varied results").uncheck()
+
+    expect(labels).to_contain_text(captions[0])
+
+
 def test_picture_finds_assets(page: Page, api_url: str, tmp_path: Path) -> None:
     """A dropped picture of an asset finds assets by their appearance."""
     best = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 1}).json()["results"][0]
@@ -301,9 +431,44 @@ def test_page_waits_for_the_api(context: BrowserContext, api_url: str, tmp_path:
             expect(page.locator("#notice")).to_be_hidden()
 
 
+def test_older_api_is_shown_all_the_same(context: BrowserContext, api_url: str, tmp_path: Path) -> None:
+    """An API that knows nothing of relevance and reasons answers with scores, and the details say what is missing."""
+
+    def older(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if b'"explain"' in request.content:
+            refusal = {"code": "invalid_request", "message": "explain: extra inputs are not permitted"}
+            return httpx.Response(422, json={"error": refusal})
+        if request.url.path != "/search/text":
+            return answer
+        said = {name: value for name, value in answer.json().items() if name != "nothing_close"}
+        told = {"relevance", "explanation"}
+        results = [{name: each[name] for name in each.keys() - told} for each in said["results"]]
+        return httpx.Response(200, json={**said, "results": results})
+
+    port = free_port()
+    with (
+        forwarding(port, api_url, older),
+        serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
+    ):
+        page = context.new_page()
+        page.goto(url)
+        search(page, "chair")
+        expect(results(page).first.locator(".caption-label")).to_have_text(re.compile(r"^\d\.\d\d · "))
+        results(page).first.click()
+        page.get_by_text("Why", exact=True).click()
+        expect(page.locator("#details .why")).to_contain_text("does not tell what this score rests on")
+
+
+def as_it_is(_: httpx.Request, answer: httpx.Response) -> httpx.Response:
+    """An answer that nothing is changed of."""
+    return answer
+
+
 @contextlib.contextmanager
-def forwarding(port: int, api_url: str) -> Iterator[None]:
-    """Answer on a port with what the API says."""
+def forwarding(
+    port: int, api_url: str, change: Callable[[httpx.Request, httpx.Response], httpx.Response] = as_it_is
+) -> Iterator[None]:
+    """Answer on a port with what the API says, or what is made of it."""
 
     class Forward(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -315,7 +480,9 @@ def forwarding(port: int, api_url: str) -> Iterator[None]:
         def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             kind = {"content-type": self.headers.get("content-type", "application/json")}
-            answer = httpx.request(self.command, f"{api_url}{self.path}", content=body, headers=kind, timeout=30)
+            request = httpx.Request(self.command, f"{api_url}{self.path}", content=body, headers=kind)
+            with httpx.Client(timeout=30) as api:
+                answer = change(request, api.send(request))
             self.send_response(answer.status_code)
             self.send_header("content-length", str(len(answer.content)))
             self.end_headers()

@@ -34,7 +34,8 @@ MODES = {
         likeness = None
 
         def rank(self, library, question, request):
-            hits = [library.one(question.published, name, request) for name in library.ids_of([question.text])]
+            ids = library.known_as([question.text]).get(question.text, [])
+            hits = [library.one(question.published, asset_id, request) for asset_id in ids]
             return [hit for hit in hits if hit]
     """,
 }

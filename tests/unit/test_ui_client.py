@@ -35,7 +35,7 @@ def test_text_search_sends_what_was_chosen() -> None:
         sent.append(request)
         return httpx.Response(200, json=ANSWER)
 
-    search = Search(text="chair", algorithm="lite", target="both", category="Chairs", limit=8)
+    search = Search(text="chair", algorithm="lite", target="both", varied=False, category="Chairs", limit=8)
     found = client(answer).search(search, offset=8)
 
     expected = {
@@ -44,6 +44,7 @@ def test_text_search_sends_what_was_chosen() -> None:
         "target": "both",
         "top_k": 8,
         "offset": 8,
+        "diverse": False,
         "filters": {"category": "Chairs"},
     }
     assert expected == json.loads(sent[0].content)
@@ -51,7 +52,7 @@ def test_text_search_sends_what_was_chosen() -> None:
 
 
 def test_choices_that_were_not_made_are_left_to_the_api() -> None:
-    """Without an algorithm and a target neither is sent."""
+    """Without an algorithm, a target and a switch none of them is sent: to an older API they may be unknown."""
     sent: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -61,6 +62,70 @@ def test_choices_that_were_not_made_are_left_to_the_api() -> None:
     client(answer).search(Search(text="chair"))
 
     assert {"query", "top_k", "offset", "filters"} == set(json.loads(sent[0].content))
+
+
+def test_cross_modal_is_sent_where_it_was_chosen(tmp_path: Path) -> None:
+    """The switch goes to the API by its own name, with words as with a picture."""
+    sent: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.read())
+        return httpx.Response(200, json=ANSWER)
+
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"picture")
+    client(answer).search(Search(text="chair", cross_modal=True))
+    client(answer).search(Search(picture=picture, cross_modal=True))
+
+    assert json.loads(sent[0])["cross_modal"] is True
+    assert b'name="cross_modal"\r\n\r\ntrue\r\n' in sent[1]
+
+
+def test_similar_assets_are_asked_for_without_options_of_a_search() -> None:
+    """What is like an asset has neither pages nor words."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={**ANSWER, "query_type": None})
+
+    client(answer).similar("a/b", Search(algorithm="lite", cross_modal=True, varied=False, limit=8))
+
+    assert dict(sent[0].url.params) == {"top_k": "8", "algorithm": "lite"}
+
+
+def explaining(asset_id: str) -> Callable[[httpx.Request], httpx.Response]:
+    """An API whose only result is this asset, explained where that is asked for."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = json.loads(request.content)
+        explanation = {"parts": {"caption": asked["offset"]}, "texts": []} if asked["explain"] else None
+        result = {"asset_id": asset_id, "score": 1.0, "explanation": explanation}
+        return httpx.Response(200, json={**ANSWER, "results": [result] * asked["top_k"]})
+
+    return answer
+
+
+def test_explanation_is_that_of_the_result_at_its_rank() -> None:
+    """The same search is asked for that one result."""
+    told = client(explaining("a/b")).explanation(Search(text="chair", limit=8), 3, "a/b")
+
+    assert told is not None
+    assert told.parts == {"caption": 3}
+
+
+def test_explanation_of_another_asset_is_not_taken() -> None:
+    """Where the library has changed meanwhile, another asset may stand at that rank."""
+    assert client(explaining("other")).explanation(Search(text="chair"), 3, "a/b") is None
+
+
+def test_answer_of_an_older_api_says_nothing_of_relevance() -> None:
+    """What an older API does not tell is left open, and nothing is claimed."""
+    answer = client(lambda _: httpx.Response(200, json=ANSWER)).search(Search(text="chair"))
+
+    assert answer.results[0].relevance is None
+    assert answer.results[0].explanation is None
+    assert not answer.nothing_close
 
 
 def test_picture_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the page shows: the bounded cache, tiles, what a GLB says of itself, and pieces of HTML."""
+"""What the page shows: the bounded cache, tiles, and what a GLB says of itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import pytest
 from PIL import Image
 
 from meshseek.errors import InputError
-from meshseek.interfaces.ui import cards
-from meshseek.interfaces.ui.client import Result
 from meshseek.interfaces.ui.files import TILE, FileCache, on_tile
 from meshseek.interfaces.ui.glb import FRONT, camera_position, diagonal, read_document, unsupported_compression
 
@@ -148,21 +146,3 @@ def test_model_opens_from_the_camera_of_the_view() -> None:
 def test_model_opens_from_the_front_without_a_camera(camera: dict[str, object] | None) -> None:
     """A camera that is missing or damaged is replaced."""
     assert camera_position(camera, None) == (*FRONT, None)
-
-
-def test_details_escape_what_a_library_says() -> None:
-    """A caption or an attribute cannot bring markup of its own."""
-    evil = "<script>alert(1)</script>"
-    attributes = {"creator": evil, "tags": [evil], "licence": evil, "category": evil, "faces": evil}
-    result = Result(asset_id=evil, score=1, caption_en=evil, caption_zh=evil, attributes=attributes)
-
-    assert "<script" not in cards.details(result, trouble=evil)
-
-
-def test_caption_follows_the_language_of_the_query() -> None:
-    """A Chinese query shows Chinese captions where there are any."""
-    both = Result(asset_id="a", score=1, caption_en="chair", caption_zh="椅子")
-
-    assert cards.title(both) == "chair"
-    assert cards.title(both, chinese=True) == "椅子"
-    assert cards.title(Result(asset_id="a", score=1)) == "a"

@@ -13,6 +13,7 @@ from meshseek.search.combinations import MODE, QueryType
 from meshseek.search.filters import Filters, conditions
 from meshseek.search.modes import MAX_DEPTH, mode_for
 from meshseek.search.phrases import phrases
+from meshseek.search.sizes import Size, take_size
 from meshseek.store.read.library import Request
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Query:
     """Neighbours in the ranking are to differ; None where that suits: for words, unless ``exact``."""
     min_relevance: Relevance | None = None
     """Leave out what fits less; None leaves nothing out."""
+    size: Size | None = None
+    """What size assets should be about; None takes one that the text names, as in ``chair size~60x60x90``."""
     explain: bool = False
     """Tell of each result what its score rests on."""
     rerank: str | None = None
@@ -63,6 +66,11 @@ class Query:
         if self.text is not None:
             object.__setattr__(self, "text", self.text.replace("\0", " "))
             check_text(self.text)
+            words, named = take_size(self.text)
+            if named is not None:
+                check_text(words)
+                object.__setattr__(self, "text", words)
+                object.__setattr__(self, "size", self.size or named)
         if not 1 <= self.top_k <= MAX_TOP_K:
             raise QueryError(f"top_k is {self.top_k}; choose 1 to {MAX_TOP_K}")
         if not 0 <= self.offset <= MAX_DEPTH - self.top_k:

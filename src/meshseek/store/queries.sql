@@ -503,14 +503,26 @@ FROM text_embeddings WHERE asset_id = %(asset_id)s
 UNION ALL
 SELECT 'appearance', centroid::halfvec FROM asset_centroids WHERE asset_id = %(asset_id)s;
 
+-- sizes --
+-- Width, depth and height of some assets in centimetres, once for each of their vectors.
+SELECT asset_id, width, depth, height FROM text_embeddings WHERE asset_id = ANY(%(ids)s)
+UNION ALL
+SELECT asset_id, width, depth, height FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
+
 -- centroids --
 -- The mean views of some assets, cast likewise.
 SELECT asset_id, centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
 
--- ids_of --
--- Ids of the assets that have one of these ids or names.
-SELECT asset_id FROM assets
+-- known_as --
+-- The assets that have one of these ids or names.
+SELECT asset_id, attributes->>'name' AS name FROM assets
 WHERE asset_id = ANY(%(names)s) OR attributes->>'name' = ANY(%(names)s)
+ORDER BY asset_id;
+
+-- with_uids --
+-- The assets that have one of these Objaverse uids: as their attribute, or as the last part of their id.
+SELECT asset_id, COALESCE(attributes->>'objaverse_uid', regexp_replace(asset_id, '^.*/', '')) AS uid FROM assets
+WHERE COALESCE(attributes->>'objaverse_uid', regexp_replace(asset_id, '^.*/', '')) = ANY(%(uids)s)
 ORDER BY asset_id;
 
 -- facet --

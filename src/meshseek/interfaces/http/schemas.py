@@ -16,6 +16,7 @@ from meshseek.search.algorithm import Answer
 from meshseek.search.combinations import QueryType as AnsweredQueryType
 from meshseek.search.modes import MAX_DEPTH, MODES
 from meshseek.search.query import MAX_TEXT, MAX_TOP_K
+from meshseek.search.sizes import Size
 
 DEFAULT_ALGORITHM = "lite"
 
@@ -76,13 +77,19 @@ class SearchOptions(BaseModel):
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
     diverse: bool | None = Field(None, description="Neighbours differ; left out: for words, unless exact")
     min_relevance: Relevance | None = Field(None, description="Leave out what fits less")
+    size: str | None = Field(
+        None,
+        description="Prefer assets of about this width x depth x height, in cm unless another unit is named: 60x60x90, "
+        "0.6x0.6x0.9m, or ?x60x90; a text may name it too, as in `chair size~60x60x90`",
+    )
     explain: bool = Field(default=False, description="Tell of each result what its score rests on")
     rerank: RerankerName | None = None
 
     def options(self) -> dict[str, Any]:
         """The common fields as a query takes them."""
         options = {name: getattr(self, name) for name in SearchOptions.model_fields if name != "algorithm"}
-        return {**options, "filters": {name: _plain(value) for name, value in self.filters.items()}}
+        filters = {name: _plain(value) for name, value in self.filters.items()}
+        return {**options, "filters": filters, "size": None if self.size is None else Size.parse(self.size)}
 
 
 def _plain(value: Any) -> Any:

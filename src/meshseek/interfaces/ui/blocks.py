@@ -28,6 +28,11 @@ SHOW_CHOSEN = """() => setTimeout(() => {
   if (top < 0 || top > innerHeight / 2) panel.scrollIntoView({behavior: 'smooth'});
 }, 150)"""
 """On a narrow screen the chosen asset lies below the results."""
+NAME_TILES = """() => setTimeout(() => document.querySelectorAll('#gallery .thumbnail-item').forEach((tile) => {
+  const caption = tile.querySelector('.caption-label')?.textContent;
+  if (caption) tile.setAttribute('aria-label', caption.replace('\\n', ': '));
+}), 150)"""
+"""Gradio calls the results "Thumbnail 1 of 12", and a screen reader then says no more."""
 
 
 def build(api_url: str, folder: Path) -> gr.Blocks:
@@ -62,11 +67,11 @@ class _Wiring:
         options, answers, questions = page.options, page.answers, page.questions
         self._asked: set[Block] = {
             *(page.shown, questions.words, questions.picture),
-            *(options.algorithm, options.target, options.category, options.limit),
+            *(options.algorithm, options.target, options.cross_modal, options.varied, options.category, options.limit),
         }
         self._answered = [
             *(page.notice, page.retry, page.shown),
-            *(options.algorithm, options.target, options.category, options.note),
+            *(options.algorithm, options.target, options.cross_modal, options.category, options.note),
             *(answers.summary, answers.body, answers.gallery, answers.more, answers.placeholder),
         ]
 
@@ -82,7 +87,9 @@ class _Wiring:
             filled = example.click(partial(str, example.value), None, questions.words, **QUIET)
             self._searching(filled.then, handlers.search_words)
         self._searching(questions.picture.change, handlers.search_picture)
-        for event in (options.target.input, options.category.input, options.limit.release):
+        self._searching(options.target.input, handlers.choose_target)
+        self._searching(options.cross_modal.input, handlers.switch_cross_modal)
+        for event in (options.varied.input, options.category.input, options.limit.release):
             self._searching(event, handlers.search_again)
         self._searching(options.algorithm.input, handlers.choose_algorithm)
         self._searching(answers.more.click, handlers.show_more)
@@ -94,6 +101,7 @@ class _Wiring:
         changed = [shown, answers.summary, answers.placeholder, answers.model, answers.details]
         chosen = answers.gallery.select(self._handlers.choose, {shown}, changed, **QUIET)
         chosen.then(None, js=SHOW_CHOSEN, **QUIET)
+        answers.gallery.change(None, js=NAME_TILES, **QUIET)
 
     def _searching(self, event: Callable[..., Any], handler: Callable[..., Any]) -> None:
         event(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from meshseek.interfaces.ui.client import Answer, Result
+from meshseek.interfaces.ui.explanation import PART_NAMES, figure
+from meshseek.sizes import SIDES, number, sides_in_cm
 
 LANGUAGES = {"english": "English", "chinese": "中文", "image": "Picture"}
 ALGORITHM_NOTES = {
@@ -14,10 +17,11 @@ ALGORITHM_NOTES = {
     "siglip": "Sees colours, materials and shapes by their names; best with English words for what can be seen.",
     "qwen": "Reads long descriptions in English and Chinese alike; looks at all views of an asset at once.",
 }
-TARGET_NAMES = {"caption": "Captions", "appearance": "Appearance", "both": "Both", "words": "Exact words"}
+TARGET_NAMES = {**PART_NAMES, "both": "Both"}
+RELEVANCE_NAMES = {"strong": "Fits well", "fair": "May fit", "weak": "Far off"}
 AUTOMATIC = "Automatic"
-FUSED = 0.1
-"""Scores of targets that were fused by rank are smaller than this."""
+LINE = 25
+"""Characters that the first line on a tile holds."""
 LONG = 10
 """Centimetres from which on their fractions are left out."""
 LICENCES = {
@@ -42,6 +46,14 @@ NOTHING_CHOSEN = """
   </svg>
   <p>Choose a result to turn it around in&nbsp;3D</p>
 </div>
+"""
+NOTHING_CLOSE = """
+<div class="notice far" role="status"><b>Probably nothing here is like this.</b> These are the nearest.</div>
+"""
+COMPARING = """
+<p>Automatic compares words with captions, appearance and exact words, and a picture with appearance. <b>Cross-modal</b>
+compares words with appearance only, and a picture with captions; it goes with Automatic, and choosing something else
+switches it off.</p>
 """
 
 
@@ -72,26 +84,44 @@ def summary(answer: Answer, shown: int, like: str | None = None) -> str:
     chip = f'<span class="language" title="Understood as">{language}</span>' if language else ""
     words = answer.translated_query
     translated = f'<span class="against">searched as “{escape(words)}”</span>' if words else ""
-    target = TARGET_NAMES.get(answer.target, answer.target).lower()
-    against = "captions and appearance" if answer.target == "both" else target
+    near = NOTHING_CLOSE if answer.nothing_close else ""
     return (
-        f'<div class="summary" role="status"><span>{count}{about}{took}</span>{chip}{translated}'
-        f'<span class="against">compared with {escape(against)}</span></div>'
+        f'{near}<div class="summary" role="status"><span>{count}{about}{took}</span>{chip}{translated}'
+        f'<span class="against">{escape(_compared(answer))}</span></div>'
     )
 
 
+def _compared(answer: Answer) -> str:
+    """What the results rest on, in words."""
+    target = TARGET_NAMES.get(answer.target, answer.target).lower()
+    if answer.target == "both":
+        target = "captions and appearance" if answer.query_type == "image" else "captions, appearance and exact words"
+    crossing = ", cross-modal" if answer.cross_modal else ""
+    order = f"; put in order by {answer.reranked_by}" if answer.reranked_by else ""
+    return f"compared with {target}{crossing}{order}{f'; {answer.note}' if answer.note else ''}"
+
+
 def note(algorithm: str) -> str:
-    """What an algorithm is good at, and what the automatic comparison does."""
+    """What an algorithm is good at, and what the ways of comparing do."""
     known = ALGORITHM_NOTES.get(algorithm)
-    about = f"<b>{escape(algorithm)}</b>: {known} " if known else ""
-    return f"<p>{about}Automatic compares words with captions, and pictures with appearance.</p>"
+    about = f"<p><b>{escape(algorithm)}</b>: {known}</p>" if known else ""
+    return f"{about}{COMPARING}"
 
 
 def tile_caption(result: Result, *, chinese: bool) -> str:
-    """Two parts, which the style sheet tells apart by their line: category and score, then the caption."""
+    """Two parts, which the style sheet tells apart by their line: relevance and category, then the caption."""
     category = str(result.attributes.get("category") or "")
-    above = f"{category[:18]} · {score(result)}" if category else score(result)
-    return f"{above}\n{title(result, chinese=chinese)}"
+    fit = relevance(result) or figure(result.score)
+    room = LINE - len(f"{fit} · ")
+    short = category if len(category) <= room else f"{category[: room - 1].rstrip()}…"
+    return (
+        f"{fit} · {short}\n{title(result, chinese=chinese)}" if category else f"{fit}\n{title(result, chinese=chinese)}"
+    )
+
+
+def relevance(result: Result) -> str:
+    """How well a result fits, in words; empty where an older API does not say."""
+    return RELEVANCE_NAMES.get(result.relevance or "", "")
 
 
 def title(result: Result, *, chinese: bool = False) -> str:
@@ -102,34 +132,36 @@ def title(result: Result, *, chinese: bool = False) -> str:
     return next((caption for caption in captions if caption), result.asset_id)
 
 
-def score(result: Result) -> str:
-    """The score with as many digits as say something: fused scores are small."""
-    return f"{result.score:.{2 if result.score >= FUSED else 3}f}"
-
-
-def details(result: Result, trouble: str | None = None) -> str:
+def details(result: Result, reasons: str, trouble: str | None = None) -> str:
     """All that is known of an asset.
 
     Args:
         result: The asset.
+        reasons: Why it was found, as HTML.
         trouble: Why its model is not shown.
     """
     attributes = result.attributes
     rows = {
+        "Relevance": _relevance(result),
         "Category": _text(attributes.get("category")),
         "Library": _text(attributes.get("library")),
-        "Size": _size(attributes.get("dimensions_cm")),
+        "Size": size(attributes),
         "Faces": _number(attributes.get("faces")),
         "Tags": _text(attributes.get("tags")),
         "Creator": _text(attributes.get("creator")),
         "Licence": _licence(attributes.get("licence")),
-        "Score": score(result),
         "Id": f"<code>{escape(result.asset_id)}</code>",
     }
     facts = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows.items() if value)
     chinese = f'<p lang="zh">{escape(result.caption_zh)}</p>' if result.caption_zh else ""
     english = f"<h2>{escape(result.caption_en)}</h2>" if result.caption_en else ""
-    return f'<article class="asset">{problem(trouble) if trouble else ""}{english}{chinese}<dl>{facts}</dl></article>'
+    head = f"{problem(trouble) if trouble else ''}{english}{chinese}"
+    return f'<article class="asset">{head}<dl>{facts}</dl>{reasons}</article>'
+
+
+def _relevance(result: Result) -> str:
+    words = relevance(result)
+    return f'<span class="relevance {result.relevance}">{words}</span>' if words else ""
 
 
 def _text(value: Any) -> str:
@@ -140,10 +172,18 @@ def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else _text(value)
 
 
-def _size(sides: Sequence[float] | None) -> str:
-    if not isinstance(sides, list) or not all(isinstance(side, int | float) for side in sides):
+def size(attributes: Mapping[str, Any]) -> str:
+    """Width, depth and height, and how sure their unit is where nobody states it."""
+    sides = sides_in_cm(attributes)
+    given = attributes.get("size")
+    certainty = given.get("certainty") if isinstance(given, Mapping) else None
+    if sides is not None and all(map(math.isfinite, sides)):
+        told = " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in sides)
+        return f"{told} cm{', likely' if certainty == 'likely' else ''}"
+    if certainty != "unknown" or not isinstance(given, Mapping):
         return ""
-    return " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in sides) + " cm"
+    box = [number(given.get(name)) for name in SIDES]
+    return " × ".join(f"{side:.3g}" for side in box) + ", in an unknown unit" if all(map(math.isfinite, box)) else ""
 
 
 def _licence(name: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
@@ -24,11 +24,30 @@ READY = "ready"
 Model = TypeVar("Model", bound=BaseModel)
 
 
+class TextShare(BaseModel, frozen=True):
+    """One of the texts of a caption, and its part of the likeness."""
+
+    text: str
+    gave: float
+
+
+class Explanation(BaseModel, frozen=True):
+    """What a score rests on."""
+
+    parts: dict[str, float] = {}
+    """Figures by name; names that are not known here are as good."""
+    texts: tuple[TextShare, ...] = ()
+    """The largest share first."""
+
+
 class Result(BaseModel, frozen=True):
-    """One ranked asset."""
+    """One ranked asset. What has a default may be missing in the answers of an older API."""
 
     asset_id: str
     score: float
+    relevance: str | None = None
+    """``strong``, ``fair`` or ``weak``."""
+    explanation: Explanation | None = None
     caption_en: str | None = None
     caption_zh: str | None = None
     viewpoint_id: int | None = None
@@ -50,7 +69,12 @@ class Answer(BaseModel, frozen=True):
     algorithm: str
     target: str
     query_type: str | None = None
+    cross_modal: bool = False
+    nothing_close: bool = False
+    """Whether even the best result fits weakly."""
     translated_query: str | None = None
+    reranked_by: str | None = None
+    note: str | None = None
     took_ms: Took | None = None
 
 
@@ -95,14 +119,27 @@ class Search:
     picture: Path | None = None
     target: str | None = None
     """Name of a search mode."""
+    cross_modal: bool = False
+    """Compare words with views, a picture with captions; else the API chooses, unless a target is named."""
+    varied: bool = True
+    """Neighbours differ where the API thinks that it suits; else nowhere."""
+    explain: bool = False
     category: str | None = None
     limit: int = 12
 
     def fields(self, offset: int) -> dict[str, Any]:
-        """The fields that both kinds of search have in common."""
+        """The fields that both kinds of search have in common; what was not chosen is left to the API."""
+        crossing = {"cross_modal": True} if self.cross_modal else {}
+        plain = {} if self.varied else {"diverse": False}
+        explained = {"explain": True} if self.explain else {}
+        return {**self.likeness, "offset": offset, **crossing, **plain, **explained}
+
+    @property
+    def likeness(self) -> dict[str, Any]:
+        """The fields that a question for similar assets has as well."""
         chosen = {"target": self.target} if self.target else {}
         named = {"algorithm": self.algorithm} if self.algorithm else {}
-        return {"top_k": self.limit, "offset": offset, **named, **chosen}
+        return {"top_k": self.limit, **named, **chosen}
 
     @property
     def filters(self) -> Mapping[str, str]:
@@ -158,8 +195,18 @@ class ApiClient:
 
     def similar(self, asset_id: str, search: Search) -> Answer:
         """Find assets like one asset."""
-        fields = {name: value for name, value in search.fields(0).items() if name != "offset"}
-        return _parsed(Answer, self._send("GET", f"/assets/{quote(asset_id)}/similar", params=fields))
+        return _parsed(Answer, self._send("GET", f"/assets/{quote(asset_id)}/similar", params=search.likeness))
+
+    def explanation(self, search: Search, rank: int, asset_id: str) -> Explanation | None:
+        """What the score of a result rests on; None where another asset has come to stand there.
+
+        Args:
+            search: That found it.
+            rank: Of the result, the first is 0.
+            asset_id: Of the result.
+        """
+        answer = self.search(replace(search, explain=True, limit=1), rank)
+        return next((result.explanation for result in answer.results if result.asset_id == asset_id), None)
 
     def camera(self, result: Result) -> Mapping[str, Any] | None:
         """The camera of the picture that is shown, in the G-Objaverse layout; None where the API does not tell."""

@@ -11,13 +11,15 @@ import gradio as gr
 from meshseek.errors import MeshseekError, ServiceError
 from meshseek.interfaces.ui import cards
 from meshseek.interfaces.ui.client import Answer, ApiClient, Health, Result, Search
+from meshseek.interfaces.ui.explanation import why
 from meshseek.interfaces.ui.files import Pictures
 from meshseek.interfaces.ui.glb import camera_position
-from meshseek.interfaces.ui.layout import EVERYTHING, Page, Shown
+from meshseek.interfaces.ui.layout import AUTOMATIC, EVERYTHING, Page, Shown
 
 DEEPEST = 1000
 """The API's pages end here."""
 NO_MODEL = "This asset has no model file, only its pictures."
+UNEXPLAINED = "The search service does not tell what this score rests on."
 STARTING = "The search service is starting; this page goes on by itself as soon as it answers."
 
 Values = dict[Any, Any]
@@ -62,6 +64,18 @@ class Handlers:
         except MeshseekError as error:
             return self._failed(error)
 
+    def choose_target(self, values: Values) -> Changes:
+        """Search again with a target, which leaves nothing for the cross-modal switch to say."""
+        options = self._page.options
+        reset = {options.cross_modal: False} if values[options.target] else {}
+        return {**self.search_again({**values, **reset}), **reset}
+
+    def switch_cross_modal(self, values: Values) -> Changes:
+        """Search again across kinds or not; a target would win over that, so it is reset."""
+        options = self._page.options
+        reset = {options.target: AUTOMATIC} if values[options.cross_modal] else {}
+        return {**self.search_again({**values, **reset}), **reset}
+
     def search_words(self, values: Values) -> Changes:
         """Search by the words in the box."""
         return self._search(values, Search(text=values[self._page.questions.words] or ""))
@@ -102,7 +116,7 @@ class Handlers:
         except MeshseekError as error:
             return {page.answers.summary: cards.problem(str(error))}
         like = cards.title(shown.chosen, chinese=shown.chinese)
-        changes = self._results(replace(shown, results=answer.results), more=False)
+        changes = self._results(replace(shown, results=answer.results, similar=True), more=False)
         return {**changes, page.answers.summary: cards.summary(answer, len(answer.results), like)}
 
     def choose(self, values: Values, event: gr.SelectData) -> Changes:
@@ -115,22 +129,33 @@ class Handlers:
         return {
             self._page.shown: replace(shown, chosen=result),
             answers.placeholder: "",
-            **self._asset(result),
+            **self._asset(result, self._reasons(shown, event.index)),
         }
 
-    def _asset(self, result: Result) -> Changes:
+    def _reasons(self, shown: Shown, rank: int) -> str:
+        """Why a result was found; asked only when somebody looks, because it may take the API a while."""
+        result = shown.results[rank]
+        if shown.search is None or shown.similar:
+            return why(None, result.score)
+        try:
+            explanation = self._client.explanation(shown.search, rank, result.asset_id)
+        except MeshseekError:  # an API that is older than explanations, or gone: the asset is shown all the same
+            explanation = None
+        return why(explanation, result.score, UNEXPLAINED if explanation is None else None)
+
+    def _asset(self, result: Result, reasons: str) -> Changes:
         answers = self._page.answers
         try:
             model = self._pictures.model(result)
             camera = self._client.camera(result)
         except MeshseekError as error:
-            return {answers.model: gr.Model3D(None), answers.details: cards.details(result, str(error))}
+            return {answers.model: gr.Model3D(None), answers.details: cards.details(result, reasons, str(error))}
         if model is None:
-            return {answers.model: gr.Model3D(None), answers.details: cards.details(result, NO_MODEL)}
+            return {answers.model: gr.Model3D(None), answers.details: cards.details(result, reasons, NO_MODEL)}
         start = camera_position(camera, model.diagonal)
         return {
             answers.model: gr.Model3D(str(model.path), camera_position=start),
-            answers.details: cards.details(result),
+            answers.details: cards.details(result, reasons),
         }
 
     def _search(self, values: Values, question: Search) -> Changes:
@@ -166,6 +191,8 @@ class Handlers:
             search,
             algorithm=values[options.algorithm] or None,
             target=values[options.target] or None,
+            cross_modal=bool(values[options.cross_modal]),
+            varied=bool(values[options.varied]),
             category=values[options.category] or None,
             limit=int(values[options.limit]),
         )
@@ -179,7 +206,7 @@ class Handlers:
         return {
             **self._algorithm_menus(chosen, values),
             options.algorithm: gr.Dropdown(ready, value=chosen),
-            options.target: gr.Dropdown([(cards.AUTOMATIC, ""), *targets]),
+            options.target: gr.Dropdown([(cards.AUTOMATIC, AUTOMATIC), *targets]),
         }
 
     def _algorithm_menus(self, algorithm: str, values: Values) -> Changes:

@@ -12,6 +12,8 @@ from meshseek.interfaces.ui.client import Result, Search
 EXAMPLES = ("wooden chair", "table lamp", "something to sleep on", "沙发", "厨房电器", "盆栽植物")
 FEWEST, USUAL, MOST = 4, 12, 60
 RETRY_SECONDS = 2.0
+AUTOMATIC = ""
+"""Value of the target menu that leaves the choice to the API."""
 EVERYTHING = ""
 """Value of the category menu that filters nothing."""
 
@@ -28,6 +30,8 @@ class Shown:
     """Whether Chinese captions come first."""
     waiting: bool = False
     """Whether the search could not be answered yet, and is asked again when the API is back."""
+    similar: bool = False
+    """Whether the results are those that are like one asset, and not those of the search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class Options:
 
     algorithm: gr.Dropdown
     target: gr.Dropdown
+    cross_modal: gr.Checkbox
+    varied: gr.Checkbox
     category: gr.Dropdown
     limit: gr.Slider
     note: gr.HTML
@@ -133,11 +139,22 @@ def _options() -> Options:
     with gr.Accordion("Options", open=False, elem_id="options"):
         with gr.Row():
             category = gr.Dropdown([("All", EVERYTHING)], value=EVERYTHING, label="Category", min_width=180)
-            target = gr.Dropdown([(cards.AUTOMATIC, "")], value="", label="Compare with", min_width=180)
+            target = gr.Dropdown([(cards.AUTOMATIC, AUTOMATIC)], value=AUTOMATIC, label="Compare with", min_width=180)
+            with gr.Column(min_width=140, elem_id="switches"):
+                cross_modal = gr.Checkbox(label="Cross-modal", container=False)
+                varied = gr.Checkbox(value=True, label="Varied results", container=False)
             algorithm = gr.Dropdown([], label="Algorithm", min_width=180, elem_id="algorithm")
             limit = gr.Slider(FEWEST, MOST, value=USUAL, step=4, label="Results", min_width=180)
         note = gr.HTML(elem_id="note")
-    return Options(algorithm=algorithm, target=target, category=category, limit=limit, note=note)
+    return Options(
+        algorithm=algorithm,
+        target=target,
+        cross_modal=cross_modal,
+        varied=varied,
+        category=category,
+        limit=limit,
+        note=note,
+    )
 
 
 def _answers() -> Answers:

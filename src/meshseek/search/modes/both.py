@@ -23,6 +23,11 @@ FUSED = 100
 class BothMode(Mode):
     """The sum of standard scores, in which the kind of vector that is not the query's own counts as far as trusted."""
 
+    def deviation(self, library: Library, question: Question) -> float | None:
+        """One: scores are sums of standard scores, of which the query's own kind counts fully."""
+        del library, question
+        return 1.0
+
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """Rank each on its own to the same depth, look up what one has and the other has not, then add up."""
         deep = replace(request, limit=max(FUSED, request.limit))
