@@ -81,6 +81,8 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "nothing_close": False,
             "target": "both",
             "translated_query": None,
+            "reranked_by": None,
+            "note": None,
             "took_ms": None,
         }
         assert 0 <= answer["took_ms"]["embed"] + answer["took_ms"]["search"] <= answer["took_ms"]["total"] + 0.1

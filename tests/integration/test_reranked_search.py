@@ -31,15 +31,15 @@ from meshseek.store.read.library import Library
 from meshseek.workspace.workspace import Workspace
 
 PATIENCE = 30.0
-QUERIES: list[dict[str, Any]] = [
-    {"text": "red chair"},
-    {"text": "红色的椅子", "target": "caption"},
-    {"text": "red chair", "cross_modal": True},
-    {"text": "chair", "collapsed": True},
-    {"text": "chair", "diverse": False},
-    {"text": "chair", "exact": True, "filters": {"tags": ["red", "blue"]}},
-    {"image": Image.new("RGB", (16, 16), "red")},
-]
+QUERIES: dict[str, dict[str, Any]] = {
+    "words": {"text": "red chair"},
+    "captions": {"text": "红色的椅子", "target": "caption"},
+    "views": {"text": "red chair", "cross_modal": True},
+    "collapsed": {"text": "chair", "collapsed": True},
+    "not diverse": {"text": "chair", "diverse": False},
+    "filtered": {"text": "chair", "exact": True, "filters": {"tags": ["red", "blue"]}},
+    "picture": {"image": Image.new("RGB", (16, 16), "red")},
+}
 
 
 class Backwards(Reranker):
@@ -96,7 +96,7 @@ def ids(algorithm: Algorithm, **options: Any) -> list[str]:
     return [hit.asset_id for hit in algorithm.search(Query(**options)).hits]
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=lambda query: " ".join(map(str, query)))
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 def test_the_first_results_change_places_and_no_others(
     algorithm: Algorithm, backwards: Backwards, query: dict[str, Any]
 ) -> None:
@@ -117,7 +117,7 @@ def test_the_first_results_change_places_and_no_others(
     assert backwards.views_seen == len(first)
 
 
-@pytest.mark.parametrize("query", QUERIES, ids=lambda query: " ".join(map(str, query)))
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 def test_pages_are_disjoint_and_complete(algorithm: Algorithm, backwards: Backwards, query: dict[str, Any]) -> None:
     """Cut anywhere, they are the whole in pieces; the reranker is asked once."""
     asked = query | {"rerank": "openai_vlm"}
