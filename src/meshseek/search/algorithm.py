@@ -189,7 +189,8 @@ class Algorithm:
             own = self.library.own_vectors(asset_id)
             if mode.likeness not in own:
                 raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
-            known = Embedded(vector=own[mode.likeness], query_type="english")
+            kind: QueryType = "image" if mode.likeness == "appearance" else "english"
+            known = Embedded(vector=own[mode.likeness], query_type=kind)
             question = Question(published=published, embed=lambda: known, own=own)
             ranking = mode.rank(self.library, question, Request(limit=depth + 1, exact=exact))
             others = [ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k]

@@ -56,7 +56,7 @@ def _part(
     if missing:
         scores |= {ranked.asset_id: ranked for ranked in library.scores(target, columns, vector, missing)}
     is_caption = target == "caption"
-    is_own_kind = is_caption == (question.kind == "text")
+    is_own_kind = target in question.own or is_caption == (question.kind == "text")
     return Part(
         name=target,
         weight=1.0 if is_own_kind else question.published.trust,
