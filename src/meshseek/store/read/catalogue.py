@@ -12,7 +12,7 @@ from meshseek.errors import NotFoundError
 from meshseek.model import PublishedAsset
 from meshseek.sizes import SIDES
 from meshseek.store.queries import query
-from meshseek.store.read.reader import BY_IDS
+from meshseek.store.read.reader import AS_IT_IS
 from meshseek.store.read.rows import published_asset
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ class Catalogue:
 
     def likeness(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Vectors that tell how alike assets are, shape ``(dim,)`` each: captions, or views where none have any."""
-        rows = self._reader.rows(query("likeness"), {"ids": list(asset_ids)}, BY_IDS)
+        rows = self._reader.rows(query("likeness"), {"ids": list(asset_ids)}, AS_IT_IS)
         captions = {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
         return captions or self.appearances(asset_ids)
 
     def sizes(self, asset_ids: Sequence[str]) -> dict[str, tuple[float, float, float]]:
         """Width, depth and height of assets in centimetres, NaN where one is not known."""
-        rows = self._reader.rows(query("sizes"), {"ids": list(asset_ids)}, BY_IDS)
+        rows = self._reader.rows(query("sizes"), {"ids": list(asset_ids)}, AS_IT_IS)
         sides = ((math.nan if row[name] is None else row[name] for name in SIDES) for row in rows)
         return {
             row["asset_id"]: (width, depth, height) for row, (width, depth, height) in zip(rows, sides, strict=True)

@@ -17,7 +17,7 @@ from meshseek.store.read.catalogue import Catalogue
 from meshseek.store.read.conditions import shape_of, values_of
 from meshseek.store.read.plan import Request, make_plan
 from meshseek.store.read.published import UNTUNED, Published, Target, VersionChangedError
-from meshseek.store.read.reader import BY_IDS, Reader, Session
+from meshseek.store.read.reader import AS_IT_IS, Reader, Session
 from meshseek.store.read.rows import published_asset, ranking_of
 from meshseek.store.read.statements import statement
 from meshseek.store.read.statistics import Statistics, read_statistics
@@ -93,14 +93,14 @@ class Library(Versions, Catalogue):
 
     def words_among(self, text: str, asset_ids: Sequence[str]) -> set[str]:
         """Which of some assets have all words of a text."""
-        rows = self._reader.rows(query("words_among"), {**_word_values(text), "ids": list(asset_ids)}, BY_IDS)
+        rows = self._reader.rows(query("words_among"), {**_word_values(text), "ids": list(asset_ids)}, AS_IT_IS)
         return {row["asset_id"] for row in rows}
 
     def words_here(self, words: Sequence[str]) -> set[int]:
         """Which of many words, by their places, some asset has."""
         values = [_word_values(word) for word in words]
         arrays = {name: [each[name] for each in values] for name in ("latin", "pairs", "single")}
-        return {row["number"] - 1 for row in self._reader.rows(query("world_here"), arrays, BY_IDS)}
+        return {row["number"] - 1 for row in self._reader.rows(query("world_here"), arrays, AS_IT_IS)}
 
     def scores(
         self, target: Target, columns: tuple[str, str], vector: NDArray[np.float32], asset_ids: Sequence[str]
@@ -109,7 +109,7 @@ class Library(Versions, Catalogue):
         name = {"caption": "caption_scores", "appearance": "view_scores"}[target]
         text = statement(name, columns)
         values = {"vector": HalfVector(vector), "ids": list(asset_ids)}
-        return ranking_of(self._reader.rows(text, values, BY_IDS), target)
+        return ranking_of(self._reader.rows(text, values, AS_IT_IS), target)
 
     def background(self, published: Published) -> Background:
         """What stands for the whole version; read once.
@@ -143,7 +143,7 @@ class Library(Versions, Catalogue):
         Raises:
             VersionChangedError: What is published is no longer live.
         """
-        rows = self._rows(published, query("shown"), {"ids": list(asset_ids)}, BY_IDS)
+        rows = self._rows(published, query("shown"), {"ids": list(asset_ids)}, AS_IT_IS)
         return {row["asset_id"]: published_asset(row) for row in rows if row["asset_id"] is not None}
 
     def _nearest(
@@ -177,7 +177,8 @@ class Library(Versions, Catalogue):
         """Ask a query that no index of vectors answers."""
         every = {**values, **values_of(request.conditions, self._statistics(published, request))}
         text = statement(name, None, shape_of(request.conditions))
-        return ranking_of(self._rows(published, text, every, _session(request, UNTUNED.ef)), name)
+        session = _session(request, UNTUNED.ef) if request.conditions else AS_IT_IS
+        return ranking_of(self._rows(published, text, every, session), name)
 
     def _statistics(self, published: Published, request: Request) -> Statistics:
         return read_statistics(self._reader, published.assets, request.conditions, planning.FEW + 1)

@@ -45,8 +45,8 @@ class Session:
     sort: bool = True
 
 
-BY_IDS = Session(ef=40, plan="force_generic_plan")
-"""For what is looked up by ids as a part of a search."""
+AS_IT_IS = Session(ef=0, plan="")
+"""For the parts of a search that no setting matters to: to change it to and fro would double the statements."""
 
 
 class _Pools(NamedTuple):
@@ -112,9 +112,8 @@ class Reader:
     ) -> list[dict[str, Any]]:
         with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
             try:
-                if session is not None and self._sessions.get(connection) != session:
-                    _set(cursor, session)
-                    self._sessions[connection] = session
+                if session not in {None, AS_IT_IS, self._sessions.get(connection)}:
+                    self._sessions[connection] = _set(cursor, session)
                 return cursor.execute(text, values, prepare=session is not None, binary=True).fetchall()
             except psycopg.OperationalError as error:
                 if connection.broken:
@@ -161,10 +160,12 @@ class OneConnection(Reader):
             psycopg.Error: The server refuses.
         """
         with self._connection.cursor(row_factory=dict_row) as cursor:
-            if session is not None:
+            if session not in {None, AS_IT_IS}:
                 _set(cursor, session)
             return cursor.execute(text, values, binary=True).fetchall()
 
 
-def _set(cursor: psycopg.Cursor[Any], session: Session) -> None:
+def _set(cursor: psycopg.Cursor[Any], session: Session | None) -> Session:
+    assert session is not None
     cursor.execute(query("set_search"), {name: str(value) for name, value in asdict(session).items()})
+    return session
