@@ -104,17 +104,18 @@ def _at_length(texts: AssetTexts) -> str:
 def _columns(embedder: Embedder, assets: Sequence[AssetTexts], made_of: Way) -> dict[Language, Vectors]:
     """Both columns; a caption stands in for the one that is missing in the other language."""
     columns: dict[Language, Vectors] = {}
+    made = {language: made_of(embedder, assets, language) for language in LANGUAGES}
     for language, other in (LANGUAGES, LANGUAGES[::-1]):
-        texts = [made_of(embedder, [own], language if own.captions(language) else other)[0] for own in assets]
+        texts = [made[language if own.captions(language) else other][number] for number, own in enumerate(assets)]
         distinct = distinct_texts(texts)
         vectors = dict(zip(distinct, embedder.embed_texts(distinct, role="document"), strict=True))
-        columns[language] = np.stack(
-            [
-                weighted_direction(np.stack([vectors[text] for text, _ in own]), [weight for _, weight in own])
-                for own in texts
-            ]
-        )
+        columns[language] = np.stack([_sum(own, vectors) for own in texts])
     return columns
+
+
+def _sum(weighted: WeightedTexts, vectors: Mapping[str, Vectors]) -> Vectors:
+    texts, weights = zip(*weighted, strict=True)
+    return weighted_direction(np.stack([vectors[text] for text in texts]), weights)
 
 
 def _scores(

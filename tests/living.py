@@ -301,6 +301,8 @@ TABLES = {
     "asset_words": "asset_id, words::text",
     "labels": "field, value, assets",
     "percentiles": "field, edges, assets",
+    "background": "asset_id",
+    "world": "text, language, vector::text",
     "spaces": "assets, english_captions, chinese_captions, views, index_kind, schema_version",
 }
 LABELS_OF = """

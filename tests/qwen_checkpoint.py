@@ -1,4 +1,4 @@
-"""A tiny random checkpoint of Qwen3-VL-Embedding in the format of the official one, 32 numbers wide."""
+"""Tiny random checkpoints of Qwen3-VL-Embedding and -Reranker in the format of the official ones, 32 numbers wide."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ SPECIAL = (
     "<|vision_end|>",
 )
 TEMPLATE = (
-    "{%- for message in messages -%}<|im_start|>{{ message['role'] }}\n"
+    "{%- for message in messages -%}<|im_start|>{{ message['role'] + '\n' }}"
     "{%- if message['content'] is string -%}{{ message['content'] }}{%- else -%}"
     "{%- for part in message['content'] -%}"
     "{%- if part['type'] == 'image' -%}<|vision_start|><|image_pad|><|vision_end|>"
     "{%- elif 'text' in part -%}{{ part['text'] }}{%- endif -%}"
-    "{%- endfor -%}{%- endif -%}<|im_end|>\n{%- endfor -%}"
-    "{%- if add_generation_prompt -%}<|im_start|>assistant\n{%- endif -%}"
+    "{%- endfor -%}{%- endif -%}{{ '<|im_end|>\n' }}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}"
 )
 PACKAGE = "sentence_transformers.sentence_transformer.modules"
+
+
+ANSWERS = ("yes", "no")
 
 
 def write_qwen(folder: Path, seed: int = 0, *, answer_begins: bool = True) -> Path:
@@ -48,20 +51,40 @@ def write_qwen(folder: Path, seed: int = 0, *, answer_begins: bool = True) -> Pa
         seed: Of the weights.
         answer_begins: Whether the prompt ends with the beginning of an answer.
     """
+    _write_model(folder, _vocabulary(), seed)
+    _write_modules(folder, answer_begins=answer_begins)
+    return folder
+
+
+def write_qwen_reranker(folder: Path, seed: int = 0, *, tied: bool = False, **text: Any) -> Path:
+    """Write a reranker: as the official ones, a plain Qwen3-VL with a head, whose words have a 'yes' and a 'no'.
+
+    Args:
+        folder: Where to.
+        seed: Of the weights.
+        tied: Whether its head is its table of words, as in the 2B.
+        text: Of the configuration of its language model, such as ``num_hidden_layers``.
+    """
+    _write_model(folder, _vocabulary(*ANSWERS), seed, tied=tied, **text)
+    return folder
+
+
+def _vocabulary(*more: str) -> dict[str, int]:
+    return {token: number for number, token in enumerate([*SPECIAL, *characters(), " ", "\n", *more])}
+
+
+def _write_model(folder: Path, vocabulary: dict[str, int], seed: int, *, tied: bool = False, **text: Any) -> None:
     torch.manual_seed(seed)
-    vocabulary = {token: number for number, token in enumerate([*SPECIAL, *characters(), " ", "\n"])}
-    model: Any = Qwen3VLForConditionalGeneration(_config(vocabulary))
+    model: Any = Qwen3VLForConditionalGeneration(_config(vocabulary, tied=tied, **text))
     spread_out(model)
     model.eval().save_pretrained(folder)
     _write_tokenizer(vocabulary, folder)
     Qwen2VLImageProcessorPil(
         patch_size=16, temporal_patch_size=2, merge_size=2, min_pixels=1024, max_pixels=64 * 64
     ).save_pretrained(folder)
-    _write_modules(folder, answer_begins=answer_begins)
-    return folder
 
 
-def _config(vocabulary: dict[str, int]) -> Qwen3VLConfig:
+def _config(vocabulary: dict[str, int], *, tied: bool, **more: Any) -> Qwen3VLConfig:
     rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000, "mrope_interleaved": True}
     text = {
         "vocab_size": len(vocabulary),
@@ -74,6 +97,7 @@ def _config(vocabulary: dict[str, int]) -> Qwen3VLConfig:
         "max_position_embeddings": 4096,
         "rope_parameters": rope,
         "pad_token_id": 0,
+        **more,
     }
     vision = {
         "depth": 2,
@@ -88,6 +112,7 @@ def _config(vocabulary: dict[str, int]) -> Qwen3VLConfig:
         "num_position_embeddings": 16,
     }
     return Qwen3VLConfig(
+        tie_word_embeddings=tied,
         text_config=text,
         vision_config=vision,
         image_token_id=vocabulary["<|image_pad|>"],

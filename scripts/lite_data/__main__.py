@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from commonest import common_nouns, write_nouns
+from han import write_characters
 from matrix import SEED, train
 from numpy.typing import NDArray
 from pairs import pairs_of
@@ -45,6 +46,8 @@ def main() -> None:
     _tell(table)
     write_nouns(folder / module.COMMON_FILE, common_nouns(arguments.wordnet / "cntlist.rev"), licence)
     _tell(folder / module.COMMON_FILE)
+    write_characters(folder / module.HAN_FILE)
+    _tell(folder / module.HAN_FILE)
     if not arguments.no_matrix:
         torch.set_num_threads(1)  # sums in one order
         pairs = list(pairs_of(synsets.values()))

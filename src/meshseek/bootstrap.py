@@ -12,7 +12,9 @@ from meshseek.datasets import DATASETS, Dataset, DatasetOptions
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.hosted import HostedOptions
 from meshseek.renderers import RENDERERS, Renderer
+from meshseek.rerankers import RERANKERS, Reranker, RerankerOptions
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.reranking import Reranking
 from meshseek.search.service import SearchService
 from meshseek.settings import Settings, read_settings
 from meshseek.store.embedded.server import EmbeddedServer
@@ -61,7 +63,22 @@ class Meshseek:
         def load(space: Space) -> Embedder:
             return self.embedder(name, space.model, space.dim)
 
-        return Algorithm(name, Library(self.server, name), load, translate=self._query_translation)
+        return Algorithm(name, Library(self.server, name), load, self._query_translation, self.reranking)
+
+    @cached_property
+    def reranking(self) -> Reranking:
+        """All rerankers, each loaded when a search first asks for it."""
+        return Reranking(self.reranker, self.workspace.folder, self.settings.rerank_seconds)
+
+    def reranker(self, name: str) -> Reranker:
+        """Make a reranker."""
+        options = RerankerOptions(
+            model=self.settings.reranker_model,
+            model_dir=self.settings.model_dir,
+            device=self.settings.device,
+            hosted=self._chat_service,
+        )
+        return RERANKERS.load(name)(options)
 
     def dataset(self, name: str, options: DatasetOptions) -> Dataset:
         """Open a library, of which the workspace is no part."""

@@ -16,6 +16,7 @@
     ├── WorkspaceError             a stage's input is missing, damaged or in use
     ├── SpaceMismatchError         vectors of one space met the embedder of another
     ├── EmbedderError              a model that cannot be loaded or used
+    ├── RerankerError              a reranker that cannot be loaded or used, or whose answer makes no sense
     ├── TranslatorError            a translation that cannot be started or gone on with
     ├── HostedError                a hosted service refused, or cannot be reached (HTTP 503)
     │   └── HostedItemError        it refused what was sent: this one item, not the next
@@ -83,6 +84,10 @@ class SpaceMismatchError(MeshseekError):
 
 class EmbedderError(MeshseekError):
     """A model cannot be loaded or used."""
+
+
+class RerankerError(MeshseekError):
+    """A reranker cannot be loaded or used, or its answer makes no sense."""
 
 
 class TranslatorError(MeshseekError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 from collections.abc import Mapping
@@ -52,6 +53,15 @@ def read_image(source: Path | bytes) -> Pillow.Image:
     except OSError as error:
         reason = error.strerror or "damaged or not a picture"
         raise ImageError(f"cannot read {name}: {reason}; send a {', '.join(FORMATS)} picture") from error
+
+
+def as_data_uri(image: Pillow.Image, *, side: int, quality: int) -> str:
+    """A picture as a JPEG in a data URI, made smaller where its longest side has more than so many pixels."""
+    small = image.convert("RGB")
+    small.thumbnail((side, side))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=quality)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _decode(file: BinaryIO, name: str) -> Pillow.Image:

@@ -17,6 +17,11 @@ def detect_language(text: str) -> Language:
     return "chinese" if "han" in scripts and "other_cjk" not in scripts else "english"
 
 
+def is_han(character: str) -> bool:
+    """Tell whether a character is one of those that Chinese is written with."""
+    return _script(character) == "han"
+
+
 def is_searchable(text: str) -> bool:
     """Tell whether the text holds a Latin letter, a digit or a Han character."""
     return any(_script(character) in {"latin", "han", "digit"} for character in text)

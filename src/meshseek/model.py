@@ -22,6 +22,10 @@ NUMBER_FIELDS = ("faces", "width", "depth", "height")
 FILTER_FIELDS = (*LABEL_FIELDS, *NUMBER_FIELDS)
 
 
+Certainty = Literal["stated", "likely", "unknown"]
+"""How sure we are of the unit of a size: the dataset says it, the numbers suit a thing in metres, or neither."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """What assets must be like: one field of :data:`FILTER_FIELDS` with values, or within bounds."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 from functools import cached_property
 from importlib.abc import InspectLoader
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from meshseek.errors import UnknownPluginError
@@ -44,15 +46,38 @@ class Family(Generic[T]):
         source = spec.loader.get_source(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
         return "HIDDEN = True" in (source or "").splitlines()
 
+    def digest(self, name: str) -> str:
+        """Changes whenever a file of a plug-in does, among them its data; it is not imported.
+
+        Raises:
+            UnknownPluginError: There is no such plug-in.
+        """
+        self.check(name)
+        place = Path(importlib.import_module(self.package).__path__[0], name)
+        files = sorted(place.rglob("*")) if place.is_dir() else [place.with_suffix(".py")]
+        digest = hashlib.sha256()
+        for file in files:
+            if file.is_file() and file.suffix != ".pyc":
+                digest.update(file.name.encode() + file.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def check(self, name: str) -> None:
+        """See that there is a plug-in of this name; it is not imported.
+
+        Raises:
+            UnknownPluginError: There is none; the message lists the names.
+        """
+        if name not in self.names:
+            kind = self.contract.__name__.lower()
+            raise UnknownPluginError(f"there is no {kind} '{name}'; choose one of: {', '.join(self.names)}")
+
     def load(self, name: str) -> type[T]:
         """Import one plug-in and return its class.
 
         Raises:
             UnknownPluginError: No plug-in has this name; the message lists the names.
         """
-        if name not in self.names:
-            kind = self.contract.__name__.lower()
-            raise UnknownPluginError(f"there is no {kind} '{name}'; choose one of: {', '.join(self.names)}")
+        self.check(name)
         module = importlib.import_module(f"{self.package}.{name}")
         if module not in self._implementations:
             self._implementations[module] = self._implementation(module)

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from meshseek.model import Relevance
 
-DENIED = 0.12
+DENIED = 0.16
 """The share of names that stand in the library's texts for which nothing may count as close. Many stand there by
-accident, so of what people ask for it is about half."""
+accident, so of what people ask for it is about a third."""
 STRONG = 0.5
 """The share of them for which nothing is a strong result."""
 LEAST = 0.05

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     """Its address with the version, as in ``https://api.openai.com/v1``."""
     query_translator: str | None = None
     """Chat model that translates Chinese queries for algorithms that are weak at Chinese, such as ``qwen-mt-flash``."""
+    reranker_model: str | None = None
+    """Model of the rerankers: the id of a hosted one that sees, the id of a local one, or the folder of its weights."""
+    rerank_seconds: PositiveFloat = 10.0
+    """How long a search waits for a reranker before it answers without."""
     requests_per_minute: PositiveInt = 600
     """What hosted services are asked at most."""
     tokens_per_minute: PositiveInt = 600_000

@@ -80,10 +80,55 @@ def test_a_picture_searches_captions(library: ServedLibrary, picture: Path) -> N
 
 def test_the_index_finds_what_exact_search_finds(library: ServedLibrary) -> None:
     """Through the index and without it the ten results are the same, captions and views together."""
-    arguments = ("red chair", "--target", "both")
+    arguments = ("red chair", "--target", "both", "--not-diverse")
     with_index = [hit["asset_id"] for hit in found(library, *arguments)]
 
     assert with_index == [hit["asset_id"] for hit in found(library, *arguments, "--exact")]
+
+
+def test_the_default_is_to_compare_with_everything(library: ServedLibrary, picture: Path) -> None:
+    """Words are compared with captions, views and words, unless one kind is asked for; a picture with views."""
+
+    def target(*arguments: str) -> tuple[str, bool]:
+        answer = json.loads(meshseek("search", *arguments, "--json", **library.environment).stdout)
+        return answer["target"], answer["cross_modal"]
+
+    assert target("a chair") == ("both", False)
+    assert target("a chair", "--inner-modal") == ("caption", False)
+    assert target("椅子", "--cross-modal") == ("appearance", True)
+    assert target("--image", str(picture)) == ("appearance", False)
+
+
+def test_neighbours_differ_unless_they_are_not_to(library: ServedLibrary) -> None:
+    """The same assets in another order, the best first; ``--exact`` keeps the ranking unless it is told not to."""
+    usual, plain, exact, both = (
+        [hit["asset_id"] for hit in found(library, "a chair", "--top-k", "22", *options)]
+        for options in ((), ("--not-diverse",), ("--exact",), ("--exact", "--diverse"))
+    )
+    assert plain == exact != usual == both
+    assert sorted(usual) == sorted(plain)
+    assert usual[0] == plain[0]
+
+
+def test_results_say_how_well_they_fit_and_why(library: ServedLibrary) -> None:
+    """In JSON and as lines; less than what is asked for is left out."""
+    whole = found(library, "a pink chair", "--top-k", "22", "--explain")
+    for hit in whole:
+        assert hit["relevance"] in {"strong", "fair", "weak"}
+        assert hit["explanation"]["parts"]
+        texts = [share["text"] for share in hit["explanation"]["texts"]]
+        assert bool(texts) is (hit["caption_en"] is not None)
+    kept = found(library, "a pink chair", "--top-k", "22", "--min-relevance", "strong")
+    assert [hit["asset_id"] for hit in kept] == [hit["asset_id"] for hit in whole if hit["relevance"] == "strong"]
+    assert kept
+    assert all("explanation" not in hit for hit in kept)
+
+    told = meshseek("search", "a pink chair", "--top-k", "2", "--explain", **library.environment).stdout
+    assert told.count("caption standard") == 2
+    assert f"of the caption by: {whole[0]['caption_en']}" in told
+    assert whole[0]["relevance"] in told.splitlines()[0]
+    plain = meshseek("search", "a pink chair", "--top-k", "2", **library.environment).stdout
+    assert len(plain.splitlines()) == 2
 
 
 def test_filters(library: ServedLibrary) -> None:
@@ -122,7 +167,12 @@ def test_status(library: ServedLibrary) -> None:
     status = json.loads(meshseek("status", "--json", **library.environment).stdout)
 
     assert status["stages"] == {"imported": 22, "rendered": 22, "chinese captions": 22}
-    assert status["published"]["lite"]["views"] == 66
+    published = status["published"]["lite"]
+    assert published["views"] == 66
+    assert 0 <= published["trust"] <= 1
+    assert 0 < published["captions_find_views"] <= 1
+    assert published["calibrated"]
+    assert f"  {published['calibrated'][0]}" in meshseek("status", **library.environment).stdout.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -141,7 +191,7 @@ def test_status(library: ServedLibrary) -> None:
         (["import", "glb_folder", "nowhere"], "nowhere"),
         (["render", "--workspace", "empty"], "run 'meshseek import"),
         (["publish", "--workspace", "empty"], "run 'meshseek import"),
-        (["evaluate", "nowhere.csv"], "cannot read queries"),
+        (["evaluate", "nowhere.csv"], "cannot read nowhere.csv"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_cure(

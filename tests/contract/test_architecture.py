@@ -34,7 +34,8 @@ MODES = {
         likeness = None
 
         def rank(self, library, question, request):
-            hits = [library.hit(question.published, name, request) for name in library.ids_of([question.text])]
+            ids = library.known_as([question.text]).get(question.text, [])
+            hits = [library.one(question.published, asset_id, request) for asset_id in ids]
             return [hit for hit in hits if hit]
     """,
 }
@@ -92,7 +93,7 @@ def test_the_layers_are_kept(copy: Path) -> None:
         ("model.py", "import meshseek.plugins", "Dependencies point down the layers"),
         ("utils.py", "", "Dependencies point down the layers"),
         ("search/fusion.py", "import psycopg", "The database driver stays in the store"),
-        ("pipeline/stage.py", "import torch", "Neural networks stay in embedders and translators"),
+        ("pipeline/stage.py", "import torch", "Neural networks stay in embedders, rerankers and translators"),
         ("workspace/workspace.py", "import fastapi", "Web frameworks stay in interfaces"),
         ("search/service.py", "from meshseek.settings import read_settings", "Only bootstrap reads settings"),
     ],
@@ -139,6 +140,7 @@ def extended(copy: Path) -> Path:
     for family, name in (
         ("datasets", "glb_folder"),
         ("translators", "existing"),
+        ("rerankers", "openai_vlm"),
         ("search/modes", "caption"),
         ("store/indexes", "exact"),
     ):
@@ -159,6 +161,7 @@ def test_one_added_file_is_offered_by_the_command_line(extended: Path) -> None:
         ("import", "another_glb_folder"),
         ("render", "another_embree"),
         ("translate", "another_existing"),
+        ("search", "another_openai_vlm"),
         ("search", "another_caption"),
         ("search", "sketch"),
         ("search", "named"),

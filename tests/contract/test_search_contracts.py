@@ -15,16 +15,18 @@ from tests.toy import Toy
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.errors import MeshseekError, QueryError
+from meshseek.model import RELEVANCES
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.combinations import QUERY_TYPES
+from meshseek.search.diversity import DEPTH
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.store.indexes import INDEXES
 from meshseek.store.postgres import Server
 from meshseek.store.queries import read_sql
-from meshseek.store.read.library import Library
+from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import UNTUNED
 from meshseek.workspace.workspace import Workspace
 
@@ -67,7 +69,7 @@ def test_every_mode_on_every_index(algorithm: Algorithm, mode: str) -> None:
     """Distinct assets best first, nearly all that are found exactly; pages and filters of the one ranking."""
 
     def ask(**options: object) -> list[tuple[str, float]]:
-        hits = algorithm.search(Query(text=TEXT, target=mode, **options)).hits  # type: ignore[arg-type]
+        hits = algorithm.search(Query(text=TEXT, target=mode, diverse=False, **options)).hits  # type: ignore[arg-type]
         return [(hit.asset_id, round(hit.score, 4)) for hit in hits]
 
     whole, exact = ask(top_k=30), ask(top_k=30, exact=True)
@@ -83,6 +85,67 @@ def test_every_mode_on_every_index(algorithm: Algorithm, mode: str) -> None:
     assert of_cluster == ask(top_k=200, filters=cluster, exact=True)
     assert 50 < len(of_cluster) < 200
     assert ask(top_k=10, offset=200, filters=cluster) == []
+
+
+@pytest.mark.parametrize("mode", VECTOR_MODES)
+@pytest.mark.parametrize("text", [TEXT, "number 7"])
+def test_pages_with_diversity_are_disjoint_and_complete(algorithm: Algorithm, mode: str, text: str) -> None:
+    """However they are cut: among the first hundred the assets that are there without, the best first."""
+
+    def ask(**options: object) -> list[str]:
+        query = Query(text=text, target=mode, **{"diverse": True, **options})  # type: ignore[arg-type]
+        return [hit.asset_id for hit in algorithm.search(query).hits]
+
+    whole = ask(top_k=200)
+    assert len({*whole}) == 200
+    assert [*ask(top_k=7), *ask(top_k=23, offset=7), *ask(top_k=170, offset=30)] == whole
+    assert ask(top_k=30, offset=90) == whole[90:120]
+
+    question = algorithm._question(Query(text=text), algorithm.library.published())
+    head = MODES.load(mode)().rank(algorithm.library, question, Request(limit=DEPTH))
+    assert sorted(whole[:DEPTH]) == sorted(ranked.asset_id for ranked in head)
+    assert whole[0] == head[0].asset_id
+
+    cluster: dict[str, object] = {"filters": {"category": ["cluster 3"]}}
+    plain = ask(top_k=200, diverse=False, **cluster)
+    assert sorted(ask(top_k=200, **cluster)) == sorted(plain)
+    pages = [asset_id for start in range(0, 200, 20) for asset_id in ask(top_k=20, offset=start, **cluster)]
+    assert pages == ask(top_k=200, **cluster)
+
+
+@pytest.mark.parametrize("mode", VECTOR_MODES)
+@pytest.mark.parametrize("diverse", [True, False])
+def test_collapsed_pages_are_disjoint_and_complete(algorithm: Algorithm, mode: str, diverse: bool) -> None:  # noqa: FBT001
+    """Each asset of the ranking is on one page, or a duplicate of one that is, whether neighbours differ or not."""
+
+    def ask(**options: object) -> list[str]:
+        filters = {"category": ["cluster 3"]}
+        query = Query(text=TEXT, target=mode, filters=filters, diverse=diverse, **options)  # type: ignore[arg-type]
+        return [name for hit in algorithm.search(query).hits for name in (hit.asset_id, *hit.duplicates)]
+
+    pages = [name for start in range(0, 210, 30) for name in ask(top_k=30, offset=start, collapsed=True)]
+    assert len(pages) == len({*pages})
+    assert {*pages} == {*ask(top_k=200)}
+
+
+@pytest.mark.parametrize("mode", MODES.names)
+def test_what_every_result_says(algorithm: Algorithm, mode: str) -> None:
+    """How well it fits, and what its score rests on: one figure that is the score, or parts that add up to it."""
+    mode_class = MODES.load(mode)
+    answer = algorithm.search(Query(text="number 7", target=mode, top_k=50, explain=True))
+    assert answer.hits
+    assert answer.explained
+    for hit in answer.hits:
+        assert hit.relevance in RELEVANCES
+        parts = dict(hit.parts)
+        assert parts
+        if len(parts) == 1 and mode_class.likeness:
+            assert [*parts.values()] == [hit.score]
+        elif mode_class.likeness:
+            names = [name for name in ("caption", "appearance") if name in parts]
+            total = sum(parts[f"{name}_weight"] * parts[f"{name}_standard"] for name in names)
+            assert len(names) < 2 or hit.score == pytest.approx(total + parts.get("words", 0))
+    assert answer.nothing_close is False or {hit.relevance for hit in answer.hits[:20]} == {"weak"}
 
 
 def test_the_indexes_are_asked(algorithm: Algorithm, crowd_server: Server) -> None:

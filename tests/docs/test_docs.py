@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import pickle
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -31,7 +33,7 @@ SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CSV_BLOCK = re.compile(r"^```\n((?:id|text),.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
-FAMILIES = ("embedders", "datasets", "renderers", "translators", "search/modes", "store/indexes")
+FAMILIES = ("embedders", "datasets", "renderers", "translators", "rerankers", "search/modes", "store/indexes")
 SECTIONS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 """Those of Keep a Changelog."""
 
@@ -250,6 +252,28 @@ def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, database: dict[str,
     assert ended.stdout.splitlines()[0].split()[2] == "chairs/red"
 
 
+def test_how_to_add_a_reranker(tmp_path: Path, database: dict[str, str]) -> None:
+    """The how-to's one file puts the plainest caption first, with the command it gives."""
+    page = HOW_TO / "add-a-reranker.md"
+    environment = _package_with(tmp_path, "rerankers/fewest_words.py", page) | database
+    _write_models(tmp_path / "models")
+    (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair with arms\nlamps/desk,lamp\n", "utf-8")
+    prepared = (
+        "meshseek import glb_folder models --captions captions.csv",
+        "meshseek render --views 1 --size 32",
+        "meshseek embed",
+        "meshseek publish",
+    )
+
+    for command in (*prepared, *_of_meshseek(page)):
+        ended = run(_by_module(command), tmp_path, **environment)
+        assert ended.returncode == 0, f"{command}\n{ended.stderr}"
+
+    first, second, note = ended.stdout.splitlines()[-3:]
+    assert ("lamps/desk" in first, "chairs/red" in second) == (True, True)
+    assert note.startswith("(the first 2 put in order by 'fewest_words' in ")
+
+
 def test_how_to_keep_a_library_up_to_date(tmp_path: Path, database: dict[str, str]) -> None:
     """Its commands run one after the other, and leave both libraries as their folders are."""
     samples = make_sample_assets(tmp_path / "made", 8)
@@ -278,6 +302,36 @@ def test_how_to_keep_a_library_up_to_date(tmp_path: Path, database: dict[str, st
     ]
 
 
+def test_how_to_measure_your_search(tmp_path: Path, database: dict[str, str]) -> None:
+    """Its commands run, on a small library that stands for one's own, and for Objaverse; lite stands for SigLIP."""
+    page = HOW_TO / "measure-your-search.md"
+    (queries,) = CSV_BLOCK.findall(page.read_text("utf-8"))
+    (tmp_path / "queries.csv").write_text(queries, "utf-8")
+    uids = [f"{number:032x}" for number in (1, 2)]
+    _write_models(tmp_path / "glbs", ("chairs/red", "lamps/desk", *uids))
+    (tmp_path / "captions.csv").write_text(
+        f"id,caption\nchairs/red,a red chair\nlamps/desk,a lamp\n{uids[0]},a whale\n{uids[1]},a boat\n", "utf-8"
+    )
+    lvis = json.dumps({"whale": uids[:1], "row_boat": uids[1:]}).encode()
+    (tmp_path / "lvis-annotations.json.gz").write_bytes(gzip.compress(lvis))
+    (tmp_path / "Cap3D_human_Objaverse.pkl").write_bytes(pickle.dumps({uids[0]: ["a big whale"]}))
+    own, objaverse = [
+        [line for line in commands(page) if ("queries.csv" in line) == is_own and "openai_chat" not in line]
+        for is_own in (True, False)
+    ]
+
+    for command in (*objaverse, *(line for line in own if "siglip" not in line)):
+        small = command.strip().replace("siglip", "lite").replace("--views 8", "--views 1 --size 32")
+        ended = run(small, tmp_path, **database)
+        assert ended.returncode == 0, f"{command}\n{ended.stderr}"
+        if "--benchmark" in command:
+            assert "They cannot be compared with published zero-shot classification" in ended.stdout
+            assert "2 queries are not asked in Chinese" in ended.stdout or "1 queries are not" in ended.stdout
+
+    assert "<svg" in (tmp_path / "report.html").read_text("utf-8")
+    assert "<svg" in (tmp_path / "lvis.html").read_text("utf-8")
+
+
 def _package_with(folder: Path, name: str = "", page: Path | None = None) -> dict[str, str]:
     """A copy of the package, with a page's code as one more file; returns the environment that imports it."""
     package = folder / "src" / "meshseek"
@@ -297,8 +351,8 @@ def _by_module(command: str) -> str:
     return re.sub(r"^meshseek ", "python -m meshseek ", command)
 
 
-def _write_models(folder: Path) -> None:
-    for name, extents in (("chairs/red", (0.4, 0.9, 0.4)), ("lamps/desk", (0.1, 0.5, 0.1))):
+def _write_models(folder: Path, names: Sequence[str] = ("chairs/red", "lamps/desk")) -> None:
+    for name, extents in zip(names, ((0.4, 0.9, 0.4), (0.1, 0.5, 0.1), (1, 2, 3), (3, 2, 1)), strict=False):
         path = folder / f"{name}.glb"
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         trimesh.creation.box(extents).export(path)

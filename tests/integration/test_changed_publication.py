@@ -101,11 +101,34 @@ def test_a_tenth_counts_each_asset_once(changed: int, new: int, gone: int) -> No
     live = {f"{number}": "old" for number in range(100)}
     wanted = {**dict(list(live.items())[gone:]), **{f"{99 - number}": "new" for number in range(changed)}}
     wanted |= {f"more {number}": "new" for number in range(new)}
-    changes = LibraryState([], wanted, {}, {}).changes(live)
+    changes = LibraryState([], wanted, {}, {}).changes(live, 0)
 
     assert (changes is not None) is (changed + new + gone <= 10)
     if changes is not None:
         assert (len(changes.new), len(changes.gone)) == (changed + new, changed + gone)
+
+
+def test_much_that_changes_little_by_little_is_built_anew(server: Server, tmp_path: Path) -> None:
+    """Six of sixty in three steps are a tenth; one more, and all is published anew and counted from nothing."""
+    library = Library(server, "crowd")
+    steps: list[tuple[set[int], set[int], int]] = [
+        (set(), set(), COUNT),
+        (set(), {1, 2}, 2),
+        (set(), {1, 2, 4, 5, 6}, 3),
+        ({3}, {1, 2, 4, 5, 6}, 0),
+        ({3}, {1, 2, 4, 5, 6, 7}, COUNT - 1),
+        ({3}, {1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12}, 5),
+    ]
+    calibrations = []
+    for number, (gone, changed, done) in enumerate(steps):
+        assert published(crowd_without(gone, changed), tmp_path / f"{number}", server).done == done, number
+        live = library.published()
+        calibrations.append((live.thresholds, live.trust, live.found))
+        assert live.thresholds
+        assert live.assets == COUNT - len(gone)
+    library.close()
+    assert calibrations[0] == calibrations[1] == calibrations[2] == calibrations[3] != calibrations[4]
+    assert calibrations[4] == calibrations[5]
 
 
 def crowd_with_chinese(count: int) -> Crowd:

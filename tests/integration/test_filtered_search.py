@@ -113,21 +113,28 @@ def test_filtered_results_are_those_computed_by_hand(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cuts=st.lists(st.integers(1, 199), min_size=1, max_size=6), filters=FILTERS, collapsed=st.booleans())
+@given(
+    cuts=st.lists(st.integers(1, 199), min_size=1, max_size=6),
+    filters=FILTERS,
+    collapsed=st.booleans(),
+    diverse=st.booleans(),
+)
 def test_pages_put_together_are_the_list(
     library: Library,
     cuts: list[int],
     filters: dict[str, Any],
     collapsed: bool,  # noqa: FBT001
+    diverse: bool,  # noqa: FBT001
 ) -> None:
     """However a list is cut into pages, they are the list, each asset once."""
     vector = np.ones(DIM, dtype=np.float32) / np.sqrt(DIM)
     question = Question.of(library.published(), vector.astype(np.float32), "english")
 
     def page(offset: int, limit: int) -> list[str]:
-        query = Query(text="any", top_k=limit, offset=offset, filters=filters, collapsed=collapsed)
+        options: dict[str, Any] = {"filters": filters, "collapsed": collapsed, "diverse": diverse}
+        query = Query(text="any", top_k=limit, offset=offset, **options)
         found = MODES.load("appearance")().search(library, question, query)
-        return [hit.asset_id for hit in found]
+        return [ranked.asset_id for ranked in found.ranking]
 
     edges = sorted({0, 200, *cuts})
     pages = [asset_id for low, high in pairwise(edges) for asset_id in page(low, high - low)]

@@ -78,27 +78,33 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "algorithm": "lite",
             "query_type": query_type,
             "cross_modal": False,
-            "target": "caption",
+            "nothing_close": False,
+            "target": "both",
             "translated_query": None,
+            "reranked_by": None,
+            "note": None,
             "took_ms": None,
         }
         assert 0 <= answer["took_ms"]["embed"] + answer["took_ms"]["search"] <= answer["took_ms"]["total"] + 0.1
         first, *rest = answer["results"]
         assert len(rest) == 2
-        assert first["score"] == pytest.approx(1, abs=0.02)
+        assert first["score"] > rest[0]["score"]
         version = first["thumbnail_url"].partition("&v=")[2]
         assert len(version) == 16
         assert {**first, "score": None, "attributes": None} == {
             "asset_id": ODD_ID,
             "score": None,
+            "relevance": "strong",
+            "explanation": None,
             "caption_en": "an antique wooden chair",
             "caption_zh": "一把古董木椅",
             "duplicates": [],
-            "viewpoint_id": None,
-            "thumbnail_url": f"{asset_path(ODD_ID)}/views/0?algorithm=lite&v={version}",
+            "viewpoint_id": first["viewpoint_id"],
+            "thumbnail_url": f"{asset_path(ODD_ID)}/views/{first['viewpoint_id']}?algorithm=lite&v={version}",
             "model_url": f"{asset_path(ODD_ID)}/model?algorithm=lite&v={version}",
             "attributes": None,
         }
+        assert first["viewpoint_id"] in range(VIEWS)
         assert first["attributes"]["category"] == "Living room"
         assert first["attributes"]["tags"] == ["seat", "antique"]
 
@@ -142,23 +148,102 @@ def test_every_format_can_be_sent(api: httpx.Client, form: str) -> None:
 @pytest.mark.parametrize(
     ("options", "target"),
     [
-        ({}, "caption"),
+        ({}, "both"),
+        ({"cross_modal": None}, "both"),
+        ({"cross_modal": False}, "caption"),
         ({"cross_modal": True}, "appearance"),
-        ({"target": "both"}, "both"),
+        ({"target": "both", "cross_modal": True}, "both"),
         ({"target": "appearance"}, "appearance"),
     ],
 )
 @pytest.mark.parametrize("exact", [True, False])
 def test_every_target_answers(api: httpx.Client, options: dict[str, Any], target: str, exact: bool) -> None:  # noqa: FBT001
     """Each mode gives distinct assets, best first, the same by the index as exactly."""
+    options = {"diverse": False, **options}
     answer = api.post("/search/text", json={"query": "red sofa", "top_k": 10, "exact": exact, **options}).json()
     assert answer["target"] == target
+    assert answer["cross_modal"] is bool(options.get("cross_modal"))
     scores = [result["score"] for result in answer["results"]]
     assert scores == sorted(scores, reverse=True)
     assert len({result["asset_id"] for result in answer["results"]}) == 10
     assert [result["asset_id"] for result in find(api, "red sofa", exact=not exact, **options)] == [
         result["asset_id"] for result in answer["results"]
     ]
+
+
+def test_diversity_is_asked_for_or_not(api: httpx.Client) -> None:
+    """For words unless ``exact``, for pictures not; the same assets in another order, the best one first."""
+    plain, usual, diverse, exact = (
+        [result["asset_id"] for result in find(api, "a chair", top_k=22, **options)]
+        for options in ({"diverse": False}, {}, {"diverse": True}, {"exact": True})
+    )
+    assert usual == diverse != plain == exact
+    assert sorted(diverse) == sorted(plain)
+    assert diverse[0] == plain[0]
+    by_picture = [
+        [result["asset_id"] for result in send(api, picture(), top_k="22", **options).json()["results"]]
+        for options in ({}, {"diverse": "false"}, {"diverse": "true"})
+    ]
+    assert by_picture[0] == by_picture[1] != by_picture[2]
+    assert sorted(by_picture[0]) == sorted(by_picture[2])
+
+
+def test_what_a_score_rests_on_is_told_when_asked(api: httpx.Client) -> None:
+    """The parts of each mode; those of ``both`` add up to the score. Unasked, nothing is told."""
+    expected = {"caption": {"caption"}, "appearance": {"appearance"}, "words": {"words"}}
+    for target, names in expected.items():
+        for result in find(api, "chair", target=target, explain=True):
+            assert result["explanation"]["parts"].keys() == names
+            assert result["explanation"]["parts"][target] == pytest.approx(result["score"], abs=1e-3)
+    for result in find(api, "a pink chair", top_k=200, explain=True):
+        parts = result["explanation"]["parts"]
+        complete = {"caption_standard", "appearance_standard"} <= parts.keys()
+        assert complete is (result["asset_id"] != BARE_ID)
+        if complete:
+            total = sum(parts[f"{name}_weight"] * parts[f"{name}_standard"] for name in ("caption", "appearance"))
+            assert result["score"] == pytest.approx(total + parts.get("words", 0), abs=0.01)
+    for asked in ({}, {"explain": False}):
+        assert {result["explanation"] for result in find(api, "chair", **asked)} == {None}
+    results = send(api, picture(), explain="true").json()["results"]
+    assert all(result["explanation"]["parts"].keys() == {"appearance"} for result in results)
+
+
+def test_the_texts_of_a_caption_share_its_cosine(api: httpx.Client) -> None:
+    """What each of them gave adds up to the cosine with the caption, the largest share first."""
+    for options in ({"cross_modal": False}, {}):
+        results = [result for result in find(api, "a pink chair", explain=True, **options) if result["caption_en"]]
+        assert results
+        for result in results:
+            explanation = result["explanation"]
+            gave = [share["gave"] for share in explanation["texts"]]
+            assert gave == sorted(gave, reverse=True)
+            assert sum(gave) == pytest.approx(explanation["parts"]["caption"], abs=0.01)
+            assert result["caption_en"] in {share["text"] for share in explanation["texts"]}
+    assert {
+        len(result["explanation"]["texts"]) for result in find(api, "chair", target="appearance", explain=True)
+    } == {0}
+
+
+def test_what_fits_less_is_left_out_when_asked(api: httpx.Client) -> None:
+    """Each result says how well it fits; a minimum keeps those that fit so well, in their order."""
+    levels = ("strong", "fair", "weak")
+    for query in ("a chair", "红色的沙发", "a rocket on the moon"):
+        whole = find(api, query, top_k=22)
+        assert {result["relevance"] for result in whole} <= {*levels}
+        for number, level in enumerate(levels):
+            kept = find(api, query, top_k=22, min_relevance=level)
+            assert kept == [result for result in whole if result["relevance"] in levels[: number + 1]]
+    assert find(api, "a chair", min_relevance="strong")
+    form = send(api, picture(), min_relevance="weak").json()["results"]
+    assert form == send(api, picture()).json()["results"]
+    refused(send(api, picture(), min_relevance="good"), 422, "invalid")
+
+
+def test_a_name_typed_as_it_is_comes_first(api: httpx.Client) -> None:
+    """Words that are a whole caption find its asset before all others, in any letters, and fit."""
+    for text in ("an antique wooden chair", "An Antique Wooden CHAIR", "一把古董木椅"):
+        first = find(api, text)[0]
+        assert (first["asset_id"], first["relevance"]) == (ODD_ID, "strong")
 
 
 def test_pages_are_cut_from_one_ranking(api: httpx.Client) -> None:
@@ -318,6 +403,9 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
         ({"query": "a", "filters": {"category": "a\x00b"}}, "query", "NUL"),
         ({"query": "a", "filters": "category"}, "invalid", "filters"),
         ({"query": "a", "colour": "red"}, "invalid", "colour"),
+        ({"query": "a", "min_relevance": "good"}, "invalid", "min_relevance"),
+        ({"query": "a", "diverse": "sometimes"}, "invalid", "diverse"),
+        ({"query": "a", "explain": "why"}, "invalid", "explain"),
         ({"query": 5}, "invalid", "query"),
         ({}, "invalid", "query"),
         ([], "invalid", ""),
@@ -381,7 +469,8 @@ def test_odd_but_fair_queries_are_answered(api: httpx.Client) -> None:
         "木の椅子",
     ):
         assert len(find(api, query)) == 10
-    assert len(find(api, "chair " * 166, top_k=200)) == 21  # all but the asset without a caption
+    assert len(find(api, "chair " * 166, top_k=200)) == 22
+    assert len(find(api, "chair " * 166, top_k=200, cross_modal=False)) == 21  # all but the asset without a caption
     assert find(api, "chair", top_k=10, offset=990) == []
 
 

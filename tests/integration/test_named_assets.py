@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.crowd import SPACE, Crowd
+from tests.crowd import SPACE, Crowd, units
 from tests.toy import Toy
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.errors import EmbedderError
-from meshseek.model import Role
+from meshseek.model import Asset, Role
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
@@ -82,7 +82,8 @@ def test_what_follows_is_like_the_asset(algorithm: Algorithm, crowd: Crowd) -> N
     name, copy = next((n, c) for n, c in zip(seen(crowd), seen(crowd)[-COPIES:], strict=False) if n in spoken)
 
     def after(target: str, count: int) -> set[str]:
-        return {hit.asset_id for hit in algorithm.search(Query(text=name, target=target, top_k=1 + count)).hits[1:]}
+        query = Query(text=name, target=target, top_k=1 + count, diverse=False)
+        return {hit.asset_id for hit in algorithm.search(query).hits[1:]}
 
     assert after("appearance", 1) == {copy}
     assert after("caption", 29) == {*spoken} - {name}
@@ -94,13 +95,13 @@ def test_an_id_that_does_not_pass_the_filter_still_says_what_is_wanted(algorithm
     """The asset itself is left out, and those that pass are ranked by their likeness to it."""
     asset = next(asset for asset in crowd.assets if asset.attributes.get("faces", 0) > 100 and asset.views)
     for limits, there in (({"min": 0}, True), ({"not": {"min": 101}}, False)):
-        query = Query(text=asset.asset_id, target="appearance", top_k=20, filters={"faces": limits})
+        query = Query(text=asset.asset_id, target="appearance", top_k=20, filters={"faces": limits}, diverse=False)
         found = [hit.asset_id for hit in algorithm.search(query).hits]
         assert (asset.asset_id in found) is there
         (mean,) = algorithm.library.appearances([asset.asset_id]).values()
         question = Question.of(algorithm.library.published(), mean, "english")
         like = MODES.load("appearance")().search(algorithm.library, question, query)
-        assert found == [hit.asset_id for hit in like]
+        assert found == [ranked.asset_id for ranked in like.ranking]
 
 
 def test_copies_of_the_asset_that_is_named_are_collapsed_into_it(algorithm: Algorithm, crowd: Crowd) -> None:
@@ -126,7 +127,13 @@ def test_an_id_needs_no_model(library: Library, crowd: Crowd) -> None:
 
 
 @pytest.mark.parametrize("target", ["caption", "appearance"])
-def test_collapsed_pages_lose_nothing(library: Library, crowd: Crowd, target: str) -> None:
+@pytest.mark.parametrize("diverse", [True, False])
+def test_collapsed_pages_lose_nothing(
+    library: Library,
+    crowd: Crowd,
+    target: str,
+    diverse: bool,  # noqa: FBT001
+) -> None:
     """Whatever the size of the pages, each asset is a hit or the duplicate of one, exactly once on all pages."""
     published = library.published()
     vector = np.random.default_rng(3).normal(size=SPACE.dim).astype(np.float32)
@@ -135,14 +142,66 @@ def test_collapsed_pages_lose_nothing(library: Library, crowd: Crowd, target: st
     everything = {hit.asset_id for hit in mode.rank(library, question, Request(limit=1000))}
     assert len(everything) > 200
     for size in (7, 20, 200):
-        hits = [
-            hit
-            for start, end in pairwise(range(0, 1001, size))
-            for hit in mode.search(
-                library, question, Query(text="any", top_k=end - start, offset=start, collapsed=True)
+        pages = [
+            mode.search(
+                library,
+                question,
+                Query(text="any", top_k=end - start, offset=start, collapsed=True, diverse=diverse),
             )
+            for start, end in pairwise(range(0, 1001, size))
         ]
-        told = [asset_id for hit in hits for asset_id in (hit.asset_id, *hit.duplicates)]
+        told = [
+            asset_id
+            for page in pages
+            for ranked in page.ranking
+            for asset_id in (ranked.asset_id, *page.duplicates.get(ranked.asset_id, ()))
+        ]
         assert len(told) == len(set(told))
         assert set(told) == everything
-        assert sum(len(hit.duplicates) for hit in hits) > COPIES // 3
+        assert len(told) - sum(len(page.ranking) for page in pages) > COPIES // 3
+
+
+NAMED = {
+    "named": (("a very long caption of a table that is made of oak, and of much else",), "Oak table"),
+    "captioned": (("oak table, with four legs that are made of something else and a caption as long",), None),
+    "chinese": (("一张桌子", "橡木桌"), None),
+    "beside": (("oak table oak table oak table",), "oak table oak table"),
+    "inside": (("table of oak, oak table",), "an oak table"),
+}
+
+
+@pytest.mark.parametrize("target", ["both", "words"])
+@pytest.mark.parametrize("options", [{}, {"diverse": False}, {"exact": True}], ids=str)
+def test_words_that_are_the_whole_name_come_first(
+    server: Server, workspace: Workspace, target: str, options: dict[str, bool]
+) -> None:
+    """Its name, one of its captions, or what stands in one before the first comma, in any letters; then the rest."""
+    assets = [
+        Asset(
+            asset_id=asset_id,
+            fingerprint="made",
+            captions_english=captions if captions[0].isascii() else (),
+            captions_chinese=() if captions[0].isascii() else captions,
+            attributes={"name": name} if name else {},
+        )
+        for asset_id, (captions, name) in NAMED.items()
+    ]
+    vectors = units(np.random.default_rng(5).normal(size=(len(assets), SPACE.dim)))
+    Crowd(
+        assets=assets,
+        english={asset.asset_id: v for asset, v in zip(assets, vectors, strict=True) if asset.captions_english},
+        chinese={asset.asset_id: v for asset, v in zip(assets, vectors, strict=True) if asset.captions_chinese},
+    ).publish(workspace, server)
+
+    class Stranger(Toy):
+        space = SPACE
+
+    algorithm = Algorithm("crowd", Library(server, "crowd"), lambda _: Stranger(EmbedderOptions()))
+    for text in ("oak table", "Oak  TABLE"):
+        hits = algorithm.search(Query(text=text, target=target, **options)).hits  # type: ignore[arg-type]
+        assert {hit.asset_id for hit in hits[:2]} == {"named", "captioned"}
+        assert {hit.relevance for hit in hits[:2]} == {"strong"}
+        assert {"beside", "inside"} <= {hit.asset_id for hit in hits[2:]}
+    for text in ("橡木桌", "一张桌子"):
+        assert algorithm.search(Query(text=text, target=target, **options)).hits[0].asset_id == "chinese"  # type: ignore[arg-type]
+    algorithm.library.close()

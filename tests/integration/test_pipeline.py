@@ -164,15 +164,20 @@ def test_only_so_many_assets(models: Path, workspace: Workspace) -> None:
 
 
 def test_an_asset_comes_back_as_it_was_imported(models: Path, workspace: Workspace, tmp_path: Path) -> None:
-    """Captions, attributes and model of every asset survive the table, and the model's fingerprint joins them."""
+    """Captions, attributes and model of every asset survive the table; the model's fingerprint and size join them."""
     dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
     expected = [dataset.read(entry, tmp_path / "read") for entry in dataset.entries()]
     run_import(models, workspace)
 
     imported = list(workspace.assets())
     assert [replace(asset, model=None, model_fingerprint=None, model_bytes=None) for asset in imported] == [
-        replace(asset, model=None, attributes=dict(asset.attributes), library=f"glb_folder-{models.name}")
-        for asset in expected
+        replace(
+            asset,
+            model=None,
+            attributes={**asset.attributes, "size": row.attributes["size"]},
+            library=f"glb_folder-{models.name}",
+        )
+        for asset, row in zip(expected, imported, strict=True)
     ]
     assert [asset.model_fingerprint for asset in imported] == [
         hashlib.sha256((models / str(asset.model)).read_bytes()).hexdigest() for asset in expected

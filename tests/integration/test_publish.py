@@ -319,6 +319,45 @@ def test_readers_never_notice_the_switch(
     assert schemas(server) == {"live"}
 
 
+@pytest.mark.parametrize("target", ["caption", "both"])
+@pytest.mark.parametrize("step", ["nearest_captions", "with_words", "likeness", "shown"])
+def test_a_switch_between_two_steps_of_a_search_is_not_noticed(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, target: str, step: str
+) -> None:
+    """Whatever has been asked already, the answer is wholly of one version, though their vectors differ in length."""
+    versions = [Workspace(tmp_path / "one"), Workspace(tmp_path / "other")]
+    import_toys(versions[0], 40)
+    import_toys(versions[1], 37, "changed")
+    expected = []
+    fresh = [Algorithm("toy", Library(server, "toy"), lambda space: toy(space.model)) for _ in range(3)]
+    query = Query(text="red chair 红色", target=target, explain=True)
+    for version, model, algorithm in zip(versions, ("toy-64", "toy-96"), fresh, strict=False):
+        embed_toys(version, toy(model))
+        publish_toys(version, server)
+        expected.append(algorithm.search(query).hits)
+        algorithm.library.close()
+    publish_toys(versions[0], server)
+
+    asked = getattr(Library, step)
+    switched: list[str] = []
+
+    def switching(library: Library, *arguments: object) -> object:
+        found = asked(library, *arguments)
+        if not switched and library is fresh[2].library:
+            switched.append(step)
+            publish_toys(versions[1], server)
+        return found
+
+    fresh[2].library.published()
+    monkeypatch.setattr(Library, step, switching)
+    hits = fresh[2].search(query).hits
+    fresh[2].library.close()
+    assert [(hit.asset_id, hit.caption_english) for hit in hits] in [
+        [(hit.asset_id, hit.caption_english) for hit in of] for of in expected
+    ]
+    assert bool(switched) is (step != "with_words" or target == "both")
+
+
 def _version(answer: Shown, name: str, expected: list[dict[str, Shown]]) -> str:
     one, other = (version[name] for version in expected)
     return "one" if answer == one else "other" if answer == other else "mixed"

@@ -17,7 +17,7 @@ from tests.toy import Toy, publish_toys, toy
 
 from meshseek.embedders import Embedder, PartlyEmbeddedError
 from meshseek.errors import BusyError, EmbedderError, HostedError, HostedItemError
-from meshseek.model import Hit, Language, Role, Space
+from meshseek.model import Language, Ranked, Role, Space
 from meshseek.search import readiness as readiness_module
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
@@ -74,7 +74,10 @@ def counting(space: Space) -> Counting:
 
 
 def test_a_chinese_query_is_translated_where_it_helps(make: Make) -> None:
-    """The English words are embedded and compared with English captions; the answer tells them; it is asked once."""
+    """The English words are embedded and compared with English captions; the answer tells them; it is asked once.
+
+    Words that are looked for as they stand are those that were typed.
+    """
     translated: list[str] = []
 
     def translate(text: str) -> str | None:
@@ -86,7 +89,9 @@ def test_a_chinese_query_is_translated_where_it_helps(make: Make) -> None:
 
     assert {answer.translated_query for answer in answers} == {"a red chair"}
     assert answers[0].query_type == "chinese"
-    assert answers[0].hits == algorithm.search(Query(text="a red chair")).hits
+    for cross_modal in (False, True):
+        hits = algorithm.search(Query(text="红椅子", cross_modal=cross_modal)).hits
+        assert hits == algorithm.search(Query(text="a red chair", cross_modal=cross_modal)).hits != []
     assert translated == ["红椅子"]
     assert Counting.asked == ["a red chair"]
     assert algorithm.search(Query(text="a red chair")).translated_query is None
@@ -148,7 +153,7 @@ def test_similar_assets_are_ranked_no_deeper_than_needed(
     asked: list[int] = []
 
     class Noting(Library):
-        def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Hit]:
+        def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Ranked]:
             asked.append(request.limit)
             return super().nearest_views(published, vector, request)
 

@@ -26,12 +26,14 @@ from meshseek.store.schema import CURRENT
 from meshseek.store.write.publisher import create_tables
 from meshseek.workspace.workspace import Workspace
 
-NUMBERED = {2: "63c082609e4f1000"}
+NUMBERED = {2: "63c082609e4f1000", 3: "6c97804518cd1f15"}
 """What ``schema.sql`` was at each number."""
 STORAGE = """
 SELECT attstorage FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 WHERE relnamespace = 'one'::regnamespace AND relkind = 'r' AND format_type(atttypid, NULL) = 'halfvec'
+  AND relname <> 'world'
 """
+"""Of all that searches read; the world is read once for each version."""
 OLD_TABLES = (
     "ALTER TABLE live.assets DROP COLUMN digest",
     "ALTER TABLE live.text_embeddings DROP COLUMN labels",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -16,15 +17,18 @@ from tests.conftest import drop_databases
 from tests.crowd import Crowd, cosines
 
 from meshseek.errors import NotFoundError
-from meshseek.model import LANGUAGES, Asset, Hit, Language, PublishedAsset
+from meshseek.model import LANGUAGES, Asset, Hit, Language, PublishedAsset, Ranked
 from meshseek.search.algorithm import Algorithm
-from meshseek.search.fusion import fuse
+from meshseek.search.combinations import QueryType
+from meshseek.search.diversity import DEPTH
+from meshseek.search.fusion import OTHER_PART, Part, fuse
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.search.question import Question
 from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
-from meshseek.store.read.library import Library
+from meshseek.store.read.background import Scale
+from meshseek.store.read.library import Library, Request
 from meshseek.workspace.workspace import Workspace
 
 Vector = NDArray[np.float32]
@@ -64,6 +68,11 @@ def queries(crowd: Crowd) -> list[Vector]:
     return [unit(vector) for vector in (*near[:12], *random.normal(size=(8, near[0].shape[0])))]
 
 
+def ids(hits: Iterable[Hit | Ranked]) -> list[str]:
+    """In their order."""
+    return [hit.asset_id for hit in hits]
+
+
 def unit(vector: NDArray[Any]) -> Vector:
     """The vector at length one."""
     made: Vector = (vector / np.linalg.norm(vector)).astype(np.float32)
@@ -71,14 +80,20 @@ def unit(vector: NDArray[Any]) -> Vector:
 
 
 def asked(**options: Any) -> Query:
-    """How something is searched, whatever its vector."""
-    return Query(text="any", **options)
+    """How something is searched, whatever its vector; the ranking as it is, unless it is to be diverse."""
+    return Query(**{"text": "any", "diverse": False, **options})
 
 
-def search(library: Library, target: str, vector: Vector, query: Query, language: Language = "english") -> list[Hit]:
-    """Search in one mode."""
-    question = Question.of(library.published(), vector, language)
-    return MODES.load(target)().search(library, question, query)
+TRUST = 0.5
+"""Of cross-modal scores, in these tests: so much that it changes rankings, and less than all."""
+
+
+def search(library: Library, target: str, vector: Vector, query: Query, kind: QueryType = "english") -> list[Hit]:
+    """Search in one mode, and look up what is found."""
+    published = replace(library.published(), trust=TRUST)
+    page = MODES.load(target)().search(library, Question.of(published, vector, kind), query)
+    shown = library.shown(published, [ranked.asset_id for ranked in page.ranking])
+    return [Hit.of(ranked, shown[ranked.asset_id]) for ranked in page.ranking]
 
 
 def by_views(crowd: Crowd, query: Vector, wanted: set[str] | None = None) -> Ranking:
@@ -158,23 +173,73 @@ def test_the_two_languages_are_not_the_same_answer(library: Library, queries: li
     assert [hit.asset_id for hit in answers[0]] != [hit.asset_id for hit in answers[1]]
 
 
+def scales(crowd: Crowd, query: Vector, language: Language) -> tuple[Scale, Scale]:
+    """What a query gives for captions and for views of the background, by hand."""
+
+    def at_random(names: Iterable[str], count: int) -> list[str]:
+        return sorted(names, key=lambda name: hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())[:count]
+
+    background = {*at_random({*crowd.english, *crowd.chinese}, 500), *at_random(crowd.views, 500)}
+    captions = [score for _, score, _ in by_captions(crowd, query, language, background)]
+    views = [score for _, score, _ in by_views(crowd, query, {*at_random(background & crowd.views.keys(), 200)})]
+    assert 500 <= len(captions) < len(crowd.assets)
+    assert len(views) == 200
+    return Scale(float(np.mean(captions)), float(np.std(captions))), Scale(float(np.mean(views)), float(np.std(views)))
+
+
 @pytest.mark.usefixtures("by_index")
 @pytest.mark.parametrize("exact", [True, False])
-def test_both_targets_are_fused_by_rank(
+@pytest.mark.parametrize("kind", ["english", "chinese", "image"])
+def test_both_targets_are_fused_by_standard_scores(
     library: Library,
     crowd: Crowd,
     queries: list[Vector],
     exact: bool,  # noqa: FBT001
+    kind: QueryType,
 ) -> None:
-    """``both`` is the reciprocal-rank fusion of the two whole rankings, as far as the page can tell."""
-    hits = search(library, "both", queries[0], asked(top_k=10, exact=exact))
+    """``both`` ranks all assets by the sum of how far captions and views stand out of what the query usually gives."""
+    for query in queries[::5]:
+        language: Language = "chinese" if kind == "chinese" else "english"
+        hits = search(library, "both", query, asked(top_k=10, exact=exact), kind)
 
-    rankings = [by_views(crowd, queries[0]), by_captions(crowd, queries[0], "english")]
-    ranks = [{name: rank for rank, (name, _, _) in enumerate(ranking, 1)} for ranking in rankings]
-    fused = {name: sum(1 / (60 + own[name]) for own in ranks if name in own) for name in {*ranks[0], *ranks[1]}}
-    expected = sorted(fused, key=lambda name: (-fused[name], name))[:10]
-    assert [hit.asset_id for hit in hits] == expected
-    assert [hit.score for hit in hits] == pytest.approx([fused[name] for name in expected])
+        caption_scale, view_scale = scales(crowd, query, language)
+        captions = {name: caption_scale.standard(score) for name, score, _ in by_captions(crowd, query, language)}
+        views = {name: (view_scale.standard(score), view) for name, score, view in by_views(crowd, query)}
+        weights = (TRUST, 1.0) if kind == "image" else (1.0, TRUST)
+        fused: Ranking = []
+        for name in {*captions, *views}:
+            own, (other, view) = captions.get(name), views.get(name, (None, None))
+            said = (
+                own if own is not None else OTHER_PART * (other or 0),
+                other if other is not None else OTHER_PART * (own or 0),
+            )
+            fused.append((name, weights[0] * said[0] + weights[1] * said[1], view))
+        expected = sorted(fused, key=lambda found: (-found[1], found[0]))[:10]
+        assert [(hit.asset_id, hit.viewpoint_id) for hit in hits] == [(name, view) for name, _, view in expected]
+        assert [hit.score for hit in hits] == pytest.approx([score for _, score, _ in expected], abs=0.02)
+
+
+def test_what_both_rests_on_is_told(library: Library, crowd: Crowd, queries: list[Vector]) -> None:
+    """The cosines are those of the single modes, also of assets that only one of the rankings had, and add up."""
+    query = queries[-1]
+    caption_scale, view_scale = scales(crowd, query, "english")
+    captions = {name: score for name, score, _ in by_captions(crowd, query, "english")}
+    views = {name: score for name, score, _ in by_views(crowd, query)}
+    hits = search(library, "both", query, asked(top_k=150))
+    complete = [hit for hit in hits if {"caption", "appearance"} <= hit.parts.keys()]
+    assert len(complete) > 75
+    for hit in complete:
+        told = hit.parts
+        assert (told["caption"], told["appearance"]) == pytest.approx(
+            (captions[hit.asset_id], views[hit.asset_id]), abs=1e-3
+        )
+        assert told["caption_standard"] == pytest.approx(caption_scale.standard(captions[hit.asset_id]), abs=0.02)
+        assert told["appearance_standard"] == pytest.approx(view_scale.standard(views[hit.asset_id]), abs=0.02)
+        total = sum(told[f"{name}_weight"] * told[f"{name}_standard"] for name in ("caption", "appearance"))
+        assert hit.score == pytest.approx(total)
+    for hit in hits:
+        assert ("caption" in hit.parts) is (hit.asset_id in captions)
+        assert ("appearance" in hit.parts) is (hit.asset_id in views)
 
 
 VECTOR_MODES = [name for name in MODES.names if name != "words"]
@@ -261,23 +326,53 @@ def test_a_filter_that_nothing_passes_gives_nothing(
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("target", ["caption", "appearance", "both"])
 @pytest.mark.parametrize("size", [7, 60])
+@pytest.mark.parametrize("diverse", [True, False])
 def test_pages_put_together_are_the_whole_ranking(
     library: Library,
     queries: list[Vector],
     exact: bool,  # noqa: FBT001
     target: str,
     size: int,
+    diverse: bool,  # noqa: FBT001
 ) -> None:
-    """Page after page gives each asset once, in the order of one long page."""
+    """Page after page gives each asset once, in the order of one long page; so it does where neighbours differ."""
     depth = 180
     for query in queries[::6]:
-        whole = search(library, target, query, asked(top_k=depth, exact=exact))
+        whole = ids(search(library, target, query, asked(top_k=depth, exact=exact, diverse=diverse)))
         pages = [
-            hit
+            asset_id
             for start in range(0, depth, size)
-            for hit in search(library, target, query, asked(top_k=min(size, depth - start), offset=start, exact=exact))
+            for asset_id in ids(
+                search(
+                    library,
+                    target,
+                    query,
+                    asked(top_k=min(size, depth - start), offset=start, exact=exact, diverse=diverse),
+                )
+            )
         ]
-        assert [hit.asset_id for hit in pages] == [hit.asset_id for hit in whole]
+        assert pages == whole
+        assert len({*whole}) == depth
+
+
+@pytest.mark.parametrize("target", ["caption", "appearance", "both"])
+def test_neighbours_that_differ_are_the_same_assets(library: Library, queries: list[Vector], target: str) -> None:
+    """The first hundred in another order, the best one first; what stands further down stays where it is."""
+    moved = 0
+    for query in queries[::6]:
+        question = Question.of(replace(library.published(), trust=TRUST), query, "english")
+        head, whole = (
+            MODES.load(target)().rank(library, question, Request(limit=limit, exact=True)) for limit in (DEPTH, 200)
+        )
+        tail = [ranked for ranked in whole if ranked not in head]
+        request = asked(top_k=len(head) + len(tail[:50]), exact=True, diverse=True)
+        found = MODES.load(target)().search(library, question, request).ranking
+        assert sorted(ids(found[:DEPTH])) == sorted(ids(head))
+        assert found[0] == head[0]
+        assert found[DEPTH:] == tail[:50]
+        assert {ranked.asset_id: ranked for ranked in found[:DEPTH]} == {ranked.asset_id: ranked for ranked in head}
+        moved += found[:DEPTH] != head
+    assert moved
 
 
 def test_beyond_the_end_is_an_empty_page(library: Library, queries: list[Vector]) -> None:
@@ -332,7 +427,7 @@ def test_similar_needs_something_to_compare(library: Library, crowd: Crowd) -> N
 
 
 def test_equal_scores_stand_in_the_order_of_ids(server: Server, workspace: Workspace) -> None:
-    """Assets with one and the same vector are ordered by id, in every mode, exact or not."""
+    """Assets with one and the same vector are ordered by id, in every mode, exact or not, diverse or not."""
     crowd = Crowd.of(40)
     same_caption, same_views = crowd.english["crowd-00001"], next(iter(crowd.views.values()))
     views = next(asset.views for asset in crowd.assets if asset.views)
@@ -345,8 +440,9 @@ def test_equal_scores_stand_in_the_order_of_ids(server: Server, workspace: Works
     try:
         for target in VECTOR_MODES:
             for exact in (True, False):
-                hits = search(library, target, unit(same_caption), asked(top_k=40, exact=exact))
-                assert [hit.asset_id for hit in hits] == names
+                for diverse in (True, False):
+                    query = asked(top_k=40, exact=exact, diverse=diverse)
+                    assert ids(search(library, target, unit(same_caption), query)) == names
     finally:
         library.close()
 
@@ -364,10 +460,23 @@ def test_facets_are_counted(library: Library, crowd: Crowd) -> None:
     assert len(library.facet("category", limit=5)) == 5
 
 
-def test_fusion_is_that_of_the_rankings(library: Library, queries: list[Vector]) -> None:
-    """``both`` with a filter fuses the two filtered rankings."""
-    request = asked(top_k=100, filters={"tags": ["odd"]}, exact=True)
-    rankings = [search(library, target, queries[1], request) for target in ("appearance", "caption")]
-    hits = search(library, "both", queries[1], asked(top_k=10, filters={"tags": ["odd"]}, exact=True))
-
-    assert [hit.asset_id for hit in hits] == [hit.asset_id for hit in fuse(rankings)][:10]
+def test_a_filtered_fusion_is_that_of_exact_cosines(library: Library, crowd: Crowd, queries: list[Vector]) -> None:
+    """``both`` with a filter fuses what passes, on the scales of the whole library."""
+    filters = {"tags": ["odd"]}
+    wanted = passing(crowd, filters)
+    for query in (queries[1], queries[-1]):
+        caption_scale, view_scale = scales(crowd, query, "english")
+        rankings = (by_captions(crowd, query, "english", wanted), by_views(crowd, query, wanted))
+        scores = [
+            {name: Ranked(asset_id=name, score=score, viewpoint_id=view) for name, score, view in ranking}
+            for ranking in rankings
+        ]
+        parts = [
+            Part(name="caption", weight=1.0, scale=caption_scale, scores=scores[0]),
+            Part(name="appearance", weight=TRUST, scale=view_scale, scores=scores[1]),
+        ]
+        expected = fuse(parts, set(), set())
+        for top_k in (10, 60):
+            hits = search(library, "both", query, asked(top_k=top_k, filters=filters, exact=True))
+            assert ids(hits) == ids(expected[:top_k])
+            assert [hit.score for hit in hits] == pytest.approx([found.score for found in expected[:top_k]], abs=0.02)

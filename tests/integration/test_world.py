@@ -25,12 +25,12 @@ from meshseek.workspace.world import World, damaged_world, is_world_whole, read_
 class Worldly(Toy):
     """Notes what it embeds as queries, refuses and stops as it is told."""
 
-    things: Sequence[tuple[str, Language]] = (("chair", "english"), ("椅子", "chinese"), ("kite", "english"))
+    things: Sequence[tuple[str, Language | None]] = (("chair", "english"), ("椅子", "chinese"), ("kite", "english"))
     queries: Sequence[str] = ()
     refused: frozenset[str] = frozenset()
     stops: bool = False
 
-    def world_texts(self) -> list[tuple[str, Language]]:
+    def world_texts(self) -> list[tuple[str, Language | None]]:
         """What it is told."""
         return list(self.things)
 

@@ -6,22 +6,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshseek.model import Hit
+from meshseek.model import Ranked
 from meshseek.search.duplicates import SAME, collapse
 
 
-def hit(number: int) -> Hit:
+def ranked(number: int) -> Ranked:
     """An asset of which only the id matters."""
-    return Hit(
-        asset_id=f"{number:03d}",
-        score=1 - number / 1000,
-        viewpoint_id=None,
-        thumbnail=None,
-        caption_english=None,
-        caption_chinese=None,
-        model=None,
-        attributes={},
-    )
+    return Ranked(asset_id=f"{number:03d}", score=1 - number / 1000)
 
 
 LOOKS = st.lists(st.one_of(st.none(), st.integers(0, 5)), max_size=40)
@@ -34,23 +25,28 @@ def appearances(looks: list[int | None]) -> dict[str, np.ndarray]:
 
 @given(LOOKS)
 def test_collapsing_loses_nothing(looks: list[int | None]) -> None:
-    """Every asset is a hit or the duplicate of exactly one, and the hits keep their order."""
-    ranking = [hit(number) for number in range(len(looks))]
-    kept = collapse(ranking, appearances(looks))
+    """Every asset is kept or the duplicate of exactly one, and those that are kept stay in their order."""
+    ranking = [ranked(number) for number in range(len(looks))]
+    kept, copies = collapse(ranking, appearances(looks))
 
-    told = [asset_id for one in kept for asset_id in (one.asset_id, *one.duplicates)]
+    told = [asset_id for one in kept for asset_id in (one.asset_id, *copies.get(one.asset_id, ()))]
     assert sorted(told) == [one.asset_id for one in ranking]
+    assert copies.keys() <= {one.asset_id for one in kept}
+    assert all(copies.values())
+    assert all(list(names) == sorted(names) and names[0] > owner for owner, names in copies.items())
+    assert all(one in ranking for one in kept)
     assert [one.asset_id for one in kept] == sorted(one.asset_id for one in kept)
     assert len(kept) == looks.count(None) + len({look for look in looks if look is not None})
 
 
 @given(LOOKS, st.integers(0, 40))
 def test_a_longer_ranking_begins_with_the_same_hits(looks: list[int | None], depth: int) -> None:
-    """So pages never overlap, however deep the ranking is that they are cut from."""
-    ranking = [hit(number) for number in range(len(looks))]
-    short = [one.asset_id for one in collapse(ranking[:depth], appearances(looks))]
-    whole = [one.asset_id for one in collapse(ranking, appearances(looks))]
+    """So pages never overlap, however deep the ranking is that they are cut from; only duplicates are added."""
+    ranking = [ranked(number) for number in range(len(looks))]
+    short, copies = collapse(ranking[:depth], appearances(looks))
+    whole, more_copies = collapse(ranking, appearances(looks))
     assert whole[: len(short)] == short
+    assert all(more_copies[owner][: len(names)] == names for owner, names in copies.items())
 
 
 def test_alike_is_not_the_same() -> None:
@@ -58,4 +54,11 @@ def test_alike_is_not_the_same() -> None:
     for cosine, hits in ((SAME - 0.002, 2), (SAME + 0.002, 1)):
         other = np.array([cosine, np.sqrt(1 - cosine**2)], dtype=np.float32)
         looks = {"000": np.array([1, 0], dtype=np.float32), "001": other}
-        assert len(collapse([hit(0), hit(1)], looks)) == hits
+        kept, copies = collapse([ranked(0), ranked(1)], looks)
+        assert (len(kept), copies) == (hits, {"000": ("001",)} if hits == 1 else {})
+
+
+def test_nothing_is_collapsed_into_nothing() -> None:
+    """An empty ranking, and assets of which none has views."""
+    assert collapse([], {}) == ([], {})
+    assert collapse([ranked(0), ranked(1)], {}) == ([ranked(0), ranked(1)], {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,19 @@ def test_labels_and_numbers_of_an_asset() -> None:
     ]
     assert figures_of(attributes)[:3] == (12, 1, 2)
     assert str(figures_of({"faces": "many", "height": float("inf")})) == "(nan, nan, nan, nan)"
+
+
+def test_sizes_are_compared_in_centimetres_where_their_unit_is_known() -> None:
+    """The measured size comes before what an older Meshseek noted; one of an unknown unit passes no bounds."""
+    size = {"width": 0.6, "depth": 0.5, "height": 1.1, "unit": "m", "certainty": "likely"}
+    older = {"dimensions_cm": [1, 2, 3]}
+
+    assert figures_of({**older, "size": size})[1:] == pytest.approx((60, 50, 110))
+    assert figures_of({**older, "size": {**size, "unit": None, "certainty": "unknown"}})[1:] == pytest.approx(
+        (math.nan,) * 3, nan_ok=True
+    )
+    assert figures_of({**older, "size": None})[1:] == (1, 2, 3)
+    assert figures_of({"size": {"unit": "m", "width": "wide", "height": 2}})[3] == 200
 
 
 def test_a_number_that_no_column_holds_is_none() -> None:

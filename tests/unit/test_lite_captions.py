@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from meshseek.embedders.lite import recent
-from meshseek.embedders.lite.captions import CHINESE_WEIGHT, GLOSS_WEIGHT, CaptionTexts, weighted_texts
+from meshseek.embedders.lite.captions import CHINESE_WEIGHT, GLOSS_WEIGHT, PART_WEIGHT, CaptionTexts, weighted_texts
 from meshseek.embedders.lite.recent import RecentTexts
 from meshseek.model import AssetTexts, Language
 
@@ -62,7 +62,7 @@ def test_the_captions_choose_the_meaning(caption: str, definition: str) -> None:
     """A crane among birds is a bird, one on a building site lifts things."""
     (gloss,) = CaptionTexts(by_words).glosses([AssetTexts(name="Crane", english=(caption,))])
     assert gloss is not None
-    assert definition in gloss
+    assert definition in gloss.text
 
 
 def test_what_fits_nothing_has_no_gloss() -> None:
@@ -72,6 +72,24 @@ def test_what_fits_nothing_has_no_gloss() -> None:
     assert texts_of(AssetTexts(chinese=("椅子",)), "chinese") == {"椅子": 2.0}
     assert texts_of(AssetTexts(english=("Chair",), name="Chair")).keys() >= {"Chair"}
     assert CaptionTexts(by_words).of([], "english") == []
+
+
+def test_a_noun_that_is_part_of_the_name_says_less() -> None:
+    """The gloss of an oak table is that of a table, and counts half."""
+    caption = "an oak table, a piece of furniture having a smooth flat top that is usually supported by vertical legs"
+    for name, weight in (("Table", GLOSS_WEIGHT), ("Oak table", PART_WEIGHT)):
+        glosses = [own for text, own in texts_of(AssetTexts(name=name, english=(caption,))).items() if ": " in text]
+        assert glosses == [weight]
+
+
+def test_a_long_caption_has_its_beginning_for_a_name() -> None:
+    """Without a name, what stands up to the head noun counts once more."""
+    texts = AssetTexts(english=("a 3D model of a small red house with a roof", "another"))
+    assert list(weighted_texts(texts, "english", None)) == [
+        ("small house", 1.0),
+        ("a 3D model of a small red house with a roof", 0.5),
+        ("another", 0.5),
+    ]
 
 
 def test_the_caption_helps_where_the_name_says_nothing() -> None:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from meshseek.errors import QueryError, UnknownPluginError
+from meshseek.model import RELEVANCES
 from meshseek.search.query import Query
 
 PICTURE = Image.new("RGB", (2, 2))
@@ -37,6 +38,8 @@ PICTURE = Image.new("RGB", (2, 2))
         ({"text": "a", "offset": 991}, "offset is 991; pages reach from 0 to result 1000"),
         ({"text": "a", "filters": {"price": ["1"]}}, "cannot filter on 'price'; known fields: category"),
         ({"image": PICTURE, "top_k": 0}, "top_k is 0"),
+        ({"text": "a", "min_relevance": "good"}, "min_relevance is 'good'; choose one of: strong, fair, weak"),
+        ({"text": "a", "min_relevance": ""}, "min_relevance is ''; choose one of: strong, fair, weak"),
         ({"text": "a", "filters": {"tags": ["a\x00b"]}}, "a filter's value"),
     ],
 )
@@ -57,6 +60,7 @@ def test_what_cannot_be_searched_says_why(arguments: dict[str, Any], message: st
         {"text": "a", "top_k": 1},
         {"text": "a", "top_k": 200, "offset": 800},
         {"text": "a", "filters": {"category": ["x"], "tags": ["y"], "creator": [], "licence": ["z"]}},
+        *({"text": "a", "min_relevance": relevance} for relevance in RELEVANCES),
         {"image": PICTURE},
     ],
 )
@@ -82,16 +86,19 @@ def test_a_nul_character_is_a_blank() -> None:
 @pytest.mark.parametrize(
     ("arguments", "mode"),
     [
-        ({"text": "a"}, "caption"),
+        ({"text": "a"}, "both"),
+        ({"text": "椅子"}, "both"),
+        ({"text": "a", "cross_modal": False}, "caption"),
         ({"text": "a", "cross_modal": True}, "appearance"),
         ({"image": PICTURE}, "appearance"),
+        ({"image": PICTURE, "cross_modal": False}, "appearance"),
         ({"image": PICTURE, "cross_modal": True}, "caption"),
         ({"text": "a", "cross_modal": True, "target": "both"}, "both"),
         ({"image": PICTURE, "target": "caption"}, "caption"),
     ],
 )
 def test_the_mode_follows_from_the_kind_of_query(arguments: dict[str, Any], mode: str) -> None:
-    """A query is compared with its own kind, cross-modal with the other, and a target wins."""
+    """Words are compared with everything unless one kind is asked for, pictures with views; a target wins."""
     assert Query(**arguments).mode == mode
 
 
@@ -108,3 +115,20 @@ def test_the_mode_follows_from_the_kind_of_query(arguments: dict[str, Any], mode
 def test_the_language_is_the_callers_or_told_by_the_script(arguments: dict[str, Any], language: str) -> None:
     """A forced language wins over detection."""
     assert Query(**arguments).resolved_language == language
+
+
+@pytest.mark.parametrize(
+    ("arguments", "diverse"),
+    [
+        ({"text": "a"}, True),
+        ({"text": "a", "target": "words"}, True),
+        ({"text": "a", "exact": True}, False),
+        ({"text": "a", "exact": True, "diverse": True}, True),
+        ({"text": "a", "diverse": False}, False),
+        ({"image": PICTURE}, False),
+        ({"image": PICTURE, "diverse": True}, True),
+    ],
+)
+def test_neighbours_differ_where_that_suits(arguments: dict[str, Any], diverse: bool) -> None:  # noqa: FBT001
+    """For words, unless the exact ranking is asked for; for pictures not; and as it is said where anything is."""
+    assert Query(**arguments).is_diverse is diverse

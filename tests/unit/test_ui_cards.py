@@ -155,3 +155,30 @@ def test_reasons_that_are_not_told() -> None:
 def test_figures_have_digits_that_say_something(value: float, said: str) -> None:
     """Small numbers have one digit more."""
     assert figure(value) == said
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shown"),
+    [
+        (
+            {"size": {"width": 0.6, "depth": 0.055, "height": 2, "unit": "m", "certainty": "stated"}},
+            "60 × 5.5 × 200 cm",
+        ),
+        (
+            {"size": {"width": 0.6, "depth": 0.5, "height": 2, "unit": "m", "certainty": "likely"}},
+            "60 × 50 × 200 cm, likely",
+        ),
+        (
+            {"size": {"width": 45, "depth": 0.12345, "height": 90, "unit": None, "certainty": "unknown"}},
+            "45 × 0.123 × 90, in an unknown unit",
+        ),
+        ({"dimensions_cm": [60, 5.5, 200]}, "60 × 5.5 × 200 cm"),
+        ({"size": {"width": "<b>", "depth": None, "height": 90, "unit": None, "certainty": "unknown"}}, ""),
+        ({"size": None}, ""),
+        ({"dimensions_cm": "<b>"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_size_says_how_sure_it_is(attributes: dict[str, object], shown: str) -> None:
+    """As libraries of this Meshseek and of an older one have it; what is none is not shown."""
+    assert cards.size(attributes) == shown

@@ -136,6 +136,11 @@ class Embedder(ABC):
         """
         return [[(caption, 1.0) for caption in texts.captions(language)] for texts in assets]
 
+    def understands(self, text: str) -> bool:
+        """Whether the model knows what a text is written in, so that its vector says something of what is meant."""
+        del text
+        return True
+
     def world_texts(self) -> list[tuple[str, Language | None]]:
         """Names of everyday things, with their languages: what a query may well be about, whatever a library holds.
 

@@ -52,7 +52,7 @@ class GlbFile:
             file.seek(self.start)
             binary = file.read(self.length)
         tree = self.tree.model_dump(by_alias=True, exclude_defaults=True)
-        buffers = [binary if buffer.uri is None else _decode(buffer.uri) for buffer in self.tree.buffers]
+        buffers = [binary if buffer.uri is None else decode_uri(buffer.uri) for buffer in self.tree.buffers]
         for row, image in zip(tree.get("images", ()), self.tree.images, strict=False):
             if not is_picture(self._encoded(image, buffers)):
                 row.clear()
@@ -61,7 +61,7 @@ class GlbFile:
     def _encoded(self, image: Image, buffers: Sequence[bytes]) -> bytes:
         """The bytes of a picture; nothing where it is in another file."""
         if image.buffer_view is None:
-            return _decode(image.uri) if image.uri is not None and image.uri.startswith("data:") else b""
+            return decode_uri(image.uri) if image.uri is not None and image.uri.startswith("data:") else b""
         view = self.tree.buffer_views[image.buffer_view]
         return buffers[view.buffer][view.byte_offset : view.byte_offset + view.byte_length]
 
@@ -129,7 +129,7 @@ def _check_buffers(tree: GltfTree, chunk: int) -> None:
         if buffer.uri is None:
             length = chunk if number == 0 else 0
         elif buffer.uri.startswith("data:"):
-            length = len(_decode(buffer.uri))
+            length = len(decode_uri(buffer.uri))
         else:
             raise UnreadableAssetError(f"its data is in another file, '{buffer.uri[:80]}'; export it as one GLB")
         if length < buffer.byte_length:
@@ -173,14 +173,19 @@ def _append(binary: bytearray, data: bytes) -> None:
 
 def _load(uri: str, files: ModelFiles) -> bytes:
     if uri.startswith("data:"):
-        return _decode(uri)
+        return decode_uri(uri)
     data = files.find(urllib.parse.unquote(uri))
     if data is None:
         raise UnreadableAssetError(f"its file '{uri[:80]}' is missing; put it beside the model")
     return data
 
 
-def _decode(uri: str) -> bytes:
+def decode_uri(uri: str) -> bytes:
+    """The bytes inside a ``data:`` address.
+
+    Raises:
+        UnreadableAssetError: They are damaged.
+    """
     try:
         return base64.b64decode(uri.partition(",")[2])
     except (binascii.Error, ValueError) as error:

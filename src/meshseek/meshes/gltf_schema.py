@@ -35,6 +35,8 @@ Vector3 = Annotated[list[Number], Field(min_length=3, max_length=3)]
 Vector4 = Annotated[list[Number], Field(min_length=4, max_length=4)]
 Matrix = Annotated[list[Number], Field(min_length=16, max_length=16)]
 Extensions = dict[str, Any]
+Unchecked = Annotated[Any, Field(exclude=True)]
+"""Whatever the file says: whoever reads it looks at it first, and a file is not refused because of it."""
 
 
 class _Part(BaseModel):
@@ -71,6 +73,15 @@ class Accessor(_Part):
     component_type: Literal[5120, 5121, 5122, 5123, 5125, 5126]
     count: Annotated[int, Field(ge=0, le=_MOST_ELEMENTS)]
     type: Literal["SCALAR", "VEC2", "VEC3", "VEC4", "MAT2", "MAT3", "MAT4"]
+    normalized: Unchecked = None
+    min: Unchecked = None
+    max: Unchecked = None
+    sparse: Unchecked = None
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row has."""
+        return _WIDTHS[self.type]
 
     def end(self, stride: int | None) -> int:
         """The first byte of the view that is not needed."""
@@ -102,6 +113,7 @@ class Node(_Part):
     translation: Vector3 | None = None
     rotation: Vector4 | None = None
     scale: Vector3 | None = None
+    skin: Unchecked = None
 
 
 class Scene(_Part):
@@ -166,6 +178,7 @@ class GltfTree(_Part):
     materials: list[Material] = []
     textures: list[Texture] = []
     images: list[Image] = []
+    skins: Unchecked = None
     extensions_required: list[str] = []
 
     def faces(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshseek.embedders import Embedder, WeightedTexts
+from meshseek.embedders import EMBEDDERS, Embedder, WeightedTexts
 from meshseek.model import AssetTexts, CaptionBasis, Estimate, Language, ViewSet
 from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Summary, Task, in_batches, run_stage
@@ -61,7 +61,8 @@ def embed(
         MeshseekError: A hosted model cannot go on; finished work is kept.
     """
     with workspace.lock(f"embed-{algorithm}"):
-        workspace.remembered.keep("embed", {"languages": list(embedder.languages)}, algorithm)
+        code = EMBEDDERS.digest(embedder.space.embedder) if embedder.space.embedder in EMBEDDERS.names else ""
+        workspace.remembered.keep("embed", {"languages": list(embedder.languages), "code": code}, algorithm)
         summaries = []
         for language in embedder.languages:
             source = SOURCE_OF[language]

@@ -16,13 +16,14 @@ from meshseek.datasets import Dataset, Entry
 from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError
 from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
+from meshseek.pipeline.measure import REVISION, measure_older, with_size
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
 from meshseek.pipeline.workers import in_processes
 from meshseek.reporting import Reporter
 from meshseek.workspace.integrity import checksum, faulty_models
 from meshseek.workspace.libraries import LibrarySource, check_name, default_name
 from meshseek.workspace.made_from import version_of
-from meshseek.workspace.tables import asset_row
+from meshseek.workspace.tables import MEASURED, asset_row
 from meshseek.workspace.workspace import Workspace
 
 DRAFTS = ".drafts"
@@ -67,7 +68,7 @@ class _Reading:
             return Outcome(
                 asset_id=task.asset_id, skipped=f"library '{library}' has an asset of this id; rename this one"
             )
-        return attempt(task.asset_id, lambda: [asset_row(self._read(task.payload))])
+        return attempt(task.asset_id, lambda: [{**asset_row(self._read(task.payload)), MEASURED: REVISION}])
 
     def _read(self, entry: Entry) -> Asset:
         drafts = self.models / DRAFTS
@@ -75,6 +76,7 @@ class _Reading:
         with TemporaryDirectory(dir=drafts) as draft:
             asset = self.dataset.read(entry, Path(draft))
             asset = replace(asset, asset_id=self.prefix + asset.asset_id)
+            asset = with_size(asset, Path(draft))
             if asset.model is None or not Path(draft, asset.model).is_file():
                 return asset  # the model stays on its server, and is not named by us
             return self._with_model(asset, Path(draft, asset.model))
@@ -124,9 +126,11 @@ def import_assets(
         workspace.libraries.save(source, listing, _states(workspace, before))
         reading = _Reading(dataset, workspace.models, source.prefix, collisions)
         finished = _finished(workspace, source, entries, library, reporter)
-        summary = run_stage(
-            "import", _tasks(entries), in_processes(workers, reading), workspace.assets_table(), reporter, finished
-        )
+        table = workspace.assets_table()
+        measured = measure_older(table, workspace.models, finished, workers=workers, reporter=reporter)
+        summary = run_stage("import", _tasks(entries), in_processes(workers, reading), table, reporter, finished)
+        if measured:
+            summary.details["measured"] = measured
         if leaving:
             summary.details["left the library"] = len(leaving)
         source = replace(source, max_assets=max_assets, imported_at=datetime.now(UTC).isoformat(timespec="seconds"))

@@ -33,7 +33,7 @@ DIGEST_LENGTH = 16
 UPDATED_SHARE = 0.1
 """Up to so large a part of the live version is changed in place. A graph that is built anew is better than one that had
 much added and taken out, and building is faster than adding one by one."""
-DERIVED = 3
+DERIVED = 4
 """Of what is made from assets when they are published (labels, words): another number, and all is published anew."""
 CURES = {"render": "render", "translate": "translate", "embed": "embed --algorithm {algorithm}"}
 OUTDATED = (

@@ -13,6 +13,7 @@ from meshseek.model import Estimate
 from meshseek.pipeline import embed as embedding
 from meshseek.pipeline import translate as translating
 from meshseek.pipeline.import_assets import LibraryOptions, import_assets
+from meshseek.pipeline.measure import count_older
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.render import render
 from meshseek.pipeline.stage import Summary
@@ -152,7 +153,9 @@ def _listed_changes(parts: Parts, library: LibrarySource, max_assets: int | None
         return {"cannot be read": len(before)}
     forgotten = frozenset(library.forgotten)
     wanted = {asset_id: made for asset_id, made in listed.items() if asset_id not in forgotten}
+    imported = {asset_id: made for asset_id, made in wanted.items() if before.get(asset_id) == made}
     changes = {
+        "measure": count_older(parts.workspace.assets_table(), imported),
         "import": sum(before.get(asset_id) != made for asset_id, made in wanted.items()),
         "leave": len(before.keys() - wanted.keys()),
     }
@@ -213,6 +216,10 @@ def _embed_and_publish(
 def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Updated, reporter: Reporter) -> None:
     workspace = parts.workspace
     embedder = parts.usual_embedder(algorithm)
+    is_free = embedder.estimate_texts([]) is None
+    if workspace.has_other_vectors(algorithm, embedder.space) and (is_free or options.yes):
+        reporter.say(f"embed {algorithm}: its model gives other vectors than it did; everything is embedded again")
+        workspace.remove_vectors(algorithm)
     estimate = embedding.preview(embedder, algorithm, workspace, max_assets=options.max_assets)
     if not options.yes and _is_paid(estimate):
         updated.notes.append(f"assets wait for paid embedding ({estimate}); give --yes")

@@ -11,6 +11,7 @@ from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
 from meshseek.model import RELEVANCES, Hit
 from meshseek.search.admission import Admission
 from meshseek.search.combinations import CAPTION_COLUMNS, QueryType
+from meshseek.search.head import Head
 from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
 from meshseek.search.phrases import may_be_id
@@ -18,6 +19,7 @@ from meshseek.search.query import Query
 from meshseek.search.query_model import Load, QueryModel, Translate
 from meshseek.search.question import Embedded, Question
 from meshseek.search.readiness import Readiness
+from meshseek.search.reranking import Reranking
 from meshseek.search.warming import warm_up
 from meshseek.store.postgres import POOL_SIZE
 from meshseek.store.read.library import Library, Request, VersionChangedError
@@ -47,6 +49,21 @@ class Answer:
     """Whether it was asked what scores rest on."""
     translated_query: str | None = None
     """The English words that were searched in place of a Chinese query."""
+    reranked_by: str | None = None
+    """Name of the reranker that put the first results in order; None where none was asked, or it could not."""
+    note: str | None = None
+    """What became of the reranking that was asked for: why it could not be done, or what it took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What a search found, before the first results are looked at again."""
+
+    hits: Sequence[Hit]
+    """Of the page."""
+    head: Head
+    nothing_close: bool
+    embedded: Embedded | None
 
 
 class Algorithm:
@@ -57,11 +74,20 @@ class Algorithm:
         library: Its published database.
         load: Makes the embedder for a space.
         translate: Turns a Chinese query into English words for embedders that are weak at Chinese.
+        reranking: Has first results looked at again; None where there are no rerankers.
     """
 
-    def __init__(self, name: str, library: Library, load: Load, translate: Translate | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        library: Library,
+        load: Load,
+        translate: Translate | None = None,
+        reranking: Reranking | None = None,
+    ) -> None:
         self.name = name
         self.library = library
+        self._reranking = reranking
         self._model = QueryModel(name, load, translate)
         self._readiness = Readiness(name, library, self._model, self._warm_up)
         self._admission = Admission(POOL_SIZE, WAITING)
@@ -86,41 +112,54 @@ class Algorithm:
             DatabaseDownError: The database cannot be reached.
             BusyError: Too many searches are under way.
         """
-        with self._admission.admitted():
-            return self._search(query)
-
-    def _search(self, query: Query) -> Answer:
         started = time.perf_counter()
-        mode = MODES.load(query.mode)()
-
-        def ask(published: Published) -> tuple[list[Hit], bool, Embedded | None]:
-            question = self._question(query, published)
-            page = mode.search(self.library, question, query)
-            judge = Judge(self.library, question)
-            hits = self._hits(published, page, judge)
-            if query.explain and hits:
-                hits = self._explained(question, hits)
-            return hits, judge.nothing_close(page), question.embedded
-
-        hits, nothing_close, embedded = self._of_one_version(ask)
+        with self._admission.admitted():
+            found = self._search(query)
+        searched = time.perf_counter()
+        # Judgements take seconds: none of them keeps another search from its turn.
+        outcome = found.head.judged(self._reranking, query) if query.rerank else None
+        hits = found.head.page(found.hits, query, outcome)
         if query.min_relevance is not None:
             wanted = RELEVANCES[: 1 + RELEVANCES.index(query.min_relevance)]
             hits = [hit for hit in hits if hit.relevance in wanted]
-        total_ms = 1000 * (time.perf_counter() - started)
-        embed_ms = 1000 * embedded.seconds if embedded else 0.0
+        embed_ms = 1000 * found.embedded.seconds if found.embedded else 0.0
         return Answer(
             hits=hits,
-            nothing_close=nothing_close,
+            nothing_close=found.nothing_close,
             algorithm=self.name,
             query_type=query.query_type,
             cross_modal=bool(query.cross_modal),
             target=query.mode,
             embed_ms=embed_ms,
-            search_ms=total_ms - embed_ms,
-            total_ms=total_ms,
+            search_ms=1000 * (searched - started) - embed_ms,
+            total_ms=1000 * (time.perf_counter() - started),
             explained=query.explain,
-            translated_query=embedded.translated if embedded else None,
+            translated_query=found.embedded.translated if found.embedded else None,
+            reranked_by=query.rerank if outcome and outcome.order else None,
+            note=outcome.note if outcome else None,
         )
+
+    def _search(self, query: Query) -> _Found:
+        mode = MODES.load(query.mode)()
+
+        def ask(published: Published) -> _Found:
+            question = self._question(query, published)
+            page = mode.search(self.library, question, query)
+            judge = Judge(self.library, question)
+            hits = self._hits(published, page.with_head, judge)
+            if query.explain and hits:
+                hits = self._explained(question, hits)
+            by_id = {hit.asset_id: hit for hit in hits}
+            first = list(by_id)[: len(page.head)]
+            assets = self.library.shown(published, first) if first else {}
+            return _Found(
+                hits=[by_id[ranked.asset_id] for ranked in page.ranking],
+                head=Head.of(page.head, hits, assets, by_id=bool(question.own)),
+                nothing_close=judge.nothing_close(page),
+                embedded=question.embedded,
+            )
+
+        return self._of_one_version(ask)
 
     def _question(self, query: Query, published: Published) -> Question:
         """The query to one version; the id of an asset asks for that asset, by its own vectors."""
@@ -150,7 +189,8 @@ class Algorithm:
             own = self.library.own_vectors(asset_id)
             if mode.likeness not in own:
                 raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
-            known = Embedded(vector=own[mode.likeness], query_type="english")
+            kind: QueryType = "image" if mode.likeness == "appearance" else "english"
+            known = Embedded(vector=own[mode.likeness], query_type=kind)
             question = Question(published=published, embed=lambda: known, own=own)
             ranking = mode.rank(self.library, question, Request(limit=depth + 1, exact=exact))
             others = [ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k]

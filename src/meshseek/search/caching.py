@@ -28,17 +28,28 @@ class RecentlyUsed(Generic[Value]):
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The entry of a key, made if it is not there; two threads may both make it. None is not kept."""
+        known = self.find(key)
+        if known is not None:
+            return known
+        value = make()
+        if value is not None:
+            self.keep(key, value)
+        return value
+
+    def find(self, key: Hashable) -> Value | None:
+        """The entry of a key; None where there is none."""
         with self._lock:
             if key in self._entries:
                 self._entries.move_to_end(key)
-                return self._entries[key]
-        value = make()
-        if value is not None:
-            with self._lock:
-                self._entries[key] = value
-                while len(self._entries) > self._limit:
-                    self._entries.popitem(last=False)
-        return value
+            return self._entries.get(key)
+
+    def keep(self, key: Hashable, value: Value) -> None:
+        """Add an entry, or replace it."""
+        with self._lock:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._limit:
+                self._entries.popitem(last=False)
 
 
 def picture_key(image: Image) -> tuple[str, tuple[int, int], str]:

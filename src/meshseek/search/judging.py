@@ -34,6 +34,8 @@ class Judge:
         """How well an asset fits: as the best of what was compared says; all words of the query always fit."""
         if ranked.is_named or "words" in ranked.parts:
             return "strong"
+        if not self._question.is_understood:
+            return "weak"
         said = [self._said(target, ranked.parts[target]) for target in self._targets(ranked)]
         return min(said, key=RELEVANCES.index, default="fair")
 

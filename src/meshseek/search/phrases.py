@@ -17,6 +17,11 @@ def phrases(text: str) -> tuple[Condition, ...]:
     return tuple(Condition(field="words", values=(phrase,)) for phrase in found if any(map(str.isalnum, phrase)))
 
 
+def quoted_spans(text: str) -> list[tuple[int, int]]:
+    """Where each quoted phrase begins and ends, with its quotes."""
+    return [match.span() for match in _QUOTED.finditer(text)]
+
+
 def without_quotes(text: str) -> str:
     """The text as it is compared by its meaning."""
     return " ".join(_QUOTED.sub(lambda match: " " + "".join(match.groups(default="")) + " ", text).split()) or text

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from meshseek.errors import QueryError
 from meshseek.language import detect_language, is_searchable
 from meshseek.model import RELEVANCES, Condition, Language, Relevance
+from meshseek.rerankers import RERANKERS
 from meshseek.search.combinations import MODE, QueryType
 from meshseek.search.filters import Filters, conditions
 from meshseek.search.modes import MAX_DEPTH, mode_for
 from meshseek.search.phrases import phrases
+from meshseek.search.sizes import Size, take_size
 from meshseek.store.read.library import Request
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class Query:
 
     Raises:
         QueryError: On construction, when any part of it cannot be searched.
-        UnknownPluginError: Likewise, where its target is no search mode.
+        UnknownPluginError: Likewise, where its target is no search mode, or no reranker has the name.
     """
 
     text: str | None = None
@@ -51,8 +53,12 @@ class Query:
     """Neighbours in the ranking are to differ; None where that suits: for words, unless ``exact``."""
     min_relevance: Relevance | None = None
     """Leave out what fits less; None leaves nothing out."""
+    size: Size | None = None
+    """What size assets should be about; None takes one that the text names, as in ``chair size~60x60x90``."""
     explain: bool = False
     """Tell of each result what its score rests on."""
+    rerank: str | None = None
+    """Name of a reranker that looks at the first results again; None leaves the order as it is."""
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.image is None):
@@ -60,12 +66,19 @@ class Query:
         if self.text is not None:
             object.__setattr__(self, "text", self.text.replace("\0", " "))
             check_text(self.text)
+            words, named = take_size(self.text)
+            if named is not None:
+                check_text(words)
+                object.__setattr__(self, "text", words)
+                object.__setattr__(self, "size", self.size or named)
         if not 1 <= self.top_k <= MAX_TOP_K:
             raise QueryError(f"top_k is {self.top_k}; choose 1 to {MAX_TOP_K}")
         if not 0 <= self.offset <= MAX_DEPTH - self.top_k:
             raise QueryError(f"offset is {self.offset}; pages reach from 0 to result {MAX_DEPTH}")
         if self.min_relevance not in (None, *RELEVANCES):
             raise QueryError(f"min_relevance is '{self.min_relevance}'; choose one of: {', '.join(RELEVANCES)}")
+        if self.rerank is not None:
+            RERANKERS.check(self.rerank)
         conditions(self.filters)
         mode_for(self.mode, self.query_type)
 

@@ -73,7 +73,13 @@ class QueryModel:
         asked = wording.text if wording.image is None else picture_key(wording.image)
         vector = self._vectors.get((space, asked), lambda: _vector(embedder, wording))
         seconds = time.perf_counter() - started
-        return Embedded(vector=vector, query_type=wording.query_type, translated=translated, seconds=seconds)
+        return Embedded(
+            vector=vector,
+            query_type=wording.query_type,
+            translated=translated,
+            understood=wording.text is None or embedder.understands(wording.text),
+            seconds=seconds,
+        )
 
     def text_shares(
         self, vector: NDArray[np.float32], space: Space, columns: Sequence[str], assets: Sequence[PublishedAsset]

@@ -26,6 +26,8 @@ class Embedded:
     """Of what was embedded: English where a Chinese query was translated."""
     translated: str | None = None
     """The English words that were embedded in place of a Chinese query."""
+    understood: bool = True
+    """Whether the model knows what the query is written in."""
     seconds: float = 0.0
 
 
@@ -60,6 +62,11 @@ class Question:
     def query_type(self) -> QueryType:
         """The language that is compared, or ``image``."""
         return self._embedded().query_type
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether its vector says something of what is meant."""
+        return self.embedded is None or self.embedded.understood
 
     @property
     def kind(self) -> QueryKind:

@@ -189,12 +189,12 @@ WHERE (field, value) IN (SELECT * FROM unnest(%(fields)s::text[], %(values)s::te
 SELECT field, edges, assets FROM percentiles;
 
 -- ranked --
--- The end of every search: the nearest assets, best first, equal ones by id; and of which version they are, also where
--- there are none.
+-- The end of every search: assets that are named, then the nearest, best first, equal ones by id; and of which version
+-- they are, also where there are none.
 SELECT content, near.asset_id, 1 - near.distance AS score, near.viewpoint_id, {named} AS is_named,
        {candidates} AS candidates
 FROM spaces LEFT JOIN near ON true
-ORDER BY near.distance, near.asset_id;
+ORDER BY is_named DESC, near.distance, near.asset_id;
 
 -- is_named --
 -- Whether the words that are asked for are a whole name or caption of the asset.
@@ -285,6 +285,10 @@ ORDER BY asset_id;
 -- world --
 -- Words that queries may be about, as queries.
 SELECT text, language, vector::halfvec AS vector FROM world;
+
+-- content_seen --
+-- Digest of the version that this connection reads, live or not.
+SELECT content FROM spaces;
 
 -- world_here --
 -- Which of some words assets have; each is given as the query on words takes it.
@@ -499,14 +503,26 @@ FROM text_embeddings WHERE asset_id = %(asset_id)s
 UNION ALL
 SELECT 'appearance', centroid::halfvec FROM asset_centroids WHERE asset_id = %(asset_id)s;
 
+-- sizes --
+-- Width, depth and height of some assets in centimetres, once for each of their vectors.
+SELECT asset_id, width, depth, height FROM text_embeddings WHERE asset_id = ANY(%(ids)s)
+UNION ALL
+SELECT asset_id, width, depth, height FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
+
 -- centroids --
 -- The mean views of some assets, cast likewise.
 SELECT asset_id, centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
 
--- ids_of --
--- Ids of the assets that have one of these ids or names.
-SELECT asset_id FROM assets
+-- known_as --
+-- The assets that have one of these ids or names.
+SELECT asset_id, attributes->>'name' AS name FROM assets
 WHERE asset_id = ANY(%(names)s) OR attributes->>'name' = ANY(%(names)s)
+ORDER BY asset_id;
+
+-- with_uids --
+-- The assets that have one of these Objaverse uids: as their attribute, or as the last part of their id.
+SELECT asset_id, COALESCE(attributes->>'objaverse_uid', regexp_replace(asset_id, '^.*/', '')) AS uid FROM assets
+WHERE COALESCE(attributes->>'objaverse_uid', regexp_replace(asset_id, '^.*/', '')) = ANY(%(uids)s)
 ORDER BY asset_id;
 
 -- facet --

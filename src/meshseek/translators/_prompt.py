@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshseek.errors import TranslatorError
-from meshseek.hosted import OTHER_PER_TOKEN, HostedOptions, count_tokens
+from meshseek.hosted import OTHER_PER_TOKEN, HostedOptions, count_tokens, without_thinking
 from meshseek.model import Estimate
 from meshseek.translators._cleaning import Cleaned, clean
 
@@ -63,7 +63,7 @@ class Prompt:
             "model": self.model,
             "messages": messages,
             "temperature": 0.7 if again else 0,
-            **_without_thinking(self.model),
+            **without_thinking(self.model),
         }
 
     def estimate(self, texts: Sequence[str], hosted: HostedOptions, *, share: float = 1.0, requests: int) -> Estimate:
@@ -94,13 +94,6 @@ def _occurs(term: str, text: str) -> bool:
 
 def _user(text: str) -> dict[str, str]:
     return {"role": "user", "content": text}
-
-
-def _without_thinking(model: str) -> dict[str, Any]:
-    """Newer models think first and bill it; what they are told differs between DashScope and engines of one's own."""
-    if "/" in model:
-        return {"chat_template_kwargs": {"enable_thinking": False}}
-    return {"enable_thinking": False} if model.startswith("qwen") else {}
 
 
 def key_of(text: str) -> str:

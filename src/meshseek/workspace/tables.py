@@ -17,6 +17,9 @@ Source = Literal["caption_english", "caption_chinese", "appearance"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 SOURCE_OF: dict[Language, Source] = {"english": "caption_english", "chinese": "caption_chinese"}
 
+MEASURED = "measured"
+"""Column: the revision of measuring that gave an asset its size; null where an older Meshseek imported it."""
+
 ASSETS = pa.schema(
     {
         "asset_id": pa.string(),
@@ -30,6 +33,7 @@ ASSETS = pa.schema(
         "viewpoint_ids": pa.list_(pa.int16()),
         "view_fingerprint": pa.string(),
         "attributes": pa.string(),
+        MEASURED: pa.int16(),
     }
 )
 RENDERED = pa.schema(

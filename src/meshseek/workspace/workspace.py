@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
-from meshseek.files import locked
+from meshseek.files import disk_error, locked
 from meshseek.model import Asset, CaptionBasis, Space
 from meshseek.workspace.libraries import Libraries
 from meshseek.workspace.manifest import read_manifest
@@ -63,6 +64,24 @@ class Workspace:
     def chinese_captions_table(self) -> ShardFolder:
         """Chinese captions, from the dataset or translated."""
         return ShardFolder(self.folder / "captions_zh", CHINESE_CAPTIONS)
+
+    def has_other_vectors(self, algorithm: str, space: Space) -> bool:
+        """Whether an algorithm has vectors that cannot be compared with those of a space."""
+        tables = [self.vectors_table(algorithm, source) for source in self.embedded_sources(algorithm)]
+        return any(Space(**table.header["space"]) != space for table in tables)
+
+    def remove_vectors(self, algorithm: str) -> None:
+        """Delete all vectors of an algorithm; what is published keeps its own.
+
+        Raises:
+            WorkspaceError: They cannot be deleted, or are being made.
+        """
+        folder = self.folder / "vectors" / algorithm
+        with self.lock(f"embed-{algorithm}"):
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                raise disk_error(error, folder) from error
 
     def vectors_table(
         self, algorithm: str, source: Source, space: Space | None = None, basis: CaptionBasis | None = None

@@ -64,7 +64,11 @@ class Checkpoint:
 
 
 def find_checkpoint(
-    options: EmbedderOptions, default: str, kinds: Collection[str], extra: str = "siglip"
+    options: EmbedderOptions,
+    default: str,
+    kinds: Collection[str],
+    extra: str = "siglip",
+    naming: str = "give --model-dir",
 ) -> Checkpoint:
     """Find the checkpoint that the options mean.
 
@@ -77,6 +81,7 @@ def find_checkpoint(
         default: Id of the model if they name none.
         kinds: What ``model_type`` may be in its ``config.json``.
         extra: What of our package brings the library that fetches.
+        naming: How a user says which folder holds the weights.
 
     Raises:
         EmbedderError: It is not there, not whole, or of another kind.
@@ -90,7 +95,7 @@ def find_checkpoint(
     for candidate in candidates:
         if candidate != options.model_dir:
             raise EmbedderError(f"{candidate} is not a checkpoint: it has no config.json; name a folder that has one")
-    return _checked(model, _from_hub(model, options.model_dir, extra), kinds)
+    return _checked(model, _from_hub(model, options.model_dir, extra, naming), kinds)
 
 
 def first_line(error: BaseException) -> str:
@@ -111,14 +116,14 @@ def _is_folder(candidate: Path) -> bool:
         return False
 
 
-def _from_hub(model: str, folder: Path | None, extra: str) -> Path:
+def _from_hub(model: str, folder: Path | None, extra: str, naming: str) -> Path:
     """Fetch a model, or find what was fetched; a part of it is fetched on."""
     looked = f"in {folder} nor " if folder else ""
     missing = f"there are no weights of '{model}' {looked}among those fetched from the Hugging Face hub"
-    cure = "give --model-dir the folder that holds them"
+    cure = f"{naming} the folder that holds them"
     if not HUB_ID.fullmatch(model):
         raise EmbedderError(f"{missing}, whose ids look like owner/name; {cure}")
-    cure = f"on a machine with a network run 'hf download {model} --local-dir DIR', then give --model-dir DIR"
+    cure = f"on a machine with a network run 'hf download {model} --local-dir DIR', then {naming} DIR"
     try:
         from huggingface_hub import constants, snapshot_download  # noqa: PLC0415  # slow, and seldom needed
     except ImportError as error:

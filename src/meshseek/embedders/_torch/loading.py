@@ -43,13 +43,18 @@ def reading(checkpoint: Checkpoint, device: torch.device, extra: str) -> Iterato
         raise EmbedderError(f"cannot read {checkpoint.folder} ({first_line(error)}); fetch it again") from error
 
 
-def load_model(checkpoint: Checkpoint, device: torch.device) -> Any:
+def load_model(checkpoint: Checkpoint, device: torch.device, kind: Any = AutoModel) -> Any:
     """The model of a checkpoint, on the device; within ``reading``.
+
+    Args:
+        checkpoint: What is read.
+        device: Where to.
+        kind: The class of transformers that reads it: by default one without a head.
 
     Raises:
         EmbedderError: Weights are missing, which the library would fill with noise.
     """
-    model, loaded = AutoModel.from_pretrained(
+    model, loaded = kind.from_pretrained(
         checkpoint.folder,
         dtype=half_precision(device),
         attn_implementation="sdpa",

@@ -37,7 +37,7 @@ from meshseek.embedders.lite.glosses import GLOSSES_FILE
 from meshseek.embedders.lite.recent import RecentTexts
 from meshseek.errors import EmbedderError
 from meshseek.images import BACKGROUND
-from meshseek.language import detect_language
+from meshseek.language import detect_language, is_han
 from meshseek.model import LANGUAGES, AssetTexts, Language, Role, Space
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ TEXT_SHARE: Final = 0.2
 CONSE_CLASSES: Final = 30
 CONSE_TEMPERATURE: Final = 1.5
 """Above 1, because the classifier is too sure of itself on renders."""
+KNOWN_SHARE: Final = 0.5
+"""Where so many of the characters of a text are not known, its vector says little of what it means."""
 MAX_CHARACTERS: Final = 2000
 """How much of a text is read; a caption is shorter."""
 PREPROCESSING: Final = (
@@ -74,6 +76,7 @@ PREPROCESSING: Final = (
 )
 CLASSES_FILE: Final = "imagenet_classes.txt"
 COMMON_FILE: Final = "common_nouns.txt"
+HAN_FILE: Final = "known_han.txt"
 MATRIX_FILE: Final = "query_matrix.npy"
 CODE_REVISION: Final = 2
 """Raise it with any change of code that changes vectors; changes of data and packages are seen by themselves."""
@@ -98,6 +101,7 @@ class Lite(Embedder):
         self._recently_embedded = RecentTexts(self._meanings, TEXT_DIM)
         self._caption_texts = CaptionTexts(self._recently_embedded)
         self._class_names = torch.from_numpy(self._meanings(_class_names()))
+        self._known_han = frozenset("".join(lines_of(__package__, HAN_FILE)))
         self._signs = _signs()
         self._pool = single_threaded_pool()
         weakref.finalize(self, self._pool.shutdown, wait=False)
@@ -120,6 +124,12 @@ class Lite(Embedder):
         elif texts:
             vectors[:, :TEXT_DIM] = self._recently_embedded(texts)
         return vectors
+
+    def understands(self, text: str) -> bool:
+        """Whether USE knows most Han characters of a text: the others are all alike to it."""
+        han = [character for character in text if is_han(character)]
+        unknown = sum(character not in self._known_han for character in han)
+        return unknown == 0 or unknown < KNOWN_SHARE * len(han)
 
     def caption_texts(self, assets: Sequence[AssetTexts], language: Language) -> list[WeightedTexts]:
         """Name, captions in both languages, and the definition of the noun that says what the thing is."""

@@ -7,7 +7,7 @@ its meanings fits is told by the captions themselves (as in Lesk, 1986, with vec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 GLOSS_WEIGHT: Final = 1.0
+PART_WEIGHT: Final = 0.5
+"""Of the gloss where the noun is only a part of the name, as the table is of a changing table."""
 CHINESE_WEIGHT: Final[Mapping[Language, float]] = {"english": 1.0, "chinese": 2.0}
-"""How much the Chinese captions together count in each column; name and English captions count one each."""
+"""How much the Chinese captions together count in each column; name and English captions count one each. Where there is
+no name, the first English caption up to its head noun is one: it is what stays of a long caption."""
 WIDER_WEIGHT: Final = 0.5
 PRIORS: Final[Mapping[str, float]] = {
     "artifact": 0.12,
@@ -39,6 +42,22 @@ MOST_PENALISED: Final = 5
 SINGLE_PENALTY: Final = 0.3
 LEAST_FIT: Final = 0.4
 """A meaning that fits less well is left out: the noun was likely taken from words that do not name the thing."""
+
+
+class Gloss(NamedTuple):
+    """What a noun means."""
+
+    text: str
+    """Such as ``chair: a seat for one person, with a support for the back``."""
+    weight: float
+
+
+class _Noun(NamedTuple):
+    """A noun that may name an asset."""
+
+    senses: list[Sense]
+    weight: float
+    """Of its gloss."""
 
 
 class CaptionTexts:
@@ -56,36 +75,42 @@ class CaptionTexts:
         glosses = self.glosses(assets)
         return [list(weighted_texts(texts, language, gloss)) for texts, gloss in zip(assets, glosses, strict=True)]
 
-    def glosses(self, assets: Sequence[AssetTexts]) -> list[str | None]:
-        """What the noun of each asset means: ``chair: a seat for one person ...``; None where no meaning fits."""
-        senses = [_senses(texts) for texts in assets]
+    def glosses(self, assets: Sequence[AssetTexts]) -> list[Gloss | None]:
+        """What the noun of each asset means; None where no meaning fits."""
+        nouns = [_nouns(texts) for texts in assets]
         distinct = {text for texts in assets for text in (*texts.english, *texts.chinese)}
-        distinct.update(text for own in senses for lot in own for sense in lot for text in (sense.gloss, sense.wider))
+        senses = [sense for own in nouns for noun in own for sense in noun.senses]
+        distinct.update(text for sense in senses for text in (sense.gloss, sense.wider))
         named = sorted(distinct)
-        vectors = dict(zip(named, self._embed(named), strict=True)) if any(senses) else {}
-        return [_fitting(texts, own, vectors) if own else None for texts, own in zip(assets, senses, strict=True)]
+        vectors = dict(zip(named, self._embed(named), strict=True)) if senses else {}
+        return [_fitting(texts, own, vectors) if own else None for texts, own in zip(assets, nouns, strict=True)]
 
 
-def weighted_texts(texts: AssetTexts, language: Language, gloss: str | None) -> Iterator[tuple[str, float]]:
+def weighted_texts(texts: AssetTexts, language: Language, gloss: Gloss | None) -> Iterator[tuple[str, float]]:
     """What a caption vector of one column is made of."""
-    if texts.name:
-        yield texts.name, 1.0
+    name = texts.name or (" ".join(words_up_to_head(texts.english[0])) if texts.english else "")
+    if name:
+        yield name, 1.0
     english = [caption for caption in texts.english if caption != texts.name]
     for captions, weight in ((english, 1.0), (texts.chinese, CHINESE_WEIGHT[language])):
         yield from ((caption, weight / len(captions)) for caption in captions)
     if gloss is not None:
-        yield gloss, GLOSS_WEIGHT
+        yield gloss
 
 
-def _senses(texts: AssetTexts) -> list[list[Sense]]:
-    """The meanings of the noun in the name, and of the one in the first English caption where it is another."""
-    nouns = dict.fromkeys(
-        load_glosses().noun_at_end(words_up_to_head(text)) for text in (texts.name, *texts.english[:1]) if text
-    )
-    return [load_glosses().senses(noun) for noun in nouns if noun]
+def _nouns(texts: AssetTexts) -> list[_Noun]:
+    """The noun in the name, and the one in the first English caption where it is another."""
+    found: dict[str, _Noun] = {}
+    for text in (texts.name, *texts.english[:1]):
+        words = words_up_to_head(text)
+        noun = load_glosses().noun_at_end(words)
+        if noun is not None and noun not in found:
+            is_whole = len(noun.replace("-", " ").split()) >= len(words)
+            found[noun] = _Noun(load_glosses().senses(noun), GLOSS_WEIGHT if is_whole else PART_WEIGHT)
+    return list(found.values())
 
 
-def _fitting(texts: AssetTexts, senses: Sequence[Sequence[Sense]], vectors: Mapping[str, Vectors]) -> str | None:
+def _fitting(texts: AssetTexts, nouns: Sequence[_Noun], vectors: Mapping[str, Vectors]) -> Gloss | None:
     """The gloss that fits best, of the first noun that has one."""
     means = [
         to_unit_length(np.mean([vectors[caption] for caption in captions], axis=0))
@@ -93,11 +118,11 @@ def _fitting(texts: AssetTexts, senses: Sequence[Sequence[Sense]], vectors: Mapp
         if captions
     ]
     captions = to_unit_length(np.sum(means, axis=0))
-    for own in senses:
-        fits = [float(_meaning(sense, vectors) @ captions) + _prior(sense) for sense in own]
+    for noun in nouns:
+        fits = [float(_meaning(sense, vectors) @ captions) + _prior(sense) for sense in noun.senses]
         best = int(np.argmax(fits))
         if fits[best] >= LEAST_FIT:
-            return own[best].gloss
+            return Gloss(noun.senses[best].gloss, noun.weight)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -41,6 +42,6 @@ class RecentTexts:
             for text in dict.fromkeys(texts):
                 self._known.pop(text, None)
                 self._known[text] = found[text]  # the latest stand last
-            for text in list(self._known)[: max(0, len(self._known) - MOST)]:
+            for text in list(islice(self._known, max(0, len(self._known) - MOST))):
                 del self._known[text]
         return np.array([found[text] for text in texts], dtype=np.float32).reshape(len(texts), self._dim)

@@ -19,7 +19,6 @@ from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.embedders._torch.checkpoints import find_checkpoint
 from meshseek.embedders._vectors import to_unit_length
 from meshseek.embedders.qwen.models import INSTRUCTIONS, MAX_CHARACTERS
-from meshseek.embedders.qwen.pixels import CellSize
 from meshseek.errors import EmbedderError
 from meshseek.images import BACKGROUND
 from meshseek.model import Role, Space
@@ -30,10 +29,10 @@ if TYPE_CHECKING:
 
 try:
     import torch
-    from transformers import AutoTokenizer, Qwen2VLImageProcessorPil, Qwen3VLProcessor
 
     from meshseek.embedders._torch.device import Batches, batch_size, choose_device
     from meshseek.embedders._torch.loading import load_model, reading
+    from meshseek.embedders.qwen.messages import Part, picture, read_processor, words
 except ImportError as error:
     raise EmbedderError(f"'qwen' cannot start here ({error}); run: pip install 'meshseek[qwen]'") from error
 
@@ -41,14 +40,9 @@ DEFAULT_MODEL: Final = "Qwen/Qwen3-VL-Embedding-2B"
 KINDS: Final = {"qwen3_vl"}
 DEFAULT_DIM: Final = 1024
 VIEWS: Final = 8
-MAX_PIXELS: Final = 512 * 512
-"""Of a picture: the model makes a token of 32 x 32 pixels, and reads several views at a time."""
 ITEMS_ON_CPU, ITEMS_PER_GIGABYTE = 8, 1.0
 ST_SETTINGS: Final = "sentence_bert_config.json"
 """What a checkpoint tells sentence-transformers about its prompt."""
-
-Part = dict[str, Any]
-"""Of a message: words or a picture."""
 
 
 class QwenLocal(Embedder):
@@ -59,7 +53,7 @@ class QwenLocal(Embedder):
         self._device = choose_device(options.device)
         checkpoint = find_checkpoint(options, DEFAULT_MODEL, KINDS, "qwen")
         with reading(checkpoint, self._device, "qwen"):
-            self._processor, self._fit = _processor(checkpoint.folder)
+            self._processor, self._fit = read_processor(checkpoint.folder)
             self._answer_begins = _answer_begins(checkpoint.folder)
             self._model = load_model(checkpoint, self._device)
         self._batches = Batches(batch_size(self._device, per_gigabyte=ITEMS_PER_GIGABYTE, on_cpu=ITEMS_ON_CPU))
@@ -86,7 +80,7 @@ class QwenLocal(Embedder):
         Returns:
             Unit vectors, float32, shape ``(len(texts), dim)``.
         """
-        return self._embed([[{"type": "text", "text": _harmless(text)}] for text in texts], role)
+        return self._embed([[words(text)] for text in texts], role)
 
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB images of any size, as queries.
@@ -94,7 +88,7 @@ class QwenLocal(Embedder):
         Returns:
             Unit vectors, float32, shape ``(len(images), dim)``.
         """
-        return self._embed([[_picture(self._fit(image))] for image in images], "query")
+        return self._embed([[picture(self._fit(image))] for image in images], "query")
 
     @property
     def views_together(self) -> int:
@@ -107,7 +101,7 @@ class QwenLocal(Embedder):
 
     def embed_prepared(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed single views, each by itself, as documents."""
-        return self._embed([[_picture(image)] for image in images], "document")
+        return self._embed([[picture(image)] for image in images], "document")
 
     def embed_together(self, views: Sequence[Sequence[Image]]) -> NDArray[np.float32]:
         """Embed each asset's views as one document.
@@ -115,12 +109,12 @@ class QwenLocal(Embedder):
         Returns:
             Unit vectors, float32, shape ``(len(views), dim)``.
         """
-        return self._embed([[_picture(image) for image in images] for images in views], "document")
+        return self._embed([[picture(image) for image in images] for images in views], "document")
 
     def _embed(self, items: Sequence[list[Part]], role: Role) -> NDArray[np.float32]:
         if not items:
             return np.empty((0, self.dim), np.float32)
-        instruction = [{"type": "text", "text": INSTRUCTIONS[role]}]
+        instruction = [words(INSTRUCTIONS[role])]
 
         @torch.inference_mode()
         def forward(batch: Sequence[list[Part]]) -> torch.Tensor:
@@ -141,26 +135,6 @@ class QwenLocal(Embedder):
             return to_unit_length(torch.cat(self._batches.run(items, forward)).numpy())
 
 
-class _WithoutVideo(Qwen3VLProcessor):
-    """Qwen's processor less its video part, which needs torchvision: there are no videos here."""
-
-    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None) -> None:
-        super().__init__(image_processor, tokenizer, None, chat_template=chat_template)  # type: ignore[no-untyped-call]
-
-
-def _processor(folder: Path) -> tuple[Any, CellSize]:
-    """What makes tokens and patches of messages, and what makes pictures as large as it wants them."""
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    tokenizer.padding_side = "left"
-    # Always Pillow's: torchvision's resizing gives slightly other pixels.
-    pictures: Any = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
-    most = min(MAX_PIXELS, pictures.size["longest_edge"])
-    cell = pictures.patch_size * pictures.merge_size
-    fit = CellSize(cell, pictures.size["shortest_edge"], most, int(pictures.resample))
-    pictures.do_resize = False
-    return _WithoutVideo(pictures, tokenizer, tokenizer.chat_template), fit
-
-
 def _answer_begins(folder: Path) -> bool:
     """Whether the beginning of an answer follows the item, so that the last token is the answer's.
 
@@ -174,10 +148,6 @@ def _answer_begins(folder: Path) -> bool:
     return bool(template.get("add_generation_prompt", False))
 
 
-def _picture(image: Image) -> Part:
-    return {"type": "image", "image": image}
-
-
 def _dim(model: str, full: int, wanted: int | None) -> int:
     if wanted is None:
         return min(DEFAULT_DIM, full)
@@ -186,8 +156,3 @@ def _dim(model: str, full: int, wanted: int | None) -> int:
             f"'{model}' gives vectors of at most {full} dimensions, not {wanted}; choose a smaller --dim"
         )
     return wanted
-
-
-def _harmless(text: str) -> str:
-    """Text that the tokenizer can read, and that holds none of the model's own marks, such as the one for an image."""
-    return text[:MAX_CHARACTERS].replace("<|", "< |").encode(errors="replace").decode()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +10,7 @@ import numpy as np
 
 from meshseek.embedders._vectors import to_unit_length
 from meshseek.hosted import count_tokens
+from meshseek.images import as_data_uri
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,11 +54,7 @@ def _unit(values: Any, dim: int) -> NDArray[np.float32] | None:
 
 def encode_picture(image: Image) -> str:
     """A picture as a small JPEG in a data URI."""
-    small = image.convert("RGB")
-    small.thumbnail((SIDE, SIDE))
-    file = io.BytesIO()
-    small.save(file, "JPEG", quality=QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return as_data_uri(image, side=SIDE, quality=QUALITY)
 
 
 def request_tokens(contents: Sequence[Content]) -> int:

@@ -24,7 +24,7 @@ COMMANDS = {
     "clean": "upkeep",
     "tune": "tuning",
     "search": "searching",
-    "evaluate": "searching",
+    "evaluate": "evaluating",
     "serve": "serving",
     "status": "database",
     "db": "database",

@@ -1,4 +1,4 @@
-"""Searching, and measuring how good it is, from the command line."""
+"""Searching from the command line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import click
 
 from meshseek.interfaces.cli.options import algorithm, application, common, show
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
+from meshseek.rerankers import RERANKERS
 from meshseek.search.modes import MODES
 
 if TYPE_CHECKING:
     from meshseek.search.algorithm import Answer
-    from meshseek.search.evaluation import Evaluation
 
 FILTER_HELP = (
     f"field=word, field!=word or faces=100..5000; may be given several times. Fields: {', '.join(FILTER_FIELDS)}."
@@ -50,7 +50,17 @@ cross_modal_option = click.option(
     help="Let neighbours in the ranking differ.  [default: for words, unless --exact]",
 )
 @click.option("--min-relevance", type=click.Choice(RELEVANCES), help="Leave out what fits less.")
+@click.option(
+    "--size",
+    metavar="WxDxH",
+    help="Prefer assets of about this size, in cm: 60x60x90, 0.6x0.6x0.9m, or ?x60x90 where one side does not matter.",
+)
 @click.option("--explain", is_flag=True, help="Tell of each result what its score rests on.")
+@click.option(
+    "--rerank",
+    type=click.Choice(RERANKERS.names),
+    help="Let this model look at the first results again; openai_vlm costs money.",
+)
 @click.option("--exact", is_flag=True, help="Compare with everything instead of using the index.")
 @common
 def search_command(
@@ -60,6 +70,7 @@ def search_command(
     language: Language | None,
     algorithm: str,
     filters: tuple[str, ...],
+    size: str | None,
     workspace: Path | None,
     max_assets: int | None,
     as_json: bool,
@@ -68,51 +79,21 @@ def search_command(
     """Find assets by TEXT in English or Chinese, or by a picture."""
     from meshseek.images import read_image
     from meshseek.search.query import Query
+    from meshseek.search.sizes import Size
 
     query = Query(
         text=text,
         image=read_image(image) if image else None,
         language=language,
         filters=_filters(filters),
+        size=None if size is None else Size.parse(size),
         **options,
     )
     with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
+        if query.rerank is not None:
+            meshseek.reranking.prepare(query.rerank)  # whoever typed this waits for it anyway
         answer = meshseek.search_service.algorithm(algorithm).search(query)
     show(answer_as_json(answer), as_json=as_json, text=answer_as_text(answer))
-
-
-@click.command("evaluate")
-@click.argument("queries", type=click.Path(path_type=Path))
-@algorithm
-@target_option
-@cross_modal_option
-@common
-def evaluate_command(
-    *,
-    queries: Path,
-    algorithm: str,
-    target: str | None,
-    cross_modal: bool,
-    workspace: Path | None,
-    max_assets: int | None,
-    as_json: bool,
-) -> None:
-    """Score the search with judged QUERIES.
-
-    They are a CSV file with the columns text, image, relevant and, optionally, language.
-    """
-    from meshseek.search.evaluation import evaluate, read_queries
-
-    judged = read_queries(queries)
-    with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
-        evaluation = evaluate(
-            meshseek.search_service.algorithm(algorithm), judged, target=target, cross_modal=cross_modal
-        )
-    value = {
-        "scores": [scores.as_json() for scores in evaluation.scores],
-        "without_relevant": evaluation.without_relevant,
-    }
-    show(value, as_json=as_json, text=_evaluation_as_text(evaluation))
 
 
 def answer_as_json(answer: Answer) -> dict[str, Any]:
@@ -138,6 +119,8 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "cross_modal": answer.cross_modal,
         "target": answer.target,
         "translated_query": answer.translated_query,
+        "reranked_by": answer.reranked_by,
+        "note": answer.note,
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }
 
@@ -150,6 +133,8 @@ def answer_as_text(answer: Answer) -> str:
         lines.insert(0, "nothing here is close to this; the nearest are:")
     if answer.translated_query:
         lines.append(f"(searched as: {answer.translated_query})")
+    if answer.note:
+        lines.append(f"({answer.note})" if answer.reranked_by else f"(not reranked: {answer.note})")
     return "\n".join(lines)
 
 
@@ -181,17 +166,3 @@ def _filters(pairs: Sequence[str]) -> dict[str, Any]:
         elif filters.setdefault(name, value) != value:
             raise click.BadParameter(f"'{name}' is filtered twice; give one filter for it", param_hint="--filter")
     return filters
-
-
-def _evaluation_as_text(evaluation: Evaluation) -> str:
-    lines = [f"{'queries':<10}{'n':>5}{'hit@1':>8}{'hit@5':>8}{'hit@10':>8}{'MRR':>8}{'recall@10':>11}"]
-    lines += [
-        f"{row.kind:<10}{row.queries:>5}{row.hit_at_1:>8.3f}{row.hit_at_5:>8.3f}{row.hit_at_10:>8.3f}"
-        f"{row.mrr:>8.3f}{row.recall_at_10:>11.3f}"
-        for row in evaluation.scores
-    ]
-    if evaluation.without_relevant:
-        lines.append(
-            f"{evaluation.without_relevant} queries left out: the library has nothing that is relevant to them"
-        )
-    return "\n".join(lines)

@@ -11,14 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Hit, PublishedAsset, Relevance
+from meshseek.rerankers import RERANKERS
 from meshseek.search.algorithm import Answer
 from meshseek.search.combinations import QueryType as AnsweredQueryType
 from meshseek.search.modes import MAX_DEPTH, MODES
 from meshseek.search.query import MAX_TEXT, MAX_TOP_K
+from meshseek.search.sizes import Size
 
 DEFAULT_ALGORITHM = "lite"
 
 AlgorithmName = Annotated[str, Field(description="Embedding algorithm", json_schema_extra={"enum": [*EMBEDDERS.names]})]
+RerankerName = Annotated[
+    str,
+    Field(
+        description="Lets a model look at the first results again; off by default, and `openai_vlm` costs money",
+        json_schema_extra={"enum": [*RERANKERS.names]},
+    ),
+]
 TargetName = Annotated[str, Field(description="What to compare with", json_schema_extra={"enum": [*MODES.names]})]
 QueryType = Literal["auto", "english", "chinese"]
 
@@ -68,12 +77,19 @@ class SearchOptions(BaseModel):
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
     diverse: bool | None = Field(None, description="Neighbours differ; left out: for words, unless exact")
     min_relevance: Relevance | None = Field(None, description="Leave out what fits less")
+    size: str | None = Field(
+        None,
+        description="Prefer assets of about this width x depth x height, in cm unless another unit is named: 60x60x90, "
+        "0.6x0.6x0.9m, or ?x60x90; a text may name it too, as in `chair size~60x60x90`",
+    )
     explain: bool = Field(default=False, description="Tell of each result what its score rests on")
+    rerank: RerankerName | None = None
 
     def options(self) -> dict[str, Any]:
         """The common fields as a query takes them."""
         options = {name: getattr(self, name) for name in SearchOptions.model_fields if name != "algorithm"}
-        return {**options, "filters": {name: _plain(value) for name, value in self.filters.items()}}
+        filters = {name: _plain(value) for name, value in self.filters.items()}
+        return {**options, "filters": filters, "size": None if self.size is None else Size.parse(self.size)}
 
 
 def _plain(value: Any) -> Any:
@@ -184,6 +200,8 @@ class SearchAnswer(BaseModel):
     cross_modal: bool
     target: str
     translated_query: str | None = Field(description="The English words that were searched for a Chinese query, if any")
+    reranked_by: str | None = Field(description="What put the first results in order; null if nothing did")
+    note: str | None = Field(description="Of a reranking that was asked for: why it was not done, or what it took")
     took_ms: Took
 
     @classmethod
@@ -197,6 +215,8 @@ class SearchAnswer(BaseModel):
             cross_modal=answer.cross_modal,
             target=answer.target,
             translated_query=answer.translated_query,
+            reranked_by=answer.reranked_by,
+            note=answer.note,
             took_ms=Took(
                 embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)
             ),

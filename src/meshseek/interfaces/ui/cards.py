@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from meshseek.interfaces.ui.client import Answer, Result
 from meshseek.interfaces.ui.explanation import PART_NAMES, figure
+from meshseek.sizes import SIDES, number, sides_in_cm
 
 LANGUAGES = {"english": "English", "chinese": "中文", "image": "Picture"}
 ALGORITHM_NOTES = {
@@ -143,7 +145,7 @@ def details(result: Result, reasons: str, trouble: str | None = None) -> str:
         "Relevance": _relevance(result),
         "Category": _text(attributes.get("category")),
         "Library": _text(attributes.get("library")),
-        "Size": _size(attributes.get("dimensions_cm")),
+        "Size": size(attributes),
         "Faces": _number(attributes.get("faces")),
         "Tags": _text(attributes.get("tags")),
         "Creator": _text(attributes.get("creator")),
@@ -170,10 +172,18 @@ def _number(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else _text(value)
 
 
-def _size(sides: Sequence[float] | None) -> str:
-    if not isinstance(sides, list) or not all(isinstance(side, int | float) for side in sides):
+def size(attributes: Mapping[str, Any]) -> str:
+    """Width, depth and height, and how sure their unit is where nobody states it."""
+    sides = sides_in_cm(attributes)
+    given = attributes.get("size")
+    certainty = given.get("certainty") if isinstance(given, Mapping) else None
+    if sides is not None and all(map(math.isfinite, sides)):
+        told = " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in sides)
+        return f"{told} cm{', likely' if certainty == 'likely' else ''}"
+    if certainty != "unknown" or not isinstance(given, Mapping):
         return ""
-    return " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in sides) + " cm"
+    box = [number(given.get(name)) for name in SIDES]
+    return " × ".join(f"{side:.3g}" for side in box) + ", in an unknown unit" if all(map(math.isfinite, box)) else ""
 
 
 def _licence(name: Any) -> str:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from meshseek.errors import QueryError
 from meshseek.model import Ranked
 from meshseek.plugins import Family
+from meshseek.rerankers import MAX_CANDIDATES
 from meshseek.search import diversity
 from meshseek.search.combinations import QUERY_TYPES, QueryType
 from meshseek.search.duplicates import collapse
+from meshseek.search.sizes import preferred
 
 if TYPE_CHECKING:
     from meshseek.search.query import Query
@@ -40,11 +42,20 @@ class Page:
     duplicates: Mapping[str, tuple[str, ...]]
     best: Sequence[Ranked]
     """The first of the whole ranking, whichever page this is."""
+    head: Sequence[Ranked] = ()
+    """Likewise, as many as a reranker is given; none where nobody asked for one."""
 
     @classmethod
     def of(cls, ranking: Sequence[Ranked]) -> Page:
         """All of a ranking."""
         return cls(ranking, {}, ranking)
+
+    @property
+    def with_head(self) -> Page:
+        """The first of the whole ranking, then the rest of the page."""
+        first = {ranked.asset_id for ranked in self.head}
+        rest = [ranked for ranked in self.ranking if ranked.asset_id not in first]
+        return replace(self, ranking=[*self.head, *rest])
 
 
 class Mode(ABC):
@@ -59,6 +70,14 @@ class Mode(ABC):
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """The first ``request.limit`` of the ranking: distinct assets, best first."""
 
+    def deviation(self, library: Library, question: Question) -> float | None:
+        """By how much the scores of assets taken at random differ; None where that is not known.
+
+        It says how much a score is, where something else is weighed against it, such as a size.
+        """
+        del library, question
+        return None
+
     def search(self, library: Library, question: Question, query: Query) -> Page:
         """One page of the ranking. The pages of a query never overlap, and leave nothing out.
 
@@ -66,25 +85,35 @@ class Mode(ABC):
         the same reason copies are collapsed among the first 200 assets, and then among the others.
         """
         end = query.offset + query.top_k
+        judged = 0 if query.rerank is None else MAX_CANDIDATES
         page: list[Ranked] = []
         seen: set[str] = set()
         duplicates: dict[str, tuple[str, ...]] = {}
-        tiers = DIVERSE_TIERS if query.is_diverse else TIERS
+        tiers = DIVERSE_TIERS if query.is_diverse or query.size else TIERS
         for depth in tiers[1:] if query.collapsed else tiers:
             ranking = self.rank(library, question, query.request(depth))
             first = [question.first] if question.first and not seen else []
             more = list({each.asset_id: each for each in (*first, *ranking) if each.asset_id not in seen}.values())
-            if query.is_diverse and not seen:
-                head = [each.asset_id for each in more[: diversity.DEPTH]]
-                more = diversity.diversified(more, library.likeness(head))
+            if not seen:
+                more = self._reordered(library, question, query, more)
             seen.update(each.asset_id for each in more)
             if query.collapsed:
                 more, copies = collapse(more, library.appearances([each.asset_id for each in more]))
                 duplicates |= copies
             page += more
-            if end <= len(page) or len(ranking) < depth:
+            if max(end, judged) <= len(page) or len(ranking) < depth:
                 break
-        return Page(page[query.offset : end], duplicates, page[: TIERS[0]])
+        return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:judged])
+
+    def _reordered(self, library: Library, question: Question, query: Query, ranking: Sequence[Ranked]) -> list[Ranked]:
+        """A ranking whose first hundred changed places for the sake of a size, or of variety."""
+        head = [ranked.asset_id for ranked in ranking[: diversity.DEPTH]]
+        if query.size is not None:
+            deviation = self.deviation(library, question)
+            ranking = preferred(ranking, library.sizes(head), query.size, deviation)
+        if query.is_diverse:
+            ranking = diversity.diversified(ranking, library.likeness(head))
+        return list(ranking)
 
 
 MODES: Family[Mode] = Family(__name__, Mode)  # type: ignore[type-abstract]

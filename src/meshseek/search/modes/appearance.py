@@ -13,6 +13,11 @@ from meshseek.store.read.library import Library, Request
 class AppearanceMode(Mode):
     """The query against view vectors."""
 
+    def deviation(self, library: Library, question: Question) -> float | None:
+        """Of cosines with the best views."""
+        scale = library.background(question.published).view_scale(question.vector_for("appearance"))
+        return None if scale is None else scale.deviation
+
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """Rank by each asset's best view."""
         tuned = question.published.breadth("appearance", question.kind)

@@ -23,6 +23,11 @@ FUSED = 100
 class BothMode(Mode):
     """The sum of standard scores, in which the kind of vector that is not the query's own counts as far as trusted."""
 
+    def deviation(self, library: Library, question: Question) -> float | None:
+        """One: scores are sums of standard scores, of which the query's own kind counts fully."""
+        del library, question
+        return 1.0
+
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """Rank each on its own to the same depth, look up what one has and the other has not, then add up."""
         deep = replace(request, limit=max(FUSED, request.limit))
@@ -51,7 +56,7 @@ def _part(
     if missing:
         scores |= {ranked.asset_id: ranked for ranked in library.scores(target, columns, vector, missing)}
     is_caption = target == "caption"
-    is_own_kind = is_caption == (question.kind == "text")
+    is_own_kind = target in question.own or is_caption == (question.kind == "text")
     return Part(
         name=target,
         weight=1.0 if is_own_kind else question.published.trust,

@@ -18,6 +18,12 @@ class CaptionMode(Mode):
 
     likeness: ClassVar[Target | None] = "caption"
 
+    def deviation(self, library: Library, question: Question) -> float | None:
+        """Of cosines with captions."""
+        column = CAPTION_COLUMNS[question.query_type][0]
+        scale = library.background(question.published).caption_scale(column, question.vector_for("caption"))
+        return None if scale is None else scale.deviation
+
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """Rank by the captions in the query's language."""
         tuned = question.published.breadth("caption", question.kind)

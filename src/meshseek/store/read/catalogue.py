@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meshseek.errors import NotFoundError
 from meshseek.model import PublishedAsset
+from meshseek.sizes import SIDES
 from meshseek.store.queries import query
 from meshseek.store.read.reader import BY_IDS
 from meshseek.store.read.rows import published_asset
@@ -42,9 +44,22 @@ class Catalogue:
         rows = [] if "\0" in asset_id else self._reader.rows(query("own_vectors"), {"asset_id": asset_id})
         return {row["target"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
 
-    def ids_of(self, names: Sequence[str]) -> list[str]:
-        """Ids of the assets whose id or attribute ``name`` is one of the names, sorted."""
-        return [row["asset_id"] for row in self._reader.rows(query("ids_of"), {"names": list(names)})]
+    def known_as(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Ids of the assets by each name that is an id, or the attribute ``name``, of any; the others are left out."""
+        wanted = {name for name in names if "\0" not in name}
+        known: dict[str, list[str]] = {}
+        for row in self._reader.rows(query("known_as"), {"names": sorted(wanted)}):
+            for name in {row["asset_id"], row["name"]} & wanted:
+                known.setdefault(name, []).append(row["asset_id"])
+        return known
+
+    def with_uids(self, uids: Iterable[str]) -> dict[str, list[str]]:
+        """Ids of the assets by Objaverse uid: their attribute ``objaverse_uid``, or the last part of their id."""
+        wanted = sorted({uid for uid in uids if "\0" not in uid})
+        known: dict[str, list[str]] = {}
+        for row in self._reader.rows(query("with_uids"), {"uids": wanted}):
+            known.setdefault(row["uid"], []).append(row["asset_id"])
+        return known
 
     def facet(self, attribute: str, limit: int = 200) -> list[tuple[str, int]]:
         """The values of an attribute and how many assets have each, most frequent first."""
@@ -56,6 +71,14 @@ class Catalogue:
         rows = self._reader.rows(query("likeness"), {"ids": list(asset_ids)}, BY_IDS)
         captions = {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
         return captions or self.appearances(asset_ids)
+
+    def sizes(self, asset_ids: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+        """Width, depth and height of assets in centimetres, NaN where one is not known."""
+        rows = self._reader.rows(query("sizes"), {"ids": list(asset_ids)}, BY_IDS)
+        sides = ((math.nan if row[name] is None else row[name] for name in SIDES) for row in rows)
+        return {
+            row["asset_id"]: (width, depth, height) for row, (width, depth, height) in zip(rows, sides, strict=True)
+        }
 
     def appearances(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The mean views of assets, shape ``(dim,)`` each, of those that have any."""

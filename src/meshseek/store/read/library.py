@@ -115,11 +115,17 @@ class Library(Versions, Catalogue):
         """What stands for the whole version; read once.
 
         Raises:
+            VersionChangedError: What is published is no longer live.
             DatabaseError: The database cannot be asked.
         """
         known = self._background
         if known is None or known[0] != published.content:
-            self._background = known = (published.content, Background.read(self._reader, published.space.dim))
+            background = Background.read(self._reader, published.space.dim)
+            # Last, for another version may go live while it is read; its vectors may have another length.
+            (row,) = self._reader.rows(query("content_seen"), {})
+            if row["content"] != published.content:
+                raise VersionChangedError
+            self._background = known = (published.content, background)
         return known[1]
 
     def one(self, published: Published, asset_id: str, request: Request) -> Ranked | None:

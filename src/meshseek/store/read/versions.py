@@ -44,8 +44,8 @@ class Versions:
             raise NotPublishedError(f"nothing is published; run 'meshseek publish --algorithm {self._algorithm}' first")
         check_schema(numbers[0]["schema_version"], self._algorithm)
         (row,) = self._reader.rows(query("space"), {})
-        tunings, calibrations = (self._reader.rows(query(name), {}) for name in ("tunings", "calibrations"))
-        self._known = Published.of(row, tunings, calibrations)
+        tunings = self._reader.rows(query("tunings"), {})
+        self._known = Published.of(row, tunings, self._reader.rows(query("calibrations"), {}))
         self._looked_at = time.monotonic()
         return self._known
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from meshseek.licences import permissions
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Attributes
+from meshseek.sizes import SIDES, number, sides_in_cm
 from meshseek.store.write.binary_copy import Arrays, Column, Numbers
 
 Label = tuple[str, str]
@@ -80,12 +81,13 @@ def labels_of(attributes: Attributes) -> list[Label]:
 
 
 def figures_of(attributes: Attributes) -> tuple[float, ...]:
-    """The numbers of an asset in the order of ``NUMBER_FIELDS``; NaN where it has none."""
-    sizes = attributes.get("dimensions_cm")
-    named: Mapping[str, Any] = {}
-    if isinstance(sizes, list | tuple):
-        named = dict(zip(("width", "depth", "height"), sizes, strict=False))
-    return tuple(_figure({**named, **attributes}.get(name)) for name in NUMBER_FIELDS)
+    """The numbers of an asset in the order of ``NUMBER_FIELDS``; NaN where it has none.
+
+    A size of an unknown unit is none: no bound in centimetres says anything of it.
+    """
+    sides = sides_in_cm(attributes) or ()
+    named = {**dict(zip(SIDES, sides, strict=False)), **attributes}
+    return tuple(_figure(named.get(name)) for name in NUMBER_FIELDS)
 
 
 def _words(value: Any) -> list[str]:
@@ -95,8 +97,5 @@ def _words(value: Any) -> list[str]:
 
 
 def _figure(value: Any) -> float:
-    try:
-        number = math.nan if value is None or isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-    return number if abs(number) <= LARGEST else math.nan
+    figure = number(value)
+    return figure if abs(figure) <= LARGEST else math.nan
