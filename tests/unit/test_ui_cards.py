@@ -129,6 +129,7 @@ def test_reasons_name_the_texts_of_the_caption() -> None:
     assert "text 0 x" in said
     assert "text 5" not in said
     assert "x" * 80 not in said
+    assert "x…" in said
 
 
 def test_reasons_escape_what_the_api_says() -> None:

@@ -63,5 +63,9 @@ def _figures(name: str, parts: dict[str, float]) -> str:
 
 
 def _texts(texts: tuple[TextShare, ...]) -> str:
-    said = [f"{escape(text.text[:LONGEST_TEXT])} <i>{figure(text.gave)}</i>" for text in texts[:MOST_TEXTS]]
+    said = [f"{escape(_short(text.text))} <i>{figure(text.gave)}</i>" for text in texts[:MOST_TEXTS]]
     return "<br>".join(said)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1].rstrip()}…"
