@@ -139,7 +139,7 @@ class Algorithm:
             target=query.mode,
             embed_ms=embed_ms,
             search_ms=1000 * (searched - started) - embed_ms,
-            total_ms=1000 * (time.perf_counter() - started),
+            total_ms=1000 * ((time.perf_counter() if query.rerank else searched) - started),
             explained=query.explain,
             translated_query=embedded.translated if embedded else None,
             reranked_by=query.rerank if outcome and outcome.order else None,
