@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -220,12 +220,21 @@ def test_stopped_at_any_step_of_embedding_again(upgraded: Upgraded, monkeypatch:
         steps += 1
         done = iter(range(1, 1000))
 
-        def stop(done: Any = done, at: int = steps) -> None:
+        def step(done: Iterator[int] = done, at: int = steps) -> None:
             if next(done) == at:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(writing, lambda *given, stop=stop: (stop(), write_manifest(*given), stop()))
-        monkeypatch.setattr(embedding_world, lambda *given, stop=stop: (stop(), embed_world(*given)))
+        def write_and_stop(*given: Any, step: Callable[[], None] = step) -> None:
+            step()
+            write_manifest(*given)
+            step()
+
+        def stop_or_embed(*given: Any, step: Callable[[], None] = step) -> None:
+            step()
+            embed_world(*given)
+
+        monkeypatch.setattr(writing, write_and_stop)
+        monkeypatch.setattr(embedding_world, stop_or_embed)
         try:
             upgraded.update()
         except KeyboardInterrupt:
