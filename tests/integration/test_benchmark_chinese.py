@@ -80,3 +80,17 @@ def test_without_a_translator_english_is_asked(meshseek: Meshseek, service: Serv
     assert found[0] == []
     assert str(found[1]).startswith("3 queries are not asked in Chinese: name a translator once by 'meshseek translate")
     assert not service.paid
+
+
+def test_what_cannot_be_searched_in_chinese_is_told(meshseek: Meshseek) -> None:
+    """Apart from what is not translated, which has another cure."""
+    meshseek.workspace.remembered.keep("translate", {"translator": "existing"})
+    folder = meshseek.workspace.folder / "benchmarks"
+    folder.mkdir()
+    (folder / "objaverse-lvis-chinese.json").write_text('{"a red chair": "！", "a tall lamp": "台灯"}', "utf-8")
+
+    found = _chinese(meshseek, "objaverse-lvis", QUERIES, lambda estimate: estimate is None)
+
+    assert found is not None
+    assert [each.query.text for each in found[0]] == ["台灯"]
+    assert found[1] == "The Chinese of 2 queries cannot be searched, as it is too long or holds no word."

@@ -162,6 +162,14 @@ def test_answers_say_that_nothing_is_close(algorithm: Algorithm) -> None:
         json.dumps(answer_as_json(answer))
 
 
+def test_nothing_close_promises_no_results(algorithm: Algorithm) -> None:
+    """Where all of the page fits less than was asked for, that line stands alone."""
+    answer = algorithm.search(Query(text=ABSENT[20], min_relevance="fair"))
+    assert lines_of(answer) == ["nothing here is close to this"]
+    answer = algorithm.search(Query(text="chair", offset=COUNT + 10))
+    assert lines_of(answer) == ["nothing found"]
+
+
 def test_explanations_are_told_when_asked(algorithm: Algorithm) -> None:
     """What each part gave; of an asset that is named by its id alone, that it is."""
     told = algorithm.search(Query(text="red chair", explain=True))

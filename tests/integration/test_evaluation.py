@@ -15,6 +15,7 @@ from tests.toy import embed_toys, publish_toys, toy_algorithm, toy_assets
 
 from meshseek.errors import DatasetError, TranslatorError
 from meshseek.evaluation.benchmarks.drawing import draw, in_chinese, read_benchmark
+from meshseek.evaluation.benchmarks.items import Item
 from meshseek.evaluation.benchmarks.running import NOT_COMPARABLE, notes_of, run_benchmark, settings_of
 from meshseek.evaluation.benchmarks.translations import Translations
 from meshseek.evaluation.judged import JudgedQuery, read_queries
@@ -28,6 +29,7 @@ from meshseek.evaluation.values import report_as_value
 from meshseek.model import Hit
 from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.query import Query
 from meshseek.search.service import SearchService
 from meshseek.store.postgres import Server
 from meshseek.translators import Translation, Translator, TranslatorOptions
@@ -383,7 +385,8 @@ def test_a_benchmark_is_run_in_both_languages(objaverse: Algorithm, tmp_path: Pa
     """Each target is scored by the index and without it; the report says what the figures are not."""
     path = lvis_file(tmp_path)
     drawn = draw(read_benchmark("objaverse-lvis", path), path, objaverse.library, 10)
-    chinese = in_chinese(drawn.expected, {"green chair": "绿色的椅子"})
+    chinese, unsearchable = in_chinese(drawn.expected, {"green chair": "绿色的椅子"})
+    assert unsearchable == 0
     settings = settings_of(Setting(algorithm="toy"))
 
     found = run_benchmark(objaverse, settings, [*drawn.expected, *chinese], lambda _: None)
@@ -436,3 +439,38 @@ def test_translations_survive_a_translator_that_stops(tmp_path: Path) -> None:
         Translations(file).add(["a chair", "a bed"], translator)
 
     assert Translations(file).known == {"a chair": "红色的 chair"}
+
+
+def test_quotes_of_a_benchmark_are_no_phrases(objaverse: Algorithm, tmp_path: Path) -> None:
+    """Captions are compared by their meaning, in either language, with quotes in quotes; inches stay."""
+    texts = ['a "green" chair', "the “big “old” bed", '"a 「small」 lamp"', 'a 30" table']
+    items = [Item(line=line, text=text, uids=(uid(line),)) for line, text in enumerate(texts, 1)]
+    drawn = draw(items, tmp_path, objaverse.library, 10)
+    chinese, _ = in_chinese(drawn.expected, {"a green chair": "「绿色」的椅子"})
+
+    asked = [each.query.text for each in (*drawn.expected, *chinese)]
+    assert asked == ["a green chair", "the big “old bed", "a small lamp", 'a 30" table', "绿色 的椅子"]
+    assert not any(Query(text=text).conditions for text in asked)
+
+
+def test_a_translation_that_cannot_be_searched_is_counted(objaverse: Algorithm, tmp_path: Path) -> None:
+    """It ends no run: the query is asked in English only."""
+    items = [Item(line=line, text=f"a chair number{line}", uids=(uid(line),)) for line in range(1, 4)]
+    drawn = draw(items, tmp_path, objaverse.library, 10)
+    kept = {"a chair number1": "椅子" * 600, "a chair number2": "。。。", "a chair number3": "椅子"}
+
+    chinese, unsearchable = in_chinese(drawn.expected, kept)
+
+    assert [(each.query.line, each.query.text) for each in chinese] == [(3, "椅子")]
+    assert unsearchable == 2
+    run_benchmark(objaverse, [CAPTIONS], [*drawn.expected, *chinese], lambda _: None)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [Setting(cross_modal=True), Setting(cross_modal=False), Setting(target="caption")],
+    ids=str,
+)
+def test_a_benchmark_measures_what_is_asked_for(setting: Setting) -> None:
+    """Where the setting says what is compared, that alone is measured."""
+    assert settings_of(setting) == [setting]

@@ -21,6 +21,7 @@ from meshseek.model import Language, Ranked, Role, Space
 from meshseek.search import readiness as readiness_module
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.explaining import EXPLAINED
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read import versions
@@ -29,6 +30,8 @@ from meshseek.store.read.published import Breadth, Published, Tuning
 from meshseek.workspace.workspace import Workspace
 
 Make = Callable[..., Algorithm]
+MANY = 40
+"""More than are explained."""
 
 
 class Counting(Toy):
@@ -269,3 +272,26 @@ def test_what_was_tuned_meanwhile_reaches_a_service_that_runs(make: Make, monkey
     assert library.last_known().tunings == ()
     monkeypatch.setattr(versions, "REMEMBERED_SECONDS", 0.0)
     assert library.last_known().breadth("caption", "text") == Breadth(77, 66)
+
+
+def test_few_texts_are_embedded_to_explain_a_page(make: Make) -> None:
+    """Those of the first results, whichever page it is; of the others the parts of the score are told."""
+    algorithm = make()
+    for offset in (0, 5):
+        Counting.asked.clear()
+        hits = algorithm.search(
+            Query(text="chair", target="caption", top_k=MANY - offset, offset=offset, explain=True)
+        ).hits
+
+        assert len(hits) == MANY - offset
+        assert [bool(hit.texts) for hit in hits] == [number < EXPLAINED for number in range(len(hits))]
+        assert all(hit.parts for hit in hits)
+        assert set(Counting.asked) - {"chair"} == {share.text for hit in hits for share in hit.texts}
+
+
+def test_a_page_without_captions_embeds_none(make: Make) -> None:
+    """Where views were compared there is nothing to split."""
+    hits = make().search(Query(text="chair", target="appearance", explain=True)).hits
+
+    assert {hit.texts for hit in hits} == {()}
+    assert Counting.asked == ["chair"]

@@ -22,12 +22,14 @@ from tests.toy import embed_toys, import_toys, publish_toys, toy, toy_algorithm
 from tests.vlm_service import KEY, MODEL, Service, vlm_service
 
 from meshseek.errors import HostedError, UnknownPluginError
+from meshseek.model import PublishedAsset
 from meshseek.rerankers import Candidate, Judgement, Reranker, RerankerOptions, Wanted
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
 from meshseek.search.reranking import Reranking
 from meshseek.store.postgres import POOL_SIZE, Server
 from meshseek.store.read.library import Library
+from meshseek.store.read.published import Published
 from meshseek.workspace.workspace import Workspace
 
 PATIENCE = 30.0
@@ -163,6 +165,22 @@ def test_the_least_relevance_holds_in_the_new_order(algorithm: Algorithm) -> Non
     """What fits less is left out of a page wherever the reranker puts it."""
     answer = algorithm.search(Query(text="red chair", top_k=40, min_relevance="strong", rerank="openai_vlm"))
     assert {hit.relevance for hit in answer.hits} <= {"strong"}
+
+
+def test_assets_are_looked_up_once(algorithm: Algorithm, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the page, for the reranker, and for the explanation of what it put first."""
+    asked, shown = [], Library.shown
+
+    def counted(library: Library, published: Published, asset_ids: Sequence[str]) -> dict[str, PublishedAsset]:
+        asked.append(len(asset_ids))
+        return shown(library, published, asset_ids)
+
+    monkeypatch.setattr(Library, "shown", counted)
+    answer = algorithm.search(Query(text="red chair", top_k=5, rerank="openai_vlm", explain=True))
+
+    assert asked == [20]
+    assert answer.reranked_by == "openai_vlm"
+    assert [bool(hit.texts) for hit in answer.hits] == [True] * 5
 
 
 def test_judgements_keep_no_other_search_waiting(algorithm: Algorithm, backwards: Backwards) -> None:

@@ -12,8 +12,10 @@ from tests.conftest import drop_databases
 from tests.crowd import DIM, Crowd, units
 
 from meshseek.model import LABEL_FIELDS, Asset, Condition
+from meshseek.search.modes.words import WordsMode
 from meshseek.search.phrases import phrases
 from meshseek.search.query import Query
+from meshseek.search.question import Question
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.reader import Reader
@@ -115,6 +117,18 @@ def test_a_single_chinese_character_is_found_anywhere(library: Library) -> None:
 def test_a_phrase_stands_in_its_order(library: Library, text: str, expected: list[str]) -> None:
     """Chinese of two and more characters, and English; marks of inches are no quotes."""
     assert with_words(library, text) == expected
+
+
+@pytest.mark.parametrize("text", ["红木椅", "“红木椅”", "「红木椅」", '"红木椅"'])
+def test_a_name_in_quotes_is_a_name(library: Library, text: str) -> None:
+    """Whichever quotes it is typed in, the asset with that name comes first as the one that is meant."""
+    question = Question.of(library.published(), np.ones(DIM, dtype=np.float32), "chinese")
+    question.text = text
+    request = Request(limit=10, conditions=Query(text=text).conditions)
+
+    ranking = WordsMode().rank(library, question, request)
+
+    assert [(ranked.asset_id, ranked.is_named) for ranked in ranking] == [("toys/003", True)]
 
 
 @pytest.mark.parametrize("exact", [True, False])

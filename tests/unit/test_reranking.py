@@ -259,6 +259,44 @@ def test_a_reranker_is_loaded_once() -> None:
     assert made == ["backwards"]
 
 
+def test_one_that_loads_keeps_no_other_waiting() -> None:
+    """However many searches ask for it meanwhile, a reranker that is loaded judges at once."""
+    go, loads = Event(), Event()
+
+    def load(name: str) -> Reranker:
+        if name == "slow":
+            loads.set()
+            _wait(go)
+        return Backwards()
+
+    under_test = Reranking(load, Path("/nowhere"), AT_ONCE)
+    under_test.prepare("quick")
+    for number in range(WORKERS):
+        assert "'slow' was not loaded" in under_test.judge("slow", CHAIR, results(3, f"q{number}"), 0).note
+    assert loads.is_set()
+    under_test._seconds = 5.0
+    assert under_test.judge("quick", CHAIR, results(3), 0).order == (2, 1, 0)
+    go.set()
+    wait_for_workers()
+    assert under_test.judge("slow", CHAIR, results(3), 0).order == (2, 1, 0)
+
+
+def test_one_that_fails_to_load_unforeseen_is_left_alone_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    """It is loaded once; the log has the trace, and each search says where to look."""
+    tries = []
+
+    def load(name: str) -> Reranker:
+        tries.append(name)
+        raise ZeroDivisionError("secret")
+
+    under_test = Reranking(load, Path("/nowhere"), PATIENCE)
+    for number in range(3):
+        outcome = under_test.judge("broken", CHAIR, results(3, f"q{number}"), 0)
+        assert outcome.note == "'broken' could not judge: it cannot be loaded; the log says why"
+    assert len(tries) == 1
+    assert "ZeroDivisionError: secret" in caplog.text
+
+
 def test_one_that_cannot_be_loaded_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each search says why; after a minute it is tried again."""
     tries = []

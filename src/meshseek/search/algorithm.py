@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
-from meshseek.model import RELEVANCES, Hit
+from meshseek.model import RELEVANCES, Hit, PublishedAsset
 from meshseek.search.admission import Admission
 from meshseek.search.combinations import CAPTION_COLUMNS, QueryType
+from meshseek.search.explaining import EXPLAINED
 from meshseek.search.head import Head
 from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
@@ -63,7 +64,9 @@ class _Found:
     """Of the page."""
     head: Head
     nothing_close: bool
-    embedded: Embedded | None
+    question: Question
+    assets: Mapping[str, PublishedAsset]
+    """All that was found, by id."""
 
 
 class Algorithm:
@@ -122,7 +125,11 @@ class Algorithm:
         if query.min_relevance is not None:
             wanted = RELEVANCES[: 1 + RELEVANCES.index(query.min_relevance)]
             hits = [hit for hit in hits if hit.relevance in wanted]
-        embed_ms = 1000 * found.embedded.seconds if found.embedded else 0.0
+        if query.explain:
+            with self._admission.admitted():
+                hits = self._explained(found, hits)
+        embedded = found.question.embedded
+        embed_ms = 1000 * embedded.seconds if embedded else 0.0
         return Answer(
             hits=hits,
             nothing_close=found.nothing_close,
@@ -134,7 +141,7 @@ class Algorithm:
             search_ms=1000 * (searched - started) - embed_ms,
             total_ms=1000 * (time.perf_counter() - started),
             explained=query.explain,
-            translated_query=found.embedded.translated if found.embedded else None,
+            translated_query=embedded.translated if embedded else None,
             reranked_by=query.rerank if outcome and outcome.order else None,
             note=outcome.note if outcome else None,
         )
@@ -146,17 +153,15 @@ class Algorithm:
             question = self._question(query, published)
             page = mode.search(self.library, question, query)
             judge = Judge(self.library, question)
-            hits = self._hits(published, page.with_head, judge)
-            if query.explain and hits:
-                hits = self._explained(question, hits)
+            assets = self._shown(published, page.with_head)
+            hits = _hits(assets, page.with_head, judge)
             by_id = {hit.asset_id: hit for hit in hits}
-            first = list(by_id)[: len(page.head)]
-            assets = self.library.shown(published, first) if first else {}
             return _Found(
                 hits=[by_id[ranked.asset_id] for ranked in page.ranking],
                 head=Head.of(page.head, hits, assets, by_id=bool(question.own)),
                 nothing_close=judge.nothing_close(page),
-                embedded=question.embedded,
+                question=question,
+                assets=assets,
             )
 
         return self._of_one_version(ask)
@@ -193,33 +198,25 @@ class Algorithm:
             known = Embedded(vector=own[mode.likeness], query_type=kind)
             question = Question(published=published, embed=lambda: known, own=own)
             ranking = mode.rank(self.library, question, Request(limit=depth + 1, exact=exact))
-            others = [ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k]
-            return self._hits(published, Page.of(others), Judge(self.library, question))
+            others = Page.of([ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k])
+            return _hits(self._shown(published, others), others, Judge(self.library, question))
 
         with self._admission.admitted():
             return self._of_one_version(ask)
 
-    def _hits(self, published: Published, page: Page, judge: Judge) -> list[Hit]:
-        """What is shown of the assets of a page."""
-        assets = self.library.shown(published, [ranked.asset_id for ranked in page.ranking])
-        return [
-            Hit.of(
-                ranked,
-                assets[ranked.asset_id],
-                judge.relevance(ranked),
-                page.duplicates.get(ranked.asset_id, ()),
-            )
-            for ranked in page.ranking
-        ]
+    def _shown(self, published: Published, page: Page) -> dict[str, PublishedAsset]:
+        return self.library.shown(published, [ranked.asset_id for ranked in page.ranking])
 
-    def _explained(self, question: Question, hits: Sequence[Hit]) -> list[Hit]:
-        """With what each text of the captions gave, where captions were compared."""
-        if not any("caption" in hit.parts for hit in hits):
+    def _explained(self, found: _Found, hits: Sequence[Hit]) -> list[Hit]:
+        """With what each text of the captions gave, where captions were compared; of the first few hits."""
+        question = found.question
+        space = question.published.space
+        first = [hit for hit in hits[:EXPLAINED] if "caption" in hit.parts]
+        if not first or self.library.last_known().space != space:  # nobody loads the model of a space that is gone
             return list(hits)
-        published = question.published
-        assets = self.library.shown(published, [hit.asset_id for hit in hits]).values()
         columns = CAPTION_COLUMNS[question.query_type]
-        shares = self._model.text_shares(question.vector_for("caption"), published.space, columns, list(assets))
+        assets = [found.assets[hit.asset_id] for hit in first]
+        shares = self._model.text_shares(question.vector_for("caption"), space, columns, assets)
         return [replace(hit, texts=shares.get(hit.asset_id, ())) for hit in hits]
 
     def _of_one_version(self, ask: Callable[[Published], T]) -> T:
@@ -237,3 +234,16 @@ class Algorithm:
                 if newer.content == published.content:
                     raise
                 published = newer
+
+
+def _hits(assets: Mapping[str, PublishedAsset], page: Page, judge: Judge) -> list[Hit]:
+    """What is shown of the assets of a page."""
+    return [
+        Hit.of(
+            ranked,
+            assets[ranked.asset_id],
+            judge.relevance(ranked),
+            page.duplicates.get(ranked.asset_id, ()),
+        )
+        for ranked in page.ranking
+    ]

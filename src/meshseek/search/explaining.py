@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from meshseek.embedders import Embedder, WeightedTexts
 from meshseek.model import AssetTexts, Language, PublishedAsset, TextShare
@@ -11,6 +11,11 @@ from meshseek.model import AssetTexts, Language, PublishedAsset, TextShare
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+EXPLAINED: Final = 20
+"""Results of a page whose texts are told, the first ones: they are embedded once more, which takes time."""
+SHOWN: Final = 200
+"""Characters of such a text that are told; a caption may have many thousands."""
 
 
 def explained_captions(
@@ -45,5 +50,10 @@ def _shares(
     weights = np.array([weight for _, weight in weighted], dtype=np.float32)
     matrix = np.stack([vectors[text] for text, _ in weighted]) * weights[:, None]
     gave = matrix @ vector / (float(np.linalg.norm(matrix.sum(axis=0))) or 1.0)
-    shares = [TextShare(text=text, gave=float(part)) for (text, _), part in zip(weighted, gave, strict=True)]
+    shares = [TextShare(text=_cut(text), gave=float(part)) for (text, _), part in zip(weighted, gave, strict=True)]
     return tuple(sorted(shares, key=lambda share: -share.gave))
+
+
+def _cut(text: str) -> str:
+    """A text, or as much of it as is told."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1].rstrip()}…"

@@ -19,7 +19,7 @@ from meshseek.search.caching import RecentlyUsed, picture_key
 from meshseek.search.query_model import ONE_LOADS
 
 WORKERS: Final = 4
-"""Judgements under way at a time, the late ones included; no more threads are made."""
+"""Judgements under way at a time, the late ones included; each reranker is loaded in one more thread."""
 WAITERS: Final = 16
 """Searches that wait for a judgement at a time; the next one is answered at once, as it is."""
 REMEMBERED: Final = 512
@@ -75,7 +75,8 @@ class Reranking:
         self._seconds = seconds
         self._loaded: dict[str, Reranker] = {}
         self._failures: dict[str, tuple[str, float]] = {}
-        self._loading = Lock()
+        self._loading: dict[str, Lock] = {}
+        self._loaders: dict[str, Thread] = {}
         self._workers, self._waiters = BoundedSemaphore(WORKERS), BoundedSemaphore(WAITERS)
         self._jobs: dict[str, _Job] = {}
         self._starting = Lock()
@@ -116,16 +117,35 @@ class Reranking:
         """What becomes of a job in time; one that is under way already is not begun again."""
         if not self._waiters.acquire(blocking=False):
             return _as_it_was("too many searches wait for a judgement; try again in a few seconds")
+        until = time.monotonic() + self._seconds
         try:
+            if not self._is_loaded(job.name, until):
+                return self._too_late(job)
             with self._starting:
                 if key in self._jobs:
                     job = self._jobs[key]
                 elif not self._started(key, job):
                     return _as_it_was("too many judgements are under way; try again in a few seconds")
-            job.done.wait(self._seconds)
+            job.done.wait(max(0.0, until - time.monotonic()))
         finally:
             self._waiters.release()
         return job.outcome or self._too_late(job)
+
+    def _is_loaded(self, name: str, until: float) -> bool:
+        """Whether a reranker was loaded in time, or cannot be; no worker waits for that, so that others can judge."""
+        if name in self._loaded or self._failure(name):
+            return True
+        with self._starting:
+            loader = self._loaders.get(name)
+            if loader is None or not loader.is_alive():
+                loader = Thread(target=self.prepare, args=(name,), name=f"rerank {name}, loading", daemon=True)
+                try:
+                    loader.start()
+                except RuntimeError:  # the system has no more threads
+                    return False
+                self._loaders[name] = loader
+        loader.join(max(0.0, until - time.monotonic()))
+        return not loader.is_alive()
 
     def _started(self, key: str, job: _Job) -> bool:
         """Begin a job, where one more thread may be and can be; within the lock."""
@@ -179,18 +199,35 @@ class Reranking:
         )
 
     def _reranker(self, name: str) -> Reranker:
-        with self._loading:
+        """One reranker; only who asks for one that is not loaded yet waits for anything."""
+        known = self._loaded.get(name)
+        if known is not None:
+            return known
+        with self._loading.setdefault(name, Lock()):
             if name not in self._loaded:
-                failure, since = self._failures.get(name, (None, 0.0))
-                if failure is not None and time.monotonic() - since < TRY_AGAIN_SECONDS:
+                failure = self._failure(name)
+                if failure:
                     raise RerankerError(failure)
-                try:
-                    with ONE_LOADS:
-                        self._loaded[name] = self._load(name)
-                except MeshseekError as error:
-                    self._failures[name] = (str(error), time.monotonic())
-                    raise
+                self._loaded[name] = self._made(name)
             return self._loaded[name]
+
+    def _made(self, name: str) -> Reranker:
+        try:
+            with ONE_LOADS:
+                return self._load(name)
+        except MeshseekError as error:
+            self._failures[name] = (str(error), time.monotonic())
+            raise
+        except Exception as error:
+            log.exception("'%s' cannot be loaded", name)
+            told = "it cannot be loaded; the log says why"
+            self._failures[name] = (told, time.monotonic())
+            raise RerankerError(told) from error
+
+    def _failure(self, name: str) -> str | None:
+        """Why a reranker could not be loaded a short while ago."""
+        failure, since = self._failures.get(name, (None, 0.0))
+        return failure if time.monotonic() - since < TRY_AGAIN_SECONDS else None
 
 
 def _as_it_was(note: str) -> Outcome:

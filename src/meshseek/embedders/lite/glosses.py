@@ -1,6 +1,6 @@
 """What nouns mean: a table made from WordNet 3.0 (Miller, 1995; Fellbaum, 1998) by ``make lite-data``.
 
-It is read when the first document needs it: a service that only answers queries never does.
+It is read when the first document needs it: a service does so when a search is explained, and not before.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from meshseek.errors import DatasetError, QueryError
@@ -14,7 +14,8 @@ from meshseek.evaluation.benchmarks.objaverse_lvis import read_objaverse_lvis
 from meshseek.evaluation.judged import JudgedQuery
 from meshseek.evaluation.judging import Expected
 from meshseek.evaluation.statistics import SEED
-from meshseek.search.query import check_text
+from meshseek.search.phrases import phrases, without_quotes
+from meshseek.search.query import MAX_TEXT, check_text
 from meshseek.store.read.library import Library
 
 READERS = {"cap3d-human": read_cap3d_human, "objaverse-lvis": read_objaverse_lvis}
@@ -64,7 +65,7 @@ def draw(items: Sequence[Item], path: Path, library: Library, sample: int) -> Dr
             "their uid, or G-Objaverse with its id map"
         )
     answerable = [item for item in items if any(uid in known for uid in item.uids)]
-    searchable = [item for item in answerable if _is_searchable(item)]
+    searchable = [replace(item, text=text) for item in answerable if (text := _searchable(item.text)) is not None]
     chosen = random.Random(SEED).sample(searchable, min(sample, len(searchable)))  # noqa: S311 - no secret
     expected = [_expected(item, path, known) for item in sorted(chosen, key=lambda item: item.line)]
     return Drawn(
@@ -76,25 +77,30 @@ def draw(items: Sequence[Item], path: Path, library: Library, sample: int) -> Dr
     )
 
 
-def in_chinese(expected: Sequence[Expected], translations: dict[str, str]) -> list[Expected]:
-    """The same queries in Chinese, as far as they are translated."""
-    return [
-        Expected(query=_translated(each.query, chinese), relevant=each.relevant)
-        for each in expected
-        if (chinese := translations.get(each.query.text or ""))
+def in_chinese(expected: Sequence[Expected], translations: dict[str, str]) -> tuple[list[Expected], int]:
+    """The same queries in Chinese, as far as they are translated; and how many of these cannot be searched."""
+    translated = [(each, chinese) for each in expected if (chinese := translations.get(each.query.text or ""))]
+    searchable = [
+        Expected(query=_translated(each.query, text), relevant=each.relevant)
+        for each, chinese in translated
+        if (text := _searchable(chinese)) is not None
     ]
+    return searchable, len(translated) - len(searchable)
 
 
 def _translated(query: JudgedQuery, chinese: str) -> JudgedQuery:
     return JudgedQuery(source=query.source, line=query.line, text=chinese, language="chinese", relevant=query.relevant)
 
 
-def _is_searchable(item: Item) -> bool:
+def _searchable(text: str) -> str | None:
+    """A text as a query means it: who wrote it meant no phrase by its quotes. None where it cannot be searched."""
+    while len(text) <= MAX_TEXT and phrases(text):  # quotes may stand in quotes
+        text = without_quotes(text)
     try:
-        check_text(item.text)
+        check_text(text)
     except QueryError:
-        return False
-    return True
+        return None
+    return text
 
 
 def _expected(item: Item, path: Path, known: dict[str, list[str]]) -> Expected:

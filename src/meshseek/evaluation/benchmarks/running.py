@@ -38,8 +38,9 @@ def run_benchmark(
 
 
 def settings_of(setting: Setting) -> list[Setting]:
-    """One for each target; just the one where it names its target."""
-    return [setting] if setting.target else [replace(setting, target=target) for target in TARGETS]
+    """One for each target; just the one where it says what is compared."""
+    is_given = setting.target is not None or setting.cross_modal is not None
+    return [setting] if is_given else [replace(setting, target=target) for target in TARGETS]
 
 
 def notes_of(name: str, drawn: Drawn, assets: int, without_chinese: str | None) -> list[str]:

@@ -170,10 +170,13 @@ def _chinese(
         return None
     if translator.translates:
         translations.add(missing, translator)
-    chinese = in_chinese(expected, translations.known)
-    lacking = len(expected) - len(chinese)
+    chinese, unsearchable = in_chinese(expected, translations.known)
+    lacking = len(expected) - len(chinese) - unsearchable
     cure = "name a translator once by 'meshseek translate --translator openai_chat', and they are translated and kept"
-    return chinese, f"{lacking:,} queries are not asked in Chinese: {cure}." if lacking else None
+    notes = [f"{lacking:,} queries are not asked in Chinese: {cure}."] if lacking else []
+    if unsearchable:
+        notes.append(f"The Chinese of {unsearchable:,} queries cannot be searched, as it is too long or holds no word.")
+    return chinese, " ".join(notes) or None
 
 
 def _facts(meshseek: Meshseek, settings: Sequence[Setting]) -> dict[str, str]:

@@ -49,7 +49,11 @@ cross_modal_option = click.option(
     default=None,
     help="Let neighbours in the ranking differ.  [default: for words, unless --exact]",
 )
-@click.option("--min-relevance", type=click.Choice(RELEVANCES), help="Leave out what fits less.")
+@click.option(
+    "--min-relevance",
+    type=click.Choice(RELEVANCES),
+    help="Leave out of the page what fits less; the page may be shorter.",
+)
 @click.option(
     "--size",
     metavar="WxDxH",
@@ -128,9 +132,9 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
 def answer_as_text(answer: Answer) -> str:
     """An answer as lines, one for each result."""
     lines = [_hit_as_text(rank, hit, explained=answer.explained) for rank, hit in enumerate(answer.hits, 1)]
-    lines = lines or ["nothing found"]
     if answer.nothing_close:
-        lines.insert(0, "nothing here is close to this; the nearest are:")
+        lines.insert(0, f"nothing here is close to this{'; the nearest are:' if lines else ''}")
+    lines = lines or ["nothing found"]
     if answer.translated_query:
         lines.append(f"(searched as: {answer.translated_query})")
     if answer.note:

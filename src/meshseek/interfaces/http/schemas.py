@@ -14,6 +14,7 @@ from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Hit, PublishedAsset, Rel
 from meshseek.rerankers import RERANKERS
 from meshseek.search.algorithm import Answer
 from meshseek.search.combinations import QueryType as AnsweredQueryType
+from meshseek.search.explaining import EXPLAINED
 from meshseek.search.modes import MAX_DEPTH, MODES
 from meshseek.search.query import MAX_TEXT, MAX_TOP_K
 from meshseek.search.sizes import Size
@@ -76,13 +77,20 @@ class SearchOptions(BaseModel):
     exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
     diverse: bool | None = Field(None, description="Neighbours differ; left out: for words, unless exact")
-    min_relevance: Relevance | None = Field(None, description="Leave out what fits less")
+    min_relevance: Relevance | None = Field(
+        None,
+        description="Results of the page that fit less are left out of it, so it may have fewer than top_k, or none",
+    )
     size: str | None = Field(
         None,
         description="Prefer assets of about this width x depth x height, in cm unless another unit is named: 60x60x90, "
         "0.6x0.6x0.9m, or ?x60x90; a text may name it too, as in `chair size~60x60x90`",
     )
-    explain: bool = Field(default=False, description="Tell of each result what its score rests on")
+    explain: bool = Field(
+        default=False,
+        description="Tell of each result what its score rests on; "
+        f"of the first {EXPLAINED} of a page also which texts of their captions",
+    )
     rerank: RerankerName | None = None
 
     def options(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from meshseek.model import Ranked
 from meshseek.search.combinations import QUERY_TYPES, QueryType
 from meshseek.search.modes import Mode
+from meshseek.search.phrases import without_quotes
 from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import Target
@@ -22,4 +23,4 @@ class WordsMode(Mode):
         """Rank by how often and how close together the words stand; ``both`` asks about pictures too."""
         if question.text is None:
             return []
-        return library.with_words(question.published, question.text, request)
+        return library.with_words(question.published, without_quotes(question.text), request)
