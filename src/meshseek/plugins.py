@@ -7,7 +7,11 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
-from functools import cached_property
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache, cached_property
+from importlib import metadata
 from importlib.abc import InspectLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -18,6 +22,11 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""Of the package, at the beginning of a requirement."""
+_FOR_DEVELOPERS = re.compile(r"""extra\s*==\s*["'](dev|bench)["']""")
+"""Marks a requirement that no plug-in uses."""
 
 
 class Family(Generic[T]):
@@ -47,19 +56,28 @@ class Family(Generic[T]):
         return "HIDDEN = True" in (source or "").splitlines()
 
     def digest(self, name: str) -> str:
-        """Changes whenever a file of a plug-in does, among them its data; it is not imported.
+        """Changes whenever what a plug-in gives may be another; it is not imported.
+
+        That is so when one of its own files changes, code or data, one that all plug-ins of the family share, or a
+        package that Meshseek needs.
 
         Raises:
             UnknownPluginError: There is no such plug-in.
         """
         self.check(name)
-        place = Path(importlib.import_module(self.package).__path__[0], name)
-        files = sorted(place.rglob("*")) if place.is_dir() else [place.with_suffix(".py")]
-        digest = hashlib.sha256()
-        for file in files:
-            if file.is_file() and file.suffix != ".pyc":
-                digest.update(file.name.encode() + file.read_bytes())
+        folder = Path(importlib.import_module(self.package).__path__[0])
+        digest = hashlib.sha256("\n".join(installed_versions()).encode())
+        for file in self._files(folder, name):
+            digest.update(f"\n{file.relative_to(folder).as_posix()}\n".encode() + file.read_bytes())
         return digest.hexdigest()[:16]
+
+    def _files(self, folder: Path, name: str) -> Iterator[Path]:
+        """Those of a plug-in and those that belong to no plug-in."""
+        others = {*self.names} - {name}
+        for part in sorted(folder.iterdir()):
+            if (part.stem if part.suffix == ".py" else part.name) not in others:
+                files = sorted(part.rglob("*")) if part.is_dir() else [part]
+                yield from (file for file in files if file.is_file() and "__pycache__" not in file.parts)
 
     def check(self, name: str) -> None:
         """See that there is a plug-in of this name; it is not imported.
@@ -92,3 +110,24 @@ class Family(Generic[T]):
         if len(found) != 1:
             raise TypeError(f"{module.__name__} must define exactly one {self.contract.__name__}, found {len(found)}")
         return found[0]
+
+
+@cache
+def installed_versions() -> tuple[str, ...]:
+    """Name and version of each installed package that Meshseek needs, at work or for an algorithm, sorted.
+
+    They are those of when this was first asked: what a process has imported stays as it is.
+    """
+    requirements: list[str] = []
+    with suppress(metadata.PackageNotFoundError):  # run from its source, without having been installed
+        requirements = metadata.requires("meshseek") or []
+    names = {
+        match[0]
+        for text in requirements
+        if not _FOR_DEVELOPERS.search(text) and (match := _NAME.match(text)) is not None
+    }
+    versions = []
+    for name in sorted(names):
+        with suppress(metadata.PackageNotFoundError):
+            versions.append(f"{name} {metadata.version(name)}")
+    return tuple(versions)

@@ -10,16 +10,14 @@ from typing import Any
 
 import pytest
 from tests.stages import ALGORITHM, Stages
-from tests.toy import NewerToy
 
 from meshseek import files
 from meshseek.datasets.glb_folder import GlbFolder
-from meshseek.embedders import Embedder, EmbedderOptions
+from meshseek.embedders import Embedder
 from meshseek.errors import DatabaseDownError, EmbedderError, WorkspaceError
 from meshseek.pipeline.check import Report, check, verify_sources
 from meshseek.pipeline.clean import clean, find_garbage
 from meshseek.pipeline.update import UpdateOptions, update
-from meshseek.plugins import Family
 from meshseek.store.postgres import Server
 from meshseek.workspace.compaction import MANY_SMALL, compact
 from meshseek.workspace.shards import ShardFolder
@@ -304,43 +302,3 @@ def test_one_algorithm_that_cannot_go_on_keeps_no_other_back(stages: Stages, sam
     assert updated.failed
     assert updated.notes == ["gone: the weights are gone; give their folder with --model-dir"]
     assert "more" in stages.searchable()
-
-
-def test_a_model_that_gives_other_vectors_is_embedded_with_anew(
-    stages: Stages, samples: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One update after the algorithm's own code has changed: all vectors are made again, and what is live has them."""
-
-    class Newer(Stages):
-        def usual_embedder(self, algorithm: str) -> Embedder:
-            del algorithm
-            return NewerToy(EmbedderOptions())
-
-    del samples
-    stages.update()
-    before = stages.searchable().keys()
-    monkeypatch.setattr("meshseek.pipeline.standing._is_other_code", lambda *_: True)
-    updated = Newer(stages.workspace, stages.server).update()
-
-    assert not updated.notes
-    assert stages.workspace.vectors_table(ALGORITHM, "appearance").header["space"]["revision"] == NewerToy.revision
-    with stages.server.connect(ALGORITHM) as connection:
-        assert connection.execute("SELECT revision FROM live.spaces").fetchone() == (NewerToy.revision,)
-    assert stages.searchable().keys() == before
-
-
-def test_the_digest_of_a_plug_in_follows_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code and data count, in a file or in a folder, and nothing of it is imported."""
-    package = tmp_path / "kinds"
-    (package / "large").mkdir(parents=True)
-    for file in ("__init__.py", "small.py", "large/__init__.py"):
-        (package / file).write_text("raise SystemExit\n" if file != "__init__.py" else "")
-    (package / "large" / "data.txt").write_text("a")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    family: Family[object] = Family("kinds", object)
-    before = {name: family.digest(name) for name in family.names}
-    assert {name: family.digest(name) for name in family.names} == before
-
-    (package / "large" / "data.txt").write_text("b")
-    (package / "small.py").write_text("raise SystemExit(1)\n")
-    assert not set(before.values()) & {family.digest(name) for name in family.names}

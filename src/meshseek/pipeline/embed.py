@@ -61,19 +61,22 @@ def embed(
         MeshseekError: A hosted model cannot go on; finished work is kept.
     """
     with workspace.lock(f"embed-{algorithm}"):
+        by_language = {
+            language: workspace.vectors_table(algorithm, SOURCE_OF[language], embedder.space, embedder.caption_basis)
+            for language in embedder.languages
+        }
+        of_views = workspace.vectors_table(algorithm, "appearance", embedder.space)
+        # Only now that the vectors on disk are known to be of this space: else an update must still look at them.
         code = EMBEDDERS.digest(embedder.space.embedder) if embedder.space.embedder in EMBEDDERS.names else ""
         workspace.remembered.keep("embed", {"languages": list(embedder.languages), "code": code}, algorithm)
         summaries = []
-        for language in embedder.languages:
-            source = SOURCE_OF[language]
+        for language, table in by_language.items():
             tasks = _caption_tasks(workspace, language, embedder.caption_basis, max_assets)
-            table = workspace.vectors_table(algorithm, source, embedder.space, embedder.caption_basis)
             work = in_batches(CAPTION_BATCH, partial(_captions, embedder, language))
-            summaries.append(run_stage(f"embed {TITLES[source]}", tasks, work, table, reporter))
+            summaries.append(run_stage(f"embed {TITLES[SOURCE_OF[language]]}", tasks, work, table, reporter))
         views = _view_tasks(workspace, max_assets)
-        table = workspace.vectors_table(algorithm, "appearance", embedder.space)
         work_on_views = partial(_views, embedder, workers)
-        summaries.append(run_stage(f"embed {TITLES['appearance']}", views, work_on_views, table, reporter))
+        summaries.append(run_stage(f"embed {TITLES['appearance']}", views, work_on_views, of_views, reporter))
         embed_world(embedder, algorithm, workspace, reporter)
         return summaries
 
@@ -84,8 +87,9 @@ def preview(
     workspace: Workspace,
     *,
     max_assets: int | None,
+    anew: bool = False,
 ) -> Estimate | None:
-    """What embedding the rest would cost; None where nothing is paid.
+    """What embedding the rest would cost, or with ``anew`` everything; None where nothing is paid.
 
     Raises:
         WorkspaceError: Nothing was imported.
@@ -95,7 +99,7 @@ def preview(
         return None
 
     def left(tasks: Iterable[Task[Any]], source: Source) -> Iterator[Any]:
-        finished = workspace.vectors_table(algorithm, source, embedder.space).fingerprints()
+        finished = {} if anew else workspace.vectors_table(algorithm, source, embedder.space).fingerprints()
         return (task.payload for task in tasks if finished.get(task.asset_id) != task.fingerprint and task.payload)
 
     estimates: list[Estimate | None] = []

@@ -72,15 +72,15 @@ def is_embedded(workspace: Workspace, algorithm: str) -> bool:
         return False
     if any(workspace.vectors_table(algorithm, source).damaged() for source in sources):
         return False
-    if not is_world_whole(workspace, algorithm) or _is_other_code(workspace, algorithm):
+    if not is_world_whole(workspace, algorithm) or is_other_code(workspace, algorithm):
         return False
     stage = f"embed {algorithm}"
     known = standings(workspace, [algorithm]).values()
     return not any(stage in standing.waiting or stage in standing.outdated for standing in known)
 
 
-def _is_other_code(workspace: Workspace, algorithm: str) -> bool:
-    """Whether the algorithm's own files have changed since it last embedded: it may give other vectors now."""
+def is_other_code(workspace: Workspace, algorithm: str) -> bool:
+    """Whether an algorithm's code, data or packages have changed since it last embedded: it may give other vectors."""
     code = workspace.remembered.get("embed", algorithm).get("code")
     return algorithm in EMBEDDERS.names and code != EMBEDDERS.digest(algorithm)
 

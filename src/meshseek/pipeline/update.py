@@ -17,13 +17,17 @@ from meshseek.pipeline.measure import count_older
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.render import render
 from meshseek.pipeline.stage import Summary
-from meshseek.pipeline.standing import is_embedded, standings
+from meshseek.pipeline.standing import is_embedded, is_other_code, standings
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
 from meshseek.store.postgres import Server
 from meshseek.translators import Translator
 from meshseek.workspace.libraries import LibrarySource
 from meshseek.workspace.workspace import Workspace
+
+OTHER_VECTORS = "its model gives other vectors than it did"
+MANY = 10_000
+"""Assets whose vectors are made again only where somebody has agreed: with a large model that may take days."""
 
 
 class Parts(Protocol):
@@ -64,7 +68,7 @@ class UpdateOptions:
     workers: int
     max_assets: int | None = None
     yes: bool = False
-    """Paid work is done without asking, and any number of assets may leave."""
+    """Paid and long work is done without asking, and any number of assets may leave."""
     verify: bool = False
     """Files count only where they have the content that was written, not only its size."""
     again: Container[str] = ()
@@ -129,16 +133,26 @@ def update(parts: Parts, options: UpdateOptions, reporter: Reporter) -> Updated:
 def plan(parts: Parts, options: UpdateOptions) -> Mapping[str, Mapping[str, int]]:
     """What an update would do, by library and stage; what a stage makes new work for is not known yet.
 
+    No model is loaded: of an algorithm that may give other vectors than it did, that is all that is said.
+
     Raises:
         WorkspaceError: A table is damaged.
     """
     planned: dict[str, dict[str, int]] = {}
+    doubtful = [name for name in options.algorithms if options.max_assets is None and _may_differ(parts, name)]
     for name, standing in standings(parts.workspace, options.algorithms).items():
         stages = {*standing.waiting, *standing.outdated}
         planned[name] = {stage: standing.waiting.get(stage, 0) + standing.outdated.get(stage, 0) for stage in stages}
+        for algorithm in doubtful:
+            embedded = standing.assets - planned[name].get(f"embed {algorithm}", 0)
+            planned[name][f"embed {algorithm} (its model may give other vectors)"] = embedded
     for library in parts.workspace.libraries.all():
         planned.setdefault(library.name, {}).update(_listed_changes(parts, library, options.max_assets))
     return planned
+
+
+def _may_differ(parts: Parts, algorithm: str) -> bool:
+    return bool(parts.workspace.embedded_sources(algorithm)) and is_other_code(parts.workspace, algorithm)
 
 
 def _listed_changes(parts: Parts, library: LibrarySource, max_assets: int | None) -> dict[str, int]:
@@ -216,10 +230,15 @@ def _embed_and_publish(
 def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Updated, reporter: Reporter) -> None:
     workspace = parts.workspace
     embedder = parts.usual_embedder(algorithm)
-    is_free = embedder.estimate_texts([]) is None
-    if workspace.has_other_vectors(algorithm, embedder.space) and (is_free or options.yes):
-        reporter.say(f"embed {algorithm}: its model gives other vectors than it did; everything is embedded again")
-        workspace.remove_vectors(algorithm)
+    others = workspace.other_vectors(algorithm, embedder.space)
+    if others:
+        count = len({asset_id for table in others for asset_id in table.fingerprints()})
+        cure = _before_embedding_again(embedder, algorithm, workspace, options, count)
+        if cure is not None:
+            updated.notes.append(f"{algorithm}: {OTHER_VECTORS}; {cure}")
+            return
+        reporter.say(f"embed {algorithm}: {OTHER_VECTORS}; all {count:,} assets are embedded again")
+        workspace.drop_other_vectors(algorithm, embedder.space, embedder.languages)
     estimate = embedding.preview(embedder, algorithm, workspace, max_assets=options.max_assets)
     if not options.yes and _is_paid(estimate):
         updated.notes.append(f"assets wait for paid embedding ({estimate}); give --yes")
@@ -227,6 +246,22 @@ def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Update
         first, workers = options.max_assets, options.workers
         done = embedding.embed(embedder, algorithm, workspace, max_assets=first, reporter=reporter, workers=workers)
         updated.summaries += [replace(summary, stage=f"{summary.stage} ({algorithm})") for summary in done]
+
+
+def _before_embedding_again(
+    embedder: Embedder, algorithm: str, workspace: Workspace, options: UpdateOptions, count: int
+) -> str | None:
+    """What somebody must do before so many assets are embedded again; None where the update may."""
+    if options.max_assets is not None:
+        return "nothing is embedded; run 'meshseek update' without --max-assets to embed everything again"
+    if options.yes:
+        return None
+    estimate = embedding.preview(embedder, algorithm, workspace, max_assets=None, anew=True)
+    if _is_paid(estimate):
+        return f"nothing is embedded; give --yes to embed everything again ({estimate})"
+    if count > MANY:
+        return f"nothing is embedded; give --yes to embed all {count:,} assets again, which may take long"
+    return None
 
 
 def _is_paid(estimate: Estimate | None) -> bool:

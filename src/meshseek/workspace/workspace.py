@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.files import disk_error, locked
-from meshseek.model import Asset, CaptionBasis, Space
+from meshseek.model import Asset, CaptionBasis, Language, Space
+from meshseek.workspace.compaction import compact
 from meshseek.workspace.libraries import Libraries
 from meshseek.workspace.manifest import read_manifest
 from meshseek.workspace.remembered import Remembered
@@ -65,21 +66,37 @@ class Workspace:
         """Chinese captions, from the dataset or translated."""
         return ShardFolder(self.folder / "captions_zh", CHINESE_CAPTIONS)
 
-    def has_other_vectors(self, algorithm: str, space: Space) -> bool:
-        """Whether an algorithm has vectors that cannot be compared with those of a space."""
+    def other_vectors(self, algorithm: str, space: Space) -> list[ShardFolder]:
+        """The tables of an algorithm whose vectors cannot be compared with those of a space."""
         tables = [self.vectors_table(algorithm, source) for source in self.embedded_sources(algorithm)]
-        return any(Space(**table.header["space"]) != space for table in tables)
+        return [table for table in tables if Space(**table.header["space"]) != space]
 
-    def remove_vectors(self, algorithm: str) -> None:
-        """Delete all vectors of an algorithm; what is published keeps its own.
+    def drop_other_vectors(self, algorithm: str, space: Space, languages: Collection[Language]) -> None:
+        """Delete the vectors of an algorithm that are of another space; what is published keeps its own.
+
+        An empty table of the space stays of each source that will be embedded: if nothing comes after this, it is
+        still known which model the algorithm has, and that its vectors are missing.
+
+        Args:
+            algorithm: Name of the algorithm.
+            space: Of the vectors that will be written.
+            languages: Of the captions that will be embedded.
 
         Raises:
             WorkspaceError: They cannot be deleted, or are being made.
         """
         folder = self.folder / "vectors" / algorithm
+        wanted = {"appearance", *(SOURCE_OF[language] for language in languages)}
         with self.lock(f"embed-{algorithm}"):
             try:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder / "world", ignore_errors=True)
+                for table in self.other_vectors(algorithm, space):
+                    if table.folder.name in wanted:
+                        table.header["space"] = asdict(space)
+                        table.keep_shards([])
+                        compact(table, ())
+                    else:
+                        shutil.rmtree(table.folder)
             except OSError as error:
                 raise disk_error(error, folder) from error
 

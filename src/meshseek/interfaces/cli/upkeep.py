@@ -36,7 +36,7 @@ SHOWN = 10
     help="Algorithm to update; may be given several times.  [default: all that have vectors]",
 )
 @click.option("--dry-run", is_flag=True, help="Show what there is to do, and do nothing.")
-@click.option("--yes", is_flag=True, help="Also do paid work, and let any number of assets leave.")
+@click.option("--yes", is_flag=True, help="Also do paid or long work, and let any number of assets leave.")
 @click.option("--verify", is_flag=True, help="Read models and views, and make those again whose content is another.")
 @click.option("--watch", is_flag=True, help="Then update whenever files of a library change, until Ctrl-C.")
 @common
