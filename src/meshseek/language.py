@@ -17,6 +17,11 @@ def detect_language(text: str) -> Language:
     return "chinese" if "han" in scripts and "other_cjk" not in scripts else "english"
 
 
+def as_name(text: str) -> str:
+    """A name as it is compared with what somebody types: in small letters, with single blanks."""
+    return " ".join(text.lower().split())
+
+
 def is_han(character: str) -> bool:
     """Tell whether a character is one of those that Chinese is written with."""
     return _script(character) == "han"

@@ -25,12 +25,18 @@ from tests.qwen_checkpoint import write_qwen
 from meshseek.bootstrap import Meshseek
 from meshseek.embedders import Embedder
 from meshseek.images import read_image
+from meshseek.search.combinations import MODE
 from meshseek.settings import read_settings
 from meshseek.workspace.tables import Source
 from meshseek.workspace.workspace import Workspace
 
 TEXTS = {"english": "a small red chair", "chinese": "红色的小椅子"}
-TARGETS: dict[str, dict[str, Any]] = {"inner": {}, "cross": {"cross_modal": True}, "both": {"target": "both"}}
+TARGETS: dict[str, dict[str, Any]] = {
+    "inner": {"cross_modal": False},
+    "cross": {"cross_modal": True},
+    "both": {"target": "both"},
+    "as it is": {},
+}
 TOP = 10
 SCORE_TOLERANCE = 2e-3
 """Half precision, in the files and in the database."""
@@ -112,7 +118,7 @@ def search(served: Served, kind: str, algorithm: str, **options: Any) -> dict[st
 @pytest.mark.parametrize("way", TARGETS)
 def test_every_combination_answers(ready: Served, algorithm: str, kind: str, way: str) -> None:
     """Ten distinct assets of the library, best first; views are named where single views were compared."""
-    answer = search(ready, kind, algorithm, **TARGETS[way])
+    answer = search(ready, kind, algorithm, diverse=False, **TARGETS[way])
 
     ids = [result["asset_id"] for result in answer["results"]]
     scores = [result["score"] for result in answer["results"]]
@@ -122,7 +128,10 @@ def test_every_combination_answers(ready: Served, algorithm: str, kind: str, way
     assert (answer["algorithm"], answer["query_type"]) == (algorithm, kind)
     views = {result["viewpoint_id"] for result in answer["results"]}
     compares_views = (kind == "image") != (way == "cross")
-    if way != "both":
+    assert {result["relevance"] for result in answer["results"]} <= {"strong", "fair", "weak"}
+    target = TARGETS[way].get("target") or MODE[kind, TARGETS[way].get("cross_modal")]  # type: ignore[index]
+    assert answer["target"] == target
+    if target != "both":
         assert (views == {None}) == (not compares_views or algorithm == "qwen")
     assert all(result["thumbnail_url"] for result in answer["results"])
 

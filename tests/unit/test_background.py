@@ -47,6 +47,7 @@ def background_of(count: int = ASSETS, *, words: int = 5) -> Background:
         view_ids=names,
         views=unit_vectors(sum(counts), 3),
         starts=np.cumsum([0, *counts])[:count].astype(np.intp),
+        has_single_views=True,
         words=[f"word {number}" for number in range(words)],
         languages=["english"] * words,
         world=unit_vectors(words, 4),
@@ -108,6 +109,7 @@ def with_views(places: Sequence[int]) -> Background:
         view_ids=base.view_ids,
         views=base.views,
         starts=base.starts,
+        has_single_views=True,
         words=[],
         languages=[],
         world=base.world[:0],
@@ -178,7 +180,8 @@ def test_without_words_standard_scores_are_judged() -> None:
         ("appearance", "image", 5),
         ("appearance", "english", 5),
     ):
-        judge, background, vector = judged({(target, query_type): ALL}, query_type=query_type, words=words)  # type: ignore[arg-type, dict-item]
+        thresholds = {(target, query_type): ALL}
+        judge, background, vector = judged(thresholds, query_type=query_type, words=words, trust=1.0)  # type: ignore[arg-type]
         column = "chinese_embedding" if query_type == "chinese" else "english_embedding"
         scale = background.caption_scale(column, vector) if target == "caption" else background.view_scale(vector)
         assert scale is not None
@@ -200,7 +203,7 @@ def test_the_querys_own_kind_is_believed() -> None:
             judge, *_ = judged(thresholds, query_type=query_type, trust=trust)  # type: ignore[arg-type]
             assert judge.relevance(ranked(**{good: 1.0, bad: -1.0})) == "strong"
             assert judge.relevance(ranked(**{good: -1.0, bad: 1.0})) == weak
-            assert judge.relevance(ranked(**{bad: 1.0})) == "strong"
+            assert judge.relevance(ranked(**{bad: 1.0})) == {"weak": "fair", "strong": "strong"}[weak]
             assert judge.relevance(ranked(**{bad: -1.0})) == "weak"
 
 
@@ -230,3 +233,5 @@ def test_nothing_is_close_where_all_of_the_best_are_weak() -> None:
     assert not judge.nothing_close(Page([weak], {}, [strong, weak]))
     assert judge.nothing_close(Page([], {}, [weak]))
     assert not judge.nothing_close(Page.of([]))
+    noise = ranked(appearance=1.0)
+    assert judge.nothing_close(Page.of([noise, weak]))

@@ -75,8 +75,18 @@ def test_a_missing_part_is_guessed_from_the_other() -> None:
         }
     )
     assert 0 < OTHER_PART < 1
-    assert {name.partition("_")[0] for name in fused["a"].parts} == {"caption"}
-    assert {name.partition("_")[0] for name in fused["b"].parts} == {"appearance"}
+    assert set(fused["a"].parts) == {"caption", "caption_standard", "caption_weight", "appearance_instead"}
+    assert fused["b"].parts["caption_instead"] == pytest.approx(OTHER_PART * 2)
+
+
+def test_what_finds_nothing_stands_in_for_nothing() -> None:
+    """Views that are not to be trusted do not lift an asset without captions above one whose caption fits."""
+    captions = part("caption", {"a": 0.4}, Scale(0.3, 0.1))
+    views = part("appearance", {"b": 0.17}, Scale(0.10, 0.02), weight=0.01)
+
+    assert ids(fuse([captions, views], set(), set())) == ["a", "b"]
+    views = part("appearance", {"b": 0.17}, Scale(0.10, 0.02), weight=0.5)
+    assert ids(fuse([captions, views], set(), set())) == ["b", "a"]
 
 
 def test_all_words_of_the_query_add_their_worth() -> None:

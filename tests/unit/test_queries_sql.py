@@ -47,7 +47,7 @@ UNFILTERED = {"caption_scores", "view_scores"}
 """Those that are asked of assets that have passed already."""
 WORD_VALUES = {"latin", "pairs", "single"}
 SEARCH_VALUES = {
-    "words": {*WORD_VALUES, "text", "limit", "bound"},
+    "words": {*WORD_VALUES, "name", "limit", "bound"},
     "one": {"asset_id"},
     "caption_scores": {"vector", "ids"},
     "view_scores": {"vector", "ids"},
@@ -63,7 +63,6 @@ BUILT = {
     "inherit_tunings": {*SPACE, "index_kind"},
     "keep_tuning": {*TUNING, "content"},
     "keep_calibration": {*THRESHOLDS, "target", "kind"},
-    "named_so": {"text"},
     "shown": {"ids"},
     "words_among": {*WORD_VALUES, "ids"},
     "world_here": WORD_VALUES,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from meshseek.model import LANGUAGES, Language, Ranked
 from meshseek.relevance import Thresholds, caption_closeness, learn, trust_in
-from meshseek.store.read.background import FEWEST, Background, Scale
+from meshseek.store.read.background import FEWEST, LEAST_DEVIATION, Background, Scale
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import Asked, Published, Target
 from meshseek.store.write.publisher import Calibration
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 WORDS = 120
 """Names of things that are asked for, in each language, of those that stand in the library's texts."""
+COPY = 0.995
+"""Cosine from which on another asset is taken for the same one (see ``search/duplicates.py``)."""
+MOST_COPIES = 20
 PICTURES = 60
 """Views that are asked for as if they were pictures of a user."""
 COLUMNS: dict[Language, tuple[str, str]] = {
@@ -60,7 +63,8 @@ def captions_find_views(background: Background) -> float | None:
         return None
     scores = background.best_views(background.captions[COLUMNS["english"][0]][rows])
     own = scores[np.arange(len(rows)), [places[background.caption_ids[row]] for row in rows]]
-    ranks = (scores > own[:, None]).sum(axis=1) + 1
+    # Equal ones share their places: a library of copies finds none of them.
+    ranks = (scores > own[:, None]).sum(axis=1) + ((scores == own[:, None]).sum(axis=1) + 1) / 2
     return float((1 / ranks).mean())
 
 
@@ -104,27 +108,32 @@ def _view_closeness(
 def _with_pictures(
     library: Library, published: Published, background: Background
 ) -> dict[tuple[Target, Asked], Thresholds | None]:
-    """What views give if their own asset is not there: as near as pictures of other things of the same kind."""
+    """What views give if their own asset and its copies are not there: as pictures of other things of their kind do.
+
+    A vector of all views together says nothing of what one picture gives, so nothing is learnt from such.
+    """
     views, captions = [], []
-    for place in _spread(range(len(background.view_ids)), PICTURES):
-        vector, own = background.views[background.starts[place]], background.view_ids[place]
-        two = Request(limit=2)
-        views.append((background.view_scale(vector), _others(library.nearest_views(published, vector, two), own)))
-        nearest = library.nearest_captions(published, vector, COLUMNS["english"], two)
-        captions.append((background.caption_scale(COLUMNS["english"][0], vector), _others(nearest, own)))
+    for place in _spread(range(len(background.view_ids)), PICTURES) if background.has_single_views else ():
+        vector = background.views[background.starts[place]]
+        nearest = library.nearest_views(published, vector, Request(limit=MOST_COPIES))
+        same = {background.view_ids[place], *(ranked.asset_id for ranked in nearest if ranked.score >= COPY)}
+        views.append((background.view_scale(vector), _without(nearest, same)))
+        named = library.nearest_captions(published, vector, COLUMNS["english"], Request(limit=MOST_COPIES))
+        captions.append((background.caption_scale(COLUMNS["english"][0], vector), _without(named, same)))
     return {
         ("appearance", "image"): learn(list(_standards(views))),
         ("caption", "image"): learn(list(_standards(captions))),
     }
 
 
-def _others(ranking: Sequence[Ranked], own: str) -> list[Ranked]:
-    return [ranked for ranked in ranking if ranked.asset_id != own]
+def _without(ranking: Sequence[Ranked], asset_ids: Container[str]) -> list[Ranked]:
+    return [ranked for ranked in ranking if ranked.asset_id not in asset_ids]
 
 
 def _standards(tops: Sequence[tuple[Scale | None, Sequence[Ranked]]]) -> Iterator[float]:
+    """Of the first of each ranking; where all assets are alike to a query, nothing stands out and nothing is said."""
     for scale, ranking in tops:
-        if scale is not None and ranking:
+        if scale is not None and scale.deviation > LEAST_DEVIATION and ranking:
             yield scale.standard(ranking[0].score)
 
 

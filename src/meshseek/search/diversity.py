@@ -38,14 +38,14 @@ def diversified(ranking: Sequence[Ranked], vectors: Mapping[str, NDArray[np.floa
         return list(ranking)
     scores = np.array([ranked.score for ranked in head])
     scores = (scores - scores.min()) / (np.ptp(scores) or 1.0)
-    scores[[ranked.is_named for ranked in head]] = np.inf
+    scores[[ranked.is_named for ranked in head]] += 1 + PENALTY  # before all others, and apart from each other
     nothing = np.zeros_like(next(iter(vectors.values())))
     matrix = np.stack([vectors.get(ranked.asset_id, nothing) for ranked in head])
     alike = np.maximum(matrix @ matrix.T, 0) ** POWER
     nearest = np.zeros(len(head))
     order = []
-    for _ in head:
-        chosen = int(np.argmax(scores - PENALTY * nearest))
+    for place in range(len(head)):
+        chosen = int(np.argmax(scores - PENALTY * nearest)) if place else 0
         order.append(chosen)
         scores[chosen] = -np.inf
         nearest = np.maximum(nearest, alike[chosen])

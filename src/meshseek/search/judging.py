@@ -11,7 +11,7 @@ from meshseek.search.combinations import CAPTION_COLUMNS
 from meshseek.search.modes import Page
 from meshseek.search.question import Question
 from meshseek.store.read.library import Library
-from meshseek.store.read.published import Target
+from meshseek.store.read.published import TARGETS, Target
 
 Closeness = Callable[[float], float]
 TRUSTED = 0.5
@@ -32,29 +32,35 @@ class Judge:
 
     def relevance(self, ranked: Ranked) -> Relevance:
         """How well an asset fits: as the best of what was compared says; all words of the query always fit."""
-        if ranked.is_named or "words" in ranked.parts:
+        if self._is_worded(ranked):
             return "strong"
         if not self._question.is_understood:
             return "weak"
-        said = [self._said(target, ranked.parts[target]) for target in self._targets(ranked)]
-        return min(said, key=RELEVANCES.index, default="fair")
+        said = [self._said(target, ranked.parts[target]) for target in self._telling(ranked)]
+        if said:
+            return min(said, key=RELEVANCES.index)
+        others = [self._said(target, ranked.parts[target]) for target in TARGETS if target in ranked.parts]
+        return max([*others, "fair"], key=RELEVANCES.index)
 
     def nothing_close(self, page: Page) -> bool:
-        """Whether even the best assets fit weakly."""
-        return bool(page.best) and all(self.relevance(ranked) == "weak" for ranked in page.best)
+        """Whether even the best assets fit weakly; those of which only cross-modal scores speak are heard last."""
+        telling = [ranked for ranked in page.best if self._telling(ranked) or self._is_worded(ranked)]
+        judged = telling or page.best
+        return bool(judged) and all(self.relevance(ranked) == "weak" for ranked in judged)
 
-    def _targets(self, ranked: Ranked) -> list[Target]:
-        """What was compared, less what says little beside the rest."""
-        is_text = self._question.text is not None or self._question.kind == "text"
-        own_kind: Target = "caption" if is_text else "appearance"
-        other: Target = "appearance" if is_text else "caption"
-        if own_kind not in ranked.parts:
-            return [other] if other in ranked.parts else []
-        trusted = self._question.published.trust >= TRUSTED and other in ranked.parts
-        return [own_kind, other] if trusted else [own_kind]
+    def _telling(self, ranked: Ranked) -> list[Target]:
+        """What was compared and can tell: vectors of the query's own kind, and others where they are trusted."""
+        compared = [target for target in TARGETS if target in ranked.parts]
+        if self._question.published.trust >= TRUSTED:
+            return compared
+        return [target for target in compared if self._question.is_own_kind(target)]
+
+    @staticmethod
+    def _is_worded(ranked: Ranked) -> bool:
+        return ranked.is_named or "words" in ranked.parts
 
     def _said(self, target: Target, score: float) -> Relevance:
-        thresholds = self._question.published.thresholds.get((target, self._question.query_type))
+        thresholds = self._question.published.thresholds.get((target, self._question.asked(target)))
         closeness = self._caption if target == "caption" else self._appearance
         if thresholds is None or closeness is None:
             return "fair"
@@ -64,7 +70,8 @@ class Judge:
     def _caption(self) -> Closeness | None:
         vector = self._question.vector_for("caption")
         background = self._library.background(self._question.published)
-        nearest = background.nearest_word(vector) if self._question.kind == "text" else None
+        is_text = self._question.asked("caption") != "image"
+        nearest = background.nearest_word(vector) if is_text else None
         if nearest is not None:
             return lambda score: caption_closeness(score, nearest)
         scale = background.caption_scale(CAPTION_COLUMNS[self._question.query_type][0], vector)

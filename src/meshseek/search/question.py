@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from meshseek.store.read.published import Published, QueryKind, Target
+    from meshseek.store.read.published import Asked, Published, QueryKind, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +72,20 @@ class Question:
     def kind(self) -> QueryKind:
         """What its vector was made from; texts and pictures are not equally hard for an index."""
         return "image" if self.query_type == "image" else "text"
+
+    def is_own_kind(self, target: Target) -> bool:
+        """Whether what is compared is of the query's own kind, or else cross-modal."""
+        if self.own:
+            return target in self.own
+        return (target == "caption") == (self.kind == "text")
+
+    def asked(self, target: Target) -> Asked:
+        """What kind of query the vector that is compared is one of."""
+        if target not in self.own:
+            return self.query_type
+        if target == "appearance":
+            return "image"
+        return "english" if self.query_type == "image" else self.query_type
 
     def _embedded(self) -> Embedded:
         if self.embedded is None:

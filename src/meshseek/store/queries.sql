@@ -74,12 +74,16 @@ CREATE INDEX image_embeddings_asset_id ON image_embeddings (asset_id);
 
 -- make_word_texts --
 -- Where texts wait to be turned into words.
-CREATE TEMPORARY TABLE word_texts (asset_id text, english text, pairs text) ON COMMIT DROP;
+CREATE TEMPORARY TABLE word_texts (asset_id text, names text[], english text, pairs text) ON COMMIT DROP;
 
 -- turn_into_words --
 -- English words as their stems, Chinese ones as the pairs that they were made into.
 INSERT INTO asset_words
-SELECT asset_id, to_tsvector('english', english) || to_tsvector('simple', pairs) FROM word_texts;
+SELECT asset_id, names, to_tsvector('english', english) || to_tsvector('simple', pairs) FROM word_texts;
+
+-- index_names --
+-- What an asset is called is asked for as a whole.
+CREATE INDEX ON asset_words USING gin (names);
 
 -- index_words --
 -- Words are asked for one by one.
@@ -273,11 +277,12 @@ ORDER BY asset_id;
 
 -- background_views --
 -- Views of some assets of the background, at most eight of each.
-SELECT asset_id, vector
+SELECT asset_id, viewpoint_id, vector
 FROM (
     SELECT asset_id FROM asset_centroids JOIN background USING (asset_id) ORDER BY md5(asset_id) LIMIT 200
 ) AS taken CROSS JOIN LATERAL (
-    SELECT embedding::halfvec AS vector FROM image_embeddings WHERE image_embeddings.asset_id = taken.asset_id
+    SELECT viewpoint_id, embedding::halfvec AS vector
+    FROM image_embeddings WHERE image_embeddings.asset_id = taken.asset_id
     ORDER BY md5(viewpoint_id::text) LIMIT 8
 ) AS view
 ORDER BY asset_id;
@@ -449,37 +454,31 @@ LIMIT %(limit)s;
 
 -- words --
 -- Assets that have all words, best first; of a word that very many have, the first so many that are found.
+-- Those that are called just so come first, however many have the words.
 WITH asked AS MATERIALIZED (
-    SELECT websearch_to_tsquery('english', %(latin)s) && plainto_tsquery('simple', %(pairs)s)
+    SELECT plainto_tsquery('english', %(latin)s) && plainto_tsquery('simple', %(pairs)s)
            && to_tsquery('simple', %(single)s) AS words
 ), matching AS MATERIALIZED (
-    SELECT asset_id, asset_words.words FROM asset_words
-    WHERE words @@ (SELECT asked.words FROM asked) {filter_words}
-    LIMIT %(bound)s
-), best AS MATERIALIZED (
-    SELECT asset_id, 1 - ts_rank(matching.words, asked.words, 1) AS distance
-    FROM matching, asked
-    ORDER BY distance, asset_id
-    LIMIT %(limit)s
+    (SELECT asset_id, asset_words.words, true AS is_named FROM asset_words
+     WHERE names @> ARRAY[%(name)s::text] {filter_words}
+     LIMIT %(bound)s)
+    UNION ALL
+    (SELECT asset_id, asset_words.words, false FROM asset_words
+     WHERE words @@ (SELECT asked.words FROM asked) AND NOT names @> ARRAY[%(name)s::text] {filter_words}
+     LIMIT %(bound)s)
 ), near AS (
-    SELECT best.asset_id, distance, NULL::smallint AS viewpoint_id, is_named
-    FROM best CROSS JOIN LATERAL ({named_so}) AS name
+    SELECT asset_id, 1 - ts_rank(matching.words, asked.words, 1) AS distance, NULL::smallint AS viewpoint_id, is_named
+    FROM matching, asked
+    ORDER BY is_named DESC, distance, asset_id
+    LIMIT %(limit)s
 )
 {ranked_words};
-
--- named_so --
--- Whether a text is the name of an asset, one of its captions, or what stands in one before the first comma.
-SELECT lower(%(text)s) = lower(attributes->>'name') OR EXISTS (
-    SELECT FROM unnest(captions_english || captions_chinese) AS caption
-    WHERE lower(%(text)s) IN (lower(caption), lower(btrim(split_part(translate(caption, '，', ','), ',', 1))))
-) AS is_named
-FROM assets WHERE assets.asset_id = best.asset_id OFFSET 0;
 
 -- words_among --
 -- Which of some assets have all words.
 SELECT asset_id FROM asset_words
 WHERE asset_id = ANY(%(ids)s)
-  AND words @@ (websearch_to_tsquery('english', %(latin)s) && plainto_tsquery('simple', %(pairs)s)
+  AND words @@ (plainto_tsquery('english', %(latin)s) && plainto_tsquery('simple', %(pairs)s)
                 && to_tsquery('simple', %(single)s));
 
 -- asset --

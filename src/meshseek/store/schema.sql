@@ -48,8 +48,10 @@ CREATE TABLE asset_centroids (
 );
 
 -- What full text searches find an asset by: its id, names, tags and captions.
+-- names: its name, its captions, and what stands in these before the first comma, in small letters; no long ones.
 CREATE TABLE asset_words (
     asset_id text PRIMARY KEY,
+    names text[] NOT NULL,
     words tsvector NOT NULL
 );
 

@@ -133,7 +133,7 @@ def answer_as_text(answer: Answer) -> str:
     """An answer as lines, one for each result."""
     lines = [_hit_as_text(rank, hit, explained=answer.explained) for rank, hit in enumerate(answer.hits, 1)]
     if answer.nothing_close:
-        lines.insert(0, f"nothing here is close to this{'; the nearest are:' if lines else ''}")
+        lines.append(f"nothing here is close to this{'; these are the nearest' if lines else ''}")
     lines = lines or ["nothing found"]
     if answer.translated_query:
         lines.append(f"(searched as: {answer.translated_query})")
@@ -150,7 +150,7 @@ def _hit_as_text(rank: int, hit: Hit, *, explained: bool) -> str:
     captions = " / ".join(caption for caption in (hit.caption_english, hit.caption_chinese) if caption)
     copies = f"  (and {len(hit.duplicates)} that look the same)" if hit.duplicates else ""
     why = "".join(f"\n     {line}" for line in _because(hit)) if explained else ""
-    return f"{rank:>3}  {hit.relevance:<6}  {hit.score:.3f}  {hit.asset_id:<40}  {captions}{copies}{why}"
+    return f"{rank:>3}  {hit.score:.3f}  {hit.asset_id:<40}  {hit.relevance:<6}  {captions}{copies}{why}"
 
 
 def _because(hit: Hit) -> list[str]:

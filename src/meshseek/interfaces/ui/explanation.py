@@ -7,6 +7,7 @@ from html import escape
 from meshseek.interfaces.ui.client import Explanation, TextShare
 
 PART_NAMES = {"caption": "Captions", "appearance": "Appearance", "words": "Exact words"}
+PART_NAMES |= {"caption_instead": "In place of captions", "appearance_instead": "In place of views"}
 """What a query is compared with, by the API's name for it."""
 STANDARD, WEIGHT = "_standard", "_weight"
 """Endings of the names of figures that say more of a part."""

@@ -92,8 +92,8 @@ class Mode(ABC):
         tiers = DIVERSE_TIERS if query.is_diverse or query.size else TIERS
         for depth in tiers[1:] if query.collapsed else tiers:
             ranking = self.rank(library, question, query.request(depth))
-            first = [question.first] if question.first and not seen else []
-            more = list({each.asset_id: each for each in (*first, *ranking) if each.asset_id not in seen}.values())
+            ranking = _with_first(question.first, ranking)
+            more = list({each.asset_id: each for each in ranking if each.asset_id not in seen}.values())
             if not seen:
                 more = self._reordered(library, question, query, more)
             seen.update(each.asset_id for each in more)
@@ -114,6 +114,14 @@ class Mode(ABC):
         if query.is_diverse:
             ranking = diversity.diversified(ranking, library.likeness(head))
         return list(ranking)
+
+
+def _with_first(first: Ranked | None, ranking: list[Ranked]) -> list[Ranked]:
+    """The asset that was asked for by its id before all others, with the parts that the ranking gave it."""
+    if first is None:
+        return ranking
+    ranked = next((each for each in ranking if each.asset_id == first.asset_id), first)
+    return [replace(ranked, is_named=True), *(each for each in ranking if each.asset_id != first.asset_id)]
 
 
 MODES: Family[Mode] = Family(__name__, Mode)  # type: ignore[type-abstract]

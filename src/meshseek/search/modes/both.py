@@ -56,10 +56,9 @@ def _part(
     if missing:
         scores |= {ranked.asset_id: ranked for ranked in library.scores(target, columns, vector, missing)}
     is_caption = target == "caption"
-    is_own_kind = target in question.own or is_caption == (question.kind == "text")
     return Part(
         name=target,
-        weight=1.0 if is_own_kind else question.published.trust,
+        weight=1.0 if question.is_own_kind(target) else question.published.trust,
         scale=background.caption_scale(columns[0], vector) if is_caption else background.view_scale(vector),
         scores=scores,
     )

@@ -55,6 +55,8 @@ class Background:
     view_ids: Sequence[str]
     views: NDArray[np.float32]
     """Shape ``(views, dim)``, the views of an asset one after the other."""
+    has_single_views: bool
+    """Whether vectors are of one view each, and not of all views of an asset together."""
     starts: NDArray[np.intp]
     """Where the views of each asset begin, shape ``(assets,)``."""
     words: Sequence[str]
@@ -82,6 +84,7 @@ class Background:
             captions={name: _matrix(captions, name) for name in ("english_embedding", "chinese_embedding")},
             view_ids=[names[start] for start in starts],
             views=_matrix(views, "vector"),
+            has_single_views=any(row["viewpoint_id"] is not None for row in views),
             starts=starts,
             words=[row["text"] for row in world],
             languages=[None if row["language"] is None else LANGUAGES[row["language"]] for row in world],

@@ -67,10 +67,21 @@ class Catalogue:
         return [(row["value"], row["count"]) for row in rows]
 
     def likeness(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Vectors that tell how alike assets are, shape ``(dim,)`` each: captions, or views where none have any."""
+        """Unit vectors that tell how alike assets are: of captions, or of views where an asset has no captions.
+
+        All are of one length; a caption is like no views.
+        """
         rows = self._reader.rows(query("likeness"), {"ids": list(asset_ids)}, AS_IT_IS)
         captions = {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
-        return captions or self.appearances(asset_ids)
+        without = [asset_id for asset_id in asset_ids if asset_id not in captions]
+        views = self.appearances(without) if without else {}
+        if not captions or not views:
+            return captions or views
+        nothing = np.zeros_like(next(iter(views.values())))
+        return {
+            **{asset_id: np.concatenate([vector, nothing]) for asset_id, vector in captions.items()},
+            **{asset_id: np.concatenate([nothing, vector]) for asset_id, vector in views.items()},
+        }
 
     def sizes(self, asset_ids: Sequence[str]) -> dict[str, tuple[float, float, float]]:
         """Width, depth and height of assets in centimetres, NaN where one is not known."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgvector import HalfVector
 
-from meshseek.language import bigrams, without_han
+from meshseek.language import as_name, bigrams, without_han
 from meshseek.model import PublishedAsset, Ranked
 from meshseek.store.queries import query
 from meshseek.store.read import plan as planning
@@ -87,8 +87,8 @@ class Library(Versions, Catalogue):
         Raises:
             VersionChangedError: What is published is no longer live.
         """
-        whole = " ".join(text.replace('"', " ").split())
-        values = {**_word_values(text), "text": whole, "limit": request.limit, "bound": MOST_WORDS}
+        name = as_name(text.replace('"', " "))
+        values = {**_word_values(text), "name": name, "limit": request.limit, "bound": MOST_WORDS}
         return self._filtered(published, "words", values, request)
 
     def words_among(self, text: str, asset_ids: Sequence[str]) -> set[str]:
@@ -135,7 +135,7 @@ class Library(Versions, Catalogue):
             VersionChangedError: What is published is no longer live.
         """
         ranking = self._filtered(published, "one", {"asset_id": asset_id}, request)
-        return replace(ranking[0], is_named=True) if ranking else None
+        return replace(ranking[0], is_named=True, parts={}) if ranking else None
 
     def shown(self, published: Published, asset_ids: Sequence[str]) -> dict[str, PublishedAsset]:
         """All that is known of some assets, by id.

@@ -30,7 +30,6 @@ def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape 
         other=sql.Identifier(other),
         dim=sql.Literal(dim),
         best_views=query("best_views"),
-        named_so=query("named_so"),
         ranked=query("ranked", named=sql.SQL("false"), candidates=sql.NULL),
         ranked_words=query("ranked", named=query("is_named"), candidates=sql.NULL),
         ranked_candidates=query("ranked", named=sql.SQL("false"), candidates=query("count_candidates")),

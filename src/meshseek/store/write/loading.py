@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psycopg import sql
 
-from meshseek.language import bigrams, last_characters, without_han
+from meshseek.language import as_name, bigrams, last_characters, without_han
 from meshseek.model import LANGUAGES, Asset, Language, PublishedAsset, Space
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+LONGEST_NAME = 100
+"""Nobody types a longer one letter by letter."""
 AHEAD = 16
 """Pieces of rows that wait to be sent: enough for the server to work on while the next shard is read and checked."""
 
@@ -85,7 +87,7 @@ class Loader:
         """Load assets with their words; ``digests`` tell later whether anything of one has changed."""
         self._copy_rows("assets", (asset_row(PublishedAsset.of(asset), digests[asset.asset_id]) for asset in assets))
         self._connection.execute(query("make_word_texts"))
-        self._copy_rows("word_texts", ((asset.asset_id, *_word_texts(asset)) for asset in assets))
+        self._copy_rows("word_texts", ((asset.asset_id, _names(asset), *_word_texts(asset)) for asset in assets))
         self._connection.execute(query("turn_into_words"))
 
     def load_captions(self, batches: Iterable[Captions]) -> None:
@@ -157,6 +159,14 @@ def asset_row(asset: PublishedAsset, digest: str) -> Sequence[Any]:
         json.dumps(dict(asset.attributes), ensure_ascii=False),
         digest,
     )
+
+
+def _names(asset: Asset) -> list[str]:
+    """What an asset is called as a whole, as somebody would type it."""
+    captions = (*asset.captions_english, *asset.captions_chinese)
+    heads = (re.split("[,，]", caption, maxsplit=1)[0] for caption in captions)
+    whole = (*_strings(asset.attributes.get("name")), *captions, *heads)
+    return [name for name in dict.fromkeys(map(as_name, whole)) if 0 < len(name) <= LONGEST_NAME]
 
 
 def _word_texts(asset: Asset) -> tuple[str, str]:

@@ -111,6 +111,7 @@ class Publisher:
         build_graphs(self._connection, graphs, dim, index.node(dim), self._watcher)
         self._connection.execute(query("index_views_by_asset"))
         self._connection.execute(query("index_words"))
+        self._connection.execute(query("index_names"))
         self._connection.execute(query("fill_background"))
         for table in FILTERED:
             self._connection.execute(query("index_labels", table=sql.Identifier(table)))
