@@ -248,13 +248,12 @@ class AssetAnswer(BaseModel):
     @classmethod
     def of(cls, asset: PublishedAsset, algorithm: str | None) -> AssetAnswer:
         """From an asset, and the algorithm that was asked for it."""
-        ids = list(asset.viewpoint_ids)
         return cls(
             asset_id=asset.asset_id,
             captions_en=list(asset.captions_english),
             captions_zh=list(asset.captions_chinese),
-            viewpoint_ids=ids,
-            view_urls=[view_url(asset.asset_id, number, algorithm, asset.version) for number in ids],
+            viewpoint_ids=list(asset.viewpoint_ids),
+            view_urls=[view_url(asset.asset_id, id_, algorithm, asset.version) for id_ in asset.viewpoint_ids],
             model_url=None if asset.model is None else model_url(asset.asset_id, algorithm, asset.version),
             attributes=dict(asset.attributes),
         )
