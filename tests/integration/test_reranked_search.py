@@ -178,7 +178,7 @@ def test_assets_are_looked_up_once(algorithm: Algorithm, monkeypatch: pytest.Mon
     monkeypatch.setattr(Library, "shown", counted)
     answer = algorithm.search(Query(text="red chair", top_k=5, rerank="openai_vlm", explain=True))
 
-    assert asked == [20]
+    assert asked == [40]
     assert answer.reranked_by == "openai_vlm"
     assert [bool(hit.texts) for hit in answer.hits] == [True] * 5
 

@@ -78,19 +78,14 @@ class SearchOptions(BaseModel):
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
     diverse: bool | None = Field(None, description="Neighbours differ; left out: for words, unless exact")
     min_relevance: Relevance | None = Field(
-        None,
-        description="Results of the page that fit less are left out of it, so it may have fewer than top_k, or none",
+        None, description="Results of a page that fit less are left out of it: it may be shorter than top_k, or empty"
     )
     size: str | None = Field(
         None,
         description="Prefer assets of about this width x depth x height, in cm unless another unit is named: 60x60x90, "
         "0.6x0.6x0.9m, or ?x60x90; a text may name it too, as in `chair size~60x60x90`",
     )
-    explain: bool = Field(
-        default=False,
-        description="Tell of each result what its score rests on; "
-        f"of the first {EXPLAINED} of a page also which texts of their captions",
-    )
+    explain: bool = Field(default=False, description=f"Tell what scores rest on; for {EXPLAINED} hits, on which texts")
     rerank: RerankerName | None = None
 
     def options(self) -> dict[str, Any]:
@@ -253,13 +248,12 @@ class AssetAnswer(BaseModel):
     @classmethod
     def of(cls, asset: PublishedAsset, algorithm: str | None) -> AssetAnswer:
         """From an asset, and the algorithm that was asked for it."""
-        ids = list(asset.viewpoint_ids)
         return cls(
             asset_id=asset.asset_id,
             captions_en=list(asset.captions_english),
             captions_zh=list(asset.captions_chinese),
-            viewpoint_ids=ids,
-            view_urls=[view_url(asset.asset_id, number, algorithm, asset.version) for number in ids],
+            viewpoint_ids=list(asset.viewpoint_ids),
+            view_urls=[view_url(asset.asset_id, id_, algorithm, asset.version) for id_ in asset.viewpoint_ids],
             model_url=None if asset.model is None else model_url(asset.asset_id, algorithm, asset.version),
             attributes=dict(asset.attributes),
         )
