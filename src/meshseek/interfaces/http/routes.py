@@ -17,6 +17,7 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import NotFoundError, ServiceError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.http.results import Result
 from meshseek.interfaces.http.schemas import (
     DEFAULT_ALGORITHM,
     AlgorithmName,
@@ -25,7 +26,6 @@ from meshseek.interfaces.http.schemas import (
     Facet,
     Health,
     ImageSearch,
-    Result,
     SearchAnswer,
     SimilarAnswer,
     TargetName,
