@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from tests.toy import embed_toys, publish_toys, toy_algorithm, toy_assets
 
+from meshseek.errors import QueryError
 from meshseek.model import Asset, Hit
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
@@ -152,3 +153,35 @@ def test_scores_add_up_to_what_is_told(published: Publish, toys: list[Asset]) ->
         standards = [parts.get(f"{n}_standard", 0) * parts.get(f"{n}_weight", 0) for n in ("caption", "appearance")]
         others = sum(parts.get(name, 0) for name in ("caption_instead", "appearance_instead", "words"))
         assert hit.score == pytest.approx(sum(standards) + others)
+
+
+@pytest.mark.parametrize("text", ["a", "7", "1234567890", "椅", "红色 chair", "a red 椅子 7"])
+def test_odd_queries_are_answered(published: Publish, toys: list[Asset], text: str) -> None:
+    """One letter, numbers, both languages at once: results with a relevance each, in every mode."""
+    algorithm = published(toys)
+    for target in ("caption", "appearance", "both", "words"):
+        answer = algorithm.search(Query(text=text, target=target, explain=True))
+        assert target == "words" or len(answer.hits) == 10
+        assert {hit.relevance for hit in answer.hits} <= {"strong", "fair", "weak"}
+
+
+@pytest.mark.parametrize("text", ["стул", "いす", "!?"])
+def test_queries_in_neither_language_get_one_line(text: str) -> None:
+    """Nothing is embedded or searched for them."""
+    with pytest.raises(QueryError, match="no English or Chinese words; type some in either language"):
+        Query(text=text)
+
+
+def test_odd_captions_are_searched(published: Publish, toys: list[Asset]) -> None:
+    """Of ten thousand characters, in a third language, and of signs only; each is found by its id, and explained."""
+    odd = ("red " * 2500, "Красный стул из дерева", "!!! ???", "赤い椅子です")
+    assets = [
+        replace(asset, captions_english=(caption,), captions_chinese=())
+        for asset, caption in zip(toys, odd, strict=False)
+    ]
+    algorithm = published([*assets, *toys[len(odd) :]])
+    for asset in assets:
+        hits = algorithm.search(Query(text=asset.asset_id, explain=True, target="caption")).hits
+        assert ids(hits)[0] == asset.asset_id
+        assert all(len(share.text) <= 300 for hit in hits for share in hit.texts)
+    assert len(algorithm.search(Query(text="red chair", top_k=40)).hits) == 40
