@@ -26,7 +26,7 @@ from meshseek.store.schema import CURRENT
 from meshseek.store.write.publisher import create_tables
 from meshseek.workspace.workspace import Workspace
 
-NUMBERED = {2: "63c082609e4f1000", 3: "6c97804518cd1f15"}
+NUMBERED = {2: "63c082609e4f1000", 3: "99f1d3758e44d278"}
 """What ``schema.sql`` was at each number."""
 STORAGE = """
 SELECT attstorage FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
