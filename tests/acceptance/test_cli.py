@@ -14,6 +14,8 @@ import pytest
 from tests.conftest import ServedLibrary
 from tests.sample_library import ODD_ID
 
+from meshseek.search.explaining import EXPLAINED
+
 CHAIRS = ("chair-0001", "chair-0002")
 
 
