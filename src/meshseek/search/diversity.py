@@ -24,12 +24,16 @@ POWER = 4
 """Of the cosine: alike by half costs a sixteenth."""
 
 
-def diversified(ranking: Sequence[Ranked], vectors: Mapping[str, NDArray[np.float32]]) -> list[Ranked]:
+def diversified(
+    ranking: Sequence[Ranked], vectors: Mapping[str, NDArray[np.float32]], count: int = DEPTH
+) -> list[Ranked]:
     """Take from the first hundred, one after the other, what fits best and is least like those taken before.
 
     Args:
         ranking: Best first; those that are named stay before all others.
         vectors: By asset id, unit vectors that tell likeness; an asset without one is like none.
+        count: How many places are to be filled; what stands behind them waits in its old order. A larger count fills
+            the first places likewise, so pages that are cut from either fit together.
     """
     import numpy as np  # noqa: PLC0415  # the command line lists the modes without it
 
@@ -44,9 +48,11 @@ def diversified(ranking: Sequence[Ranked], vectors: Mapping[str, NDArray[np.floa
     alike = np.maximum(matrix @ matrix.T, 0) ** POWER
     nearest = np.zeros(len(head))
     order = []
-    for place in range(len(head)):
+    for place in range(min(count, len(head))):
         chosen = int(np.argmax(scores - PENALTY * nearest)) if place else 0
         order.append(chosen)
         scores[chosen] = -np.inf
         nearest = np.maximum(nearest, alike[chosen])
-    return [head[place] for place in order] + list(ranking[DEPTH:])
+    taken = set(order)
+    waiting = [ranked for place, ranked in enumerate(head) if place not in taken]
+    return [*(head[place] for place in order), *waiting, *ranking[DEPTH:]]

@@ -112,7 +112,8 @@ class Mode(ABC):
             deviation = self.deviation(library, question)
             ranking = preferred(ranking, library.sizes(head), query.size, deviation)
         if query.is_diverse:
-            ranking = diversity.diversified(ranking, library.likeness(head))
+            count = diversity.DEPTH if query.collapsed else max(query.offset + query.top_k, MAX_CANDIDATES)
+            ranking = diversity.diversified(ranking, library.likeness(head), count)
         return list(ranking)
 
 
