@@ -47,7 +47,7 @@ def api(published_toys: Workspace, server: Server) -> Iterator[TestClient]:
         yield client
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + seconds
     while not condition():
