@@ -20,6 +20,7 @@ import hashlib
 import math
 import weakref
 from collections.abc import Sequence
+from functools import cached_property
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -100,7 +101,6 @@ class Lite(Embedder):
         self._query_matrix = _query_matrix()
         self._recently_embedded = RecentTexts(self._meanings, TEXT_DIM)
         self._caption_texts = CaptionTexts(self._recently_embedded)
-        self._class_names = torch.from_numpy(self._meanings(_class_names()))
         self._known_han = frozenset("".join(lines_of(__package__, HAN_FILE)))
         self._signs = _signs()
         self._pool = single_threaded_pool()
@@ -154,9 +154,15 @@ class Lite(Embedder):
             Unit vectors, float32, shape ``(len(images), 768)``.
         """
         vectors = np.empty((len(images), DIM), dtype=np.float32)
+        _ = self._class_names  # made here once, not in each thread
         for vector, embedded in zip(vectors, self._pool.map(self._embed_image, images), strict=True):
             vector[:] = embedded
         return vectors
+
+    @cached_property
+    def _class_names(self) -> torch.Tensor:
+        """What ImageNet's classes mean: float32, ``(1000, 512)``; a second's work that words alone do not need."""
+        return torch.from_numpy(self._meanings(_class_names()))
 
     @torch.inference_mode()
     def _embed_image(self, image: Image) -> NDArray[np.float32]:
