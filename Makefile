@@ -37,9 +37,8 @@ setup: $(VENV)/.installed  ## Make .venv and install Meshseek into it
 demo: setup  ## Search a real furniture library: make demo ARGS="--assets all --once"
 	$(BIN)/meshseek demo $(ARGS)
 
-# Three workers on two cores: tests mostly wait for programs that they start.
 test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 random lives, each compared with one from scratch
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
@@ -53,7 +52,7 @@ define test-with
 	$(BIN)/uv pip compile --quiet --python "$$folder/bin/python" $(2) --extra dev pyproject.toml -o "$$folder/tested.txt"; \
 	$$pip -r "$$folder/tested.txt"; \
 	$$pip --no-deps -e .; \
-	"$$folder/bin/python" -m pytest -n 3 --dist loadfile $(ARGS)
+	"$$folder/bin/python" -m pytest -n 2 --dist loadfile $(ARGS)
 endef
 
 test-lowest: $(VENV)/.installed-dev  ## Run the tests with the lowest versions that pyproject.toml allows
