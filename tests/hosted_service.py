@@ -7,18 +7,18 @@ import hashlib
 import io
 import json
 import random
-import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from tests.http_service import JsonHandler, serving_json
 
 KEY = "sk-test-0815"
 PATH = "/api/v1/services/embeddings/multimodal-embedding/multimodal-embedding"
@@ -125,15 +125,10 @@ def _pictures(content: dict[str, Any]) -> list[str]:
     return [*([content["image"]] if "image" in content else []), *content.get("multi_images", [])]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     service: Service
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-    def do_POST(self) -> None:
+    def answer(self) -> None:
         """Embed."""
         service = self.service
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -159,18 +154,18 @@ class _Handler(BaseHTTPRequestHandler):
             "200 with code": (200, {"code": "InternalError", "message": "oops"}),
         }
         if self.path != PATH:
-            self._send(404, {"code": "NotFound", "message": "no such path"})
+            self.send(404, {"code": "NotFound", "message": "no such path"})
         elif service.error is not None:
-            self._send(*service.error)
+            self.send(*service.error)
         elif service.requests_until_empty is not None and len(service.requests) >= service.requests_until_empty:
-            self._send(403, {"code": "Arrearage", "message": "Access denied, the account is in arrears."})
+            self.send(403, {"code": "Arrearage", "message": "Access denied, the account is in arrears."})
         elif self.headers["Authorization"] != f"Bearer {service.key}":
             said = f"Invalid API-key provided: {self.headers['Authorization']}"
-            self._send(401, {"code": "InvalidApiKey", "message": said})
+            self.send(401, {"code": "InvalidApiKey", "message": said})
         elif fault in failures:
-            self._send(*failures[fault], after=fault == "429")
+            self.send(*failures[fault], after=fault == "429")
         elif fault == "drop":
-            self._drop()
+            self.drop()
         else:
             self._work(body, fault)
 
@@ -179,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             value = self.service.embed(body)
         except RefusedRequestError as error:
             code, message = error.args
-            self._send(404 if code == "Model.NotExist" else 400, {"code": code, "message": message})
+            self.send(404 if code == "Model.NotExist" else 400, {"code": code, "message": message})
             return
         entries = value["output"]["embeddings"]
         if fault == "slow":
@@ -195,37 +190,14 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "nan":
             entries[0]["embedding"][0] = float("nan")
         if fault == "drop after":
-            self._drop()
+            self.drop()
         else:
-            self._send(200, value, cut=fault == "cut")
-
-    def _drop(self) -> None:
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def _send(self, status: int, value: Any, *, after: bool = False, cut: bool = False) -> None:
-        content = json.dumps(value).encode()
-        self.send_response(status)
-        if after:
-            self.send_header("Retry-After", "0")
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if cut else content)
-        self.close_connection = self.close_connection or cut
+            self.send(200, value, cut=fault == "cut")
 
 
 @contextmanager
 def hosted_service() -> Iterator[Service]:
     """Run the service; the value is its state."""
     service = Service()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": service}))
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections are broken on purpose
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    service.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with serving_json(_Handler, service) as service.url:
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -6,18 +6,17 @@ import base64
 import io
 import json
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from meshseek.hosted import HostedOptions
+from tests.http_service import JsonHandler, serving_json
 
 KEY = "sk-test-1234"
 PATH = "/v1/chat/completions"
@@ -98,15 +97,10 @@ class Service:
         return float(np.clip(red - (green + blue) / 2, 0, 1))
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     service: Service
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-    def do_POST(self) -> None:
+    def answer(self) -> None:
         """Answer a chat."""
         service = self.service
         length = int(self.headers["Content-Length"])
@@ -117,44 +111,27 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "hold":
             service.held.wait(HOLD_SECONDS)
         if self.path != PATH:
-            self._send((404, {"error": {"code": "not_found", "message": "no such path"}}))
+            self.send(404, {"error": {"code": "not_found", "message": "no such path"}})
         elif self.headers["Authorization"] != f"Bearer {KEY}":
             said = f"Incorrect API key provided: {self.headers['Authorization']}"
-            self._send((401, {"error": {"code": "invalid_api_key", "message": said}}))
+            self.send(401, {"error": {"code": "invalid_api_key", "message": said}})
         elif service.error is not None:
-            self._send(service.error)
+            self.send(*service.error)
         elif fault in {"429", "500"}:
-            self._send((int(fault), {"error": {"code": "busy", "message": "try again"}}), after=fault == "429")
+            self.send(int(fault), {"error": {"code": "busy", "message": "try again"}}, after=fault == "429")
         elif fault == "drop":
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self.drop()
         else:
-            self._send(service.work(body, fault), cut=fault == "cut")
-
-    def _send(self, answer: Answer, *, after: bool = False, cut: bool = False) -> None:
-        content = json.dumps(answer[1]).encode()
-        self.send_response(answer[0])
-        if after:
-            self.send_header("Retry-After", "0")
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if cut else content)
-        self.close_connection = self.close_connection or cut
+            self.send(*service.work(body, fault), cut=fault == "cut")
 
 
 @contextmanager
 def vlm_service() -> Iterator[Service]:
     """Run the service; the value is its state."""
     service = Service()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"service": service}))
-    server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections are broken on purpose
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    service.url = f"http://127.0.0.1:{server.server_port}/v1"
-    try:
-        yield service
-    finally:
-        service.held.set()
-        server.shutdown()
-        server.server_close()
+    with serving_json(_Handler, service) as address:
+        service.url = f"{address}/v1"
+        try:
+            yield service
+        finally:
+            service.held.set()

@@ -23,6 +23,9 @@ DENIED = 0.16
 accident, so of what people ask for it is about a third."""
 STRONG = 0.5
 """The share of them for which nothing is a strong result."""
+SAME = 0.995
+"""Cosine of views from which on two assets are taken for copies: exact copies reach 1 but for rounding (.999), while
+two views of one asset are at most at .95, so different assets stay apart."""
 LEAST = 0.05
 """Cosines with words below it are as good as none."""
 FEWEST = 10

@@ -95,7 +95,7 @@ def test_vectors_and_revision_change_together(lite: Embedder) -> None:
     picture = lite.embed_images([wall_clock()])[0]
     asset = AssetTexts(name="Chair", english=("Chair", "a wooden chair"), chinese=("木椅",))
 
-    assert lite.space.revision == "f9deb2ed167e"
+    assert lite.space.revision == "94166b9ef69c"
     assert query[:4] == pytest.approx([0.009, -0.0964, 0.0069, 0.0581], abs=1e-3)
     assert document[:4] == pytest.approx([-0.0506, -0.0867, 0.0024, 0.0531], abs=1e-3)
     assert lite.caption_texts([asset], "chinese") == [

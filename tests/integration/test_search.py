@@ -19,7 +19,6 @@ from tests.crowd import Crowd, cosines
 from meshseek.errors import NotFoundError
 from meshseek.model import LANGUAGES, Asset, Hit, Language, PublishedAsset, Ranked
 from meshseek.search.algorithm import Algorithm
-from meshseek.search.combinations import QueryType
 from meshseek.search.diversity import DEPTH
 from meshseek.search.fusion import OTHER_PART, Part, fuse
 from meshseek.search.modes import MODES
@@ -29,6 +28,7 @@ from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
 from meshseek.store.read.background import Scale
 from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import QueryType
 from meshseek.workspace.workspace import Workspace
 
 Vector = NDArray[np.float32]

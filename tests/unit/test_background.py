@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from meshseek.model import Ranked, Space
 from meshseek.pipeline.calibrate import captions_find_views
 from meshseek.relevance import Thresholds, caption_closeness
-from meshseek.search.combinations import QueryType
 from meshseek.search.judging import TRUSTED, Judge
 from meshseek.search.modes import Page
 from meshseek.search.question import Question
 from meshseek.store.postgres import Server
 from meshseek.store.read.background import FEWEST, LEAST_DEVIATION, Background, Scale, scale_of
 from meshseek.store.read.library import Library
-from meshseek.store.read.published import Asked, Published, Target
+from meshseek.store.read.published import Published, QueryType, Target
 
 DIM = 16
 ASSETS = 20
@@ -131,7 +130,7 @@ def test_captions_that_find_their_own_views_are_trusted() -> None:
 
 
 def judged(
-    thresholds: Mapping[tuple[Target, Asked], Thresholds],
+    thresholds: Mapping[tuple[Target, QueryType], Thresholds],
     *,
     query_type: QueryType = "english",
     trust: float = 0.0,
@@ -192,7 +191,7 @@ def test_without_words_standard_scores_are_judged() -> None:
 
 def test_the_querys_own_kind_is_believed() -> None:
     """The other kind of vector counts where captions find their views; then the better of both says it."""
-    thresholds: dict[tuple[Target, Asked], Thresholds] = {
+    thresholds: dict[tuple[Target, QueryType], Thresholds] = {
         ("caption", "english"): ALL,
         ("appearance", "english"): ALL,
         ("caption", "image"): ALL,

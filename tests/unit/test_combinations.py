@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from meshseek.search.caching import RecentlyUsed, picture_key
-from meshseek.search.combinations import CAPTION_COLUMNS, MODE
+from meshseek.search.combinations import MODE
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.store.indexes import INDEXES
+from meshseek.store.read.published import CAPTION_COLUMNS
 from meshseek.store.read.statements import statement
 
 PAGE = Path(__file__).parents[2] / "docs" / "search.md"

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshseek.model import Ranked
-from meshseek.search.duplicates import SAME, collapse
+from meshseek.relevance import SAME
+from meshseek.search.duplicates import collapse
 
 
 def ranked(number: int) -> Ranked:

@@ -17,9 +17,7 @@ from meshseek.model import AssetTexts, Language
 
 DIM = 64
 CRANE_BIRD = "large long-necked wading bird of marshes and plains in many parts of the world"
-CRANE_LIFT = (
-    "lifts and moves heavy objects; lifting tackle is suspended from a pivoted boom that rotates around a vertical axis"
-)
+CRANE_LIFT = "lifts and moves heavy objects"
 
 
 def by_words(texts: Sequence[str]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from meshseek.evaluation.scores import score
 from meshseek.evaluation.setting import Setting
 from meshseek.evaluation.statistics import Measured, difference, mean, paired_difference, wilson
 from meshseek.model import Hit
-from meshseek.search.combinations import QueryType
+from meshseek.store.read.published import QueryType
 
 
 def test_ranks() -> None:

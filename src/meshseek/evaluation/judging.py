@@ -11,9 +11,9 @@ from meshseek.evaluation.measures import first_rank, ndcg, overlap, reciprocal_r
 from meshseek.evaluation.setting import DEPTH, Setting
 from meshseek.model import Hit
 from meshseek.search.algorithm import Algorithm
-from meshseek.search.combinations import QueryType
 from meshseek.search.query import Query
 from meshseek.store.read.library import Library
+from meshseek.store.read.published import QueryType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ turned, and the box may be too large: for compressed positions, which nothing he
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -104,27 +104,28 @@ class _Measurement:
         if skinning is None and _keeps_axes(place):
             return _turned(self._own_bounds(key, stored), place)
         self._left -= len(stored)
-        used = self._used(key[1], len(stored))
-        bounds = _EMPTY
-        for start in range(0, len(stored), _LOT):
-            rows = slice(start, start + _LOT)
-            points = self._accessors.real(key[0], stored[rows])
-            moved = points @ place[:3, :3].T + place[:3, 3] if skinning is None else skinning.moved(points, rows)
-            bounds = _joined(bounds, moved[_shown(points, used, rows)])
-        return bounds
+        if skinning is not None:
+            return self._joined(key, stored, skinning.moved)
+        return self._joined(key, stored, lambda points, _: points @ place[:3, :3].T + place[:3, 3])
 
     def _own_bounds(self, key: tuple[int, int | None], stored: NDArray[np.float64]) -> Doubles | None:
         """Those of a part as its mesh has it, found once however often the mesh is shown."""
         if key not in self._boxes:
             self._left -= len(stored)
-            used = self._used(key[1], len(stored))
-            bounds = _EMPTY
-            for start in range(0, len(stored), _LOT):
-                rows = slice(start, start + _LOT)
-                points = self._accessors.real(key[0], stored[rows])
-                bounds = _joined(bounds, points[_shown(points, used, rows)])
-            self._boxes[key] = bounds
+            self._boxes[key] = self._joined(key, stored, lambda points, _: points)
         return self._boxes[key]
+
+    def _joined(
+        self, key: tuple[int, int | None], stored: NDArray[np.float64], moved: Callable[[Doubles, slice], Doubles]
+    ) -> Doubles | None:
+        """Those of the vertices that faces have, lot by lot, each where it is moved to."""
+        used = self._used(key[1], len(stored))
+        bounds = _EMPTY
+        for start in range(0, len(stored), _LOT):
+            rows = slice(start, start + _LOT)
+            points = self._accessors.real(key[0], stored[rows])
+            bounds = _joined(bounds, moved(points, rows)[_shown(points, used, rows)])
+        return bounds
 
     def _used(self, indices: int | None, count: int) -> NDArray[np.bool_] | None:
         """Which of the vertices (count,) any face has: exporters let many parts share one long list."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from meshseek.model import LANGUAGES, Language, Ranked
-from meshseek.relevance import Thresholds, caption_closeness, learn, trust_in
+from meshseek.relevance import SAME, Thresholds, caption_closeness, learn, trust_in
 from meshseek.store.read.background import FEWEST, LEAST_DEVIATION, Background, Scale
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import Asked, Published, Target
+from meshseek.store.read.published import CAPTION_COLUMNS, Breadth, Published, QueryType, Target
 from meshseek.store.write.publisher import Calibration
 
 if TYPE_CHECKING:
@@ -19,19 +19,16 @@ if TYPE_CHECKING:
 
 WORDS = 120
 """Names of things that are asked for, in each language, of those that stand in the library's texts."""
-COPY = 0.995
-"""Cosine from which on another asset is taken for the same one (see ``search/duplicates.py``)."""
-MOST_COPIES = 20
-PICTURES = 60
-"""Views that are asked for as if they were pictures of a user."""
-COLUMNS: dict[Language, tuple[str, str]] = {
-    "english": ("english_embedding", "chinese_embedding"),
-    "chinese": ("chinese_embedding", "english_embedding"),
-}
+BEST = Request(limit=1, breadth=Breadth(100, 100))
+"""The best asset alone is wanted, so fewer are looked at than for a page."""
+NEAREST = Request(limit=20, breadth=BEST.breadth)
+"""Enough to find one that is no copy."""
+PICTURES = 40
+"""Views that are asked for as if they were pictures of a user; as many words are compared with views."""
 
 
 def calibrate(library: Library, published: Published) -> Calibration:
-    """Ask the library for what is known to be in it, and for what is known not to be.
+    """Ask the library for what is known to be in it.
 
     Args:
         library: Is searched as users will.
@@ -42,7 +39,7 @@ def calibrate(library: Library, published: Published) -> Calibration:
     """
     background = library.background(published)
     found = captions_find_views(background)
-    learnt: dict[tuple[Target, Asked], Thresholds | None] = {
+    learnt: dict[tuple[Target, QueryType], Thresholds | None] = {
         **_with_words(library, published, background),
         **_with_pictures(library, published, background),
     }
@@ -61,7 +58,7 @@ def captions_find_views(background: Background) -> float | None:
     rows = [row for row, asset_id in enumerate(background.caption_ids) if asset_id in places]
     if len(rows) < FEWEST:
         return None
-    scores = background.best_views(background.captions[COLUMNS["english"][0]][rows])
+    scores = background.best_views(background.captions[CAPTION_COLUMNS["english"][0]][rows])
     own = scores[np.arange(len(rows)), [places[background.caption_ids[row]] for row in rows]]
     # Equal ones share their places: a library of copies finds none of them.
     ranks = (scores > own[:, None]).sum(axis=1) + ((scores == own[:, None]).sum(axis=1) + 1) / 2
@@ -70,15 +67,15 @@ def captions_find_views(background: Background) -> float | None:
 
 def _with_words(
     library: Library, published: Published, background: Background
-) -> dict[tuple[Target, Asked], Thresholds | None]:
+) -> dict[tuple[Target, QueryType], Thresholds | None]:
     """What names of things give, in each language, that stand in the library's texts."""
     here = library.words_here(background.words)
-    learnt: dict[tuple[Target, Asked], Thresholds | None] = {}
+    learnt: dict[tuple[Target, QueryType], Thresholds | None] = {}
     for language in LANGUAGES:
         pool = _spread([word for word in sorted(here) if background.languages[word] == language])
         learnt["caption", language] = learn(_caption_closeness(library, published, background, pool, language))
         learnt["appearance", language] = learn(
-            _view_closeness(library, published, background, [background.word(word) for word in pool])
+            _view_closeness(library, published, background, [background.word(word) for word in _spread(pool, PICTURES)])
         )
     return learnt
 
@@ -91,7 +88,7 @@ def _caption_closeness(
     for word in words:
         vector = background.word(word)
         nearest = background.nearest_word(vector) or 0.0
-        ranking = library.nearest_captions(published, vector, COLUMNS[language], Request(limit=1))
+        ranking = library.nearest_captions(published, vector, CAPTION_COLUMNS[language], BEST)
         closeness += [caption_closeness(best.score, nearest) for best in ranking]
     return closeness
 
@@ -100,14 +97,13 @@ def _view_closeness(
     library: Library, published: Published, background: Background, vectors: Sequence[NDArray[np.float32]]
 ) -> list[float]:
     """Of the asset that fits each query best by its views."""
-    one = Request(limit=1)
-    tops = [(background.view_scale(each), library.nearest_views(published, each, one)) for each in vectors]
+    tops = [(background.view_scale(each), library.nearest_views(published, each, BEST)) for each in vectors]
     return list(_standards(tops))
 
 
 def _with_pictures(
     library: Library, published: Published, background: Background
-) -> dict[tuple[Target, Asked], Thresholds | None]:
+) -> dict[tuple[Target, QueryType], Thresholds | None]:
     """What views give if their own asset and its copies are not there: as pictures of other things of their kind do.
 
     A vector of all views together says nothing of what one picture gives, so nothing is learnt from such.
@@ -115,11 +111,11 @@ def _with_pictures(
     views, captions = [], []
     for place in _spread(range(len(background.view_ids)), PICTURES) if background.has_single_views else ():
         vector = background.views[background.starts[place]]
-        nearest = library.nearest_views(published, vector, Request(limit=MOST_COPIES))
-        same = {background.view_ids[place], *(ranked.asset_id for ranked in nearest if ranked.score >= COPY)}
+        nearest = library.nearest_views(published, vector, NEAREST)
+        same = {background.view_ids[place], *(ranked.asset_id for ranked in nearest if ranked.score >= SAME)}
         views.append((background.view_scale(vector), _without(nearest, same)))
-        named = library.nearest_captions(published, vector, COLUMNS["english"], Request(limit=MOST_COPIES))
-        captions.append((background.caption_scale(COLUMNS["english"][0], vector), _without(named, same)))
+        named = library.nearest_captions(published, vector, CAPTION_COLUMNS["english"], NEAREST)
+        captions.append((background.caption_scale(CAPTION_COLUMNS["english"][0], vector), _without(named, same)))
     return {
         ("appearance", "image"): learn(list(_standards(views))),
         ("caption", "image"): learn(list(_standards(captions))),

@@ -10,7 +10,6 @@ from typing import TypeVar
 from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
 from meshseek.model import RELEVANCES, Hit, PublishedAsset
 from meshseek.search.admission import Admission
-from meshseek.search.combinations import CAPTION_COLUMNS, QueryType
 from meshseek.search.explaining import EXPLAINED
 from meshseek.search.head import Head
 from meshseek.search.judging import Judge
@@ -24,7 +23,7 @@ from meshseek.search.reranking import Reranking
 from meshseek.search.warming import warm_up
 from meshseek.store.postgres import POOL_SIZE
 from meshseek.store.read.library import Library, Request, VersionChangedError
-from meshseek.store.read.published import Published
+from meshseek.store.read.published import CAPTION_COLUMNS, Published, QueryType
 
 T = TypeVar("T")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
-QueryType = Literal["english", "chinese", "image"]
+from meshseek.store.read.published import QueryType
+
 QUERY_TYPES: Final[frozenset[QueryType]] = frozenset(("english", "chinese", "image"))
 
 MODE: Final[Mapping[tuple[QueryType, bool | None], str]] = {
@@ -21,10 +22,3 @@ MODE: Final[Mapping[tuple[QueryType, bool | None], str]] = {
     ("image", True): "caption",
 }
 """The mode that answers unless the caller names one. ``both`` asks the two, and for words, and fuses them."""
-
-CAPTION_COLUMNS: Final[Mapping[QueryType, tuple[str, str]]] = {
-    "english": ("english_embedding", "chinese_embedding"),
-    "chinese": ("chinese_embedding", "english_embedding"),
-    "image": ("english_embedding", "chinese_embedding"),
-}
-"""The captions that are compared in mode ``caption``; the second stands in where an asset has not the first."""

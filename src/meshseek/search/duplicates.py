@@ -6,14 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from meshseek.model import Ranked
+from meshseek.relevance import SAME
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-SAME = 0.995
-"""Cosine of the mean views above which two assets are taken for copies: exact copies reach 1 but for rounding (.999),
-while two views of one asset are at most at .95, so different assets stay apart."""
 
 
 def collapse(

@@ -7,7 +7,6 @@ from functools import cached_property
 
 from meshseek.model import RELEVANCES, Ranked, Relevance
 from meshseek.relevance import caption_closeness
-from meshseek.search.combinations import CAPTION_COLUMNS
 from meshseek.search.modes import Page
 from meshseek.search.question import Question
 from meshseek.store.read.library import Library
@@ -74,11 +73,10 @@ class Judge:
         nearest = background.nearest_word(vector) if is_text else None
         if nearest is not None:
             return lambda score: caption_closeness(score, nearest)
-        scale = background.caption_scale(CAPTION_COLUMNS[self._question.query_type][0], vector)
+        scale = self._question.scale(background, "caption")
         return scale.standard if scale else None
 
     @cached_property
     def _appearance(self) -> Closeness | None:
-        vector = self._question.vector_for("appearance")
-        scale = self._library.background(self._question.published).view_scale(vector)
+        scale = self._question.scale(self._library.background(self._question.published), "appearance")
         return scale.standard if scale else None

@@ -9,12 +9,13 @@ from meshseek.errors import QueryError
 from meshseek.language import detect_language, is_searchable
 from meshseek.model import RELEVANCES, Condition, Language, Relevance
 from meshseek.rerankers import RERANKERS
-from meshseek.search.combinations import MODE, QueryType
+from meshseek.search.combinations import MODE
 from meshseek.search.filters import Filters, conditions
 from meshseek.search.modes import MAX_DEPTH, mode_for
 from meshseek.search.phrases import phrases
 from meshseek.search.sizes import Size, take_size
 from meshseek.store.read.library import Request
+from meshseek.store.read.published import QueryType
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshseek.model import Ranked
-from meshseek.search.combinations import QueryType
+from meshseek.store.read.published import CAPTION_COLUMNS, QueryType
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from meshseek.store.read.published import Asked, Published, QueryKind, Target
+    from meshseek.store.read.background import Background, Scale
+    from meshseek.store.read.published import Published, QueryKind, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,8 @@ class Question:
     """Where an asset is asked for: its own vectors."""
     first: Ranked | None = None
     """What stands before all others, whatever the ranking says."""
+    scales: dict[Target, Scale | None] = field(default_factory=dict)
+    """What :meth:`scale` gave."""
     embedded: Embedded | None = None
     """What ``embed`` gave; None as long as no mode asked."""
 
@@ -73,13 +76,24 @@ class Question:
         """What its vector was made from; texts and pictures are not equally hard for an index."""
         return "image" if self.query_type == "image" else "text"
 
+    def scale(self, background: Background, target: Target) -> Scale | None:
+        """What the question gives for assets taken at random, computed once; None where nothing is known of that."""
+        if target not in self.scales:
+            vector = self.vector_for(target)
+            column = CAPTION_COLUMNS[self.query_type][0]
+            is_caption = target == "caption"
+            self.scales[target] = (
+                background.caption_scale(column, vector) if is_caption else background.view_scale(vector)
+            )
+        return self.scales[target]
+
     def is_own_kind(self, target: Target) -> bool:
         """Whether what is compared is of the query's own kind, or else cross-modal."""
         if self.own:
             return target in self.own
         return (target == "caption") == (self.kind == "text")
 
-    def asked(self, target: Target) -> Asked:
+    def asked(self, target: Target) -> QueryType:
         """What kind of query the vector that is compared is one of."""
         if target not in self.own:
             return self.query_type

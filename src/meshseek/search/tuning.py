@@ -13,11 +13,20 @@ import numpy as np
 
 from meshseek.errors import NotPublishedError
 from meshseek.model import Ranked
-from meshseek.search.combinations import QueryType
 from meshseek.search.modes import MODES, TIERS
 from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import MAX_EF, QUERY_KINDS, TARGETS, Breadth, Published, QueryKind, Target, Tuning
+from meshseek.store.read.published import (
+    MAX_EF,
+    QUERY_KINDS,
+    TARGETS,
+    Breadth,
+    Published,
+    QueryKind,
+    QueryType,
+    Target,
+    Tuning,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

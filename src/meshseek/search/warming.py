@@ -10,9 +10,8 @@ from meshseek.store.read.library import Request
 from meshseek.store.read.published import QUERY_KINDS, TARGETS
 
 if TYPE_CHECKING:
-    from meshseek.search.combinations import QueryType
     from meshseek.store.read.library import Library
-    from meshseek.store.read.published import Published, QueryKind
+    from meshseek.store.read.published import Published, QueryKind, QueryType
 
 QUERIES = 40
 """Of each kind. The pool gives its connections in turn, so each of them plans its statements and sees much of the

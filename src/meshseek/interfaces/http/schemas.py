@@ -13,11 +13,11 @@ from meshseek.interfaces.http.results import Result, model_url, view_url
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, PublishedAsset, Relevance
 from meshseek.rerankers import RERANKERS
 from meshseek.search.algorithm import Answer
-from meshseek.search.combinations import QueryType as AnsweredQueryType
 from meshseek.search.explaining import EXPLAINED
 from meshseek.search.modes import MAX_DEPTH, MODES
 from meshseek.search.query import MAX_TEXT, MAX_TOP_K
 from meshseek.search.sizes import Size
+from meshseek.store.read.published import QueryType as AnsweredQueryType
 
 DEFAULT_ALGORITHM = "lite"
 

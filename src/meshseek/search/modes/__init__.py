@@ -15,9 +15,10 @@ from meshseek.model import Ranked
 from meshseek.plugins import Family
 from meshseek.rerankers import MAX_CANDIDATES
 from meshseek.search import diversity
-from meshseek.search.combinations import QUERY_TYPES, QueryType
+from meshseek.search.combinations import QUERY_TYPES
 from meshseek.search.duplicates import collapse
 from meshseek.search.sizes import preferred
+from meshseek.store.read.published import QueryType
 
 if TYPE_CHECKING:
     from meshseek.search.query import Query

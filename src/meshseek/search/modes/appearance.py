@@ -15,7 +15,7 @@ class AppearanceMode(Mode):
 
     def deviation(self, library: Library, question: Question) -> float | None:
         """Of cosines with the best views."""
-        scale = library.background(question.published).view_scale(question.vector_for("appearance"))
+        scale = question.scale(library.background(question.published), "appearance")
         return None if scale is None else scale.deviation
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from meshseek.model import Ranked
-from meshseek.search.combinations import CAPTION_COLUMNS
 from meshseek.search.fusion import Part, fuse
 from meshseek.search.modes import Mode
 from meshseek.search.modes.appearance import AppearanceMode
@@ -14,7 +13,7 @@ from meshseek.search.modes.caption import CaptionMode
 from meshseek.search.modes.words import WordsMode
 from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import Target
+from meshseek.store.read.published import CAPTION_COLUMNS, Target
 
 FUSED = 100
 """Assets of each ranking that are fused at least, however small the page."""
@@ -48,17 +47,15 @@ class BothMode(Mode):
 def _part(
     library: Library, question: Question, target: Target, ranking: Sequence[Ranked], every: Sequence[str]
 ) -> Part:
-    background = library.background(question.published)
     vector = question.vector_for(target)
     columns = CAPTION_COLUMNS[question.query_type]
     scores = {ranked.asset_id: ranked for ranked in ranking}
     missing = [asset_id for asset_id in every if asset_id not in scores]
     if missing:
         scores |= {ranked.asset_id: ranked for ranked in library.scores(target, columns, vector, missing)}
-    is_caption = target == "caption"
     return Part(
         name=target,
         weight=1.0 if question.is_own_kind(target) else question.published.trust,
-        scale=background.caption_scale(columns[0], vector) if is_caption else background.view_scale(vector),
+        scale=question.scale(library.background(question.published), target),
         scores=scores,
     )

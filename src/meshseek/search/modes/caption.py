@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import ClassVar
 
 from meshseek.model import Ranked
-from meshseek.search.combinations import CAPTION_COLUMNS
 from meshseek.search.modes import Mode
 from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import Target
+from meshseek.store.read.published import CAPTION_COLUMNS, Target
 
 
 class CaptionMode(Mode):
@@ -20,8 +19,7 @@ class CaptionMode(Mode):
 
     def deviation(self, library: Library, question: Question) -> float | None:
         """Of cosines with captions."""
-        column = CAPTION_COLUMNS[question.query_type][0]
-        scale = library.background(question.published).caption_scale(column, question.vector_for("caption"))
+        scale = question.scale(library.background(question.published), "caption")
         return None if scale is None else scale.deviation
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:

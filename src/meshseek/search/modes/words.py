@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from meshseek.model import Ranked
-from meshseek.search.combinations import QUERY_TYPES, QueryType
+from meshseek.search.combinations import QUERY_TYPES
 from meshseek.search.modes import Mode
 from meshseek.search.phrases import without_quotes
 from meshseek.search.question import Question
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import Target
+from meshseek.store.read.published import QueryType, Target
 
 
 class WordsMode(Mode):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from meshseek.errors import DatabaseError
 from meshseek.model import Space
@@ -14,8 +14,13 @@ from meshseek.store.indexes import INDEXES, Index
 
 Target = Literal["caption", "appearance"]
 QueryKind = Literal["text", "image"]
-Asked = Literal["english", "chinese", "image"]
-"""Kinds of queries whose scores are read by thresholds of their own."""
+QueryType = Literal["english", "chinese", "image"]
+CAPTION_COLUMNS: Final[Mapping[QueryType, tuple[str, str]]] = {
+    "english": ("english_embedding", "chinese_embedding"),
+    "chinese": ("chinese_embedding", "english_embedding"),
+    "image": ("english_embedding", "chinese_embedding"),
+}
+"""The captions that a query is compared with; the second stands in where an asset has not the first."""
 TARGETS: tuple[Target, ...] = ("caption", "appearance")
 QUERY_KINDS: tuple[QueryKind, ...] = ("text", "image")
 
@@ -89,7 +94,7 @@ class Published:
     """Digest of everything that was published."""
     published_at: datetime
     tunings: tuple[Tuning, ...] = ()
-    thresholds: Mapping[tuple[Target, Asked], Thresholds] = field(default_factory=dict)
+    thresholds: Mapping[tuple[Target, QueryType], Thresholds] = field(default_factory=dict)
     """How scores are to be read, by what is compared and with what; where nothing is known, everything fits fairly."""
     trust: float = UNKNOWN_TRUST
     """How far cross-modal scores count beside those of the query's own kind, 0 to 1."""

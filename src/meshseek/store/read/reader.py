@@ -147,6 +147,7 @@ class OneConnection(Reader):
     def __init__(self, connection: Connection) -> None:  # there is no pool
         configure(connection)
         self._connection = connection
+        self._session: Session | None = None
 
     def close(self) -> None:
         """The connection is another's."""
@@ -160,8 +161,8 @@ class OneConnection(Reader):
             psycopg.Error: The server refuses.
         """
         with self._connection.cursor(row_factory=dict_row) as cursor:
-            if session not in {None, AS_IT_IS}:
-                _set(cursor, session)
+            if session not in {None, AS_IT_IS, self._session}:
+                self._session = _set(cursor, session)
             return cursor.execute(text, values, binary=True).fetchall()
 
 

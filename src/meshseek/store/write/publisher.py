@@ -21,7 +21,7 @@ from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import Connection, Server, translated
 from meshseek.store.queries import query, read_sql
 from meshseek.store.read.library import Library
-from meshseek.store.read.published import UNKNOWN_TRUST, Asked, Published, Target
+from meshseek.store.read.published import UNKNOWN_TRUST, Published, QueryType, Target
 from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT
 from meshseek.store.write.index_build import build_graphs, check_room
@@ -50,7 +50,7 @@ class Calibration:
     """How far cross-modal scores count beside those of the query's own kind."""
     found: float | None = None
     """How well captions find their own views, as mean reciprocal rank."""
-    thresholds: Mapping[tuple[Target, Asked], Thresholds] = field(default_factory=dict)
+    thresholds: Mapping[tuple[Target, QueryType], Thresholds] = field(default_factory=dict)
 
 
 Calibrate = Callable[[Library, Published], Calibration]
