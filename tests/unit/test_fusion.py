@@ -111,6 +111,18 @@ def test_what_is_named_comes_first_whatever_its_score() -> None:
     assert fuse([], set(), {"y"}) == [Ranked(asset_id="y", score=0.0, is_named=True)]
 
 
+def test_fewer_are_the_first_of_all() -> None:
+    """A limit cuts the same ranking, and a viewpoint of number 0 is one."""
+    scale = Scale(0.0, 1.0)
+    captions = part("caption", {name: number / 10 for number, name in enumerate("abcdef")}, scale)
+    seen = Ranked(asset_id="f", score=0.2, viewpoint_id=0)
+    views = Part(name="appearance", weight=0.5, scale=scale, scores={"f": seen})
+    whole = fuse([captions, views], {"a"}, {"b"})
+
+    assert fuse([captions, views], {"a"}, {"b"}, 3) == whole[:3]
+    assert {found.asset_id: found.viewpoint_id for found in whole}["f"] == 0
+
+
 def test_ties_are_broken_by_id() -> None:
     """Equal sums stand in the order of their ids, whichever came first and whichever part gave them."""
     scale = Scale(0.0, 1.0)

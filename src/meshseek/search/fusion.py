@@ -47,35 +47,53 @@ class Part:
         return None if ranked is None else (self.scale or UNKNOWN).standard(ranked.score)
 
 
-def fuse(parts: Sequence[Part], whole: AbstractSet[str], named: AbstractSet[str]) -> list[Ranked]:
+def fuse(
+    parts: Sequence[Part], whole: AbstractSet[str], named: AbstractSet[str], limit: int | None = None
+) -> list[Ranked]:
     """One ranking of all assets in the parts, best first; ties are broken by asset id.
 
     Args:
         parts: What is added up.
         whole: Assets that hold all words of the query.
         named: Those of which the query is the whole name; they come first.
+        limit: How many are wanted; None for all.
     """
     every = {asset_id for part in parts for asset_id in part.scores} | whole | named
-    fused = [_fused(asset_id, parts, whole, named) for asset_id in every]
-    return sorted(fused, key=lambda ranked: (not ranked.is_named, -ranked.score, ranked.asset_id))
+    sums = {asset_id: _summands(asset_id, parts, whole) for asset_id in every}
+    order = sorted(every, key=lambda asset_id: (asset_id not in named, -sum(sums[asset_id].values()), asset_id))
+    return [_ranked(asset_id, parts, sums[asset_id], is_named=asset_id in named) for asset_id in order[:limit]]
 
 
-def _fused(asset_id: str, parts: Sequence[Part], whole: AbstractSet[str], named: AbstractSet[str]) -> Ranked:
-    standards = {part.name: part.standard(asset_id) for part in parts}
-    known = [(value, part.weight) for part in parts if (value := standards[part.name]) is not None]
-    instead = max((OTHER_PART * min(1, weight / DOUBTFUL) * value for value, weight in known), default=0.0)
-    score = 0.0
-    told: dict[str, float] = {}
-    for part in parts:
-        standard = standards[part.name]
-        score += part.weight * (instead if standard is None else standard)
-        if standard is None and known:
-            told[f"{part.name}_instead"] = part.weight * instead
-        elif standard is not None:
-            told |= {part.name: part.scores[asset_id].score, f"{part.name}_standard": standard}
-            told[f"{part.name}_weight"] = part.weight
+def _summands(asset_id: str, parts: Sequence[Part], whole: AbstractSet[str]) -> dict[str, float]:
+    """What the score of an asset is the sum of: a weighted part, or what stands in for one that it lacks; words."""
+    standards = [part.standard(asset_id) for part in parts]
+    known = [(value, part.weight) for value, part in zip(standards, parts, strict=True) if value is not None]
+    instead = max((OTHER_PART * min(1, weight / DOUBTFUL) * value for value, weight in known), default=None)
+    summands: dict[str, float] = {}
+    for part, standard in zip(parts, standards, strict=True):
+        if standard is not None:
+            summands[part.name] = part.weight * standard
+        elif instead is not None:
+            summands[f"{part.name}_instead"] = part.weight * instead
     if asset_id in whole:
-        score += ALL_WORDS
-        told["words"] = ALL_WORDS
-    viewpoint = next((part.scores[asset_id].viewpoint_id for part in reversed(parts) if asset_id in part.scores), None)
-    return Ranked(asset_id=asset_id, score=score, viewpoint_id=viewpoint, parts=told, is_named=asset_id in named)
+        summands["words"] = ALL_WORDS
+    return summands
+
+
+def _ranked(asset_id: str, parts: Sequence[Part], summands: Mapping[str, float], *, is_named: bool) -> Ranked:
+    """An asset with its score, and what that rests on: of each part the cosine, its standard score and its weight."""
+    told = {name: value for name, value in summands.items() if name not in {part.name for part in parts}}
+    viewpoint_id = None
+    for part in parts:
+        ranked = part.scores.get(asset_id)
+        if ranked is not None:
+            viewpoint_id = viewpoint_id if ranked.viewpoint_id is None else ranked.viewpoint_id
+            standard = (part.scale or UNKNOWN).standard(ranked.score)
+            told |= {part.name: ranked.score, f"{part.name}_standard": standard, f"{part.name}_weight": part.weight}
+    return Ranked(
+        asset_id=asset_id,
+        score=sum(summands.values()),
+        viewpoint_id=viewpoint_id,
+        parts=told,
+        is_named=is_named,
+    )

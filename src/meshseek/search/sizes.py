@@ -20,7 +20,7 @@ from meshseek.model import Ranked
 from meshseek.search.phrases import quoted_spans
 from meshseek.sizes import CM
 
-DEPTH = 100
+SIZED = 100
 """So many of the ranking change places; what stands further down stays."""
 PER_CM = 1.0 / CM
 """For each centimetre of the mean difference, in deviations of the scores of assets taken at random."""
@@ -148,7 +148,7 @@ def preferred(
         wished: The size.
         deviation: Of the scores of assets taken at random; None takes that of the ranking's first hundred.
     """
-    head = ranking[:DEPTH]
+    head = ranking[:SIZED]
     if deviation is None:
         deviation = pstdev(ranked.score for ranked in head) if len(head) > 1 else 0.0
     terms = size_terms(wished, [sizes.get(ranked.asset_id) for ranked in head])
@@ -157,7 +157,7 @@ def preferred(
         for ranked, term in zip(head, terms, strict=True)
     ]
     moved.sort(key=lambda ranked: (not ranked.is_named, -ranked.score, ranked.asset_id))
-    return [*moved, *ranking[DEPTH:]]
+    return [*moved, *ranking[SIZED:]]
 
 
 def _plain(text: str) -> str:

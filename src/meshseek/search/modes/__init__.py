@@ -17,7 +17,7 @@ from meshseek.rerankers import MAX_CANDIDATES
 from meshseek.search import diversity
 from meshseek.search.combinations import QUERY_TYPES
 from meshseek.search.duplicates import collapse
-from meshseek.search.sizes import preferred
+from meshseek.search.sizes import SIZED, preferred
 from meshseek.store.read.published import QueryType
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ TIERS = (20, 200, MAX_DEPTH)
 """A page that ends within one of these depths is cut from a ranking of that depth: the first pages are quick."""
 DIVERSE_TIERS = (diversity.DEPTH, 200, MAX_DEPTH)
 """The same where neighbours are to differ."""
+SIZED_TIERS = (SIZED, 200, MAX_DEPTH)
+"""The same where a size is wished."""
 _SHOWN = {"english": "English words", "chinese": "Chinese words", "image": "a picture"}
 
 
@@ -90,7 +92,7 @@ class Mode(ABC):
         page: list[Ranked] = []
         seen: set[str] = set()
         duplicates: dict[str, tuple[str, ...]] = {}
-        tiers = DIVERSE_TIERS if query.is_diverse or query.size else TIERS
+        tiers = SIZED_TIERS if query.size else DIVERSE_TIERS if query.is_diverse else TIERS
         for depth in tiers[1:] if query.collapsed else tiers:
             ranking = self.rank(library, question, query.request(depth))
             ranking = _with_first(question.first, ranking)
@@ -107,12 +109,12 @@ class Mode(ABC):
         return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:judged])
 
     def _reordered(self, library: Library, question: Question, query: Query, ranking: Sequence[Ranked]) -> list[Ranked]:
-        """A ranking whose first hundred changed places for the sake of a size, or of variety."""
-        head = [ranked.asset_id for ranked in ranking[: diversity.DEPTH]]
+        """A ranking whose first assets changed places for the sake of a size, or of variety."""
         if query.size is not None:
-            deviation = self.deviation(library, question)
-            ranking = preferred(ranking, library.sizes(head), query.size, deviation)
+            sizes = library.sizes([ranked.asset_id for ranked in ranking[:SIZED]])
+            ranking = preferred(ranking, sizes, query.size, self.deviation(library, question))
         if query.is_diverse:
+            head = [ranked.asset_id for ranked in ranking[: diversity.DEPTH]]
             count = diversity.DEPTH if query.collapsed else max(query.offset + query.top_k, MAX_CANDIDATES)
             ranking = diversity.diversified(ranking, library.likeness(head), count)
         return list(ranking)

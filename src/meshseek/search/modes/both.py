@@ -41,7 +41,7 @@ class BothMode(Mode):
         if question.text is not None and len(words) == deep.limit:  # there may be more of them among the others
             whole |= library.words_among(question.text, every)
         named = {ranked.asset_id for ranked in words if ranked.is_named}
-        return fuse(parts, whole, named)[: request.limit]
+        return fuse(parts, whole, named, request.limit)
 
 
 def _part(
