@@ -12,11 +12,11 @@ from pathlib import Path
 from threading import BoundedSemaphore, Event, Lock, Thread
 from typing import Final
 
+from meshseek.embedders import ONE_LOADS
 from meshseek.errors import MeshseekError, RerankerError
 from meshseek.model import PublishedAsset
 from meshseek.rerankers import MAX_CANDIDATES, Candidate, Reranker, Wanted
 from meshseek.search.caching import RecentlyUsed, picture_key
-from meshseek.search.query_model import ONE_LOADS
 
 WORKERS: Final = 4
 """Judgements under way at a time, the late ones included; each reranker is loaded in one more thread."""
