@@ -38,7 +38,7 @@ demo: setup  ## Search a real furniture library: make demo ARGS="--assets all --
 	$(BIN)/meshseek demo $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 random lives, each compared with one from scratch
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
@@ -52,7 +52,7 @@ define test-with
 	$(BIN)/uv pip compile --quiet --python "$$folder/bin/python" $(2) --extra dev pyproject.toml -o "$$folder/tested.txt"; \
 	$$pip -r "$$folder/tested.txt"; \
 	$$pip --no-deps -e .; \
-	"$$folder/bin/python" -m pytest -n 2 --dist loadfile $(ARGS)
+	"$$folder/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 endef
 
 test-lowest: $(VENV)/.installed-dev  ## Run the tests with the lowest versions that pyproject.toml allows
