@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from meshseek.access.keys import Caller, Scope
@@ -77,7 +78,8 @@ def add_access(app: FastAPI, meshseek: Meshseek) -> None:
     settings = meshseek.settings
     app.state.gate = gate = Gate(settings, KeyRing(meshseek.workspace.folder))
     app.include_router(router)
-    app.add_middleware(Access, gate=gate, rates=_rates(settings))
+    app.state.rates = rates = _rates(settings)
+    app.add_middleware(Access, gate=gate, rates=rates)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -87,6 +89,12 @@ def add_access(app: FastAPI, meshseek: Meshseek) -> None:
             expose_headers=["Retry-After", "X-Request-ID"],
         )
     app.add_middleware(Hosts, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
+
+
+async def close_access(app: FastAPI) -> None:
+    """Write down what is still to be written, and let go of the storage of rates."""
+    await run_in_threadpool(app.state.gate.ring.used.write)
+    await app.state.rates.close()
 
 
 def _rates(settings: Settings) -> Rates:

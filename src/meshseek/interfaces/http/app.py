@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from meshseek import __version__
 from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
-from meshseek.interfaces.http.access import add_access
+from meshseek.interfaces.http.access import add_access, close_access
 from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
 from meshseek.interfaces.http.routes import router
@@ -43,7 +43,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         meshseek.search_service.warm_up()
         await _warm_up(app)
         yield
-        await run_in_threadpool(app.state.gate.ring.used.write)
+        await close_access(app)
         await run_in_threadpool(meshseek.close)
 
     app = FastAPI(title="Meshseek", version=__version__, description=DESCRIPTION, lifespan=lifespan)
