@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from meshseek import __version__
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
+from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.routes import router
 
 THREADS = 160
@@ -46,6 +47,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.include_router(router)
     app.add_middleware(TooLargeAsJson)
     add_error_handlers(app)
+    add_observation(app, meshseek)  # last, so that it is outermost: it sees every request, and every failure
     return app
 
 
