@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.conftest import free_port
@@ -34,14 +35,8 @@ def away(workspace: Workspace, *scopes: str) -> tuple[TestClient, int]:
     port = free_port()
     address = f"postgresql://somebody:hunter2@127.0.0.1:{port}/postgres"
     client = client_of(workspace, toy_algorithm(Server(lambda: address)), database_url=address)
-    client.app.user_middleware.append(_named(scopes))  # type: ignore[attr-defined]  # innermost
+    client.app.user_middleware.append(Middleware(Named, scopes=scopes))  # type: ignore[attr-defined]  # innermost
     return client, port
-
-
-def _named(scopes: tuple[str, ...]) -> object:
-    from starlette.middleware import Middleware  # noqa: PLC0415
-
-    return Middleware(Named, scopes=scopes)
 
 
 def test_general_words_for_all_but_admins(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
@@ -87,7 +82,7 @@ def test_every_error_names_its_request(workspace: Workspace, monkeypatch: pytest
 def test_an_id_that_is_no_plain_word_is_not_taken(workspace: Workspace, given: str) -> None:
     """What a stranger sends cannot look like another line or field of the log."""
     client, _ = away(workspace)
-    answer = client.get("/nothing", headers={"X-Request-ID": given.encode()})  # type: ignore[dict-item]
+    answer = client.get("/nothing", headers={b"X-Request-ID": given.encode()})
 
     assert answer.headers["X-Request-ID"] != given
     assert len(answer.headers["X-Request-ID"]) == 16

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from meshseek import __version__
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
+from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.routes import router
 
@@ -32,7 +33,9 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     Args:
         meshseek: Everything it needs; None to read the settings.
     """
-    meshseek = meshseek or Meshseek()
+    if meshseek is None:
+        meshseek = Meshseek()
+        write_logs(meshseek.settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
