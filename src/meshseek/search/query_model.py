@@ -17,6 +17,7 @@ from meshseek.search.explaining import explained_captions
 from meshseek.search.phrases import without_quotes
 from meshseek.search.query import Query
 from meshseek.search.question import Embedded
+from meshseek.spans import EMBED, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,11 +68,12 @@ class QueryModel:
             HostedError: A hosted model cannot be asked, or refuses this query.
         """
         started = time.perf_counter()
-        embedder = self._embedder_of(space)
-        translated = self._in_english(embedder, query)
-        wording = replace(query, text=translated, language="english") if translated else query
-        asked = wording.text if wording.image is None else picture_key(wording.image)
-        vector = self._vectors.get((space, asked), lambda: _vector(embedder, wording))
+        with Span(EMBED, self._name):
+            embedder = self._embedder_of(space)
+            translated = self._in_english(embedder, query)
+            wording = replace(query, text=translated, language="english") if translated else query
+            asked = wording.text if wording.image is None else picture_key(wording.image)
+            vector = self._vectors.get((space, asked), lambda: _vector(embedder, wording))
         seconds = time.perf_counter() - started
         return Embedded(
             vector=vector,

@@ -16,6 +16,8 @@ from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.access import add_access
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
+from meshseek.interfaces.http.logs import write_logs
+from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.routes import router
 
 THREADS = 160
@@ -34,7 +36,9 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     Args:
         meshseek: Everything it needs; None to read the settings.
     """
-    meshseek = meshseek or Meshseek()
+    if meshseek is None:
+        meshseek = Meshseek()
+        write_logs(meshseek.settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,6 +54,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.add_middleware(TooLargeAsJson)
     add_access(app, meshseek)
     add_error_handlers(app)
+    add_observation(app, meshseek)  # last, so that it is outermost: it sees every request, and every failure
     return app
 
 

@@ -17,6 +17,7 @@ from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import NotFoundError, ServiceError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.http.failures import sees_details
 from meshseek.interfaces.http.results import Result
 from meshseek.interfaces.http.schemas import (
     DEFAULT_ALGORITHM,
@@ -60,9 +61,9 @@ Version = Annotated[str | None, Parameter(description="As search results give it
 
 
 @router.get("/health", responses={503: {"model": Health}})
-def health(meshseek: Application, response: Response) -> Health:
+def health(meshseek: Application, request: Request, response: Response) -> Health:
     """Whether queries can be answered, by algorithm; 503 until one of them can."""
-    states = meshseek.search_service.health()
+    states = meshseek.search_service.health(general=not sees_details(request.scope))
     ready = "ready" in states.values()
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
