@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import BoundedSemaphore, Event, Lock, Thread
 from typing import Final
 
+from meshseek.embedders import ONE_LOADS
 from meshseek.errors import MeshseekError, RerankerError
 from meshseek.model import PublishedAsset
 from meshseek.rerankers import MAX_CANDIDATES, Candidate, Reranker, Wanted
