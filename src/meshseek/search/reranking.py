@@ -17,7 +17,6 @@ from meshseek.errors import MeshseekError, RerankerError
 from meshseek.model import PublishedAsset
 from meshseek.rerankers import MAX_CANDIDATES, Candidate, Reranker, Wanted
 from meshseek.search.caching import RecentlyUsed, picture_key
-from meshseek.search.query_model import ONE_LOADS
 from meshseek.workspace.workspace import Workspace
 
 WORKERS: Final = 4
