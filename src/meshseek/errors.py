@@ -28,6 +28,7 @@
     │   └── NotPublishedError      the algorithm has no published version (HTTP 503)
     ├── FetchError                 something could not be downloaded
     ├── BusyError                  more is asked than can be answered soon (HTTP 503 with Retry-After)
+    │   └── TooSlowError           it took so long that nobody waits for it any longer
     └── ServiceError               a service of ours cannot start or does not answer
 """
 
@@ -180,6 +181,10 @@ class FetchError(MeshseekError):
 
 class BusyError(MeshseekError):
     """More is asked at once than can be answered soon."""
+
+
+class TooSlowError(BusyError):
+    """It took so long that nobody waits for it any longer."""
 
 
 class ServiceError(MeshseekError):

@@ -61,13 +61,22 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
     import uvicorn
 
     from meshseek.interfaces.http import create_app
+    from meshseek.interfaces.http.protocol import BoundedProtocol
 
     host = meshseek.settings.host
     check_keys(meshseek)
     check_port(host, api_port, "--api-port")
     if ui_port is not None:
         check_port(host, ui_port, "--ui-port")
-    config = uvicorn.Config(create_app(meshseek), host=host, port=api_port, log_level="warning")
+    config = uvicorn.Config(
+        create_app(meshseek),
+        host=host,
+        port=api_port,
+        log_level="warning",
+        http=BoundedProtocol,
+        limit_concurrency=meshseek.settings.max_connections,
+        server_header=False,
+    )
     server = uvicorn.Server(config)
     with _front_end(host, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
         announcement = _Announcement(meshseek, server, api_port, ui_port, front_end)
