@@ -26,6 +26,7 @@ from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from meshseek.model import Language, Space
+    from meshseek.pipeline.workers import Workers
     from meshseek.workspace.libraries import LibrarySource
 
 
@@ -83,6 +84,14 @@ class Meshseek:
     def dataset(self, name: str, options: DatasetOptions) -> Dataset:
         """Open a library, of which the workspace is no part."""
         return DATASETS.load(name)(replace(options, passed_over=self.workspace.folder))
+
+    @property
+    def workers(self) -> Workers:
+        """The processes that convert and render, and what each may take."""
+        from meshseek.pipeline.workers import Workers  # noqa: PLC0415  # the API needs none
+
+        memory = self.settings.asset_memory
+        return Workers(self.settings.workers, self.settings.asset_seconds, memory and memory * 1_000_000)
 
     def renderer(self, name: str, *, views: int, size: int) -> Renderer:
         """Make a renderer."""
