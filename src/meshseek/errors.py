@@ -14,6 +14,7 @@
     │   ├── SettingsError          a setting that is missing or not valid
     │   └── NotFoundError          no such asset, view or model file (HTTP 404)
     ├── WorkspaceError             a stage's input is missing, damaged or in use
+    ├── BackupError                backups that are missing, damaged, in use or of a newer Meshseek
     ├── SpaceMismatchError         vectors of one space met the embedder of another
     ├── EmbedderError              a model that cannot be loaded or used
     ├── RerankerError              a reranker that cannot be loaded or used, or whose answer makes no sense
@@ -76,6 +77,10 @@ class NotFoundError(InputError):
 
 class WorkspaceError(MeshseekError):
     """A stage's input is missing, damaged or in use."""
+
+
+class BackupError(MeshseekError):
+    """Backups that are missing, damaged, in use, or of a newer Meshseek."""
 
 
 class SpaceMismatchError(MeshseekError):
