@@ -235,8 +235,8 @@ def _expect_free(server: Server, snapshot: Snapshot, options: RestoreOptions) ->
         live = live_identity(server, algorithm)
         if live not in (None, database["identity"]) and not options.yes:
             raise ConfirmationNeededError(
-                f"another version of '{algorithm}' is live in {server.shown_conninfo(algorithm)}; give --yes to replace "
-                "it, or set MESHSEEK_DATABASE_PREFIX or MESHSEEK_DATABASE_URL to restore elsewhere"
+                f"another version of '{algorithm}' is live in {server.shown_conninfo(algorithm)}; give --yes to "
+                "replace it, or set MESHSEEK_DATABASE_PREFIX or MESHSEEK_DATABASE_URL to restore elsewhere"
             )
 
 
