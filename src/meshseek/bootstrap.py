@@ -22,6 +22,7 @@ from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
+from meshseek.workspace.format import expect_usable
 from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,10 +35,20 @@ USUAL_RENDERING = {"renderer": "embree", "views": 8, "size": 512}
 
 
 class Meshseek:
-    """Everything that one process needs, made when first asked for."""
+    """Everything that one process needs, made when first asked for.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    Args:
+        settings: Those of the process; None to read them.
+        restoring: Whether it is this process that restores the workspace.
+
+    Raises:
+        WorkspaceError: A newer Meshseek wrote the workspace, or a restore into it has not ended.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, restoring: bool = False) -> None:
         self.settings = settings or read_settings()
+        if not restoring:
+            expect_usable(self.settings.workspace)
         self.workspace = Workspace(self.settings.workspace)
         self._embedders: dict[tuple[str, str | None, int | None], Embedder] = {}
 

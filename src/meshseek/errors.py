@@ -16,6 +16,7 @@
     │   └── ForbiddenError         the caller's key does not allow it (HTTP 403)
     ├── KeysError                  the keys of a workspace cannot be read, or not be changed like this
     ├── WorkspaceError             a stage's input is missing, damaged or in use
+    ├── BackupError                backups that are missing, damaged, in use or of a newer Meshseek
     ├── SpaceMismatchError         vectors of one space met the embedder of another
     ├── EmbedderError              a model that cannot be loaded or used
     ├── RerankerError              a reranker that cannot be loaded or used, or whose answer makes no sense
@@ -104,6 +105,10 @@ class WorkspaceError(MeshseekError):
     """A stage's input is missing, damaged or in use."""
 
     general = f"the workspace cannot be used; {LOG}"
+
+
+class BackupError(MeshseekError):
+    """Backups that are missing, damaged, in use, or of a newer Meshseek."""
 
 
 class SpaceMismatchError(MeshseekError):
