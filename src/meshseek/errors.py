@@ -12,7 +12,9 @@
     │   ├── UnknownPluginError     a name that no plug-in of the family has
     │   ├── ConfirmationNeededError  much would go, and nobody has agreed
     │   ├── SettingsError          a setting that is missing or not valid
-    │   └── NotFoundError          no such asset, view or model file (HTTP 404)
+    │   ├── NotFoundError          no such asset, view or model file (HTTP 404)
+    │   └── ForbiddenError         the caller's key does not allow it (HTTP 403)
+    ├── KeysError                  the keys of a workspace cannot be read, or not be changed like this
     ├── WorkspaceError             a stage's input is missing, damaged or in use
     ├── SpaceMismatchError         vectors of one space met the embedder of another
     ├── EmbedderError              a model that cannot be loaded or used
@@ -26,6 +28,7 @@
     │   └── NotPublishedError      the algorithm has no published version (HTTP 503)
     ├── FetchError                 something could not be downloaded
     ├── BusyError                  more is asked than can be answered soon (HTTP 503 with Retry-After)
+    │   └── TooSlowError           it took so long that nobody waits for it any longer
     └── ServiceError               a service of ours cannot start or does not answer
 """
 
@@ -72,6 +75,14 @@ class SettingsError(InputError):
 
 class NotFoundError(InputError):
     """There is no such asset, view or model file."""
+
+
+class ForbiddenError(InputError):
+    """The caller's key does not allow this."""
+
+
+class KeysError(MeshseekError):
+    """The keys of a workspace cannot be read, or not be changed like this."""
 
 
 class WorkspaceError(MeshseekError):
@@ -133,6 +144,10 @@ class FetchError(MeshseekError):
 
 class BusyError(MeshseekError):
     """More is asked at once than can be answered soon."""
+
+
+class TooSlowError(BusyError):
+    """It took so long that nobody waits for it any longer."""
 
 
 class ServiceError(MeshseekError):

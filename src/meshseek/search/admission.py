@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
+from meshseek.deadlines import check_deadline, seconds_left
 from meshseek.errors import BusyError
 
 
@@ -26,12 +27,16 @@ class Admission:
         """Wait for a turn.
 
         Raises:
-            BusyError: Too many wait already.
+            BusyError: Too many wait already, or nobody waits any longer for what would come of it.
         """
         if not self._places.acquire(blocking=False):
             raise BusyError("too many searches at once; try again in a second")
         try:
-            with self._running:
+            if not self._running.acquire(timeout=seconds_left()):
+                check_deadline()
+            try:
                 yield
+            finally:
+                self._running.release()
         finally:
             self._places.release()

@@ -31,9 +31,9 @@ def is_loopback(text: str) -> bool:
 
 
 def arrived_at(scope: Scope) -> str:
-    """The address of ours that a connection was made to; empty where it has none, as a socket file."""
+    """The address of ours that a connection was made to, or the path of a socket."""
     server = scope.get("server")
-    return str(server[0]) if server and server[1] is not None else ""
+    return str(server[0]) if server else ""
 
 
 def came_from(scope: Scope) -> str:

@@ -9,9 +9,13 @@ import httpx
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from meshseek import __version__
+from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
+from meshseek.interfaces.http.access import add_access
+from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
 from meshseek.interfaces.http.routes import router
 
@@ -39,17 +43,24 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         meshseek.search_service.warm_up()
         await _warm_up(app)
         yield
+        await run_in_threadpool(app.state.gate.ring.used.write)
         await run_in_threadpool(meshseek.close)
 
     app = FastAPI(title="Meshseek", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.meshseek = meshseek
     app.include_router(router)
     app.add_middleware(TooLargeAsJson)
+    app.add_middleware(Deadline, seconds=meshseek.settings.request_seconds)
+    add_access(app, meshseek)
     add_error_handlers(app)
     return app
 
 
 async def _warm_up(app: FastAPI) -> None:
     """Send a query that will be refused: the first request builds the routes, which takes a tenth of a second."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://meshseek") as client:
+
+    async def ask_inside(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {"caller": ANYBODY}}, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(ask_inside), base_url="http://localhost") as client:
         await client.post("/search/text", json={"query": ""})

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.errors import BusyError, HostedItemError, InputError, MeshseekError, NotFoundError
+from meshseek.errors import BusyError, ForbiddenError, HostedItemError, InputError, MeshseekError, NotFoundError
 from meshseek.images import MAX_IMAGE_BYTES
 
 RETRY_SECONDS = "1"
@@ -46,7 +46,7 @@ class TooLargeAsJson:
             elif message["type"] == "http.response.body" and not message.get("more_body"):
                 limit = f"{MAX_IMAGE_BYTES // 1_000_000} MB"
                 text = f"the request is too large; send a picture of at most {limit}, and less without a picture"
-                await _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)(scope, receive, send)
+                await error_answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)(scope, receive, send)
 
         await self.app(scope, receive, send_as_json)
 
@@ -55,6 +55,8 @@ def status_of(error: MeshseekError) -> HTTPStatus:
     """4xx for the caller's mistakes, 503 for ours."""
     if isinstance(error, NotFoundError):
         return HTTPStatus.NOT_FOUND
+    if isinstance(error, ForbiddenError):
+        return HTTPStatus.FORBIDDEN
     callers = isinstance(error, InputError | HostedItemError)
     return HTTPStatus.UNPROCESSABLE_ENTITY if callers else HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -65,7 +67,7 @@ def _deliberate(_: Request, error: Exception) -> JSONResponse:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("%s", error)
     name = type(error).__name__.removesuffix("Error")
-    answer = _answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), str(error))
+    answer = error_answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), str(error))
     if isinstance(error, BusyError):
         answer.headers["Retry-After"] = RETRY_SECONDS
     return answer
@@ -75,13 +77,14 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
-    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{place}: {first['msg']}" if place else first["msg"])
+    message = f"{place}: {first['msg']}" if place else first["msg"]
+    return error_answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", message)
 
 
 def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    answer = _answer(status, status.name.lower(), str(error.detail))
+    answer = error_answer(status, status.name.lower(), str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
 
@@ -89,8 +92,9 @@ def _http(_: Request, error: Exception) -> JSONResponse:
 def _unforeseen(_: Request, error: Exception) -> JSONResponse:
     log.error("unforeseen error", exc_info=error)
     message = "something went wrong on our side; the server's log says what"
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
+    return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
 
 
-def _answer(status: HTTPStatus, code: str, message: str) -> JSONResponse:
+def error_answer(status: HTTPStatus, code: str, message: str) -> JSONResponse:
+    """An answer in the form of every error."""
     return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meshseek.interfaces.http.addresses import address, arrived_at
-from meshseek.interfaces.http.failures import _answer as error_answer
+from meshseek.interfaces.http.failures import error_answer
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::[0-9]{0,5})?")

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from meshseek.deadlines import check_deadline
 from meshseek.errors import DatabaseDownError
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import (
@@ -94,7 +95,9 @@ class Reader:
 
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
+            TooSlowError: Nobody waits for them any longer.
         """
+        check_deadline()
         pools = self._open()
         pool = pools.lookups if session is None else pools.searches
         with translated():
