@@ -20,6 +20,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from meshseek.errors import ServiceError
 from meshseek.interfaces.http.hosts import Hosts
+from meshseek.interfaces.http.protocol import BoundedProtocol
 from meshseek.interfaces.ui import PageOptions
 from meshseek.interfaces.ui.blocks import build
 from meshseek.interfaces.ui.door import LEAD_BACK, Door
@@ -37,7 +38,6 @@ GRACE_SECONDS = 1
 MOST_CONNECTIONS = 500
 IDLE_SECONDS = 15
 """How long a connection may wait for its next request."""
-HEAD_BYTES = 32_768
 KINDS = {".glb": "model/gltf-binary", ".webp": "image/webp"}
 """Of files that the page made; uploads are shown as what their names end in."""
 
@@ -121,12 +121,11 @@ def serve(options: PageOptions, folder: Path) -> None:
     with _listening(options.host, options.port) as listener:
         config = uvicorn.Config(
             app,
-            http="h11",
+            http=BoundedProtocol,
             ws="none",
             log_level="error",
             server_header=False,
             limit_concurrency=MOST_CONNECTIONS,
-            h11_max_incomplete_event_size=HEAD_BYTES,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )

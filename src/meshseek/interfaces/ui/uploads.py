@@ -28,7 +28,7 @@ PICTURE_BYTES = 30_000_000
 """Above what the API takes, so that the API's own sentence is shown for pictures that are only a little too large."""
 FORM_BYTES = 10_000
 """What a form has beside its picture."""
-UPLOAD_SECONDS = 120
+UPLOAD_SECONDS = 60
 UPLOADS_AT_ONCE = 8
 KEPT_BYTES = 300_000_000
 KEPT_SECONDS = 30 * 60
