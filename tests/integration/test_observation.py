@@ -86,3 +86,9 @@ def test_an_id_that_is_no_plain_word_is_not_taken(workspace: Workspace, given: s
 
     assert answer.headers["X-Request-ID"] != given
     assert len(answer.headers["X-Request-ID"]) == 16
+
+
+def figures_of(page: str) -> dict[str, float]:
+    """Every sample of a page of figures, by its name and labels."""
+    lines = (line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in lines}

@@ -54,17 +54,25 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
     import uvicorn
 
     from meshseek.interfaces.http import create_app
+    from meshseek.interfaces.http.logs import write_logs
+    from meshseek.interfaces.http.stopping import UNFINISHED, StoppingServer
 
+    write_logs(meshseek.settings)
     host = meshseek.settings.host
     check_port(host, api_port, "--api-port")
     if ui_port is not None:
         check_port(host, ui_port, "--ui-port")
-    config = uvicorn.Config(create_app(meshseek), host=host, port=api_port, log_level="warning")
-    server = uvicorn.Server(config)
+    app = create_app(meshseek)
+    config = uvicorn.Config(app, log_config=None, host=host, port=api_port, log_level="warning")
+    settings = meshseek.settings
+    seconds = {"drain_seconds": settings.drain_seconds, "stop_seconds": settings.stop_seconds}
+    server = StoppingServer(config, app.state.standing, **seconds)
     with _front_end(host, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
         announcement = _Announcement(meshseek, server, api_port, ui_port, front_end)
         threading.Thread(target=announcement.make, daemon=True).start()
         server.run()
+    if server.has_left:
+        raise SystemExit(UNFINISHED)
 
 
 def check_port(host: str, port: int, option: str) -> None:

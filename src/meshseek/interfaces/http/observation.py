@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from asyncio import CancelledError
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -11,11 +12,17 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meshseek.bootstrap import Meshseek
-from meshseek.interfaces.http.failures import unforeseen
+from meshseek.interfaces.http.failures import RETRY_SECONDS, error_answer, unforeseen
+from meshseek.interfaces.http.metrics import Metrics
+from meshseek.interfaces.http.probes import router
 from meshseek.interfaces.http.request_ids import HEADER, id_for, request_id
+from meshseek.interfaces.http.routes import PICTURES
+from meshseek.interfaces.http.standing import Standing
+from meshseek.search.figures import CacheFigures, QueueFigures
 from meshseek.spans import STAGES, Spent, spent
 
 log = logging.getLogger("meshseek.requests")
@@ -36,8 +43,14 @@ def add_observation(app: FastAPI, meshseek: Meshseek) -> None:
         app: To be called last of all that adds to it, so that whatever an inner layer does is seen.
         meshseek: Whose settings and parts are observed.
     """
-    del meshseek
-    app.add_middleware(Observed)
+    app.state.standing = Standing(lambda: meshseek.search_service.health())  # noqa: PLW0108  # it is made when the app starts
+    app.state.metrics = metrics = Metrics(
+        lambda: meshseek.search_service.figures(),  # noqa: PLW0108  # likewise
+        lambda: {"pictures": QueueFigures.of(PICTURES)},
+        lambda: {name: CacheFigures.of(cache) for name, cache in meshseek.reranking.caches.items()},
+    )
+    app.include_router(router)
+    app.add_middleware(Observed, metrics=metrics)
 
 
 @dataclass(slots=True)
@@ -85,33 +98,68 @@ class _Exchange:
 class Observed:
     """The outermost layer of an app."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
+        self._metrics = metrics
+        self._is_starting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, and tell of it."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._observe(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What an app asks itself while it starts is nobody's request."""
+
+        async def started(message: Message) -> None:
+            self._is_starting = False
+            await send(message)
+
+        self._is_starting = True
+        await self.app(scope, receive, started)
+
+    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["request_id"] = number = id_for(Headers(scope=scope).get(HEADER))
         watched = Spent()
         exchange = _Exchange(scope, send)
         with ExitStack() as stack:
+            self._metrics.under_way.inc()
             stack.callback(request_id.reset, request_id.set(number))
             stack.callback(spent.reset, spent.set(watched))
             try:
                 await self.app(scope, receive, exchange.pass_on)
+            except CancelledError:  # the server stops, and this took too long
+                if exchange.status:
+                    raise
+                await _stopped()(scope, receive, exchange.pass_on)
             except Exception as error:
                 if exchange.status:  # the server cuts what has begun, so that nobody takes it for whole
                     raise
                 await unforeseen(None, error)(scope, receive, exchange.pass_on)
             finally:
-                _tell(exchange, watched)
+                self._metrics.under_way.dec()
+                if not self._is_starting:
+                    self._tell(exchange, watched)
+
+    def _tell(self, exchange: _Exchange, watched: Spent) -> None:
+        seconds = time.perf_counter() - exchange.started
+        status = exchange.status or GONE
+        self._metrics.count(exchange.method, exchange.route, status, seconds, exchange.sent)
+        self._metrics.count_stages(watched)
+        _log(exchange, watched, status, seconds)
 
 
-def _tell(exchange: _Exchange, watched: Spent) -> None:
-    seconds = time.perf_counter() - exchange.started
-    status = exchange.status or GONE
+def _stopped() -> JSONResponse:
+    answer = error_answer(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "the service stops; ask again in a moment")
+    answer.headers["Retry-After"] = RETRY_SECONDS
+    return answer
+
+
+def _log(exchange: _Exchange, watched: Spent, status: int, seconds: float) -> None:
     level = logging.INFO
     if exchange.route in PROBES and status < HTTPStatus.BAD_REQUEST:
         level = logging.DEBUG
