@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from asyncio import CancelledError
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -22,8 +24,12 @@ from meshseek.interfaces.http.probes import router
 from meshseek.interfaces.http.request_ids import HEADER, id_for, request_id
 from meshseek.interfaces.http.routes import PICTURES
 from meshseek.interfaces.http.standing import Standing
+from meshseek.interfaces.http.tracing import Tracing, finish, make_tracing
 from meshseek.search.figures import CacheFigures, QueueFigures
 from meshseek.spans import STAGES, Spent, spent
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = logging.getLogger("meshseek.requests")
 
@@ -50,7 +56,7 @@ def add_observation(app: FastAPI, meshseek: Meshseek) -> None:
         lambda: {name: CacheFigures.of(cache) for name, cache in meshseek.reranking.caches.items()},
     )
     app.include_router(router)
-    app.add_middleware(Observed, metrics=metrics)
+    app.add_middleware(Observed, metrics=metrics, tracing=make_tracing())
 
 
 @dataclass(slots=True)
@@ -94,13 +100,25 @@ class _Exchange:
         """Name of the key that was sent, where one was needed."""
         return getattr(self.scope.get("state", {}).get("caller"), "name", None)
 
+    def fields(self, seconds: float) -> dict[str, Any]:
+        """What is told of it: never what was asked for."""
+        return {
+            "method": self.method,
+            "route": self.route,
+            "status": int(self.status or GONE),
+            "ms": round(1000 * seconds, 1),
+            "bytes": self.sent,
+            "key": self.caller,
+        }
+
 
 class Observed:
     """The outermost layer of an app."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None = None) -> None:
         self.app = app
         self._metrics = metrics
+        self._tracing = tracing
         self._is_starting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,13 +139,18 @@ class Observed:
 
         self._is_starting = True
         await self.app(scope, receive, started)
+        if self._tracing is not None:
+            await run_sync(self._tracing.close)
 
     async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["request_id"] = number = id_for(Headers(scope=scope).get(HEADER))
-        watched = Spent()
+        headers = Headers(scope=scope)
+        scope.setdefault("state", {})["request_id"] = number = id_for(headers.get(HEADER))
+        tracing = None if self._is_starting or scope["path"] in PROBES else self._tracing
+        watched = Spent(tracer=tracing.stage if tracing else None)
         exchange = _Exchange(scope, send)
         with ExitStack() as stack:
             self._metrics.under_way.inc()
+            span = stack.enter_context(tracing.request(headers)) if tracing else None
             stack.callback(request_id.reset, request_id.set(number))
             stack.callback(spent.reset, spent.set(watched))
             try:
@@ -143,14 +166,18 @@ class Observed:
             finally:
                 self._metrics.under_way.dec()
                 if not self._is_starting:
-                    self._tell(exchange, watched)
+                    self._tell(exchange, watched, span)
 
-    def _tell(self, exchange: _Exchange, watched: Spent) -> None:
+    def _tell(self, exchange: _Exchange, watched: Spent, span: Span | None) -> None:
         seconds = time.perf_counter() - exchange.started
-        status = exchange.status or GONE
-        self._metrics.count(exchange.method, exchange.route, status, seconds, exchange.sent)
+        fields = exchange.fields(seconds)
+        self._metrics.count(fields["method"], fields["route"], fields["status"], seconds, exchange.sent)
         self._metrics.count_stages(watched)
-        _log(exchange, watched, status, seconds)
+        fields["algorithm"] = watched.algorithm
+        if span is not None:
+            finish(span, fields, exchange.scope["state"]["request_id"])
+        fields |= {f"{name}_ms": round(1000 * watched.seconds[name], 1) for name in STAGES if name in watched.seconds}
+        _log(fields)
 
 
 def _stopped() -> JSONResponse:
@@ -159,21 +186,11 @@ def _stopped() -> JSONResponse:
     return answer
 
 
-def _log(exchange: _Exchange, watched: Spent, status: int, seconds: float) -> None:
+def _log(fields: Mapping[str, Any]) -> None:
+    """One line a request; of what is asked every few seconds only if it went wrong."""
     level = logging.INFO
-    if exchange.route in PROBES and status < HTTPStatus.BAD_REQUEST:
+    if fields["route"] in PROBES and fields["status"] < HTTPStatus.BAD_REQUEST:
         level = logging.DEBUG
-    if not log.isEnabledFor(level):
-        return
-    fields: dict[str, Any] = {
-        "method": exchange.method,
-        "route": exchange.route,
-        "status": status,
-        "ms": round(1000 * seconds, 1),
-        "bytes": exchange.sent,
-        "key": exchange.caller,
-        "algorithm": watched.algorithm,
-    }
-    fields |= {f"{name}_ms": round(1000 * watched.seconds[name], 1) for name in STAGES if name in watched.seconds}
-    told = {name: value for name, value in fields.items() if value is not None}
-    log.log(level, "%s %s %d", exchange.method, exchange.route, status, extra={"fields": told})
+    if log.isEnabledFor(level):
+        told = {name: value for name, value in fields.items() if value is not None}
+        log.log(level, "%s %s %d", told["method"], told["route"], told["status"], extra={"fields": told})
