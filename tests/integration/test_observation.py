@@ -24,9 +24,8 @@ from tests.integration.test_http_states import SEARCH, client_of, eventually
 from tests.toy import toy_algorithm
 
 from meshseek import __version__
-from meshseek.bootstrap import Meshseek
 from meshseek.errors import RerankerError
-from meshseek.interfaces.http import create_app, probes
+from meshseek.interfaces.http import probes
 from meshseek.interfaces.http.request_ids import request_id
 from meshseek.interfaces.http.tracing import make_tracing
 from meshseek.model import PublishedAsset
@@ -34,7 +33,6 @@ from meshseek.rerankers import Candidate, Judgement, Reranker, Wanted
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.reranking import Found, Reranking
-from meshseek.settings import read_settings
 from meshseek.store.postgres import Server
 from meshseek.store.read.published import Tuning
 from meshseek.workspace.workspace import Workspace
@@ -114,8 +112,10 @@ def test_an_id_that_is_no_plain_word_is_not_taken(workspace: Workspace, given: s
 @pytest.fixture
 def api(published_toys: Workspace, server: Server) -> Iterator[TestClient]:
     """The API over the published toys, ready to answer."""
-    with client_of(published_toys, toy_algorithm(server)) as client:
+    algorithm = toy_algorithm(server)
+    with client_of(published_toys, algorithm) as client:
         eventually(lambda: client.get("/ready").status_code == HTTPStatus.OK)
+        eventually(lambda: not algorithm._readiness._warming.locked())
         yield client
 
 
@@ -151,9 +151,7 @@ def test_a_reranking_that_comes_too_late_names_its_request(caplog: pytest.LogCap
         def judge(self, wanted: Wanted, candidates: Sequence[Candidate]) -> Judgement:
             raise RerankerError(f"on behalf of {request_id.get()}")
 
-    asset = PublishedAsset(
-        asset_id="x", version="1", captions_english=("x",), captions_chinese=(), viewpoint_ids=(), attributes={}
-    )
+    asset = PublishedAsset(asset_id="x")
     token = request_id.set("abc")
     reranking = Reranking(lambda _: Failing(), Path(), 10)
     reranking.judge("failing", Wanted(text="x"), [Found(asset=asset), Found(asset=asset)], 0)
@@ -219,7 +217,7 @@ def test_figures(api: TestClient, server: Server, published_toys: Workspace) -> 
     assert after['meshseek_algorithm_ready{algorithm="toy"}'] == 1
     assert after['meshseek_published_assets{algorithm="toy"}'] == 40
     assert after['meshseek_published_timestamp_seconds{algorithm="toy"}'] == pytest.approx(time.time(), abs=600)
-    assert after['meshseek_index_recall{algorithm="toy",query="text",target="appearance"}'] == 0.995
+    assert after['meshseek_index_recall{algorithm="toy",query="text",target="appearance"}'] == pytest.approx(0.995)
     assert after["process_resident_memory_bytes"] > 1e6
     assert f'meshseek_build_info{{python="{platform.python_version()}",version="{__version__}"}}' in after
     assert f'content="{published.content[:12]}"' in answer.text
@@ -247,7 +245,8 @@ def test_a_database_that_hangs_keeps_no_probe(workspace: Workspace, monkeypatch:
         go_on.wait(60)
         return {"toy": "ready"}
 
-    with TestClient(create_app(Meshseek(read_settings(workspace=workspace.folder)))) as client:
+    client, _ = away(workspace)
+    with client:
         client.app.state.standing._ask = health  # type: ignore[attr-defined]
         for _ in range(3):
             assert client.get("/ready").json() == {"status": "unavailable"}
