@@ -12,7 +12,9 @@
     │   ├── UnknownPluginError     a name that no plug-in of the family has
     │   ├── ConfirmationNeededError  much would go, and nobody has agreed
     │   ├── SettingsError          a setting that is missing or not valid
-    │   └── NotFoundError          no such asset, view or model file (HTTP 404)
+    │   ├── NotFoundError          no such asset, view or model file (HTTP 404)
+    │   └── ForbiddenError         the caller's key does not allow it (HTTP 403)
+    ├── KeysError                  the keys of a workspace cannot be read, or not be changed like this
     ├── WorkspaceError             a stage's input is missing, damaged or in use
     ├── SpaceMismatchError         vectors of one space met the embedder of another
     ├── EmbedderError              a model that cannot be loaded or used
@@ -87,6 +89,14 @@ class SettingsError(InputError):
 
 class NotFoundError(InputError):
     """There is no such asset, view or model file."""
+
+
+class ForbiddenError(InputError):
+    """The caller's key does not allow this."""
+
+
+class KeysError(MeshseekError):
+    """The keys of a workspace cannot be read, or not be changed like this."""
 
 
 class WorkspaceError(MeshseekError):

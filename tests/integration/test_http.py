@@ -347,6 +347,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
     """OpenAPI names every route, the algorithms and the targets, and gives examples."""
     document = api.get("/openapi.json").json()
     assert sorted(document["paths"]) == [
+        "/access",
         "/assets/{asset_id}",
         "/assets/{asset_id}/model",
         "/assets/{asset_id}/similar",

@@ -102,6 +102,7 @@ class Algorithm:
 
     def _warm_up(self) -> None:
         self._of_one_version(lambda published: warm_up(self.library, published))
+        self._of_one_version(lambda published: self._model.warm_up(published.space))
         self._search(Query(text="chair"))
 
     def health(self, *, general: bool = False) -> str:

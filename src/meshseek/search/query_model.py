@@ -9,7 +9,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from meshseek.embedders import Embedder, PartlyEmbeddedError
+from meshseek.embedders import ONE_LOADS, Embedder, PartlyEmbeddedError
 from meshseek.errors import HostedItemError, SpaceMismatchError
 from meshseek.model import Language, PublishedAsset, Space, TextShare
 from meshseek.search.caching import RecentlyUsed, picture_key
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ONE_LOADS = Lock()
-"""Libraries of models do not bear being imported by two threads at once."""
 REMEMBERED = 1024
 """Vectors and translations of recent queries."""
 
@@ -63,6 +61,15 @@ class QueryModel:
         """Whether queries to this space can be embedded at once."""
         embedder = self._embedder
         return embedder is not None and embedder.space == space
+
+    def warm_up(self, space: Space) -> None:
+        """Load all that queries of any kind to a space need.
+
+        Raises:
+            EmbedderError: Something cannot be loaded.
+            SpaceMismatchError: The model that is here gives vectors of another space.
+        """
+        self._embedder_of(space, wholly=True).warm_up()
 
     def embed(self, query: Query, space: Space) -> Embedded:
         """What becomes of a query in a space, and how long that took.
@@ -104,7 +111,7 @@ class QueryModel:
             return {}
         return explained_captions(embedder, vector, [_LANGUAGE_OF[column] for column in columns], assets)
 
-    def _embedder_of(self, space: Space) -> Embedder:
+    def _embedder_of(self, space: Space, *, wholly: bool = False) -> Embedder:
         with self._loading:
             if self._embedder is None or self._embedder.space != space:
                 with ONE_LOADS:
@@ -114,6 +121,8 @@ class QueryModel:
                         f"'{self._name}' was published with {space}, the embedder here is {embedder.space}; "
                         f"embed and publish again, or install what it was published with"
                     )
+                if wholly:
+                    embedder.warm_up()
                 self._embedder = embedder
             return self._embedder
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "search": "searching",
     "evaluate": "evaluating",
     "serve": "serving",
+    "keys": "keys",
     "status": "database",
     "db": "database",
     "bench": "benchmarking",

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.errors import BusyError, HostedItemError, InputError, MeshseekError, NotFoundError
+from meshseek.errors import BusyError, ForbiddenError, HostedItemError, InputError, MeshseekError, NotFoundError
 from meshseek.images import MAX_IMAGE_BYTES
 from meshseek.interfaces.http.request_ids import request_id
 
@@ -56,6 +56,8 @@ def status_of(error: MeshseekError) -> HTTPStatus:
     """4xx for the caller's mistakes, 503 for ours."""
     if isinstance(error, NotFoundError):
         return HTTPStatus.NOT_FOUND
+    if isinstance(error, ForbiddenError):
+        return HTTPStatus.FORBIDDEN
     callers = isinstance(error, InputError | HostedItemError)
     return HTTPStatus.UNPROCESSABLE_ENTITY if callers else HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -83,9 +85,8 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
-    return error_answer(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{place}: {first['msg']}" if place else first["msg"]
-    )
+    message = f"{place}: {first['msg']}" if place else first["msg"]
+    return error_answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", message)
 
 
 def _http(_: Request, error: Exception) -> JSONResponse:
