@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshseek.embedders import ONE_LOADS, Embedder, PartlyEmbeddedError
 from meshseek.errors import ForbiddenError, HostedItemError, SpaceMismatchError
@@ -52,6 +52,11 @@ class QueryModel:
         self._vectors: RecentlyUsed[NDArray[np.float32]] = RecentlyUsed(REMEMBERED)
         self._embedder: Embedder | None = None
         self._loading = Lock()
+
+    @property
+    def caches(self) -> dict[str, RecentlyUsed[Any]]:
+        """What is remembered of recent queries, by what it is."""
+        return {"vectors": self._vectors, "translations": self._translations}
 
     def is_loaded(self, space: Space) -> bool:
         """Whether queries to this space can be embedded at once."""

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from anyio.to_thread import current_default_thread_limiter
+from anyio import CapacityLimiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
 from meshseek import __version__
@@ -47,8 +47,9 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         meshseek.search_service.warm_up()
         await _warm_up(app)
         yield
-        await run_in_threadpool(app.state.gate.ring.used.write)
-        await run_in_threadpool(meshseek.close)
+        one = CapacityLimiter(1)  # the other threads may all be busy
+        await run_sync(app.state.gate.ring.used.write, limiter=one)
+        await run_sync(meshseek.close, limiter=one)
 
     app = FastAPI(title="Meshseek", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.meshseek = meshseek
