@@ -7,10 +7,10 @@ import errno
 import fcntl
 import os
 import secrets
-import shutil
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from meshseek.errors import MeshseekError, WorkspaceError
 
@@ -45,22 +45,24 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         draft.write_bytes(content)
 
 
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file, without taking room on file systems that can share it.
+def copy_whole(source: BinaryIO, target: Path) -> None:
+    """Copy an open file, without taking room on file systems that can share it.
 
     Never a second name for the same file: programs that write a file in place would change the copy as well.
 
     Raises:
         OSError: It cannot be read, or not be written.
     """
-    with whole_file(target) as draft, source.open("rb") as reader, draft.open("wb") as writer:
+    left = os.fstat(source.fileno()).st_size  # no more, though it may grow meanwhile
+    with whole_file(target) as draft, draft.open("wb") as writer:
         try:
-            while os.copy_file_range(reader.fileno(), writer.fileno(), COPIED_BYTES):
-                pass
+            while left and (copied := os.copy_file_range(source.fileno(), writer.fileno(), min(left, COPIED_BYTES))):
+                left -= copied
         except (OSError, AttributeError):  # not on this system, or not between these file systems
-            reader.seek(0)
-            writer.seek(0)
-            shutil.copyfileobj(reader, writer)
+            pass
+        while left and (part := source.read(min(left, 1 << 20))):
+            writer.write(part)
+            left -= len(part)
 
 
 def move_whole(draft: Path, target: Path) -> None:
@@ -71,14 +73,14 @@ def move_whole(draft: Path, target: Path) -> None:
     Raises:
         OSError: It cannot be moved.
     """
-    _sync(draft)
+    sync(draft)
     for folder, _, names in os.walk(draft):
         for file in (Path(folder, name) for name in names):
             if not file.is_symlink():
-                _sync(file)
-        _sync(Path(folder))
+                sync(file)
+        sync(Path(folder))
     draft.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -90,7 +92,7 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
+        sync(folder.parent)
 
 
 def disk_error(error: OSError, place: Path) -> WorkspaceError:
@@ -127,6 +129,14 @@ class FileLock:
         except BlockingIOError:
             return False
         return True
+
+    def wait(self, *, shared: bool = False) -> None:
+        """Take the lock as soon as the others let it go.
+
+        Raises:
+            OSError: The file system has no locks.
+        """
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
     def names_its_file(self) -> bool:
         """Whether the path still leads to the locked file, that is, nobody removed or replaced the folder."""
@@ -175,7 +185,12 @@ def locked(path: Path, busy: MeshseekError) -> Iterator[None]:
         lock.release()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Force a file, or the names in a folder, onto the disk.
+
+    Raises:
+        OSError: It cannot be read, or the disk refuses.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

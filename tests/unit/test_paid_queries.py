@@ -30,7 +30,9 @@ class PaidToy(Toy):
     def estimate_texts(self, texts: Sequence[str]) -> Estimate:
         """Something."""
         count = len(texts)
-        return Estimate(service="toy", items=count, requests=1, input_tokens=count, output_tokens=0, price=0.1, seconds=1.0)
+        return Estimate(
+            service="toy", items=count, requests=1, input_tokens=count, output_tokens=0, price=0.1, seconds=1.0
+        )
 
 
 def model_of(embedder: Toy, translated: list[str] | None = None) -> QueryModel:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware.cors import CORSMiddleware
 
 from meshseek.access.keys import Caller, Scope
@@ -43,7 +44,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 }
 """What every route may answer before it is asked."""
 
-router = APIRouter(responses=REFUSED)
+router = APIRouter()
 
 
 @router.get("/access", dependencies=[Depends(key_scheme)])
@@ -91,9 +92,9 @@ def add_access(app: FastAPI, meshseek: Meshseek) -> None:
     app.add_middleware(Hosts, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
 
 
-async def close_access(app: FastAPI) -> None:
-    """Write down what is still to be written, and let go of the storage of rates."""
-    await run_in_threadpool(app.state.gate.ring.used.write)
+async def close_access(app: FastAPI, limiter: CapacityLimiter) -> None:
+    """Write down what is still to be written, in a thread of those of ``limiter``, and let go of the count of rates."""
+    await run_sync(app.state.gate.ring.used.write, limiter=limiter)
     await app.state.rates.close()
 
 
