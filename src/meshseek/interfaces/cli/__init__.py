@@ -26,6 +26,7 @@ COMMANDS = {
     "search": "searching",
     "evaluate": "evaluating",
     "serve": "serving",
+    "doctor": "doctor",
     "keys": "keys",
     "status": "database",
     "db": "database",
