@@ -66,6 +66,14 @@ def server(conninfo: str) -> Iterator[Server]:
 
 
 @pytest.fixture
+def elsewhere(conninfo: str) -> Iterator[Server]:
+    """Databases with nothing in them, as on another machine."""
+    prefix = f"other_{uuid4().hex[:12]}_"
+    yield Server(lambda: conninfo, prefix)
+    drop_databases(conninfo, prefix)
+
+
+@pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     """An empty workspace."""
     return Workspace(tmp_path / "workspace")

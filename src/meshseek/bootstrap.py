@@ -22,10 +22,12 @@ from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
+from meshseek.workspace.format import expect_usable
 from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from meshseek.model import Language, Space
+    from meshseek.pipeline.workers import Workers
     from meshseek.workspace.libraries import LibrarySource
 
 
@@ -33,10 +35,20 @@ USUAL_RENDERING = {"renderer": "embree", "views": 8, "size": 512}
 
 
 class Meshseek:
-    """Everything that one process needs, made when first asked for."""
+    """Everything that one process needs, made when first asked for.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    Args:
+        settings: Those of the process; None to read them.
+        restoring: Whether it is this process that restores the workspace.
+
+    Raises:
+        WorkspaceError: A newer Meshseek wrote the workspace, or a restore into it has not ended.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, restoring: bool = False) -> None:
         self.settings = settings or read_settings()
+        if not restoring:
+            expect_usable(self.settings.workspace)
         self.workspace = Workspace(self.settings.workspace)
         self._embedders: dict[tuple[str, str | None, int | None], Embedder] = {}
 
@@ -83,6 +95,14 @@ class Meshseek:
     def dataset(self, name: str, options: DatasetOptions) -> Dataset:
         """Open a library, of which the workspace is no part."""
         return DATASETS.load(name)(replace(options, passed_over=self.workspace.folder))
+
+    @property
+    def workers(self) -> Workers:
+        """The processes that convert and render, and what each may take."""
+        from meshseek.pipeline.workers import Workers  # noqa: PLC0415  # the API needs none
+
+        memory = self.settings.asset_memory
+        return Workers(self.settings.workers, self.settings.asset_seconds, memory and memory * 1_000_000)
 
     def renderer(self, name: str, *, views: int, size: int) -> Renderer:
         """Make a renderer."""

@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     """How often a batch translation is asked for its state."""
     workers: PositiveInt = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     """Processes that convert and render."""
+    asset_seconds: PositiveFloat = 120.0
+    """How long a process may work on one asset; one that takes longer is skipped."""
+    asset_memory: PositiveInt | None = None
+    """Megabytes that such a process may take; three quarters of the machine's memory, shared evenly, if not given."""
     host: str = "127.0.0.1"
     """Address that the two services listen on."""
     log_format: Literal["text", "json"] = "text"

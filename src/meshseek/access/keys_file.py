@@ -102,17 +102,19 @@ def read_small(path: Path, most: int) -> bytes | None:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            if is_file:
+                with open(descriptor, "rb", closefd=False) as file:
+                    content = file.read(most + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor, not a path
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _unreadable(path, "it is no ordinary file")
-        try:
-            content = file.read(most + 1)
-        except OSError as error:
-            raise _unreadable(path, error.strerror or str(error)) from error
+    if not is_file:
+        raise _unreadable(path, "it is no ordinary file")
     if len(content) > most:
         raise _unreadable(path, f"it has more than {most:,} bytes")
     return content
@@ -126,7 +128,7 @@ def write_private(path: Path, content: bytes) -> None:
     """
     with whole_file(path) as draft:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
+        with open(descriptor, "wb") as file:
             file.write(content)
 
 

@@ -18,7 +18,7 @@ from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
 from meshseek.pipeline.measure import REVISION, measure_older, with_size
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
-from meshseek.pipeline.workers import in_processes
+from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
 from meshseek.workspace.integrity import checksum, faulty_models
 from meshseek.workspace.libraries import LibrarySource, check_name, default_name
@@ -94,7 +94,7 @@ def import_assets(
     dataset: Dataset,
     workspace: Workspace,
     *,
-    workers: int,
+    workers: Workers | int,
     max_assets: int | None,
     reporter: Reporter,
     library: LibraryOptions = BY_ORIGIN,

@@ -24,21 +24,30 @@ def write_manifest(folder: Path, header: dict[str, Any], shards: list[dict[str, 
     write_whole(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
+def read_manifest(folder: Path, content: bytes | None = None) -> dict[str, Any] | None:
     """Read a table's manifest; None where nothing was written yet.
 
+    Args:
+        folder: The table's.
+        content: That of the manifest, where it has been read already.
+
     Raises:
-        WorkspaceError: It is damaged or of a newer format.
+        WorkspaceError: It is damaged or of another format.
     """
     path = folder / MANIFEST
     try:
-        manifest: Any = json.loads(path.read_bytes())
+        manifest: Any = json.loads(path.read_bytes() if content is None else content)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read ({error}); remove the folder {folder} and run its stage again"
         raise WorkspaceError(message) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not {"header", "shards"} <= set(manifest):
+    number = manifest.get("format") if isinstance(manifest, dict) else None
+    if isinstance(number, int) and number > FORMAT:
+        raise WorkspaceError(
+            f"{path} was written by a newer Meshseek (format {number}; this one reads {FORMAT}): upgrade this one"
+        )
+    if not isinstance(manifest, dict) or number != FORMAT or not {"header", "shards"} <= set(manifest):
         raise WorkspaceError(
             f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
         )

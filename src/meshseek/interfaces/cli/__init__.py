@@ -22,6 +22,8 @@ COMMANDS = {
     "forget": "libraries",
     "check": "upkeep",
     "clean": "upkeep",
+    "backup": "backing_up",
+    "restore": "backing_up",
     "tune": "tuning",
     "search": "searching",
     "evaluate": "evaluating",

@@ -65,7 +65,7 @@ def _prepare(meshseek: Meshseek, max_assets: int | None) -> list[dict[str, Any]]
     from meshseek.reporting import ConsoleReporter
 
     reporter = ConsoleReporter()
-    workspace, workers = meshseek.workspace, meshseek.settings.workers
+    workspace, workers = meshseek.workspace, meshseek.workers
     started = time.monotonic()
     dataset = _dataset(meshseek, max_assets, reporter)
     summaries = [{"stage": "fetch", "seconds": round(time.monotonic() - started, 3)}]

@@ -62,7 +62,7 @@ def update_command(
     with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
         options = UpdateOptions(
             algorithms=algorithms or meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,),
-            workers=meshseek.settings.workers,
+            workers=meshseek.workers,
             max_assets=meshseek.settings.max_assets,
             yes=yes,
             verify=verify,
@@ -103,7 +103,7 @@ def check_command(*, verify: bool, repair: bool, yes: bool, workspace: Path | No
         report = _check(meshseek, reporter, verify=verify)
         if repair and not report.is_sound:
             names = meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,)
-            again, workers = frozenset(report.changed), meshseek.settings.workers
+            again, workers = frozenset(report.changed), meshseek.workers
             options = UpdateOptions(algorithms=names, workers=workers, yes=yes, verify=verify, again=again)
             updated = update(meshseek, options, reporter)
             reporter.say("\n".join(map(str, updated.summaries)))

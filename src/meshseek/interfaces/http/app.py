@@ -15,6 +15,7 @@ from meshseek import __version__
 from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.access import add_access
+from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
@@ -46,12 +47,15 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         meshseek.search_service.warm_up()
         await _warm_up(app)
         yield
-        await run_sync(meshseek.close, limiter=CapacityLimiter(1))  # the other threads may all be busy
+        one = CapacityLimiter(1)  # the other threads may all be busy
+        await run_sync(app.state.gate.ring.used.write, limiter=one)
+        await run_sync(meshseek.close, limiter=one)
 
     app = FastAPI(title="Meshseek", version=__version__, description=DESCRIPTION, lifespan=lifespan)
     app.state.meshseek = meshseek
     app.include_router(router)
     app.add_middleware(TooLargeAsJson)
+    app.add_middleware(Deadline, seconds=meshseek.settings.request_seconds)
     add_access(app, meshseek)
     add_error_handlers(app)
     add_observation(app, meshseek)  # last, so that it is outermost: it sees every request, and every failure

@@ -14,9 +14,11 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi import Query as Parameter
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
+from meshseek.access.keys import Caller
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import NotFoundError, ServiceError, UnreadableAssetError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.http.access import REFUSED, check_scope, key_scheme
 from meshseek.interfaces.http.failures import sees_details
 from meshseek.interfaces.http.opened import OpenedFile
 from meshseek.interfaces.http.results import Result
@@ -29,6 +31,7 @@ from meshseek.interfaces.http.schemas import (
     Health,
     ImageSearch,
     SearchAnswer,
+    SearchOptions,
     SimilarAnswer,
     TargetName,
     TextSearch,
@@ -50,7 +53,10 @@ CACHED, ASKED_AGAIN = {"Cache-Control": "max-age=3600"}, {"Cache-Control": "no-c
 """A picture may be kept where its address names the version of its asset that is published."""
 MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
 
-router = APIRouter(responses={422: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}})
+router = APIRouter(
+    dependencies=[Depends(key_scheme)],
+    responses={422: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}, **REFUSED},
+)
 
 
 async def _meshseek(request: Request) -> Meshseek:  # a plain function would be called in another thread
@@ -58,7 +64,13 @@ async def _meshseek(request: Request) -> Meshseek:  # a plain function would be 
     return meshseek
 
 
+async def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
 Application = Annotated[Meshseek, Depends(_meshseek)]
+Asking = Annotated[Caller, Depends(_caller)]
 Version = Annotated[str | None, Parameter(description="As search results give it: what it names may be kept")]
 
 
@@ -73,20 +85,23 @@ def health(meshseek: Application, request: Request, response: Response) -> Healt
 
 
 @router.post("/search/text", response_model=SearchAnswer, max_body_size=FIELD_BYTES)
-def search_text(meshseek: Application, search: TextSearch) -> Response:
+def search_text(meshseek: Application, caller: Asking, search: TextSearch) -> Response:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
-    query = Query(text=search.query, language=language, **search.options())
+    query = Query(text=search.query, language=language, **search.options(), free=_is_free(caller, search))
     answer = meshseek.search_service.algorithm(search.algorithm).search(query)
     return _written(answer)
 
 
 @router.post("/search/image", response_model=SearchAnswer, max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES)
-def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> Response:
+def search_image(
+    meshseek: Application, caller: Asking, search: Annotated[ImageSearch, Form(media_type=FORM)]
+) -> Response:
     """Find assets by a picture."""
+    free = _is_free(caller, search)
     algorithm = meshseek.search_service.algorithm(search.algorithm)
     with PICTURES.admitted():
-        query = Query(image=read_image(search.file.file.read()), **search.options())
+        query = Query(image=read_image(search.file.file.read()), **search.options(), free=free)
     return _written(algorithm.search(query))
 
 
@@ -159,6 +174,17 @@ def camera(
 def asset(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None = None) -> AssetAnswer:
     """All that is known of one asset; without an algorithm, from the first that publishes it."""
     return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)
+
+
+def _is_free(caller: Caller, search: SearchOptions) -> bool:
+    """Whether a search may not cost anything.
+
+    Raises:
+        ForbiddenError: It would take long, or be paid, for certain; a hosted model is refused where it would be asked.
+    """
+    if search.exact or search.rerank is not None:
+        check_scope(caller, "write")
+    return not caller.may("write")
 
 
 def _written(answer: Answer) -> Response:

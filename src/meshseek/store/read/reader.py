@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg.rows import dict_row
 
+from meshseek.deadlines import check_deadline
 from meshseek.errors import DatabaseDownError
 from meshseek.spans import DATABASE, Span
 from meshseek.store.memory import read_into_memory
@@ -100,7 +101,9 @@ class Reader:
 
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
+            TooSlowError: Nobody waits for them any longer.
         """
+        check_deadline()
         with Span(DATABASE, text.name):
             pools = self._open()
             return self._answered(pools.lookups if session is None else pools.searches, text, values, session)
