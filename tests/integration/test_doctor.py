@@ -76,10 +76,8 @@ def test_all_is_well(conninfo: str, tmp_path: Path) -> None:
 
 def test_packages_that_do_not_fit(first: Path) -> None:
     """One that is too old, one that is missing, and the Python."""
-    distribution(
-        first, "meshseek", "0.0.1", "Requires-Python: >=99", "Requires-Dist: anyio<4,>=3", "Requires-Dist: no-such-thing",
-        "Requires-Dist: never; extra == 'never'",
-    )  # fmt: skip
+    needs = [f"Requires-Dist: {need}" for need in ("anyio<4,>=3", "no-such-thing", "never; extra == 'never'")]
+    distribution(first, "meshseek", "0.0.1", "Requires-Python: >=99", *needs)
     python, anyio, missing = found(install.look_at_install(), "problem")
 
     assert "is not >=99" in python
@@ -145,7 +143,7 @@ def test_ports_that_are_taken(tmp_path: Path) -> None:
     """By another program, which is told; and by Meshseek itself, which is as it should be."""
 
     class Living(JsonHandler):
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
             content = b'{"status":"live"}'
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
@@ -166,7 +164,9 @@ def workspace_with(folder: Path, algorithm: str, model: str) -> Workspace:
     """A workspace in which an algorithm was embedded with a model; no vector is left of it."""
     workspace = Workspace(folder)
     space = Space(embedder=algorithm, model=model, revision="1", dim=8, preprocessing="none")
-    workspace.vectors_table(algorithm, "appearance", space).keep_shards([])
+    table = workspace.vectors_table(algorithm, "appearance", space)
+    table.folder.mkdir(parents=True)
+    table.keep_shards([])
     (folder / "libraries").mkdir(exist_ok=True)
     return workspace
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg.rows import dict_row
 
@@ -42,5 +43,7 @@ def read_facts(server: Server) -> ServerFacts:
     with server.connect_to_server() as connection, connection.cursor(row_factory=dict_row) as cursor:
         (row,) = cursor.execute(query("server_facts")).fetchall()
     # Of a server that knows no encoding the driver gives bytes.
-    told = {name: value.decode(errors="replace") if isinstance(value, bytes) else value for name, value in row.items()}
+    told: dict[str, Any] = {
+        name: value.decode(errors="replace") if isinstance(value, bytes) else value for name, value in row.items()
+    }
     return ServerFacts(**told)
