@@ -137,18 +137,33 @@ class Meshseek:
         """An algorithm's model, loaded once; None means its default."""
         wanted = (name, model, dim)
         if wanted not in self._embedders:
-            options = EmbedderOptions(
-                model=model,
-                dim=dim,
-                languages=languages,
-                model_dir=self.settings.model_dir or self._remembered_folder(name),
-                device=self.settings.device,
-                cache_dir=self.workspace.folder / "cache",
-                hosted=self._dashscope,
-            )
-            embedder = EMBEDDERS.load(name)(options)
+            embedder = EMBEDDERS.load(name)(self._embedder_options(name, model, dim, languages))
             self._embedders[wanted] = self._embedders[name, embedder.space.model, embedder.space.dim] = embedder
         return self._embedders[wanted]
+
+    def lacking(self, name: str) -> str | None:
+        """What is missing to load the model that an algorithm's vectors were made with, told without loading it.
+
+        Raises:
+            EmbedderError: What it is made of is not installed.
+            WorkspaceError: It is not known which model that was.
+        """
+        source = self.workspace.embedded_sources(name)[:1]
+        space = self.workspace.vectors_table(name, source[0]).header["space"] if source else {}
+        return EMBEDDERS.load(name).lacks(self._embedder_options(name, space.get("model"), space.get("dim")))
+
+    def _embedder_options(
+        self, name: str, model: str | None, dim: int | None, languages: tuple[Language, ...] | None = None
+    ) -> EmbedderOptions:
+        return EmbedderOptions(
+            model=model,
+            dim=dim,
+            languages=languages,
+            model_dir=self.settings.model_dir or self._remembered_folder(name),
+            device=self.settings.device,
+            cache_dir=self.workspace.folder / "cache",
+            hosted=self._dashscope,
+        )
 
     def remember_model_folder(self, algorithm: str) -> None:
         """Let later commands in this workspace find the weights where this one does."""

@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -24,6 +24,8 @@ from tests.integration.test_http_states import SEARCH, client_of, eventually
 from tests.toy import toy_algorithm
 
 from meshseek import __version__
+from meshseek.access.keys import ANYBODY
+from meshseek.access.keys import Scope as KeyScope
 from meshseek.errors import RerankerError
 from meshseek.interfaces.http import probes
 from meshseek.interfaces.http.request_ids import request_id
@@ -41,9 +43,9 @@ from meshseek.workspace.workspace import Workspace
 class Named:
     """A layer that says who asks, in place of one that checks keys."""
 
-    def __init__(self, app: ASGIApp, scopes: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, scopes: tuple[KeyScope, ...]) -> None:
         self.app = app
-        self.caller = SimpleNamespace(name="tester", scopes=scopes)
+        self.caller = replace(ANYBODY, name="tester", scopes=scopes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on."""
@@ -51,7 +53,7 @@ class Named:
         await self.app(scope, receive, send)
 
 
-def away(workspace: Workspace, *scopes: str) -> tuple[TestClient, int]:
+def away(workspace: Workspace, *scopes: KeyScope) -> tuple[TestClient, int]:
     """The API over a database that is not there, for a caller with some scopes; and that database's port."""
     port = free_port()
     address = f"postgresql://somebody:hunter2@127.0.0.1:{port}/postgres"
@@ -122,12 +124,13 @@ def api(published_toys: Workspace, server: Server) -> Iterator[TestClient]:
 def test_a_request_is_one_line(api: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     """It says what was asked by the name of the route, what it took and who asked; never what was asked for."""
     caplog.set_level(logging.INFO, "meshseek.requests")
-    api.post("/search/text", json=SEARCH | {"query": "a secret lamp"}, headers={"Authorization": "Bearer secret"})
+    api.post("/search/text", json=SEARCH | {"query": "a secret lamp"})
     api.get("/assets/toys/000?algorithm=toy")
     api.get("/secret?x=secret")
     api.request("SECRET", "/live")
     api.get("/live")
-    searched, seen, unknown, odd = (record.fields for record in caplog.records)  # type: ignore[attr-defined]
+    api.get("/assets/secret", headers={"Authorization": "Bearer secret"})
+    searched, seen, unknown, odd, refused = (record.fields for record in caplog.records)  # type: ignore[attr-defined]
 
     assert (searched["method"], searched["route"], searched["status"]) == ("POST", "/search/text", 200)
     assert searched["algorithm"] == "toy"
@@ -135,7 +138,7 @@ def test_a_request_is_one_line(api: TestClient, caplog: pytest.LogCaptureFixture
     assert {"wait_ms", "embed_ms", "database_ms"} <= searched.keys()
     assert sum(searched[f"{stage}_ms"] for stage in ("wait", "embed", "database")) <= searched["ms"]
     assert (seen["route"], unknown["route"], unknown["status"]) == ("/assets/{asset_id:path}", "(none)", 404)
-    assert odd["method"] == "OTHER"
+    assert (odd["method"], refused["status"]) == ("OTHER", 401)
     assert "ecret" not in str([vars(record) for record in caplog.records])
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "search": "searching",
     "evaluate": "evaluating",
     "serve": "serving",
+    "doctor": "doctor",
     "keys": "keys",
     "status": "database",
     "db": "database",

@@ -63,9 +63,12 @@ def status_of(error: MeshseekError) -> HTTPStatus:
 
 
 def sees_details(scope: Scope) -> bool:
-    """Whether whoever asks may read what is in the log: addresses, paths, what a service said."""
+    """Whether whoever asks may read what is in the log: addresses, paths, what a service said.
+
+    That takes a key: without one even on this machine somebody else may ask, and whoever started it sees the log.
+    """
     caller = scope.get("state", {}).get("caller")
-    return caller is not None and "admin" in caller.scopes
+    return caller is not None and caller.name is not None and "admin" in caller.scopes
 
 
 def _deliberate(request: Request, error: Exception) -> JSONResponse:
