@@ -13,7 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from meshseek import __version__
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
+from meshseek.interfaces.http.reference import add_reference
 from meshseek.interfaces.http.routes import router
+from meshseek.interfaces.http.upstream import Upstream
 
 THREADS = 160
 """More than all searches that may run or wait, so that none waits unseen, and whoever asks for health is answered."""
@@ -41,9 +43,18 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         yield
         await run_in_threadpool(meshseek.close)
 
-    app = FastAPI(title="Meshseek", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Meshseek",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        redoc_url=None,
+    )
     app.state.meshseek = meshseek
+    app.state.upstream = Upstream(meshseek.settings)
     app.include_router(router)
+    add_reference(app)
     app.add_middleware(TooLargeAsJson)
     add_error_handlers(app)
     return app

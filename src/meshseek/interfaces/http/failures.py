@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.errors import BusyError, HostedItemError, InputError, MeshseekError, NotFoundError
+from meshseek.errors import BusyError, HostedItemError, InputError, MeshseekError, NotFoundError, NotPublishedError
 from meshseek.images import MAX_IMAGE_BYTES
 
 RETRY_SECONDS = "1"
@@ -55,6 +55,8 @@ def status_of(error: MeshseekError) -> HTTPStatus:
     """4xx for the caller's mistakes, 503 for ours."""
     if isinstance(error, NotFoundError):
         return HTTPStatus.NOT_FOUND
+    if isinstance(error, NotPublishedError):
+        return HTTPStatus.CONFLICT
     callers = isinstance(error, InputError | HostedItemError)
     return HTTPStatus.UNPROCESSABLE_ENTITY if callers else HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -93,4 +95,6 @@ def _unforeseen(_: Request, error: Exception) -> JSONResponse:
 
 
 def _answer(status: HTTPStatus, code: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)
+    # A message may quote what was sent, and half a character cannot be sent back.
+    sendable = message.encode(errors="replace").decode()
+    return JSONResponse({"error": {"code": code, "message": sendable}}, status_code=status)

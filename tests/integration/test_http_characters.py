@@ -1,0 +1,85 @@
+"""Half characters (lone surrogates) and NULs anywhere in a request: a 4xx in the form of every error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from tests.integration.test_http_states import client_of
+from tests.toy import toy_algorithm
+
+from meshseek.store.postgres import Server
+from meshseek.workspace.workspace import Workspace
+
+ODD = ["\ud800", "a\udfff", "\x00", "a\x00b"]
+JSON = {"content-type": "application/json"}
+
+
+@pytest.fixture
+def api(published_toys: Workspace, server: Server) -> Iterator[TestClient]:
+    """The API over the published toys."""
+    with client_of(published_toys, toy_algorithm(server)) as client:
+        yield client
+
+
+def is_refused(api: TestClient, method: str, path: str, **content: Any) -> None:
+    """It is the caller's mistake, in our form."""
+    answer = api.request(method, path, **content)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert {"code", "message"} <= answer.json()["error"].keys()
+
+
+def test_in_json(api: TestClient) -> None:
+    """In each field, in names of fields, in filters and their names, and in nested values, escaped or raw."""
+    fields = ("algorithm", "target", "query_type", "min_relevance", "size", "rerank")
+    for odd in ODD:
+        plain = {"query": "chair", "algorithm": "toy"}
+        bodies: list[dict[str, Any]] = [{**plain, field: odd} for field in fields]
+        bodies += [{**plain, odd: 1}, {**plain, "filters": {odd: "a"}}, {**plain, "filters": {"category": odd}}]
+        bodies += [{**plain, "filters": {"tags": ["a", odd]}}, {**plain, "filters": {"tags": {"not": odd}}}]
+        bodies += [{**plain, "filters": {"faces": odd}}, {**plain, "filters": {"faces": {odd: 1}}}]
+        bodies += [{**plain, "query": odd}]
+        for body in bodies:
+            escaped = json.dumps(body).encode()
+            raw = json.dumps(body, ensure_ascii=False).encode(errors="surrogatepass")
+            for content in (escaped, raw):
+                if body.get("query") == "a\x00b":  # words with a blank between
+                    continue
+                is_refused(api, "POST", "/search/text", content=content, headers=JSON)
+
+
+@pytest.mark.parametrize(
+    "charset", ["unicode_escape", "utf-7", "utf-16", "idna", "undefined", "punycode", "zlib", "rot13"]
+)
+def test_in_forms(api: TestClient, charset: str) -> None:
+    """Also where the form says that its fields are in an encoding that can make half a character, or fail oddly."""
+    for name, value in (("algorithm", rb"\ud800"), (r"\ud800", b"a"), ("filters", rb'{"category": "\ud800"}')):
+        body = (
+            f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
+            + value
+            + b'\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="\\udfff.png"\r\n\r\nno\r\n--x--\r\n'
+        )
+        kind = f"multipart/form-data; boundary=x; charset={charset}"
+        is_refused(api, "POST", "/search/image", content=body, headers={"content-type": kind})
+
+
+def test_in_paths_and_queries(api: TestClient) -> None:
+    """As percent-encoded bytes that are no UTF-8, or a NUL."""
+    for odd in ("%ED%A0%80", "%00", "a%00b", "%FF", "%C0%80"):
+        for path in (
+            f"/assets/{odd}",
+            f"/assets/{odd}/similar?algorithm=toy",
+            f"/assets/{odd}/model",
+            f"/assets/toys/000/views/{odd}",
+            f"/assets/{odd}/views/0/camera",
+            f"/facets/{odd}?algorithm=toy",
+            f"/facets/category?algorithm={odd}",
+            f"/assets/toys/000?algorithm={odd}",
+            f"/assets/toys/000/similar?algorithm=toy&target={odd}",
+            f"/assets/toys/000/similar?algorithm=toy&top_k={odd}",
+        ):
+            is_refused(api, "GET", path)
+        assert api.get(f"/assets/toys/000/views/0?algorithm=toy&v={odd}").status_code == 200
