@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.integration.test_http_states import client_of
-from tests.toy import toy_algorithm
+from tests.conftest import ServedLibrary
 
-from meshseek.store.postgres import Server
-from meshseek.workspace.workspace import Workspace
+from meshseek.interfaces.http import create_app
 
 ODD = ["\ud800", "a\udfff", "\x00", "a\x00b"]
 JSON = {"content-type": "application/json"}
 
 
-@pytest.fixture
-def api(published_toys: Workspace, server: Server) -> Iterator[TestClient]:
-    """The API over the published toys."""
-    with client_of(published_toys, toy_algorithm(server)) as client:
+@pytest.fixture(scope="module")
+def api(library: ServedLibrary) -> Iterator[TestClient]:
+    """The API over the small real library, in this process."""
+    with TestClient(create_app(library.opened()), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -36,7 +35,7 @@ def test_in_json(api: TestClient) -> None:
     """In each field, in names of fields, in filters and their names, and in nested values, escaped or raw."""
     fields = ("algorithm", "target", "query_type", "min_relevance", "size", "rerank")
     for odd in ODD:
-        plain = {"query": "chair", "algorithm": "toy"}
+        plain = {"query": "chair", "algorithm": "lite"}
         bodies: list[dict[str, Any]] = [{**plain, field: odd} for field in fields]
         bodies += [{**plain, odd: 1}, {**plain, "filters": {odd: "a"}}, {**plain, "filters": {"category": odd}}]
         bodies += [{**plain, "filters": {"tags": ["a", odd]}}, {**plain, "filters": {"tags": {"not": odd}}}]
@@ -51,12 +50,11 @@ def test_in_json(api: TestClient) -> None:
                 is_refused(api, "POST", "/search/text", content=content, headers=JSON)
 
 
-@pytest.mark.parametrize(
-    "charset", ["unicode_escape", "utf-7", "utf-16", "idna", "undefined", "punycode", "zlib", "rot13"]
-)
-def test_in_forms(api: TestClient, charset: str) -> None:
+def test_in_forms(api: TestClient) -> None:
     """Also where the form says that its fields are in an encoding that can make half a character, or fail oddly."""
-    for name, value in (("algorithm", rb"\ud800"), (r"\ud800", b"a"), ("filters", rb'{"category": "\ud800"}')):
+    charsets = ("unicode_escape", "utf-7", "utf-16", "idna", "undefined", "punycode", "zlib", "rot13")
+    fields = (("algorithm", rb"\ud800"), (r"\ud800", b"a"), ("filters", rb'{"category": "\ud800"}'))
+    for charset, (name, value) in product(charsets, fields):
         body = (
             f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
             + value
@@ -71,15 +69,15 @@ def test_in_paths_and_queries(api: TestClient) -> None:
     for odd in ("%ED%A0%80", "%00", "a%00b", "%FF", "%C0%80"):
         for path in (
             f"/assets/{odd}",
-            f"/assets/{odd}/similar?algorithm=toy",
+            f"/assets/{odd}/similar?algorithm=lite",
             f"/assets/{odd}/model",
-            f"/assets/toys/000/views/{odd}",
+            f"/assets/chair-0001/views/{odd}",
             f"/assets/{odd}/views/0/camera",
-            f"/facets/{odd}?algorithm=toy",
+            f"/facets/{odd}?algorithm=lite",
             f"/facets/category?algorithm={odd}",
-            f"/assets/toys/000?algorithm={odd}",
-            f"/assets/toys/000/similar?algorithm=toy&target={odd}",
-            f"/assets/toys/000/similar?algorithm=toy&top_k={odd}",
+            f"/assets/chair-0001?algorithm={odd}",
+            f"/assets/chair-0001/similar?algorithm=lite&target={odd}",
+            f"/assets/chair-0001/similar?algorithm=lite&top_k={odd}",
         ):
             is_refused(api, "GET", path)
-        assert api.get(f"/assets/toys/000/views/0?algorithm=toy&v={odd}").status_code == 200
+        assert api.get(f"/assets/chair-0001/views/0?algorithm=lite&v={odd}").status_code == 200
