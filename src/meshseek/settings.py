@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     """Every stage takes only the first so many assets of each library; for trials."""
     base_url: str | None = Field(None, pattern=r"^https?://")
     """Where model files are read from when they are not in the workspace."""
+    base_url_megabytes: PositiveInt = 500
+    """The largest model that is passed on from there."""
+    base_url_seconds: PositiveFloat = 120.0
+    """How long passing on one model may take, from the request to its last byte."""
     model_dir: Path | None = None
     """Folder of model weights, for machines without a hub."""
     device: str | None = None

@@ -19,7 +19,9 @@ from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
+from meshseek.interfaces.http.reference import add_reference
 from meshseek.interfaces.http.routes import router
+from meshseek.interfaces.http.upstream import Upstream
 
 THREADS = 160
 """More than all searches that may run or wait, so that none waits unseen, and whoever asks for health is answered."""
@@ -57,9 +59,13 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         responses=REFUSED,
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        redoc_url=None,
     )
     app.state.meshseek = meshseek
+    app.state.upstream = Upstream(meshseek.settings)
     app.include_router(router)
+    add_reference(app)
     app.add_middleware(TooLargeAsJson)
     app.add_middleware(Deadline, seconds=meshseek.settings.request_seconds)
     add_access(app, meshseek)
