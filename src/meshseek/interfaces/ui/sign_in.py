@@ -62,8 +62,9 @@ async def sign_in(request: Request, keys: Keys) -> Response:
     key = "".join(given.get("key", [""])[0].split())  # what is copied from a message may be broken over lines
     standing = await keys.standing(key, anew=True)
     if standing.verdict != "good":
-        status = HTTPStatus.UNAUTHORIZED if standing.verdict == "refused" else HTTPStatus.SERVICE_UNAVAILABLE
-        return form(standing.sentence, status)
+        if standing.verdict == "refused":
+            return form(f"{standing.sentence} 密钥无效。", HTTPStatus.UNAUTHORIZED)
+        return form(standing.sentence, HTTPStatus.SERVICE_UNAVAILABLE)
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
     secure = request.url.scheme == "https"
     answer.set_cookie(
