@@ -99,4 +99,7 @@ def render(
             if asset.views is None
         ]
         work = in_processes(workers, _Rendering(renderer, workspace))
-        return run_stage("render", tasks, work, table, reporter, finished)
+        try:
+            return run_stage("render", tasks, work, table, reporter, finished)
+        finally:
+            shutil.rmtree(workspace.views / DRAFTS, ignore_errors=True)  # of assets that took too long

@@ -198,9 +198,10 @@ class Workspace:
             folder: Holds the views of an asset, below the workspace or absolute.
             library: Name of the asset's library, as far as it is known.
         """
-        if (self.folder / folder).is_relative_to(self.views):
+        views = self.folder / folder
+        if views.is_relative_to(self.views):
             return self.views
-        return (self.libraries.path_of(library) if isinstance(library, str) else None) or folder
+        return (self.libraries.path_of(library) if isinstance(library, str) else None) or views
 
     @contextmanager
     def lock(self, stage: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 
@@ -9,6 +10,7 @@ import click
 
 from meshseek import __version__
 from meshseek.errors import MeshseekError
+from meshseek.untrusted.text import printable
 
 COMMANDS = {
     "demo": "demo",
@@ -59,11 +61,20 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except MeshseekError as error:
-            click.echo(f"meshseek: {error}", err=True)
+            click.echo(printable(f"meshseek: {error}"), err=True)
             sys.exit(1)
+
+
+class _Printable(logging.Formatter):
+    """Names of files and assets are others' words: a terminal must not obey them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="meshseek")
 def main() -> None:
     """Search 3D assets with words in English or Chinese, or with a picture."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Printable())
