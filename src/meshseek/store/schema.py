@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshseek.errors import DatabaseVersionError
 
-CURRENT = 3
+CURRENT = 4
 """Goes up with every change of ``schema.sql`` that this code could not read, or could not write, without."""
 
 

@@ -12,6 +12,8 @@ from meshseek.files import write_whole
 MANIFEST = "manifest.json"
 FORMAT = 2
 """Of what is written: vectors are bytes."""
+READABLE = (1, FORMAT)
+"""In the first format vectors were lists of numbers; a table that was added to since has shards of both."""
 
 
 def write_manifest(folder: Path, header: dict[str, Any], shards: list[dict[str, Any]]) -> None:
@@ -47,7 +49,7 @@ def read_manifest(folder: Path, content: bytes | None = None) -> dict[str, Any] 
         raise WorkspaceError(
             f"{path} was written by a newer Meshseek (format {number}; this one reads {FORMAT}): upgrade this one"
         )
-    if not isinstance(manifest, dict) or number != FORMAT or not {"header", "shards"} <= set(manifest):
+    if not isinstance(manifest, dict) or number not in READABLE or not {"header", "shards"} <= set(manifest):
         raise WorkspaceError(
             f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
         )
