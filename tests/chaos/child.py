@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import multiprocessing
 import os
 import resource
@@ -45,7 +47,16 @@ import meshseek.pipeline.update  # noqa: E402
 import meshseek.search.tuning  # noqa: E402
 import meshseek.store.write.publisher  # noqa: E402
 import meshseek.translators.openai_batch  # noqa: E402
+from meshseek.search.modes import MODES  # noqa: E402
+from meshseek.store.indexes import INDEXES  # noqa: E402
 from tests.chaos import clock, disk  # noqa: E402
+
+for name in ("pandas", "httpx", "rich.progress", "zoneinfo", "encodings.idna"):  # what commands import when they run
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+for family in (meshseek.embedders.EMBEDDERS, meshseek.renderers.RENDERERS, INDEXES, MODES):
+    for name in {"toy", "tints", "hnsw", "exact", *MODES.names} & set(family.names):
+        family.load(name)
 
 HUNG_SECONDS = 60.0
 STEPS = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "sqlite3.connect", "shutil.rmtree"})
@@ -127,6 +138,10 @@ class Running:
     def kill(self) -> None:
         """Kill it by ``kill -9``."""
         self._process.kill()
+
+    def joined(self, seconds: float) -> None:
+        """Let it run for so long."""
+        self._process.join(seconds)
 
     def ended_or_killed(self, seconds: float) -> Ran:
         """Let it run for so long, then kill it."""

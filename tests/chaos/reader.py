@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from tests.chaos.child import FORKS
@@ -12,6 +13,7 @@ from tests.toy import toy_algorithm
 
 from meshseek.errors import DatabaseDownError, MeshseekError
 from meshseek.search.query import Query
+from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
 
 Answer = tuple[Any, ...]
@@ -60,9 +62,9 @@ class Reader:
         self._process.start()
         theirs.close()
 
-    def begin(self, conninfo: str) -> None:
+    def begin(self, folder: Path) -> None:
         """Search from now on; the first answers are there when this returns."""
-        self._pipe.send(conninfo)
+        self._pipe.send(folder)
         self._pipe.recv()
 
     def end(self) -> Heard:
@@ -71,9 +73,9 @@ class Reader:
         heard: Heard = self._pipe.recv()
         return heard
 
-    def once(self, conninfo: str) -> list[Answer]:
+    def once(self, folder: Path) -> list[Answer]:
         """The answers of what is live now."""
-        self.begin(conninfo)
+        self.begin(folder)
         heard = self.end()
         assert not heard.errors, heard.errors
         return [answers[-1] for answers in heard.answers]
@@ -86,8 +88,8 @@ class Reader:
 
 def _serve(pipe: Connection) -> None:
     while True:
-        conninfo = pipe.recv()
-        algorithm = toy_algorithm(Server(lambda conninfo=conninfo: conninfo))  # type: ignore[misc]  # bound at once
+        embedded = EmbeddedServer(pipe.recv())
+        algorithm = toy_algorithm(Server(embedded.acquire))
         heard = Heard()
         _ask_all(algorithm, heard)
         pipe.send("begun")
@@ -96,6 +98,7 @@ def _serve(pipe: Connection) -> None:
         pipe.recv()
         _ask_all(algorithm, heard)
         algorithm.library.close()
+        embedded.release()
         pipe.send(heard)
 
 

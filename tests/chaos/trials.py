@@ -67,7 +67,7 @@ def disturb(bench: Bench, victim: Victim, kind: str, random: Random) -> Trial:
     world, known = bench.world, bench.undisturbed(victim)
     world.bring_back(victim.point)
     trial = Trial()
-    bench.reader.begin(world.conninfo())
+    bench.reader.begin(world.folder)
     running = Running(world.job([filled(victim.command, world)], _fault(kind, known, world, random), victim.share), world.scratch)
     running.wait_until_ready()
     running.go()

@@ -86,7 +86,7 @@ def undisturbed(world: World, victim: Victim, reader: Reader) -> Undisturbed:
     """Run a victim to the end, and see that this gives what the model wants."""
     world.bring_back(victim.point)
     before = published_facts(world.published(), world.folder)
-    first = reader.once(world.conninfo())
+    first = reader.once(world.folder)
     alone = run(world.job([filled(victim.command, world)], share=victim.share), world.scratch)
     world.run(worlds.UPDATE, ["clean"], ["check", "--verify"], share=victim.share)
     contents = world.published()
@@ -104,5 +104,5 @@ def undisturbed(world: World, victim: Victim, reader: Reader) -> Undisturbed:
         paid=dict(world.service.paid),
         before=before,
         after=after,
-        answers=[first, reader.once(world.conninfo())],
+        answers=[first, reader.once(world.folder)],
     )

@@ -26,6 +26,8 @@ from meshseek.workspace.workspace import Workspace
 DATABASE = "toy_embeddings"
 ROOMY = 16_384
 """Pages of the disk that holds libraries and workspace: 64 MiB."""
+DISK_OF_DATABASE = 1024
+"""Megabytes."""
 KEPT = "database"
 """The part of the workspace that the running server has."""
 FORGOTTEN = ("chair", "second/lamp")
@@ -46,6 +48,8 @@ class World:
     prepared: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What the service had at each point."""
     libraries: dict[str, LibraryFolder] = field(default_factory=dict)
+    database_disk: Path | None = None
+    """Where the database is on a disk of its own."""
     _embedded: EmbeddedServer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -164,22 +168,28 @@ class World:
         names = (path.relative_to(self.folder) for path in paths if not path.is_dir())
         return {str(name.parent / "part" if name.name.startswith("part-") else name) for name in names}
 
-    def put_database_on_a_disk(self) -> Path | None:
-        """Move the stopped server's files to a disk of our own; returns where it is."""
+    def data_folder(self) -> Path:
+        """The files of the workspace's database."""
         pointer = self.folder / KEPT / "cluster-place"
-        if not (self.has_mounts and pointer.is_file()):
-            return None
-        data = Path(pointer.read_text().strip()) / "data"
+        if pointer.is_file():
+            return Path(pointer.read_text().strip()) / "data"
+        return next((self.folder / KEPT).glob("*/PG_VERSION")).parent
+
+    def put_database_on_a_disk(self) -> None:
+        """Move the server's files to a disk of our own."""
+        if not (self.has_mounts and (self.folder / KEPT / "cluster-place").is_file()):
+            return
+        data = self.data_folder()
         self.stop_server()
         aside = data.with_name("data.aside")
         data.rename(aside)
         state = aside.stat()
-        disk.mount_disk(data, 1024)
+        disk.mount_disk(data, DISK_OF_DATABASE)
         subprocess.run(["cp", "-a", f"{aside}/.", str(data)], check=True)
         os.chown(data, state.st_uid, state.st_gid)
         data.chmod(0o700)
         shutil.rmtree(aside)
-        return data
+        self.database_disk = data
 
     def close(self) -> None:
         """Stop the server and take everything away."""
@@ -268,6 +278,8 @@ def prepared_world(root: Path, service: Service, *, has_mounts: bool) -> Iterato
             if commands:
                 world.run(*(filled(command, world) for command in commands))
             world.keep(point)
+        world.run(UPDATE, ["clean"])
+        world.keep("settled")
         yield world
     finally:
         world.close()

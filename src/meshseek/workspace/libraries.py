@@ -177,7 +177,7 @@ class Libraries:
         for library in self.all():
             listing = self.listing(library)
             gone = left & listing.keys()
-            left -= gone
+            left -= gone | set(library.forgotten)  # by a run that was killed, perhaps, before it had forgotten the others
             if gone:
                 kept = {asset_id: made for asset_id, made in listing.items() if asset_id not in gone}
                 changes.append((replace(library, forgotten=tuple(sorted({*library.forgotten, *gone}))), kept))

@@ -19,7 +19,7 @@ class Remembered:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def get(self, stage: str, name: str = "") -> dict[str, Any]:
         """What was kept; empty where nothing was.
@@ -43,10 +43,10 @@ class Remembered:
             WorkspaceError: The workspace cannot be written.
         """
         try:
-            make_folder(self._folder)
+            make_folder(self.folder)
             write_whole(self._path(stage, name), json.dumps(dict(values), ensure_ascii=False, indent=1).encode())
         except OSError as error:
-            raise disk_error(error, self._folder) from error
+            raise disk_error(error, self.folder) from error
 
     def _path(self, stage: str, name: str) -> Path:
-        return self._folder / f"{stage}-{name}.json".replace("-.json", ".json")
+        return self.folder / f"{stage}-{name}.json".replace("-.json", ".json")
