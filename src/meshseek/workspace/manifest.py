@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import write_whole
+from meshseek.workspace.sealed import sealed, unsealed
 
 MANIFEST = "manifest.json"
 FORMAT = 2
@@ -20,8 +20,13 @@ def write_manifest(folder: Path, header: dict[str, Any], shards: list[dict[str, 
     Raises:
         OSError: The folder cannot be written.
     """
-    manifest = {"format": FORMAT, "header": header, "shards": shards}
-    write_whole(folder / MANIFEST, json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+    manifest = {"format": FORMAT, "table": folder.name, "header": header, "shards": shards}
+    write_whole(folder / MANIFEST, sealed(manifest))
+
+
+def is_missing(folder: Path) -> bool:
+    """Whether there are shards and no manifest, so that none counts: it was lost, or the first writing was killed."""
+    return not (folder / MANIFEST).is_file() and any(folder.glob("part-*.parquet"))
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
@@ -32,13 +37,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """
     path = folder / MANIFEST
     try:
-        manifest: Any = json.loads(path.read_bytes())
+        manifest = unsealed(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read ({error}); remove the folder {folder} and run its stage again"
         raise WorkspaceError(message) from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not {"header", "shards"} <= set(manifest):
+    is_another = manifest.get("format") != FORMAT or manifest.get("table", folder.name) != folder.name
+    if is_another or not {"header", "shards"} <= set(manifest):
         raise WorkspaceError(
             f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
+from meshseek.workspace.sealed import sealed, unsealed
 
 
 class Remembered:
@@ -29,7 +29,7 @@ class Remembered:
         """
         path = self._path(stage, name)
         try:
-            kept: dict[str, Any] = json.loads(path.read_bytes())
+            kept = unsealed(path.read_bytes())
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
@@ -44,7 +44,7 @@ class Remembered:
         """
         try:
             make_folder(self.folder)
-            write_whole(self._path(stage, name), json.dumps(dict(values), ensure_ascii=False, indent=1).encode())
+            write_whole(self._path(stage, name), sealed(values))
         except OSError as error:
             raise disk_error(error, self.folder) from error
 

@@ -15,7 +15,7 @@ from meshseek.files import disk_error, locked
 from meshseek.model import Asset, CaptionBasis, Language, Space
 from meshseek.workspace.compaction import compact
 from meshseek.workspace.libraries import Libraries
-from meshseek.workspace.manifest import read_manifest
+from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest
 from meshseek.workspace.remembered import Remembered
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.tables import (
@@ -119,6 +119,10 @@ class Workspace:
         manifest = read_manifest(folder)
         kept = None if manifest is None else Space(**manifest["header"]["space"])
         space = space or kept
+        if space is None and is_missing(folder):
+            raise WorkspaceError(
+                f"{folder / MANIFEST} is missing; run 'meshseek embed --algorithm {algorithm}' again"
+            )
         if space is None:
             raise WorkspaceError(f"{folder} holds no vectors; run 'meshseek embed --algorithm {algorithm}' first")
         if kept not in (None, space):
@@ -147,7 +151,11 @@ class Workspace:
     def embedded_sources(self, algorithm: str) -> tuple[Source, ...]:
         """The sources that hold vectors of an algorithm."""
         folder = self.folder / "vectors" / algorithm
-        return tuple(source for source in SOURCES if read_manifest(folder / source) is not None)
+        return tuple(
+            source
+            for source in SOURCES
+            if read_manifest(folder / source) is not None or is_missing(folder / source)
+        )
 
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that have vectors, sorted."""

@@ -1,0 +1,34 @@
+"""Small JSON files that tell whether they are as they were written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+CHECKSUM = "checksum"
+
+
+def sealed(values: Mapping[str, Any]) -> bytes:
+    """JSON of values, with a checksum of them among them."""
+    return json.dumps({**values, CHECKSUM: _checksum(values)}, ensure_ascii=False, indent=1).encode()
+
+
+def unsealed(content: bytes) -> dict[str, Any]:
+    """The values, without their checksum; those that an older Meshseek wrote have none.
+
+    Raises:
+        ValueError: They are not as they were written; the message says so in a few words.
+    """
+    values: Any = json.loads(content)
+    if not isinstance(values, dict):
+        raise ValueError("it holds no object")
+    kept = values.pop(CHECKSUM, None)
+    if kept is not None and kept != _checksum(values):
+        raise ValueError("its checksum differs")
+    return values
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
