@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meshseek.errors import DatasetError
-from meshseek.tables import read_table
+from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.tables import MOST_TABLE_BYTES, read_table
+from meshseek.untrusted.files import open_regular, read_whole
 
 _ID_COLUMNS = ("id", "asset_id")
 _ENGLISH, _CHINESE = ("caption", "caption_en"), ("caption_zh",)
@@ -68,14 +69,21 @@ def read_json_object(path: Path) -> dict[str, Any]:
         DatasetError: It is missing or damaged; the message gives the place.
     """
     try:
-        value = json.loads(path.read_bytes())
+        with open_regular(path) as file:
+            value = json.loads(read_whole(file, MOST_TABLE_BYTES))
+    except UnreadableAssetError as error:
+        raise DatasetError(f"cannot read {path}: {error}") from error
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise DatasetError(f"{path}, {place}: not valid JSON ({error.msg}); fix it or download it again") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise DatasetError(f"{path} holds values inside values, too deep to be read; give captions as texts") from error
+    except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not JSON text in UTF-8; fix it or download it again") from error
+    except ValueError as error:
+        raise DatasetError(f"{path} holds a number of thousands of digits; take it out") from error
     if not isinstance(value, dict):
         raise DatasetError(f"{path} holds JSON, but no object; give one of id to value")
     return value

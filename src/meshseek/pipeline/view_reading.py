@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshseek.errors import ImageError, NotFoundError, UnreadableAssetError
-from meshseek.images import read_image
 from meshseek.model import ViewSet
 from meshseek.pipeline.stage import Outcome, Task, attempt
 from meshseek.pipeline.workers import in_processes
-from meshseek.workspace.view_files import view_file
+from meshseek.workspace.view_files import read_view
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +62,7 @@ class _Reader:
             raise UnreadableAssetError("has no views; run 'meshseek render'")
         try:
             return [
-                {"viewpoint_id": number, "picture": self.prepare(read_image(view_file(views.folder, number)))}
+                {"viewpoint_id": number, "picture": self.prepare(read_view(views.folder, number, views.root))}
                 for number in sampled(views, self.together)
             ]
         except (ImageError, NotFoundError) as error:

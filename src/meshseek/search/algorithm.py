@@ -21,6 +21,7 @@ from meshseek.search.question import Embedded, Question
 from meshseek.search.readiness import Readiness
 from meshseek.search.reranking import Reranking
 from meshseek.search.warming import warm_up
+from meshseek.spans import RERANK, Span, spent
 from meshseek.store.postgres import POOL_SIZE
 from meshseek.store.read.library import Library, Request, VersionChangedError
 from meshseek.store.read.published import CAPTION_COLUMNS, Published, QueryType
@@ -100,11 +101,16 @@ class Algorithm:
 
     def _warm_up(self) -> None:
         self._of_one_version(lambda published: warm_up(self.library, published))
+        self._of_one_version(lambda published: self._model.warm_up(published.space))
         self._search(Query(text="chair"))
 
-    def health(self) -> str:
-        """``ready``, ``loading``, or why queries cannot be answered; what is not loaded begins to load."""
-        return self._readiness.health()
+    def health(self, *, general: bool = False) -> str:
+        """``ready``, ``loading``, or why queries cannot be answered; what is not loaded begins to load.
+
+        Args:
+            general: Say why without addresses and paths.
+        """
+        return self._readiness.health(general=general)
 
     def search(self, query: Query) -> Answer:
         """Answer a query.
@@ -115,11 +121,15 @@ class Algorithm:
             BusyError: Too many searches are under way.
         """
         started = time.perf_counter()
+        self._note()
         with self._admission.admitted():
             found = self._search(query)
         searched = time.perf_counter()
         # Judgements take seconds: none of them keeps another search from its turn.
-        outcome = found.head.judged(self._reranking, query) if query.rerank else None
+        outcome = None
+        if query.rerank:
+            with Span(RERANK, query.rerank):
+                outcome = found.head.judged(self._reranking, query)
         hits = found.head.page(found.hits, query, outcome)
         if query.min_relevance is not None:
             wanted = RELEVANCES[: 1 + RELEVANCES.index(query.min_relevance)]
@@ -200,8 +210,15 @@ class Algorithm:
             others = Page.of([ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k])
             return _hits(self._shown(published, others), others, Judge(self.library, question))
 
+        self._note()
         with self._admission.admitted():
             return self._of_one_version(ask)
+
+    def _note(self) -> None:
+        """Let whoever watches the request know who answers it."""
+        watched = spent.get()
+        if watched is not None:
+            watched.algorithm = self.name
 
     def _shown(self, published: Published, page: Page) -> dict[str, PublishedAsset]:
         return self.library.shown(published, [ranked.asset_id for ranked in page.ranking])

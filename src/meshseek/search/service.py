@@ -53,9 +53,13 @@ class SearchService:
         for algorithm in self._algorithms.values():
             algorithm.warm_up()
 
-    def health(self) -> dict[str, str]:
-        """By algorithm: ``ready``, ``loading``, or why it cannot answer."""
-        return {name: algorithm.health() for name, algorithm in self._algorithms.items()}
+    def health(self, *, general: bool = False) -> dict[str, str]:
+        """By algorithm: ``ready``, ``loading``, or why it cannot answer.
+
+        Args:
+            general: Say why without addresses and paths.
+        """
+        return {name: algorithm.health(general=general) for name, algorithm in self._algorithms.items()}
 
     def close(self) -> None:
         """Close the connections."""

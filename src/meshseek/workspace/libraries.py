@@ -97,6 +97,14 @@ class Libraries:
         names = ", ".join(library.name for library in known)
         raise InputError(f"there is no library '{name}' here; the libraries are: {names or 'none'}")
 
+    def path_of(self, name: str) -> Path | None:
+        """Where a library is; None where that is not known."""
+        record = self.folder / name / RECORD
+        if NAME.fullmatch(name) is None or not record.is_file():
+            return None
+        path = _read_record(record).path
+        return None if path is None else Path(path)
+
     def imported_from(self, dataset: str, path: Path, name: str | None) -> LibrarySource | None:
         """The library that an import means: the one of that name, or else the one that came from there before."""
         for library in self.all():

@@ -179,10 +179,11 @@ class Workspace:
         columns = ["asset_id", "fingerprint", *(column for part in parts for column in PARTS[part])]
         if self.libraries.are_known:
             listed = self.libraries.current(limit)
+            roots = {library.name: Path(library.path) for library in self.libraries.all() if library.path is not None}
             for row in self._rows(table, columns):
                 *states, library = listed.get(row["asset_id"], ("",))
                 if row["fingerprint"] in states:
-                    yield asset_from_row(row, library)
+                    yield asset_from_row(row, library, roots.get(library))
         else:
             yield from (asset_from_row(row) for row in islice(self._rows(table, columns), limit))
 
@@ -196,6 +197,17 @@ class Workspace:
                     )
                 seen.add(row["asset_id"])
                 yield row
+
+    def view_root(self, folder: Path, library: object) -> Path:
+        """Where the views in a folder must really lie: in the workspace, or in the library that they came with.
+
+        Args:
+            folder: Holds the views of an asset, below the workspace or absolute.
+            library: Name of the asset's library, as far as it is known.
+        """
+        if (self.folder / folder).is_relative_to(self.views):
+            return self.views
+        return (self.libraries.path_of(library) if isinstance(library, str) else None) or folder
 
     def lock(self, stage: str) -> AbstractContextManager[None]:
         """Keep other processes out of a stage.

@@ -27,6 +27,7 @@ COMMANDS = {
     "search": "searching",
     "evaluate": "evaluating",
     "serve": "serving",
+    "keys": "keys",
     "status": "database",
     "db": "database",
     "bench": "benchmarking",

@@ -119,7 +119,9 @@ def _sample_searches(meshseek: Meshseek, *, as_json: bool) -> list[dict[str, Any
     shown = algorithm.search(queries[0][1]).hits
     best = algorithm.library.asset(shown[0].asset_id) if shown else None
     if best is not None and best.view_folder is not None:
-        picture = view_file(meshseek.workspace.folder / best.view_folder, best.viewpoint_ids[-1])
+        workspace = meshseek.workspace
+        root = workspace.view_root(best.view_folder, best.attributes.get("library"))
+        picture = view_file(workspace.folder / best.view_folder, best.viewpoint_ids[-1], root)
         queries.append((f"the picture {picture}", Query(image=read_image(picture), top_k=3)))
     found = []
     for title, query in queries:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 api_port_option = click.option("--api-port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 ui_port_option = click.option("--ui-port", type=click.IntRange(1, 65535), default=7860, show_default=True)
+insecure_option = click.option("--insecure", is_flag=True, help="Ask nobody for a key, whoever can reach the address.")
 no_ui_option = click.option("--no-ui", is_flag=True, help="Serve the API alone.")
 
 
@@ -39,9 +40,15 @@ POLL_SECONDS = 0.1
 @no_ui_option
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--workspace", type=click.Path(path_type=Path), help="Folder of all outputs.  [default: workspace]")
-def serve_command(*, api_port: int, ui_port: int, no_ui: bool, host: str | None, workspace: Path | None) -> None:
-    """Serve the HTTP API and the front end until Ctrl-C."""
-    with application(workspace=workspace, host=host, needs="published") as meshseek:
+@insecure_option
+def serve_command(
+    *, api_port: int, ui_port: int, no_ui: bool, host: str | None, workspace: Path | None, insecure: bool
+) -> None:
+    """Serve the HTTP API and the front end until Ctrl-C.
+
+    Other machines can ask only with --host, and then with a key: see 'meshseek keys'.
+    """
+    with application(workspace=workspace, host=host, insecure=insecure or None, needs="published") as meshseek:
         serve(meshseek, api_port, None if no_ui else ui_port)
 
 
@@ -49,13 +56,14 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
     """Serve in this process, with the front end in one beside it, until interrupted.
 
     Raises:
-        ServiceError: A port is taken, or a service cannot start.
+        ServiceError: A port is taken, a service cannot start, or others could reach it and there is no key.
     """
     import uvicorn
 
     from meshseek.interfaces.http import create_app
 
     host = meshseek.settings.host
+    check_keys(meshseek)
     check_port(host, api_port, "--api-port")
     if ui_port is not None:
         check_port(host, ui_port, "--ui-port")
@@ -65,6 +73,24 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
         announcement = _Announcement(meshseek, server, api_port, ui_port, front_end)
         threading.Thread(target=announcement.make, daemon=True).start()
         server.run()
+
+
+def check_keys(meshseek: Meshseek) -> None:
+    """Make sure that there is a key, if others can reach the services.
+
+    Raises:
+        ServiceError: There is none.
+        KeysError: The keys cannot be read.
+    """
+    from meshseek.access.keys_file import KeysFile
+    from meshseek.interfaces.http.addresses import is_loopback
+
+    settings = meshseek.settings
+    if not (settings.insecure or is_loopback(settings.host) or KeysFile(meshseek.workspace.folder).read()):
+        raise ServiceError(
+            f"others can reach {settings.host}, and this workspace has no key; run 'meshseek keys add NAME' first, "
+            "or serve with --insecure if all of them may come in"
+        )
 
 
 def check_port(host: str, port: int, option: str) -> None:

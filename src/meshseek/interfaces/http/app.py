@@ -9,10 +9,15 @@ import httpx
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from meshseek import __version__
+from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
+from meshseek.interfaces.http.access import add_access
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
+from meshseek.interfaces.http.logs import write_logs
+from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.routes import router
 
 THREADS = 160
@@ -31,7 +36,9 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     Args:
         meshseek: Everything it needs; None to read the settings.
     """
-    meshseek = meshseek or Meshseek()
+    if meshseek is None:
+        meshseek = Meshseek()
+        write_logs(meshseek.settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,11 +52,17 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.state.meshseek = meshseek
     app.include_router(router)
     app.add_middleware(TooLargeAsJson)
+    add_access(app, meshseek)
     add_error_handlers(app)
+    add_observation(app, meshseek)  # last, so that it is outermost: it sees every request, and every failure
     return app
 
 
 async def _warm_up(app: FastAPI) -> None:
     """Send a query that will be refused: the first request builds the routes, which takes a tenth of a second."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://meshseek") as client:
+
+    async def ask_inside(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {"caller": ANYBODY}}, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(ask_inside), base_url="http://localhost") as client:
         await client.post("/search/text", json={"query": ""})

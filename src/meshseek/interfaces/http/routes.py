@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
 import httpx
@@ -15,8 +15,10 @@ from fastapi import Query as Parameter
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import NotFoundError, ServiceError
+from meshseek.errors import NotFoundError, ServiceError, UnreadableAssetError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.http.failures import sees_details
+from meshseek.interfaces.http.opened import OpenedFile
 from meshseek.interfaces.http.results import Result
 from meshseek.interfaces.http.schemas import (
     DEFAULT_ALGORITHM,
@@ -35,7 +37,8 @@ from meshseek.model import LABEL_FIELDS
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Answer
 from meshseek.search.query import MAX_TOP_K, Query
-from meshseek.workspace.view_files import view_file
+from meshseek.untrusted.files import open_inside
+from meshseek.workspace.view_files import open_camera, open_view
 
 FIELD_BYTES = 100_000
 """More than all fields of a search together; a picture comes on top."""
@@ -60,9 +63,9 @@ Version = Annotated[str | None, Parameter(description="As search results give it
 
 
 @router.get("/health", responses={503: {"model": Health}})
-def health(meshseek: Application, response: Response) -> Health:
+def health(meshseek: Application, request: Request, response: Response) -> Health:
     """Whether queries can be answered, by algorithm; 503 until one of them can."""
-    states = meshseek.search_service.health()
+    states = meshseek.search_service.health(general=not sees_details(request.scope))
     ready = "ready" in states.values()
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -121,9 +124,8 @@ def model(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None 
         return JSONResponse(asset(meshseek, f"{asset_id}/model", algorithm).model_dump())
     if key is None:
         raise NotFoundError(f"asset '{asset_id}' has no model file")
-    path = (meshseek.workspace.models / key).resolve()
-    if path.is_relative_to(meshseek.workspace.models.resolve()) and path.is_file():
-        return FileResponse(path, media_type=GLB)
+    with suppress(OSError, UnreadableAssetError):
+        return OpenedFile(open_inside(meshseek.workspace.models / key, meshseek.workspace.models), GLB)
     if meshseek.settings.base_url is None or ".." in key.split("/"):
         raise NotFoundError(f"the model of '{asset_id}' is not in the workspace; set MESHSEEK_BASE_URL to fetch it")
     return StreamingResponse(_fetched(f"{meshseek.settings.base_url.rstrip('/')}/{quote(key)}"), media_type=GLB)
@@ -138,8 +140,7 @@ def view(
     v: Version = None,
 ) -> FileResponse:
     """One view of the asset, a PNG."""
-    path, headers = _picture(meshseek, asset_id, viewpoint_id, algorithm, v)
-    return FileResponse(path, media_type="image/png", headers=headers)
+    return _of_view(meshseek, open_view, asset_id, viewpoint_id, (algorithm, v))
 
 
 @router.get("/assets/{asset_id:path}/views/{viewpoint_id}/camera", response_class=FileResponse, responses=MISSING)
@@ -151,11 +152,7 @@ def camera(
     v: Version = None,
 ) -> FileResponse:
     """Where one view was taken from, as JSON in the layout of G-Objaverse."""
-    picture, headers = _picture(meshseek, asset_id, viewpoint_id, algorithm, v)
-    path = picture.with_suffix(".json")
-    if not path.is_file():
-        raise NotFoundError(f"the camera of view {viewpoint_id} of '{asset_id}' is not known")
-    return FileResponse(path, media_type="application/json", headers=headers)
+    return _of_view(meshseek, open_camera, asset_id, viewpoint_id, (algorithm, v))
 
 
 @router.get("/assets/{asset_id:path}", responses=MISSING)
@@ -169,18 +166,26 @@ def _written(answer: Answer) -> Response:
     return Response(SearchAnswer.of(answer).model_dump_json(), media_type="application/json")
 
 
-def _picture(
-    meshseek: Meshseek, asset_id: str, viewpoint_id: int, algorithm: str | None, version: str | None
-) -> tuple[Path, dict[str, str]]:
-    """A view's file, and for how long it may be kept."""
+def _of_view(
+    meshseek: Meshseek,
+    opened: Callable[[Path, int, Path], BinaryIO],
+    asset_id: str,
+    viewpoint_id: int,
+    options: tuple[str | None, str | None],
+) -> OpenedFile:
+    """A file of a view; options are the algorithm, and the version that its address names."""
+    algorithm, version = options
     published = meshseek.search_service.asset(asset_id, algorithm)
-    if published.view_folder is None or viewpoint_id not in published.viewpoint_ids:
+    folder = published.view_folder
+    if folder is None or viewpoint_id not in published.viewpoint_ids:
         raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
+    what, media_type = ("camera", "application/json") if opened is open_camera else ("picture", "image/png")
+    root = meshseek.workspace.view_root(folder, published.attributes.get("library"))
     try:
-        path = view_file(meshseek.workspace.folder / published.view_folder, viewpoint_id)
+        file = opened(meshseek.workspace.folder / folder, viewpoint_id, root)
     except NotFoundError as error:  # its message has a path of this machine
-        raise NotFoundError(f"the picture of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
-    return path, CACHED if version == published.version else ASKED_AGAIN
+        raise NotFoundError(f"the {what} of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
+    return OpenedFile(file, media_type, CACHED if version == published.version else ASKED_AGAIN)
 
 
 def _fetched(url: str) -> Iterator[bytes]:

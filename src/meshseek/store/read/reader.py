@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row
 
 from meshseek.errors import DatabaseDownError
+from meshseek.spans import DATABASE, Span
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import (
     LOOKUPS,
@@ -25,7 +25,7 @@ from meshseek.store.postgres import (
     configure,
     translated,
 )
-from meshseek.store.queries import query
+from meshseek.store.queries import Query, Statement, query
 from meshseek.store.read.lending import Lender
 from meshseek.store.schema import check_schema
 
@@ -88,15 +88,20 @@ class Reader:
             read_into_memory(connection, "live")
 
     def rows(
-        self, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session | None = None
+        self, text: Query | Statement, values: Mapping[str, Any], session: Session | None = None
     ) -> list[dict[str, Any]]:
         """The rows of a query, which must only read; it is prepared where it is a search.
 
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
         """
-        pools = self._open()
-        pool = pools.lookups if session is None else pools.searches
+        with Span(DATABASE, text.name):
+            pools = self._open()
+            return self._answered(pools.lookups if session is None else pools.searches, text, values, session)
+
+    def _answered(
+        self, pool: Lender, text: Query | Statement, values: Mapping[str, Any], session: Session | None
+    ) -> list[dict[str, Any]]:
         with translated():
             for _ in range(pool.size):  # a server that was restarted has cut all of them
                 with contextlib.suppress(_CutError):
@@ -106,7 +111,7 @@ class Reader:
     def _asked(
         self,
         pool: Lender,
-        text: sql.Composed | bytes,
+        text: Query | Statement,
         values: Mapping[str, Any],
         session: Session | None,
     ) -> list[dict[str, Any]]:
@@ -153,7 +158,7 @@ class OneConnection(Reader):
         """The connection is another's."""
 
     def rows(
-        self, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session | None = None
+        self, text: Query | Statement, values: Mapping[str, Any], session: Session | None = None
     ) -> list[dict[str, Any]]:
         """The rows of a query.
 
