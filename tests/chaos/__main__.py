@@ -19,6 +19,8 @@ from tests.chaos.trials import Bench
 from tests.chaos.world import prepared_world
 
 WORKERS = 2
+BUILD = Path(__file__).parents[2] / "build"
+"""No folder for what is temporary: a database server of root takes away what belongs to workspaces that left one."""
 
 
 def arguments() -> argparse.Namespace:
@@ -28,7 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], help="fault, fault/victim or fault/victim#number")
     parser.add_argument("--times", type=int, help="trials of each scenario, instead of the campaign's own numbers")
     parser.add_argument("--scale", type=float, default=1.0, help="the campaign's own numbers times this")
-    parser.add_argument("--json", type=Path, default=Path("build/chaos.json"))
+    parser.add_argument("--json", type=Path, default=BUILD / "chaos.json")
     parser.add_argument("--workers", type=int, default=WORKERS)
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -57,9 +59,10 @@ def numbers(scenario: Scenario, options: argparse.Namespace) -> list[int]:
 def work(options: argparse.Namespace) -> list[Row]:
     """Run this worker's trials in a world of its own."""
     has_mounts = disk.with_mounts_of_our_own()
+    BUILD.mkdir(exist_ok=True)
     rows = []
     with (
-        tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(prefix="chaos-", dir=BUILD, ignore_cleanup_errors=True) as folder,
         batch_service() as service,
         prepared_world(Path(folder), service, has_mounts=has_mounts) as world,
     ):
@@ -71,10 +74,14 @@ def work(options: argparse.Namespace) -> list[Row]:
             if own := numbers(scenario, options):
                 row = run_scenario(bench, scenario, own, options.seed)
                 rows.append(row)
-                print(f"{scenario.name}: {row.tried} tried, {len(row.failures)} failed, {row.seconds} s", file=sys.stderr)
+                print(
+                    f"{scenario.name}: {row.tried} tried, {len(row.failures)} failed, {row.seconds} s", file=sys.stderr
+                )
                 for failure in row.failures:
                     told = {key: value for key, value in failure.items() if value}
-                    print(f"  #{failure['number']}: {json.dumps(told, default=str)[:1500]}", file=sys.stderr, flush=True)
+                    print(
+                        f"  #{failure['number']}: {json.dumps(told, default=str)[:1500]}", file=sys.stderr, flush=True
+                    )
         bench.reader.close()
     return rows
 

@@ -170,6 +170,7 @@ class Running:
         if self._process.exitcode not in {0, -signal.SIGKILL} and len(ran.exits) < len(self._job.commands):
             ran.exits.append(self._process.exitcode or 1)
             ran.said.append(f"the process ended with {self._process.exitcode}")
+            ran.shown.append("")
         self._process.close()
         return ran
 
@@ -283,6 +284,4 @@ class _Counter:
             disk.make_read_only(fault.folder)
         elif fault.kind == "full":
             assert fault.folder is not None
-            disk.resize_disk(fault.folder, disk.used_pages(fault.folder) + fault.amount)
-
-
+            disk.leave(fault.folder, fault.amount)

@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 
 BLOCK = 512
+REMEMBERED = {"options"}
+"""Nothing but the file itself says that there was one: where it is deleted, the defaults hold again."""
 
 KINDS: Mapping[str, str] = {
     "manifests": "**/manifest.json",
@@ -81,6 +83,10 @@ def damage(workspace: Path, kind: str, random: Random) -> str:
     files = sorted(path for path in workspace.glob(KINDS[kind]) if path.is_file())
     files = [path for path in files if "database" not in path.relative_to(workspace).parts]
     path = random.choice(files)
-    way = random.randrange(len(WAYS) + 1)
-    done = swap(path, random, [other for other in files if other != path]) if way == len(WAYS) else WAYS[way](path, random)
+    way = random.randrange(len(WAYS) - (kind in REMEMBERED) + 1)
+    if kind in REMEMBERED and way == len(WAYS) - 1:
+        way = len(WAYS)
+    done = (
+        swap(path, random, [other for other in files if other != path]) if way == len(WAYS) else WAYS[way](path, random)
+    )
     return f"{path.relative_to(workspace)}: {done}"

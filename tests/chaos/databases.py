@@ -52,7 +52,7 @@ def full(bench: Bench, victim_name: str, random: Random) -> Trial:
     running.wait_until_ready()
     running.go()
     running.joined(random.uniform(0, 0.8 * known.seconds))
-    disk.resize_disk(world.database_disk, disk.used_pages(world.database_disk) + random.randint(FEW, MANY))
+    disk.leave(world.database_disk, random.randint(FEW, MANY))
     try:
         _ended(trial, running)
     finally:
@@ -82,5 +82,3 @@ def _targets(world: World, whom: str) -> list[int]:
     with suppress(psutil.Error):
         return [own.pid for own in psutil.Process(postmaster).children() if "toy_embeddings" in " ".join(own.cmdline())]
     return []
-
-

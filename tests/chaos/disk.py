@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -36,6 +37,14 @@ def mount_disk(folder: Path, megabytes: int) -> None:
 def resize_disk(folder: Path, pages: int) -> None:
     """Give a disk this many pages of 4 KiB."""
     _mount("chaos", folder, "tmpfs", _REMOUNT, f"size={pages * 4}k")
+
+
+def leave(folder: Path, pages: int) -> None:
+    """Let a disk have little room, as far as its files, which others may write meanwhile, allow."""
+    for more in range(0, 4096, 64):
+        with suppress(OSError):
+            resize_disk(folder, used_pages(folder) + pages + more)
+            return
 
 
 def used_pages(folder: Path) -> int:

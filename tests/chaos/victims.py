@@ -43,9 +43,7 @@ VICTIMS = {
         Victim(name="tune", point="published", command=["tune", "--algorithm", "toy", "--queries", "10"]),
         Victim(name="update", point="changed", command=worlds.UPDATE),
         Victim(name="update-in-place", point="changed", command=worlds.UPDATE, share=1.0),
-        Victim(
-            name="forget", point="published", command=["forget", *worlds.FORGOTTEN], forgotten=worlds.FORGOTTEN
-        ),
+        Victim(name="forget", point="published", command=["forget", *worlds.FORGOTTEN], forgotten=worlds.FORGOTTEN),
         Victim(
             name="forget-library",
             point="published",

@@ -197,6 +197,9 @@ class World:
             self.stop_server()
         disk.make_writable(self.folder)
         disk.make_writable(self.home)
+        if self.database_disk is not None:
+            disk.make_writable(self.database_disk)
+            shutil.rmtree(self.database_disk.parent, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

@@ -13,7 +13,6 @@ from meshseek.pipeline.stage import Summary
 from meshseek.store.postgres import Server
 from meshseek.store.read.files_in_use import files_in_use
 from meshseek.workspace.compaction import compact, freed
-from meshseek.workspace.libraries import RECORD
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.workspace import Workspace
 
@@ -83,7 +82,7 @@ def find_garbage(workspace: Workspace, server: Server, algorithms: list[str]) ->
         views |= {folder for asset_id, folder in rows if asset_id in kept and folder is not None}
     files = [path for path in _files(workspace.models) if path.relative_to(workspace.models).as_posix() not in models]
     files += [path for path in _files(workspace.views) if not _is_in(path.relative_to(workspace.views), views)]
-    return Garbage([*files, *_left_by_killed(workspace)], kept, list(all_tables(workspace)))
+    return Garbage(sorted({*files, *_left_by_killed(workspace)}), kept, list(all_tables(workspace)))
 
 
 def _left_by_killed(workspace: Workspace) -> Iterator[Path]:
@@ -91,10 +90,9 @@ def _left_by_killed(workspace: Workspace) -> Iterator[Path]:
     worlds = (workspace.folder / "vectors" / name / "world" for name in workspace.algorithms())
     for folder in (workspace.remembered.folder, *worlds):
         yield from abandoned_drafts(folder)
-    for folder in workspace.libraries.folder.glob("*/"):
-        is_library = (folder / RECORD).is_file()
-        yield from abandoned_drafts(folder) if is_library else _files(folder)
-    yield from (path for path in abandoned_drafts(workspace.libraries.folder) if path.parent == workspace.libraries.folder)
+    folder, known = workspace.libraries.folder, {library.name for library in workspace.libraries.all()}
+    yield from abandoned_drafts(folder)
+    yield from (path for own in folder.glob("*/") if own.name not in known for path in _files(own))
 
 
 def _delete(garbage: Garbage, workspace: Workspace) -> int:

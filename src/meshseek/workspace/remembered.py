@@ -36,6 +36,10 @@ class Remembered:
             raise WorkspaceError(f"{path} is damaged; remove it, and name the options of '{stage}' again") from error
         return kept
 
+    def damaged(self) -> list[Path]:
+        """The files that cannot be read, or were altered."""
+        return [path for path in sorted(self.folder.glob("*.json")) if not _is_whole(path)]
+
     def keep(self, stage: str, values: Mapping[str, Any], name: str = "") -> None:
         """Keep values in place of the earlier ones.
 
@@ -50,3 +54,11 @@ class Remembered:
 
     def _path(self, stage: str, name: str) -> Path:
         return self.folder / f"{stage}-{name}.json".replace("-.json", ".json")
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        unsealed(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True

@@ -221,10 +221,9 @@ class ShardFolder:
 
     def _damaged(self, shard: dict[str, Any], reason: object) -> WorkspaceError:
         path = self.folder / shard["file"]
-        why = "it is no longer Parquet" if isinstance(reason, pa.ArrowException) else _first_line(reason)
-        return WorkspaceError(
-            f"{path} is damaged ({why}); run its stage again: only this part is made anew"
-        )
+        by_system = isinstance(reason, OSError) and reason.strerror  # what Arrow says is not meant for people
+        why = reason if isinstance(reason, str) else by_system or "it is no longer Parquet"
+        return WorkspaceError(f"{path} is damaged ({why}); run its stage again: only this part is made anew")
 
 
 def replaced_ids(ids_by_shard: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -119,10 +119,6 @@ class Workspace:
         manifest = read_manifest(folder)
         kept = None if manifest is None else Space(**manifest["header"]["space"])
         space = space or kept
-        if space is None and is_missing(folder):
-            raise WorkspaceError(
-                f"{folder / MANIFEST} is missing; run 'meshseek embed --algorithm {algorithm}' again"
-            )
         if space is None:
             raise WorkspaceError(f"{folder} holds no vectors; run 'meshseek embed --algorithm {algorithm}' first")
         if kept not in (None, space):
@@ -151,11 +147,12 @@ class Workspace:
     def embedded_sources(self, algorithm: str) -> tuple[Source, ...]:
         """The sources that hold vectors of an algorithm."""
         folder = self.folder / "vectors" / algorithm
-        return tuple(
-            source
-            for source in SOURCES
-            if read_manifest(folder / source) is not None or is_missing(folder / source)
-        )
+        return tuple(source for source in SOURCES if read_manifest(folder / source) is not None)
+
+    def lost_vectors(self, algorithm: str) -> list[Path]:
+        """The manifests that are missing though there are vectors of an algorithm."""
+        folder = self.folder / "vectors" / algorithm
+        return [folder / source / MANIFEST for source in SOURCES if is_missing(folder / source)]
 
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that have vectors, sorted."""
