@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.batch_service import batch_service
 from tests.chaos import disk
-from tests.chaos.campaign import NEEDS_MOUNTS, Row, Scenario, as_text, merged, run_scenario, scenarios, write
+from tests.chaos.campaign import NEEDS_MOUNTS, SHORT, Row, Scenario, as_text, merged, run_scenario, scenarios, write
 from tests.chaos.reader import Reader
 from tests.chaos.trials import Bench
 from tests.chaos.world import prepared_world
@@ -30,10 +30,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], help="fault, fault/victim or fault/victim#number")
     parser.add_argument("--times", type=int, help="trials of each scenario, instead of the campaign's own numbers")
     parser.add_argument("--scale", type=float, default=1.0, help="the campaign's own numbers times this")
+    parser.add_argument("--short", action="store_true", help="one trial of each victim and each fault")
     parser.add_argument("--json", type=Path, default=BUILD / "chaos.json")
     parser.add_argument("--workers", type=int, default=WORKERS)
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.short:
+        options.only, options.times, options.workers = [*SHORT], 1, 1
+    return options
 
 
 def chosen(only: list[str]) -> list[Scenario]:
@@ -94,7 +98,8 @@ def spread(options: argparse.Namespace) -> list[Row]:
         file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tests.chaos", *sys.argv[1:], "--worker", str(number), "--json", str(file)]
         workers.append(subprocess.Popen(command))
-    if any([worker.wait() not in {0, 1} for worker in workers]):
+    ends = [worker.wait() for worker in workers]
+    if not set(ends) <= {0, 1}:
         sys.exit("a worker did not come to its end")
     parts = [[Row(**row) for row in json.loads(file.read_text())["rows"]] for file in files]
     for file in files:

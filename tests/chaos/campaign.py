@@ -17,6 +17,14 @@ from tests.chaos.damage import KINDS
 from tests.chaos.trials import Bench, Trial, disturb
 from tests.chaos.victims import VICTIMS
 
+SHORT = (
+    *(f"kill/{name}" for name in VICTIMS if name != "update-in-place"),
+    *("kill-time/update", "full/embed", "read-only/import", "memory/render", "clock/update"),
+    *("kill-postmaster/publish", "kill-backend/update", "kill-keeper/publish-in-place", "database-full/publish"),
+    *("altered/manifests", "altered/shards", "altered/listings", "altered/ledgers", "altered/views"),
+    *("together/update+update", "together/clean+embed", "workspace/moved", "workspace/copied-one-database"),
+)
+"""The scenarios of the short form: each victim and each fault, one trial of each."""
 Run = Callable[[Bench, Random], Trial]
 NEEDS_MOUNTS = {"full", "read-only", "database-full"}
 OF_DATABASE = ("publish", "publish-in-place", "update", "tune", "clean")

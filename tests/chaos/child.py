@@ -221,7 +221,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
 
 def _without_workers() -> None:
     """Stages do all of their work in this process: to start others takes longer than the work."""
-    import meshseek.settings as settings  # noqa: PLC0415
+    from meshseek import settings  # noqa: PLC0415
 
     read = settings.read_settings
 

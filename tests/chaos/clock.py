@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as real
+import datetime as dt
 import time
 from typing import Self
 
@@ -17,10 +17,10 @@ _READERS = (meshseek.pipeline.import_assets, meshseek.search.tuning, meshseek.st
 def jump(seconds: int) -> None:
     """Let every reading of the time of day in this process differ by so much from now on."""
 
-    class Jumped(real.datetime):
+    class Jumped(dt.datetime):
         @classmethod
-        def now(cls, tz: real.tzinfo | None = None) -> Self:
-            return super().now(tz) + real.timedelta(seconds=seconds)
+        def now(cls, tz: dt.tzinfo | None = None) -> Self:
+            return super().now(tz) + dt.timedelta(seconds=seconds)
 
     for module in _READERS:
         module.datetime = Jumped  # type: ignore[attr-defined]

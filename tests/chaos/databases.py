@@ -8,6 +8,7 @@ from contextlib import suppress
 from random import Random
 
 import psutil
+
 from tests.chaos import disk
 from tests.chaos.child import Running
 from tests.chaos.trials import Bench, Trial, error_lines, finish, judge_words, look_at_live

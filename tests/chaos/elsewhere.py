@@ -9,6 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from meshseek.store.embedded.server import EmbeddedServer
 from tests.chaos import world as worlds
 from tests.chaos.child import Ran, Running
 from tests.chaos.child import run as run_job
@@ -17,10 +21,6 @@ from tests.chaos.trials import Bench, Trial, compare, error_lines, finish, judge
 from tests.chaos.victims import VICTIMS, Undisturbed
 from tests.chaos.world import World, filled
 from tests.living import contents
-
-import psycopg
-from meshseek.store.embedded.server import EmbeddedServer
-from psycopg.conninfo import make_conninfo
 
 ALL = [worlds.UPDATE, ["clean"], ["check", "--verify"]]
 UPDATED = VICTIMS["update"]
@@ -62,10 +62,10 @@ def together(bench: Bench, pair: str, random: Random) -> Trial:
     running[0].go()
     running[0].joined(random.choice((0, 0, random.uniform(0, known.seconds))))
     running[1].go()
-    ran = [one.ended() for one in running]
-    for one in ran:
-        _judge(trial, one)
-    trial.expect(any(one.exits == [0] for one in ran), f"neither got on: {[one.said for one in ran]}")
+    ended = [one.ended() for one in running]
+    for ran in ended:
+        _judge(trial, ran)
+    trial.expect(any(ran.exits == [0] for ran in ended), f"neither got on: {[ran.said for ran in ended]}")
     look_at_live(trial, bench, known)
     finish(trial, bench, victim, known)
     return trial

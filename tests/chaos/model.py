@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.batch_service import expected
-from tests.living import BLANK, BROKEN, FACES, MODELS, Caption, Contents, LibraryFolder, tint
-from tests.toy import toy
-
 from meshseek.errors import MeshseekError
 from meshseek.images import read_image
 from meshseek.pipeline.clean import all_tables
 from meshseek.workspace.workspace import Workspace
+from tests.batch_service import expected
+from tests.living import BLANK, BROKEN, FACES, MODELS, Caption, Contents, LibraryFolder, tint
+from tests.toy import toy
 
 VIEWS = 2
 SIDE = 32

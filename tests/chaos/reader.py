@@ -8,14 +8,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.child import FORKS
-from tests.toy import toy_algorithm
-
 from meshseek.errors import DatabaseDownError, MeshseekError
 from meshseek.search.query import Query
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
+from tests.chaos.child import FORKS
+from tests.toy import toy_algorithm
 
+PAUSE = 0.01
+"""Between two rounds, so that the victim gets on."""
 Answer = tuple[Any, ...]
 QUERIES: Sequence[Mapping[str, Any]] = [
     {"text": "a red chair", "target": "caption"},
@@ -93,7 +94,7 @@ def _serve(pipe: Connection) -> None:
         heard = Heard()
         _ask_all(algorithm, heard)
         pipe.send("begun")
-        while not pipe.poll():
+        while not pipe.poll(PAUSE):
             _ask_all(algorithm, heard)
         pipe.recv()
         _ask_all(algorithm, heard)

@@ -13,15 +13,15 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+
+from meshseek.store.embedded.server import EmbeddedServer
+from meshseek.store.postgres import Server
+from meshseek.workspace.workspace import Workspace
 from tests.batch_service import Service
 from tests.chaos import disk
 from tests.chaos.child import NOTHING, Fault, Job, Ran, run
 from tests.chaos.model import SIDE, VIEWS, Facts, facts_of
 from tests.living import BLANK, BROKEN, CAPTIONS, Caption, Contents, LibraryFolder, contents
-
-from meshseek.store.embedded.server import EmbeddedServer
-from meshseek.store.postgres import Server
-from meshseek.workspace.workspace import Workspace
 
 DATABASE = "toy_embeddings"
 ROOMY = 16_384

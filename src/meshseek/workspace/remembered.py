@@ -10,6 +10,9 @@ from meshseek.errors import WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
 from meshseek.workspace.sealed import sealed, unsealed
 
+OF = "remembered of"
+"""Says whose values they are, so that files are not mistaken for each other."""
+
 
 class Remembered:
     """JSON values by stage and name, each in a file of its own: two stages may write at once.
@@ -29,7 +32,7 @@ class Remembered:
         """
         path = self._path(stage, name)
         try:
-            kept = unsealed(path.read_bytes())
+            kept = _read(path)
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as error:
@@ -48,7 +51,8 @@ class Remembered:
         """
         try:
             make_folder(self.folder)
-            write_whole(self._path(stage, name), sealed(values))
+            path = self._path(stage, name)
+            write_whole(path, sealed({**values, OF: path.stem}))
         except OSError as error:
             raise disk_error(error, self.folder) from error
 
@@ -56,9 +60,16 @@ class Remembered:
         return self.folder / f"{stage}-{name}.json".replace("-.json", ".json")
 
 
+def _read(path: Path) -> dict[str, Any]:
+    kept = unsealed(path.read_bytes())
+    if kept.pop(OF, path.stem) != path.stem:
+        raise ValueError("it belongs to something else")
+    return kept
+
+
 def _is_whole(path: Path) -> bool:
     try:
-        unsealed(path.read_bytes())
+        _read(path)
     except (OSError, ValueError):
         return False
     return True
