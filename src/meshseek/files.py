@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import weakref
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import BinaryIO
 
 from meshseek.errors import MeshseekError, WorkspaceError
 
+DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
 COPIED_BYTES = 1 << 30
 """Asked for at a time."""
 
@@ -28,11 +30,38 @@ def whole_file(target: Path) -> Iterator[Path]:
         OSError: It cannot be written.
     """
     draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    with _in_use(draft):
+        try:
+            yield draft
+            move_whole(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _in_use(draft: Path) -> Iterator[None]:
+    """Hold a lock on a draft, which the kernel drops when this process ends, however it ends."""
+    lock = FileLock(draft)
     try:
-        yield draft
-        move_whole(draft, target)
+        with contextlib.suppress(OSError):  # a file system without locks
+            lock.take()
+        yield
     finally:
-        draft.unlink(missing_ok=True)
+        lock.abandon()
+
+
+def abandoned_drafts(folder: Path) -> Iterator[Path]:
+    """The drafts of :func:`whole_file` in a folder, and in those below it, whose processes were killed."""
+    for path in folder.rglob(".*.tmp"):
+        if DRAFT.fullmatch(path.name) is None or not path.is_file():
+            continue
+        with contextlib.suppress(OSError):  # it has gone meanwhile, or cannot be told
+            lock = FileLock(path)
+            try:
+                if lock.take():
+                    yield path
+            finally:
+                lock.abandon()
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

@@ -16,7 +16,7 @@ from meshseek.model import Asset, CaptionBasis, Language, Space
 from meshseek.workspace.compaction import compact
 from meshseek.workspace.format import stamp
 from meshseek.workspace.libraries import Libraries
-from meshseek.workspace.manifest import read_manifest
+from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest
 from meshseek.workspace.remembered import Remembered
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.tables import (
@@ -149,6 +149,11 @@ class Workspace:
         """The sources that hold vectors of an algorithm."""
         folder = self.folder / "vectors" / algorithm
         return tuple(source for source in SOURCES if read_manifest(folder / source) is not None)
+
+    def lost_vectors(self, algorithm: str) -> list[Path]:
+        """The manifests that are missing though there are vectors of an algorithm."""
+        folder = self.folder / "vectors" / algorithm
+        return [folder / source / MANIFEST for source in SOURCES if is_missing(folder / source)]
 
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that have vectors, sorted."""
