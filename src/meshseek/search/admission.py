@@ -8,6 +8,9 @@ from threading import BoundedSemaphore
 
 from meshseek.errors import BusyError
 
+WAIT_SECONDS = 10.0
+"""How long one waits at the door: what runs may hang for a while, and none of those who wait does so for ever."""
+
 
 class Admission:
     """A door that lets a few in at a time. Threads may share it.
@@ -26,12 +29,16 @@ class Admission:
         """Wait for a turn.
 
         Raises:
-            BusyError: Too many wait already.
+            BusyError: Too many wait already, or the turn did not come in time.
         """
         if not self._places.acquire(blocking=False):
             raise BusyError("too many searches at once; try again in a second")
         try:
-            with self._running:
+            if not self._running.acquire(timeout=WAIT_SECONDS):
+                raise BusyError("the searches before this one take too long; try again in a second")
+            try:
                 yield
+            finally:
+                self._running.release()
         finally:
             self._places.release()
