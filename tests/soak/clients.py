@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote
 
-from tests.soak.model import ALGORITHM, QUESTIONS, Model, body
+from meshseek.pipeline.synthetic import ALGORITHM
+from tests.soak.model import QUESTIONS, Model, body
 
 DEADLINE = 30.0
 """Seconds in which every request must have its answer: a turn, a connection, and a statement that hangs."""
