@@ -41,6 +41,8 @@ class Answer:
     nothing_close: bool
     """Whether even the best of all assets fits weakly: there is probably nothing like this here."""
     algorithm: str
+    version: str
+    """Digest of all that the version holds that was asked."""
     query_type: QueryType
     cross_modal: bool
     target: str
@@ -155,6 +157,7 @@ class Algorithm:
             hits=hits,
             nothing_close=found.nothing_close,
             algorithm=self.name,
+            version=found.question.published.content,
             query_type=query.query_type,
             cross_modal=bool(query.cross_modal),
             target=query.mode,
