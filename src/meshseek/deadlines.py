@@ -7,6 +7,8 @@ from contextvars import ContextVar
 
 from meshseek.errors import TooSlowError
 
+TOO_SLOW = "it took too long; ask for less at once, or try again in a moment"
+
 _ends: ContextVar[float | None] = ContextVar("deadline", default=None)
 """On the monotonic clock; None where there is no hurry. Threads take it over from the request that they work for."""
 
@@ -29,4 +31,4 @@ def check_deadline() -> None:
         TooSlowError: Nobody does.
     """
     if seconds_left() == 0:
-        raise TooSlowError("it took too long; ask for less at once, or try again in a moment")
+        raise TooSlowError(TOO_SLOW)

@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -43,6 +52,10 @@ class Settings(BaseSettings):
     """Every stage takes only the first so many assets of each library; for trials."""
     base_url: str | None = Field(None, pattern=r"^https?://")
     """Where model files are read from when they are not in the workspace."""
+    base_url_megabytes: PositiveInt = 500
+    """The largest model that is passed on from there."""
+    base_url_seconds: PositiveFloat = 120.0
+    """How long passing on one model may take, from the request to its last byte."""
     model_dir: Path | None = None
     """Folder of model weights, for machines without a hub."""
     device: str | None = None
@@ -73,8 +86,22 @@ class Settings(BaseSettings):
     """How often a batch translation is asked for its state."""
     workers: PositiveInt = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     """Processes that convert and render."""
+    asset_seconds: PositiveFloat = 120.0
+    """How long a process may work on one asset; one that takes longer is skipped."""
+    asset_memory: PositiveInt | None = None
+    """Megabytes that such a process may take; three quarters of the machine's memory, shared evenly, if not given."""
     host: str = "127.0.0.1"
     """Address that the two services listen on."""
+    log_format: Literal["text", "json"] = "text"
+    """How the API writes its log: for people, or one JSON object a line."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What the log tells at least; ``info`` has one line a request."""
+    log_file: Path | None = None
+    """Where the log is written, bounded by rotation; on stderr, if not given."""
+    drain_seconds: NonNegativeFloat = Field(1.0, le=600)
+    """How long a service that was told to stop says that it is not ready, before it takes no more requests."""
+    stop_seconds: PositiveFloat = Field(30.0, le=3600)
+    """How long it then has to finish what it took."""
     api_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://")
     """Where the front end finds the API."""
     insecure: bool = False
@@ -94,7 +121,7 @@ class Settings(BaseSettings):
     max_connections: PositiveInt = 500
     """Connections to the API at a time."""
 
-    @field_validator("workspace", "model_dir")
+    @field_validator("workspace", "model_dir", "log_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else path

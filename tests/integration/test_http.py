@@ -43,7 +43,8 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert list(body) == ["error"]
-    assert sorted(body["error"]) == ["code", "message"]
+    assert sorted(body["error"]) == ["code", "message", "request_id"]
+    assert body["error"]["request_id"] == answer.headers["X-Request-ID"]
     assert body["error"]["code"] == code
     message: str = body["error"]["message"]
     assert message

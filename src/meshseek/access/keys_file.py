@@ -128,7 +128,7 @@ def write_private(path: Path, content: bytes) -> None:
     """
     with whole_file(path) as draft:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
+        with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
             file.write(content)
 
 

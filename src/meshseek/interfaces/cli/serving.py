@@ -62,27 +62,35 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
     import uvicorn
 
     from meshseek.interfaces.http import create_app
+    from meshseek.interfaces.http.logs import write_logs
     from meshseek.interfaces.http.protocol import BoundedProtocol
+    from meshseek.interfaces.http.stopping import UNFINISHED, StoppingServer
 
+    write_logs(meshseek.settings)
     host = meshseek.settings.host
     check_keys(meshseek)
     check_port(host, api_port, "--api-port")
     if ui_port is not None:
         check_port(host, ui_port, "--ui-port")
+    app, settings = create_app(meshseek), meshseek.settings
     config = uvicorn.Config(
-        create_app(meshseek),
+        app,
         host=host,
         port=api_port,
+        log_config=None,
         log_level="warning",
         http=BoundedProtocol,
-        limit_concurrency=meshseek.settings.max_connections,
+        limit_concurrency=settings.max_connections,
         server_header=False,
     )
-    server = uvicorn.Server(config)
-    with _front_end(meshseek.settings, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
+    seconds = {"drain_seconds": settings.drain_seconds, "stop_seconds": settings.stop_seconds}
+    server = StoppingServer(config, app.state.standing, **seconds)
+    with _front_end(settings, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
         announcement = _Announcement(meshseek, server, api_port, ui_port, front_end)
         threading.Thread(target=announcement.make, daemon=True).start()
         server.run()
+    if server.has_left:
+        raise SystemExit(UNFINISHED)
 
 
 def check_keys(meshseek: Meshseek) -> None:

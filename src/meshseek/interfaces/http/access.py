@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
@@ -42,7 +44,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 }
 """What every route may answer before it is asked."""
 
-router = APIRouter(responses=REFUSED)
+router = APIRouter()
 
 
 @router.get("/access", dependencies=[Depends(key_scheme)])
@@ -77,7 +79,8 @@ def add_access(app: FastAPI, meshseek: Meshseek) -> None:
     settings = meshseek.settings
     app.state.gate = gate = Gate(settings, KeyRing(meshseek.workspace.folder))
     app.include_router(router)
-    app.add_middleware(Access, gate=gate, rates=_rates(settings))
+    app.state.rates = rates = _rates(settings)
+    app.add_middleware(Access, gate=gate, rates=rates)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -87,6 +90,12 @@ def add_access(app: FastAPI, meshseek: Meshseek) -> None:
             expose_headers=["Retry-After", "X-Request-ID"],
         )
     app.add_middleware(Hosts, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
+
+
+async def close_access(app: FastAPI, limiter: CapacityLimiter) -> None:
+    """Write down what is still to be written, in a thread of those of ``limiter``, and let go of the count of rates."""
+    await run_sync(app.state.gate.ring.used.write, limiter=limiter)
+    await app.state.rates.close()
 
 
 def _rates(settings: Settings) -> Rates:

@@ -12,8 +12,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.errors import BusyError, ForbiddenError, HostedItemError, InputError, MeshseekError, NotFoundError
+from meshseek.errors import (
+    BusyError,
+    ForbiddenError,
+    HostedItemError,
+    InputError,
+    MeshseekError,
+    NotFoundError,
+    NotPublishedError,
+)
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.interfaces.http.request_ids import request_id
 
 RETRY_SECONDS = "1"
 log = logging.getLogger(__name__)
@@ -24,7 +33,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(MeshseekError, _deliberate)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(Exception, unforeseen)
 
 
 class TooLargeAsJson:
@@ -57,17 +66,29 @@ def status_of(error: MeshseekError) -> HTTPStatus:
         return HTTPStatus.NOT_FOUND
     if isinstance(error, ForbiddenError):
         return HTTPStatus.FORBIDDEN
+    if isinstance(error, NotPublishedError):
+        return HTTPStatus.CONFLICT
     callers = isinstance(error, InputError | HostedItemError)
     return HTTPStatus.UNPROCESSABLE_ENTITY if callers else HTTPStatus.SERVICE_UNAVAILABLE
 
 
-def _deliberate(_: Request, error: Exception) -> JSONResponse:
+def sees_details(scope: Scope) -> bool:
+    """Whether whoever asks may read what is in the log: addresses, paths, what a service said.
+
+    That takes a key: without one even on this machine somebody else may ask, and whoever started it sees the log.
+    """
+    caller = scope.get("state", {}).get("caller")
+    return caller is not None and caller.name is not None and "admin" in caller.scopes
+
+
+def _deliberate(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, MeshseekError)
     status = status_of(error)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if error.general is not None or status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("%s", error)
     name = type(error).__name__.removesuffix("Error")
-    answer = error_answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), str(error))
+    message = str(error) if sees_details(request.scope) else error.in_general
+    answer = error_answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), message)
     if isinstance(error, BusyError):
         answer.headers["Retry-After"] = RETRY_SECONDS
     return answer
@@ -89,12 +110,16 @@ def _http(_: Request, error: Exception) -> JSONResponse:
     return answer
 
 
-def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+def unforeseen(_: Request | None, error: Exception) -> JSONResponse:
+    """The answer to a mistake of ours, which the log tells of."""
     log.error("unforeseen error", exc_info=error)
     message = "something went wrong on our side; the server's log says what"
     return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
 
 
 def error_answer(status: HTTPStatus, code: str, message: str) -> JSONResponse:
-    """An answer in the form of every error."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)
+    """An answer in the form of every error, with the id by which the log knows the request."""
+    # A message may quote what was sent, and half a character cannot be sent back.
+    sendable = message.encode(errors="replace").decode()
+    body = {"code": code, "message": sendable, "request_id": request_id.get()}
+    return JSONResponse({"error": body}, status_code=status, headers={"X-Content-Type-Options": "nosniff"})

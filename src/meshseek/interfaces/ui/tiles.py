@@ -9,7 +9,8 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from meshseek.errors import ImageError
-from meshseek.images import DAMAGED, FORMATS, MAX_IMAGE_PIXELS, MAX_SIDE
+from meshseek.images import FORMATS, MAX_IMAGE_PIXELS, MAX_SIDE
+from meshseek.untrusted.pictures import DAMAGED
 
 TILE = 384
 OBJECT = 352
