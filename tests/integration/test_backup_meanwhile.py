@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import resource
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -225,3 +228,66 @@ def test_a_killed_restore_goes_on(
     expect_usable(target)
     assert files(Workspace(target)) == files(Workspace(life / "workspace"))
     assert tables(elsewhere) == tables(Server(lambda: conninfo, prefix))
+
+
+def test_a_full_disk_is_told_and_earlier_snapshots_stay(
+    backed_up_life: tuple[Path, str], conninfo: str, tmp_path: Path, small_disk: Path, elsewhere: Server
+) -> None:
+    """One line; with room again the next backup goes on, and a restore onto a full disk likewise."""
+    life, prefix = backed_up_life
+    server = Server(lambda: conninfo, prefix)
+    folder = small_disk / "backups"
+    shutil.copytree(life / "backups", folder)
+    ballast = small_disk / "ballast"
+    fill(ballast)
+
+    with pytest.raises(WorkspaceError, match=r"the disk that holds .* is full; free some space"):
+        backed_up(Workspace(life / "workspace"), server, folder)
+    assert [len(list_snapshots(folder)), check_backups(folder, REPORTER).faults] == [1, {}]
+
+    ballast.unlink()
+    backed_up(Workspace(life / "workspace"), server, folder)
+    assert [len(list_snapshots(folder)), check_backups(folder, REPORTER).faults] == [2, {}]
+    shutil.copytree(folder, tmp_path / "backups")
+    target = small_disk / "target"
+    fill(ballast, leave=60_000)
+    with pytest.raises(WorkspaceError, match=r"full|free some space"):
+        restored(tmp_path / "backups", target, elsewhere)
+    ballast.unlink()
+    assert files(restored(tmp_path / "backups", target, elsewhere)) == files(Workspace(life / "workspace"))
+
+
+def test_a_file_that_may_not_grow_is_told(backed_up_life: tuple[Path, str], conninfo: str, tmp_path: Path) -> None:
+    """Where only so large files may be written, the snapshots that are there stay whole as well."""
+    life, prefix = backed_up_life
+    folder = tmp_path / "backups"
+    shutil.copytree(life / "backups", folder)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(WorkspaceError, match=r"^cannot write to .*: File too large; check the folder"):
+            backed_up(Workspace(life / "workspace"), Server(lambda: conninfo, prefix), folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert [len(list_snapshots(folder)), check_backups(folder, REPORTER).faults] == [1, {}]
+
+
+def fill(ballast: Path, leave: int = 0) -> None:
+    """Leave so much room on a disk."""
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    os.truncate(ballast, max(0, ballast.stat().st_size - leave))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "meshseek-test", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("only root can mount a small disk, and only where it may")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
