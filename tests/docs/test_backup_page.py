@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -56,9 +57,4 @@ def test_backup_restore_and_upgrade(library: ServedLibrary, elsewhere_prefix: st
     assert "0 files new" in said["meshseek backup /backups/meshseek --verify"]
     assert {*DONE.findall(upgraded[-1])} == {"0"}
     found = [run("meshseek search --json chair", environment) for environment in (library.environment, there)]
-    assert without_times(found[0]) == without_times(found[1])
-
-
-def without_times(answer: str) -> str:
-    """An answer, but for how long it took."""
-    return re.sub(r'"\w+_ms": [\d.]+', "", answer)
+    assert json.loads(found[0])["results"] == json.loads(found[1])["results"] != []

@@ -1,30 +1,27 @@
-"""Backups while stages run and versions go live, and backups and restores that are killed or find no room."""
+"""Backups while stages run, versions go live, somebody cleans, and a ledger is written."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import random
-import resource
-import shutil
-import subprocess
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from tests.backups import backed_up, copied, files, restored, tables
-from tests.conftest import drop_databases
-from tests.living import ALGORITHM, CAPTIONS, Command, LibraryFolder, LivingParts, contents
+from tests.backups import backed_up, copied, restored, tables
+from tests.living import ALGORITHM, CAPTIONS, LibraryFolder, LivingParts, contents
 from tests.toy import publish_toys, toy
 
 from meshseek.errors import WorkspaceError
 from meshseek.pipeline import backup as backup_stage
-from meshseek.pipeline.backup_check import check_backups, list_snapshots
+from meshseek.pipeline.backup import BackupOptions, backup
 from meshseek.pipeline.check import check
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.import_assets import LibraryOptions, import_assets
@@ -35,13 +32,11 @@ from meshseek.store.postgres import Server
 from meshseek.store.read.files_in_use import files_in_use
 from meshseek.store.read.held import HeldVersion, held_version
 from meshseek.store.write.publisher import published_content, published_digests
-from meshseek.workspace.format import expect_usable
+from meshseek.translators._entries import Entries
 from meshseek.workspace.objects import Kept, Objects
 from meshseek.workspace.workspace import Workspace
 
 REPORTER = SilentReporter()
-STEPS = (1, 4, 9, 17, 26, 40)
-"""Just before which change of files or tables a process is killed."""
 SEEDS = int(os.environ.get("LIVES", "2"))
 
 
@@ -169,125 +164,27 @@ def test_another_version_may_go_live_while_one_is_copied(published_toys: Workspa
     assert after == before
 
 
-@pytest.fixture(scope="module")
-def backed_up_life(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A folder with a workspace that is published, its backup, and what is new since; and the databases' prefix."""
-    folder = tmp_path_factory.mktemp("life")
-    prefix = f"life_{uuid4().hex[:12]}_"
-    parts = LivingParts(Workspace(folder / "workspace"), Server(lambda: conninfo, prefix))
-    library = LibraryFolder(folder / "library")
-    for number in range(3):
-        library.put(f"model{number}", number)
-    parts.bring_in(library.path)
-    parts.update()
-    parts.back_up(folder / "backups")
-    library.put("model1", 3)
-    library.put("later", 0)
-    parts.update()
-    yield folder, prefix
-    drop_databases(conninfo, prefix)
+def test_a_cleaning_is_waited_for(toys: Workspace, server: Server, tmp_path: Path) -> None:
+    """What it deletes is not to be half copied; the backup says what it waits for, and goes on by itself."""
+    said: Queue[str] = Queue()
+    reporter = SilentReporter()
+    reporter.say = said.put  # type: ignore[method-assign, assignment]
+    with ThreadPoolExecutor(1) as pool:
+        with toys.lock("backup"):
+            made = pool.submit(backup, toys, server, [], tmp_path / "backups", BackupOptions(), reporter)
+            assert "waiting for 'clean'" in said.get(timeout=60)
+            assert not made.done()
+        assert made.result().details["snapshot"].startswith("000001-")
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_killed_backup_loses_nothing(
-    step: int, backed_up_life: tuple[Path, str], conninfo: str, tmp_path: Path, elsewhere: Server
-) -> None:
-    """The snapshots that are listed are whole; the next backup goes on, and what it has is what there is."""
-    life, prefix = backed_up_life
-    folder = tmp_path / "backups"
-    shutil.copytree(life / "backups", folder)
-    command = Command("back_up", life / "workspace", conninfo, prefix, (folder, 1))
+def test_a_ledger_is_copied_between_its_steps(toys: Workspace, server: Server, tmp_path: Path) -> None:
+    """A step that is half written while it is copied is not in the snapshot, and those before it are."""
+    file = toys.folder / "translations" / "openai_batch" / "ledger.sqlite3"
+    Entries(file).write("1", "sent")
+    with contextlib.closing(sqlite3.connect(file)) as writer:
+        writer.execute("PRAGMA cache_spill = 1")
+        writer.execute("INSERT OR REPLACE INTO entries VALUES ('2', 'half')")
+        backed_up(toys, server, tmp_path / "backups")
 
-    assert command.killed(step)
-    assert check_backups(folder, REPORTER).faults == {}
-    assert len(list_snapshots(folder)) in {1, 2}
-    assert not command.killed(1000)
-
-    assert [len(list_snapshots(folder)), check_backups(folder, REPORTER).faults] == [1, {}]
-    workspace = restored(folder, tmp_path / "other", elsewhere)
-    assert files(workspace) == files(Workspace(life / "workspace"))
-    assert list((folder / "drafts").iterdir()) == []
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_killed_restore_goes_on(
-    step: int, backed_up_life: tuple[Path, str], conninfo: str, tmp_path: Path, elsewhere: Server
-) -> None:
-    """Until it has ended nothing opens the workspace; run again, it ends with all that was there."""
-    life, prefix = backed_up_life
-    folder, target = tmp_path / "backups", tmp_path / "target"
-    backed_up(Workspace(life / "workspace"), Server(lambda: conninfo, prefix), folder)
-    command = Command("restore_from", target, conninfo, elsewhere.database_name("")[: -len("_embeddings")], (folder,))
-
-    assert command.killed(step)
-    if target.exists():
-        with pytest.raises(WorkspaceError, match="has not ended"):
-            expect_usable(target)
-    assert not command.killed(1000)
-
-    expect_usable(target)
-    assert files(Workspace(target)) == files(Workspace(life / "workspace"))
-    assert tables(elsewhere) == tables(Server(lambda: conninfo, prefix))
-
-
-def test_a_full_disk_is_told_and_earlier_snapshots_stay(
-    backed_up_life: tuple[Path, str], conninfo: str, tmp_path: Path, small_disk: Path, elsewhere: Server
-) -> None:
-    """One line; with room again the next backup goes on, and a restore onto a full disk likewise."""
-    life, prefix = backed_up_life
-    server = Server(lambda: conninfo, prefix)
-    folder = small_disk / "backups"
-    shutil.copytree(life / "backups", folder)
-    ballast = small_disk / "ballast"
-    fill(ballast)
-
-    with pytest.raises(WorkspaceError, match=r"the disk that holds .* is full; free some space"):
-        backed_up(Workspace(life / "workspace"), server, folder)
-    assert [len(list_snapshots(folder)), check_backups(folder, REPORTER).faults] == [1, {}]
-
-    ballast.unlink()
-    backed_up(Workspace(life / "workspace"), server, folder)
-    assert [len(list_snapshots(folder)), check_backups(folder, REPORTER).faults] == [2, {}]
-    shutil.copytree(folder, tmp_path / "backups")
-    target = small_disk / "target"
-    fill(ballast, leave=60_000)
-    with pytest.raises(WorkspaceError, match=r"full|free some space"):
-        restored(tmp_path / "backups", target, elsewhere)
-    ballast.unlink()
-    assert files(restored(tmp_path / "backups", target, elsewhere)) == files(Workspace(life / "workspace"))
-
-
-def test_a_file_that_may_not_grow_is_told(backed_up_life: tuple[Path, str], conninfo: str, tmp_path: Path) -> None:
-    """Where only so large files may be written, the snapshots that are there stay whole as well."""
-    life, prefix = backed_up_life
-    folder = tmp_path / "backups"
-    shutil.copytree(life / "backups", folder)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        with pytest.raises(WorkspaceError, match=r"^cannot write to .*: File too large; check the folder"):
-            backed_up(Workspace(life / "workspace"), Server(lambda: conninfo, prefix), folder)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    assert [len(list_snapshots(folder)), check_backups(folder, REPORTER).faults] == [1, {}]
-
-
-def fill(ballast: Path, leave: int = 0) -> None:
-    """Leave so much room on a disk."""
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    os.truncate(ballast, max(0, ballast.stat().st_size - leave))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of two megabytes."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "meshseek-test", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("only root can mount a small disk, and only where it may")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    target = restored(tmp_path / "backups", tmp_path / "target", server).folder
+    assert Entries(target / file.relative_to(toys.folder)).read() == {"1": "sent"}

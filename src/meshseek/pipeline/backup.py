@@ -27,8 +27,7 @@ from meshseek.pipeline.stage import Summary
 from meshseek.reporting import Reporter
 from meshseek.store.postgres import Server
 from meshseek.store.read.held import CHANGING, HeldVersion, held_version
-from meshseek.workspace.backup_folder import BackupFolder, Snapshot
-from meshseek.workspace.belongings import from_lines
+from meshseek.workspace.backup_folder import BackupFolder, Snapshot, read_list
 from meshseek.workspace.format import workspace_format
 from meshseek.workspace.workspace import Workspace
 
@@ -135,7 +134,7 @@ def prune(backups: BackupFolder, keep: int) -> int:
     snapshots = [backups.read(name) for name in kept]
     for snapshot in snapshots:  # all that stay can be read, before anything goes
         for digest in snapshot["files"]["lists"]:
-            b"".join(backups.objects.read(digest))
+            read_list(backups.objects, digest)
     for name in gone:
         backups.remove(name)
     backups.objects.remove_others(digest for snapshot in snapshots for digest in contents_of(backups, snapshot))
@@ -146,7 +145,7 @@ def contents_of(backups: BackupFolder, snapshot: Snapshot) -> Iterator[str]:
     """The digests of all contents of a snapshot; those of files come first, some of them more than once."""
     for digest in snapshot["files"]["lists"]:
         yield digest
-        for entry in from_lines(b"".join(backups.objects.read(digest))):
+        for entry in read_list(backups.objects, digest):
             yield entry.digest
     for database in snapshot["databases"]:
         for table in database["tables"].values():

@@ -15,11 +15,10 @@ from typing import Any
 
 from meshseek.errors import BackupError, WorkspaceError
 from meshseek.reporting import Reporter
-from meshseek.workspace.backup_folder import Snapshot
+from meshseek.workspace.backup_folder import Snapshot, read_list
 from meshseek.workspace.belongings import (
     Entry,
     Table,
-    from_lines,
     library_files,
     other_files,
     read_table,
@@ -36,6 +35,8 @@ ATTEMPTS = 20
 LIST_EVERY = 4096
 """A list of files ends about so often, always after the same ones: lists that are as before are kept once."""
 LONGEST_LIST = 8 * LIST_EVERY
+LOCK_SECONDS = 60.0
+"""How long an SQLite file is waited for while somebody writes it."""
 TOLD = 5
 
 
@@ -180,7 +181,7 @@ class FilesBackup:
     def _former_entries(self) -> Iterator[Entry]:
         try:
             for digest in self._former["files"]["lists"][1:] if self._former else ():
-                yield from from_lines(b"".join(self._objects.read(digest)))
+                yield from read_list(self._objects, digest)
         except BackupError as error:
             self._reporter.say(f"backup: files are read again, as a list of the last snapshot is of no use: {error}")
 
@@ -245,7 +246,9 @@ def _database(source: Path) -> Iterator[bytes]:
     with tempfile.NamedTemporaryFile(suffix=".sqlite3") as copy:
         try:
             with (
-                contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as database,
+                contextlib.closing(
+                    sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=LOCK_SECONDS)
+                ) as database,
                 contextlib.closing(sqlite3.connect(copy.name)) as target,
             ):
                 database.backup(target)

@@ -23,8 +23,8 @@ from meshseek.store.postgres import Server
 from meshseek.store.read.held import live_identity
 from meshseek.store.schema import CURRENT
 from meshseek.store.write.publisher import publishing
-from meshseek.workspace.backup_folder import BackupFolder, Snapshot
-from meshseek.workspace.belongings import Entry, from_lines
+from meshseek.workspace.backup_folder import BackupFolder, Snapshot, read_list
+from meshseek.workspace.belongings import Entry
 from meshseek.workspace.drafts import Drafts
 from meshseek.workspace.format import CURRENT_FORMAT, RESTORING_FILE
 
@@ -195,11 +195,7 @@ class _Files:
 
     def _entries(self, snapshot: Snapshot) -> Iterator[Entry]:
         for digest in snapshot["files"]["lists"]:
-            content = b"".join(self._objects.read(digest))
-            try:
-                yield from from_lines(content)
-            except ValueError as error:
-                raise self._objects.damaged(digest, str(error)) from error
+            yield from read_list(self._objects, digest)
 
     def _is_there(self, entry: Entry) -> bool:
         """Whether an interrupted restore has put a file there: it has its time only when it is whole."""
@@ -215,7 +211,7 @@ class _Files:
             with draft.open("xb") as file:
                 for piece in self._objects.read(entry.digest):
                     file.write(piece)
-            draft.chmod(entry.mode)
+            draft.chmod(entry.mode & 0o777)
             os.utime(draft, ns=(entry.mtime, entry.mtime))
         except BaseException:
             draft.unlink(missing_ok=True)
