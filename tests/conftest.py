@@ -19,6 +19,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from meshseek.bootstrap import Meshseek
+from meshseek.settings import PREFIX, read_settings
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
 from meshseek.workspace.workspace import Workspace
@@ -37,6 +39,11 @@ class ServedLibrary:
     environment: dict[str, str]
     """Settings that make any process of ours use it."""
     asset_ids: tuple[str, ...]
+
+    def opened(self) -> Meshseek:
+        """All that this process needs to serve it."""
+        prefix = len(PREFIX)
+        return Meshseek(read_settings(**{name[prefix:].lower(): value for name, value in self.environment.items()}))
 
 
 @pytest.fixture(scope="session", autouse=True)

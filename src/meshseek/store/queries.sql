@@ -5,6 +5,15 @@
 -- The version of pgvector in this database.
 SELECT extversion FROM pg_extension WHERE extname = 'vector';
 
+-- server_facts --
+-- What a server is, and how many more clients it takes.
+SELECT current_setting('server_version') AS version,
+       (SELECT default_version FROM pg_available_extensions WHERE name = 'vector') AS pgvector,
+       current_setting('server_encoding') AS encoding,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+           - (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS free_connections,
+       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS folder;
+
 -- database_exists --
 -- Whether a database of this name is there.
 SELECT 1 FROM pg_database WHERE datname = %(name)s;
