@@ -26,12 +26,13 @@ ARGUMENTS = {
     "evaluate": ["queries.csv"],
     "forget": ["chair"],
     "backup": ["backups"],
+    "keys": ["list"],
     "db": ["url"],
     "bench": ["make", "--assets", "1"],
 }
 """What commands cannot be given without."""
-ELSEWHERE = {"demo", "restore"}
-"""Commands that open no workspace of the user's, or only an empty one."""
+ELSEWHERE = {"demo", "restore", "doctor"}
+"""Commands that open no workspace of the user's, or only an empty one; the doctor says it among other things."""
 NEWER = "was written by a newer Meshseek (9.9, format {number}; this is"
 
 

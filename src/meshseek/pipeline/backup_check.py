@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from meshseek.errors import BackupError
-from meshseek.pipeline.backup import contents_of
+from meshseek.pipeline.prune import contents_of
 from meshseek.reporting import Reporter
 from meshseek.workspace.backup_folder import BackupFolder
 

@@ -81,7 +81,9 @@ class BackupFolder:
         """
         record = _read_json(self.folder / RECORD)
         if record is None:
-            raise BackupError(f"{self.folder} holds no backups; check the folder, or make one with 'meshseek backup'")
+            raise BackupError(
+                f"{self.folder} holds no backups; check the folder, or make one with 'meshseek backup DIR'"
+            )
         if record.get("format") != BACKUP_FORMAT:
             raise BackupError(
                 f"the backups in {self.folder} have format {record.get('format')} and this Meshseek {__version__} "
