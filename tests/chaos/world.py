@@ -1,4 +1,4 @@
-"""Two libraries, a workspace over them and its database, at each point from which a stage begins; brought back at will."""
+"""Two libraries, a workspace over them and its database, at each point from which a stage begins."""
 
 from __future__ import annotations
 

@@ -305,9 +305,7 @@ def test_a_file_that_is_written_in_place_does_not_change_what_is_shown(
     assert shown.read_bytes() == (samples / "cup-0001.glb").read_bytes()
 
 
-def test_a_record_that_no_copy_is_left_of_is_named_with_its_cure(
-    stages: Stages, samples: Path, tmp_path: Path
-) -> None:
+def test_a_record_that_no_copy_is_left_of_is_named_with_its_cure(stages: Stages, samples: Path, tmp_path: Path) -> None:
     """One line says what to remove; after that, an import brings everything back."""
     folder = library(tmp_path / "a", samples, x="chair")
     stages.import_folder(folder)
