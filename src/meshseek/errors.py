@@ -16,6 +16,7 @@
     │   └── ForbiddenError         the caller's key does not allow it (HTTP 403)
     ├── KeysError                  the keys of a workspace cannot be read, or not be changed like this
     ├── WorkspaceError             a stage's input is missing, damaged or in use
+    ├── BackupError                backups that are missing, damaged, in use or of a newer Meshseek
     ├── SpaceMismatchError         vectors of one space met the embedder of another
     ├── EmbedderError              a model that cannot be loaded or used
     ├── RerankerError              a reranker that cannot be loaded or used, or whose answer makes no sense
@@ -28,6 +29,7 @@
     │   └── NotPublishedError      the algorithm has no published version (HTTP 503)
     ├── FetchError                 something could not be downloaded
     ├── BusyError                  more is asked than can be answered soon (HTTP 503 with Retry-After)
+    │   └── TooSlowError           it took so long that nobody waits for it any longer
     └── ServiceError               a service of ours cannot start or does not answer
 """
 
@@ -105,6 +107,10 @@ class WorkspaceError(MeshseekError):
     general = f"the workspace cannot be used; {LOG}"
 
 
+class BackupError(MeshseekError):
+    """Backups that are missing, damaged, in use, or of a newer Meshseek."""
+
+
 class SpaceMismatchError(MeshseekError):
     """Vectors of one space met the embedder of another."""
 
@@ -180,6 +186,10 @@ class FetchError(MeshseekError):
 
 class BusyError(MeshseekError):
     """More is asked at once than can be answered soon."""
+
+
+class TooSlowError(BusyError):
+    """It took so long that nobody waits for it any longer."""
 
 
 class ServiceError(MeshseekError):

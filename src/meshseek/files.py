@@ -102,14 +102,14 @@ def move_whole(draft: Path, target: Path) -> None:
     Raises:
         OSError: It cannot be moved.
     """
-    _sync(draft)
+    sync(draft)
     for folder, _, names in os.walk(draft):
         for file in (Path(folder, name) for name in names):
             if not file.is_symlink():
-                _sync(file)
-        _sync(Path(folder))
+                sync(file)
+        sync(Path(folder))
     draft.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -121,7 +121,7 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
+        sync(folder.parent)
 
 
 def disk_error(error: OSError, place: Path) -> WorkspaceError:
@@ -158,6 +158,14 @@ class FileLock:
         except BlockingIOError:
             return False
         return True
+
+    def wait(self, *, shared: bool = False) -> None:
+        """Take the lock as soon as the others let it go.
+
+        Raises:
+            OSError: The file system has no locks.
+        """
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
     def names_its_file(self) -> bool:
         """Whether the path still leads to the locked file, that is, nobody removed or replaced the folder."""
@@ -206,7 +214,12 @@ def locked(path: Path, busy: MeshseekError) -> Iterator[None]:
         lock.release()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Force a file, or the names in a folder, onto the disk.
+
+    Raises:
+        OSError: It cannot be read, or the disk refuses.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     """Every stage takes only the first so many assets of each library; for trials."""
     base_url: str | None = Field(None, pattern=r"^https?://")
     """Where model files are read from when they are not in the workspace."""
+    base_url_megabytes: PositiveInt = 500
+    """The largest model that is passed on from there."""
+    base_url_seconds: PositiveFloat = 120.0
+    """How long passing on one model may take, from the request to its last byte."""
     model_dir: Path | None = None
     """Folder of model weights, for machines without a hub."""
     device: str | None = None
@@ -82,6 +86,10 @@ class Settings(BaseSettings):
     """How often a batch translation is asked for its state."""
     workers: PositiveInt = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     """Processes that convert and render."""
+    asset_seconds: PositiveFloat = 120.0
+    """How long a process may work on one asset; one that takes longer is skipped."""
+    asset_memory: PositiveInt | None = None
+    """Megabytes that such a process may take; three quarters of the machine's memory, shared evenly, if not given."""
     host: str = "127.0.0.1"
     """Address that the two services listen on."""
     log_format: Literal["text", "json"] = "text"

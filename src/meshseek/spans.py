@@ -33,17 +33,12 @@ class Spent:
     """By stage."""
     algorithm: str | None = None
     """That was searched with."""
+    tracer: Tracer | None = None
+    """Makes the spans part of a trace; None where none is wanted."""
 
 
 spent: ContextVar[Spent | None] = ContextVar("spent", default=None)
 """Of the request that this thread works on; None where nobody asks."""
-_tracers: list[Tracer] = []
-"""At most one: where traces go."""
-
-
-def trace_with(tracer: Tracer | None) -> None:
-    """Let every span from now on be part of a trace; None for no more traces."""
-    _tracers[:] = [tracer] if tracer else []
 
 
 class Span:
@@ -54,14 +49,16 @@ class Span:
         about: What it is spent on, in words of our own such as the name of a statement: never what a user wrote.
     """
 
-    __slots__ = ("_about", "_name", "_started", "_traced")
+    __slots__ = ("_about", "_name", "_spent", "_started", "_traced")
 
     def __init__(self, name: str, about: str = "") -> None:
         self._name = name
         self._about = about
 
     def __enter__(self) -> Self:
-        self._traced = _tracers[0](self._name, self._about) if _tracers else None
+        self._spent = spent.get()
+        tracer = self._spent.tracer if self._spent is not None else None
+        self._traced = tracer(self._name, self._about) if tracer else None
         if self._traced is not None:
             self._traced.__enter__()
         self._started = time.perf_counter()
@@ -73,6 +70,5 @@ class Span:
         seconds = time.perf_counter() - self._started
         if self._traced is not None:
             self._traced.__exit__(kind, error, trace)
-        known = spent.get()
-        if known is not None:
+        if (known := self._spent) is not None:
             known.seconds[self._name] = known.seconds.get(self._name, 0.0) + seconds

@@ -102,17 +102,19 @@ def read_small(path: Path, most: int) -> bytes | None:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            if is_file:
+                with open(descriptor, "rb", closefd=False) as file:
+                    content = file.read(most + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor, not a path
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _unreadable(path, "it is no ordinary file")
-        try:
-            content = file.read(most + 1)
-        except OSError as error:
-            raise _unreadable(path, error.strerror or str(error)) from error
+    if not is_file:
+        raise _unreadable(path, "it is no ordinary file")
     if len(content) > most:
         raise _unreadable(path, f"it has more than {most:,} bytes")
     return content

@@ -112,6 +112,8 @@ class LastUsed:
     def write(self) -> None:
         """Keep the times on the disk, beside those that other services wrote; a failure is no one's concern."""
         noted, self._times = self._times, {}
+        if not noted:
+            return
         times = {**self.read(), **{key_id: datetime.fromtimestamp(used, UTC) for key_id, used in noted.items()}}
         latest = sorted(times.items(), key=lambda item: item[1])[-MOST_KEYS:]
         content = {key_id: used.isoformat(timespec="seconds") for key_id, used in latest}

@@ -163,7 +163,7 @@ def _walk(root: Path, passed_over: Path | None) -> tuple[dict[PurePosixPath, os.
 def _facts(path: Path, base: Path) -> os.stat_result:
     """Those of a file; of a link that leads out of the folder, its own: reading it will say so."""
     facts = path.lstat()
-    if stat.S_ISLNK(facts.st_mode) and path.resolve(strict=True).is_relative_to(base):
+    if stat.S_ISLNK(facts.st_mode) and Path(os.path.realpath(path, strict=True)).is_relative_to(base):
         return path.stat()
     return facts
 

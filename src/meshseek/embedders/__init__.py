@@ -88,6 +88,16 @@ class Embedder(ABC):
         if options.languages:
             self.languages = options.languages
 
+    @classmethod
+    def lacks(cls, options: EmbedderOptions) -> str | None:
+        """What is missing to build it, and how to get it; told without loading or fetching anything large.
+
+        Returns:
+            One line, or None where nothing is known to be missing.
+        """
+        del options
+        return None
+
     @property
     @abstractmethod
     def space(self) -> Space:

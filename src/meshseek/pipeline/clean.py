@@ -16,7 +16,8 @@ from meshseek.workspace.compaction import compact, freed
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.workspace import Workspace
 
-STAGES = ("update", "import", "render", "translate")
+STAGES = ("update", "import", "render", "translate", "backup")
+"""What must not go on meanwhile; each has its lock. A backup relies on it that what it has seen stays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from meshseek.datasets import Dataset, Entry
 from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError
 from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
+from meshseek.pipeline.bounds import cleaned, id_fault, within_bounds
 from meshseek.pipeline.measure import REVISION, measure_older, with_size
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
-from meshseek.pipeline.workers import in_processes
+from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
 from meshseek.workspace.integrity import checksum, faulty_models
 from meshseek.workspace.libraries import LibrarySource, check_name, default_name
@@ -68,7 +69,17 @@ class _Reading:
             return Outcome(
                 asset_id=task.asset_id, skipped=f"library '{library}' has an asset of this id; rename this one"
             )
-        return attempt(task.asset_id, lambda: [{**asset_row(self._read(task.payload)), MEASURED: REVISION}])
+        fault = id_fault(task.asset_id)
+        if fault is not None:
+            return Outcome(asset_id=task.asset_id, skipped=fault)
+        left_out: list[str] = []
+        outcome = attempt(task.asset_id, lambda: [self._row(task.payload, left_out)])
+        return replace(outcome, left_out=left_out)
+
+    def _row(self, entry: Entry, left_out: list[str]) -> dict[str, Any]:
+        asset, left = within_bounds(self._read(entry))
+        left_out += left
+        return {**asset_row(cleaned(asset)), MEASURED: REVISION}
 
     def _read(self, entry: Entry) -> Asset:
         drafts = self.models / DRAFTS
@@ -94,7 +105,7 @@ def import_assets(
     dataset: Dataset,
     workspace: Workspace,
     *,
-    workers: int,
+    workers: Workers | int,
     max_assets: int | None,
     reporter: Reporter,
     library: LibraryOptions = BY_ORIGIN,
@@ -128,7 +139,10 @@ def import_assets(
         finished = _finished(workspace, source, entries, library, reporter)
         table = workspace.assets_table()
         measured = measure_older(table, workspace.models, finished, workers=workers, reporter=reporter)
-        summary = run_stage("import", _tasks(entries), in_processes(workers, reading), table, reporter, finished)
+        try:
+            summary = run_stage("import", _tasks(entries), in_processes(workers, reading), table, reporter, finished)
+        finally:
+            shutil.rmtree(workspace.models / DRAFTS, ignore_errors=True)  # of assets that took too long
         if measured:
             summary.details["measured"] = measured
         if leaving:

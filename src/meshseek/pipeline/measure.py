@@ -19,7 +19,7 @@ from meshseek.meshes.bounds import Box, measure_glb
 from meshseek.meshes.model_files import UNREADABLE
 from meshseek.model import Asset, Certainty, ViewSet
 from meshseek.pipeline.stage import Outcome, Task, run_stage
-from meshseek.pipeline.workers import in_processes
+from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
 from meshseek.sizes import CM, SIDES, number
 from meshseek.workspace.shards import ShardFolder
@@ -58,7 +58,7 @@ def with_size(asset: Asset, models: Path) -> Asset:
 
 
 def measure_older(
-    table: ShardFolder, models: Path, finished: Mapping[str, str], *, workers: int, reporter: Reporter
+    table: ShardFolder, models: Path, finished: Mapping[str, str], *, workers: Workers | int, reporter: Reporter
 ) -> int:
     """Measure what an older Meshseek imported, from the files in the workspace.
 

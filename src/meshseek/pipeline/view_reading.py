@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from meshseek.errors import ImageError, NotFoundError, UnreadableAssetError
 from meshseek.model import ViewSet
 from meshseek.pipeline.stage import Outcome, Task, attempt
-from meshseek.pipeline.workers import in_processes
+from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.workspace.view_files import read_view
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ AHEAD = 4
 
 
 def read_views(
-    tasks: Sequence[Task[ViewSet | None]], prepare: Callable[[Image], Any], together: int | None, workers: int
+    tasks: Sequence[Task[ViewSet | None]], prepare: Callable[[Image], Any], together: int | None, workers: Workers | int
 ) -> Iterable[Outcome]:
     """Read and prepare each asset's views, in the order of the tasks.
 
@@ -36,7 +36,7 @@ def read_views(
         Outcomes whose rows have ``viewpoint_id`` and ``picture``; an asset without readable views is skipped.
     """
     reader = _Reader(prepare, together)
-    if workers <= 1 or len(tasks) < FEW:
+    if Workers.of(workers).count <= 1 or len(tasks) < FEW:
         return map(reader, tasks)
     return in_processes(workers, reader, ahead=AHEAD)(tasks)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import BoundedSemaphore, Lock
 
-from meshseek.errors import BusyError
+from meshseek.deadlines import TOO_SLOW, seconds_left
+from meshseek.errors import BusyError, TooSlowError
 from meshseek.spans import WAIT, Span
 
 
@@ -35,6 +36,7 @@ class Admission:
 
         Raises:
             BusyError: Too many wait already.
+            TooSlowError: Nobody waits any longer for what would come of it.
         """
         if not self._places.acquire(blocking=False):
             with self._counting:
@@ -43,7 +45,8 @@ class Admission:
         self._count(admitted=1)
         try:
             with Span(WAIT):
-                self._running.acquire()
+                if not self._running.acquire(timeout=seconds_left()):
+                    raise TooSlowError(TOO_SLOW)
             self._count(running=1)
             try:
                 yield

@@ -11,6 +11,7 @@ from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
 from meshseek.model import RELEVANCES, Hit, PublishedAsset
 from meshseek.search.admission import Admission
 from meshseek.search.explaining import EXPLAINED
+from meshseek.search.figures import CacheFigures, Figures, QueueFigures
 from meshseek.search.head import Head
 from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
@@ -111,6 +112,15 @@ class Algorithm:
             general: Say why without addresses and paths.
         """
         return self._readiness.health(general=general)
+
+    def figures(self) -> Figures:
+        """How it stands; this asks nobody."""
+        return Figures(
+            queue=QueueFigures.of(self._admission),
+            caches={name: CacheFigures.of(cache) for name, cache in self._model.caches.items()},
+            pools=self.library.pools(),
+            published=self.library.known,
+        )
 
     def search(self, query: Query) -> Answer:
         """Answer a query.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from meshseek.errors import MeshseekError, NotFoundError, NotPublishedError
 from meshseek.model import PublishedAsset
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.figures import Figures
 
 
 class SearchService:
@@ -60,6 +61,10 @@ class SearchService:
             general: Say why without addresses and paths.
         """
         return {name: algorithm.health(general=general) for name, algorithm in self._algorithms.items()}
+
+    def figures(self) -> dict[str, Figures]:
+        """How each algorithm stands; this asks nobody."""
+        return {name: algorithm.figures() for name, algorithm in self._algorithms.items()}
 
     def close(self) -> None:
         """Close the connections."""

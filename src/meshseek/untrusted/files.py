@@ -111,5 +111,7 @@ def _opened(name: str, folder: int) -> BinaryIO:
 def _check(facts: os.stat_result) -> None:
     if stat.S_ISDIR(facts.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISLNK(facts.st_mode):  # in a circle, or there only since a moment ago
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if not stat.S_ISREG(facts.st_mode):
         raise UnreadableAssetError("it is a pipe, a device or the like; copy a file there")

@@ -28,7 +28,7 @@ def plain(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    r"""A text that a terminal shows as it is: what it would take for an order becomes ``\x1b`` or the like.
+    r"""A text that a terminal shows as it is: what it would take for an order becomes ``\u001b`` or the like.
 
     Line feeds and tabs stay. Inside JSON, the result means the same.
     """

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
-from meshseek.workspace.halves import COLUMN
+from meshseek.workspace.halves import COLUMN, renewed
 from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest, write_manifest
 
 
@@ -188,7 +188,7 @@ class ShardFolder:
             raise self._damaged(shard, reason)
         try:
             with pq.ParquetFile(self.folder / shard["file"], memory_map=True) as file:
-                table = file.read(columns)
+                table = renewed(file.read(columns))
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
         fields = [field for field in self.schema if columns is None or field.name in columns]

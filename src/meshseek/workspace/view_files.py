@@ -74,23 +74,20 @@ def open_camera(folder: Path, viewpoint_id: int, root: Path | None = None) -> Bi
     Raises:
         NotFoundError: There is none, or it is elsewhere.
     """
-    path = view_file(folder, viewpoint_id, root).with_suffix(".json")
-    try:
-        return open_inside(path, root or folder)
-    except (OSError, UnreadableAssetError) as error:
-        raise NotFoundError(f"{path} cannot be read: {_reason(error)}") from error
+    return _opened(folder, viewpoint_id, root, ".json")[1]
 
 
-def _opened(folder: Path, viewpoint_id: int, root: Path | None) -> tuple[Path, BinaryIO]:
+def _opened(folder: Path, viewpoint_id: int, root: Path | None, suffix: str = ".png") -> tuple[Path, BinaryIO]:
     name = f"{viewpoint_id:05d}"
     for layout in LAYOUTS:
-        path = folder / layout / name / f"{name}.png"
+        path = folder / layout / name / f"{name}{suffix}"
         if os.path.lexists(path):
             try:
                 return path, open_inside(path, root or folder)
             except (OSError, UnreadableAssetError) as error:
                 raise NotFoundError(f"{path} cannot be read: {_reason(error)}") from error
-    raise NotFoundError(f"{folder} has no view {viewpoint_id}; run 'meshseek render' or check the dataset's folder")
+    what = "view" if suffix == ".png" else "camera of view"
+    raise NotFoundError(f"{folder} has no {what} {viewpoint_id}; run 'meshseek render' or check the dataset's folder")
 
 
 def _reason(error: OSError | UnreadableAssetError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.files import disk_error, locked
 from meshseek.model import Asset, CaptionBasis, Language, Space
 from meshseek.workspace.compaction import compact
+from meshseek.workspace.format import stamp
 from meshseek.workspace.libraries import Libraries
 from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest
 from meshseek.workspace.remembered import Remembered
@@ -202,15 +203,23 @@ class Workspace:
             folder: Holds the views of an asset, below the workspace or absolute.
             library: Name of the asset's library, as far as it is known.
         """
-        if (self.folder / folder).is_relative_to(self.views):
+        views = self.folder / folder
+        if views.is_relative_to(self.views):
             return self.views
-        return (self.libraries.path_of(library) if isinstance(library, str) else None) or folder
+        return (self.libraries.path_of(library) if isinstance(library, str) else None) or views
 
-    def lock(self, stage: str) -> AbstractContextManager[None]:
-        """Keep other processes out of a stage.
+    @contextmanager
+    def lock(self, stage: str) -> Iterator[None]:
+        """Keep other processes out of a stage; the workspace says from now on that this code writes it.
 
         Raises:
-            WorkspaceError: Another process runs the same stage here, or the folder cannot be written.
+            WorkspaceError: Another process runs the same stage here, or the folder cannot be written, or a newer
+                Meshseek wrote it.
         """
         busy = WorkspaceError(f"another process runs '{stage}' in {self.folder}; wait until it ends")
-        return locked(self.folder / f".{stage}.lock", busy)
+        with locked(self.folder / f".{stage}.lock", busy):
+            try:
+                stamp(self.folder)
+            except OSError as error:
+                raise disk_error(error, self.folder) from error
+            yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from importlib import import_module
@@ -10,6 +11,7 @@ import click
 
 from meshseek import __version__
 from meshseek.errors import MeshseekError
+from meshseek.untrusted.text import printable
 
 COMMANDS = {
     "demo": "demo",
@@ -23,10 +25,13 @@ COMMANDS = {
     "forget": "libraries",
     "check": "upkeep",
     "clean": "upkeep",
+    "backup": "backing_up",
+    "restore": "backing_up",
     "tune": "tuning",
     "search": "searching",
     "evaluate": "evaluating",
     "serve": "serving",
+    "doctor": "doctor",
     "keys": "keys",
     "status": "database",
     "db": "database",
@@ -63,7 +68,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except MeshseekError as error:
-            click.echo(f"meshseek: {error}", err=True)
+            click.echo(printable(f"meshseek: {error}"), err=True)
             sys.exit(1)
         except (MemoryError, ImportError) as error:
             if isinstance(error, ImportError) and not _NO_ROOM.search(str(error)):
@@ -73,7 +78,16 @@ class _Commands(click.Group):
             sys.exit(1)
 
 
+class _Printable(logging.Formatter):
+    """Names of files and assets are others' words: a terminal must not obey them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="meshseek")
 def main() -> None:
     """Search 3D assets with words in English or Chinese, or with a picture."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Printable())

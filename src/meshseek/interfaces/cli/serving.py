@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from meshseek.bootstrap import Meshseek
+    from meshseek.settings import Settings
 
 api_port_option = click.option("--api-port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 ui_port_option = click.option("--ui-port", type=click.IntRange(1, 65535), default=7860, show_default=True)
@@ -61,18 +62,35 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
     import uvicorn
 
     from meshseek.interfaces.http import create_app
+    from meshseek.interfaces.http.logs import write_logs
+    from meshseek.interfaces.http.protocol import BoundedProtocol
+    from meshseek.interfaces.http.stopping import UNFINISHED, StoppingServer
 
+    write_logs(meshseek.settings)
     host = meshseek.settings.host
     check_keys(meshseek)
     check_port(host, api_port, "--api-port")
     if ui_port is not None:
         check_port(host, ui_port, "--ui-port")
-    config = uvicorn.Config(create_app(meshseek), host=host, port=api_port, log_level="warning")
-    server = uvicorn.Server(config)
-    with _front_end(host, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
+    app, settings = create_app(meshseek), meshseek.settings
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=api_port,
+        log_config=None,
+        log_level="warning",
+        http=BoundedProtocol,
+        limit_concurrency=settings.max_connections,
+        server_header=False,
+    )
+    seconds = {"drain_seconds": settings.drain_seconds, "stop_seconds": settings.stop_seconds}
+    server = StoppingServer(config, app.state.standing, **seconds)
+    with _front_end(settings, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
         announcement = _Announcement(meshseek, server, api_port, ui_port, front_end)
         threading.Thread(target=announcement.make, daemon=True).start()
         server.run()
+    if server.has_left:
+        raise SystemExit(UNFINISHED)
 
 
 def check_keys(meshseek: Meshseek) -> None:
@@ -108,22 +126,23 @@ def check_port(host: str, port: int, option: str) -> None:
 
 
 @contextmanager
-def _front_end(host: str, api_port: int, ui_port: int | None) -> Iterator[subprocess.Popen[bytes] | None]:
+def _front_end(settings: Settings, api_port: int, ui_port: int | None) -> Iterator[subprocess.Popen[bytes] | None]:
     """Run the front end in a process that ends with this one, however this one ends.
 
-    It gets no settings, as they hold keys and the database's password: it needs only to know where the API is.
+    It gets no settings, as they hold keys and the database's password: only where the API is, and whom to let in.
     """
     from meshseek.settings import PREFIX
 
     if ui_port is None:
         yield None
         return
-    api_url = f"http://{reachable(host)}:{api_port}"
+    api_url = f"http://{reachable(settings.host)}:{api_port}"
     program = [sys.executable, "-m", "meshseek.interfaces.ui", "--with-parent"]
+    options = ["--host", settings.host, "--port", str(ui_port), "--api-url", api_url]
+    options += [part for name in settings.allowed_hosts for part in ("--allowed-host", name)]
+    options += ["--insecure"] if settings.insecure else []
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    process = subprocess.Popen(
-        [*program, "--host", host, "--port", str(ui_port), "--api-url", api_url], env=environment, stdin=subprocess.PIPE
-    )
+    process = subprocess.Popen([*program, *options], env=environment, stdin=subprocess.PIPE)
     try:
         yield process
     finally:

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
-from http import HTTPStatus
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel, Field
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp, Receive, Send
-from starlette.types import Scope as AsgiScope
 
-from meshseek.access.keys import ANYBODY, NOBODY, Caller, Scope, bearer
+from meshseek.access.keys import Caller, Scope
 from meshseek.access.ring import KeyRing
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import ForbiddenError, KeysError
-from meshseek.interfaces.http.addresses import came_from, counted_as, is_local, is_loopback
-from meshseek.interfaces.http.failures import error_answer
-from meshseek.interfaces.http.hosts import LOOPBACK_NAMES, Hosts
+from meshseek.interfaces.http.gate import Access, Gate, missing
+from meshseek.interfaces.http.hosts import Hosts
 from meshseek.interfaces.http.rates import Rates
+from meshseek.interfaces.http.schemas import ErrorAnswer
 from meshseek.settings import Settings
-
-WITHOUT_KEY = frozenset({"/access", "/health", "/live", "/ready"})
-"""What anybody may ask for."""
-SCOPE_OF: dict[str, Scope] = {"/metrics": "admin"}
-"""What more than ``read`` is needed for, whatever is asked; what costs is told by the routes."""
-CURE = "run 'meshseek keys add NAME' in its workspace, or start it with --insecure if nobody else can reach it"
 
 
 class AccessAnswer(BaseModel):
@@ -38,10 +29,25 @@ class AccessAnswer(BaseModel):
     scopes: list[Scope] = Field(description="read: search, see, download; write: what costs; admin: metrics, details")
 
 
+key_scheme = HTTPBearer(
+    scheme_name="key",
+    description="As `meshseek keys add` shows it; none is needed on the service's own machine",
+    auto_error=False,
+)
+"""Tells OpenAPI how a key is sent; whether it is good was told before any route is asked."""
+REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorAnswer, "description": "The service is not known by this name, or what was sent is no HTTP"},
+    401: {"model": ErrorAnswer, "description": "A key is needed, or the one that was sent is not good"},
+    403: {"model": ErrorAnswer, "description": "The key does not allow this, or the page of another website asks"},
+    408: {"model": ErrorAnswer, "description": "The request did not arrive in time"},
+    429: {"model": ErrorAnswer, "description": "Too many requests; `Retry-After` says when the next one may be made"},
+}
+"""What every route may answer before it is asked."""
+
 router = APIRouter()
 
 
-@router.get("/access")
+@router.get("/access", dependencies=[Depends(key_scheme)])
 async def access(request: Request) -> AccessAnswer:
     """Whether a key is needed, and what the one that was sent allows; 401 if it is not good."""
     gate: Gate = request.app.state.gate
@@ -50,19 +56,22 @@ async def access(request: Request) -> AccessAnswer:
 
 
 def needs(request: Request, scope: Scope) -> None:
+    """Refuse a request of whoever may not do something.
+
+    Raises:
+        ForbiddenError: The scope is not theirs.
+    """
+    check_scope(request.state.caller, scope)
+
+
+def check_scope(caller: Caller, scope: Scope) -> None:
     """Refuse whoever may not do something.
 
     Raises:
         ForbiddenError: The scope is not theirs.
     """
-    caller: Caller = request.state.caller
     if not caller.may(scope):
         raise missing(scope)
-
-
-def missing(scope: Scope) -> ForbiddenError:
-    """What is said where a key does not allow something."""
-    return ForbiddenError(f"this needs a key with the scope '{scope}'; ask whoever runs the service for one")
 
 
 def add_access(app: FastAPI, meshseek: Meshseek) -> None:
@@ -70,7 +79,8 @@ def add_access(app: FastAPI, meshseek: Meshseek) -> None:
     settings = meshseek.settings
     app.state.gate = gate = Gate(settings, KeyRing(meshseek.workspace.folder))
     app.include_router(router)
-    app.add_middleware(Access, gate=gate, rates=_rates(settings))
+    app.state.rates = rates = _rates(settings)
+    app.add_middleware(Access, gate=gate, rates=rates)
     if settings.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -82,122 +92,12 @@ def add_access(app: FastAPI, meshseek: Meshseek) -> None:
     app.add_middleware(Hosts, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
 
 
+async def close_access(app: FastAPI, limiter: CapacityLimiter) -> None:
+    """Write down what is still to be written, in a thread of those of ``limiter``, and let go of the count of rates."""
+    await run_sync(app.state.gate.ring.used.write, limiter=limiter)
+    await app.state.rates.close()
+
+
 def _rates(settings: Settings) -> Rates:
     storage = settings.rate_limit_storage
     return Rates(settings.rate_limit, settings.rate_limit_address, storage.get_secret_value() if storage else None)
-
-
-class Gate:
-    """Says whether a key is needed, and whose a key is.
-
-    Args:
-        settings: Of the service.
-        ring: Its keys.
-    """
-
-    def __init__(self, settings: Settings, ring: KeyRing) -> None:
-        self.ring = ring
-        self.insecure = settings.insecure
-        self._only_here = is_loopback(settings.host) and LOOPBACK_NAMES.issuperset(settings.allowed_hosts)
-
-    def needs_key(self, scope: AsgiScope) -> bool:
-        """Whether a request needs one: unless it was made on this machine to a service that is for this machine."""
-        return not self.insecure and not (self._only_here and is_local(scope))
-
-
-class Access:
-    """Lets a request in with its caller, in ``scope["state"]``, or answers why not.
-
-    Args:
-        app: What is behind it.
-        gate: Knows the keys.
-        rates: Counts requests.
-    """
-
-    def __init__(self, app: ASGIApp, gate: Gate, rates: Rates) -> None:
-        self.app = app
-        self._gate = gate
-        self._rates = rates
-        self._writing: asyncio.Task[None] | None = None
-
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        """Pass on what may be asked."""
-        if scope["type"] != "http" or "caller" in scope.get("state", ()):  # the latter is asked by ourselves
-            await self.app(scope, receive, send)
-            return
-        try:
-            refusal = await self._refusal(scope)
-        except KeysError:  # the ring has logged which, and why
-            text = "the keys of this service cannot be read, so no key is let in; its log says why"
-            refusal = error_answer(HTTPStatus.SERVICE_UNAVAILABLE, "keys", text)
-        await (refusal or self.app)(scope, receive, send)
-
-    async def _refusal(self, scope: AsgiScope) -> JSONResponse | None:
-        """Why a request is not let in; None where it is."""
-        sent = [value for name, value in scope["headers"] if name == b"authorization"]
-        if len(sent) > 1:
-            return _unauthorized("there is more than one Authorization header; send one")
-        address = counted_as(came_from(scope))
-        caller = self._caller(scope, sent[0] if sent else None)
-        if caller is None:
-            return await self._too_many(self._rates.of_failures(address)) or _unauthorized(
-                "this is no key, or one that has expired or was revoked; ask whoever runs the service for another",
-                error="invalid_token",
-            )
-        refusal = await self._too_often(scope, caller, address)
-        if refusal is None:
-            refusal = self._forbidden(scope, caller)
-        scope.setdefault("state", {})["caller"] = caller
-        self._keep_when_used()
-        return refusal
-
-    def _caller(self, scope: AsgiScope, sent: bytes | None) -> Caller | None:
-        """Who asks; None where what they sent is no good."""
-        if sent is not None:
-            text = bearer(sent)
-            return None if text is None else self._gate.ring.caller(text)
-        return NOBODY if self._gate.needs_key(scope) else ANYBODY
-
-    async def _too_often(self, scope: AsgiScope, caller: Caller, address: str) -> JSONResponse | None:
-        if caller.key_id is not None:
-            refusal = await self._too_many(self._rates.of_key(caller.key_id))
-            if refusal is not None:
-                return refusal
-        if is_local(scope):
-            return None
-        return await self._too_many(self._rates.of_address(address, has_key=caller.key_id is not None))
-
-    async def _too_many(self, counted: Awaitable[int | None]) -> JSONResponse | None:
-        seconds = await counted
-        if seconds is None:
-            return None
-        text = f"too many requests; the next one may be made in {seconds} s"
-        answer = error_answer(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", text)
-        answer.headers["Retry-After"] = str(seconds)
-        return answer
-
-    def _forbidden(self, scope: AsgiScope, caller: Caller) -> JSONResponse | None:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        wanted = SCOPE_OF.get(path, "read")
-        if path in WITHOUT_KEY or caller.may(wanted):
-            return None
-        if caller.key_id is not None:
-            return error_answer(HTTPStatus.FORBIDDEN, "forbidden", str(missing(wanted)))
-        if self._gate.ring.is_empty():
-            return error_answer(
-                HTTPStatus.FORBIDDEN, "no_keys", f"this service can be reached by others, and has no keys; {CURE}"
-            )
-        return _unauthorized("this service needs a key; send it in the header 'Authorization: Bearer <key>'")
-
-    def _keep_when_used(self) -> None:
-        """Have it written when keys were last used, in a thread."""
-        used = self._gate.ring.used
-        if used.is_due():
-            used.begin()
-            self._writing = asyncio.ensure_future(asyncio.to_thread(used.write))
-
-
-def _unauthorized(message: str, error: str | None = None) -> JSONResponse:
-    answer = error_answer(HTTPStatus.UNAUTHORIZED, "unauthorized", message)
-    answer.headers["WWW-Authenticate"] = 'Bearer realm="meshseek"' + (f', error="{error}"' if error else "")
-    return answer

@@ -12,7 +12,15 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.errors import BusyError, ForbiddenError, HostedItemError, InputError, MeshseekError, NotFoundError
+from meshseek.errors import (
+    BusyError,
+    ForbiddenError,
+    HostedItemError,
+    InputError,
+    MeshseekError,
+    NotFoundError,
+    NotPublishedError,
+)
 from meshseek.images import MAX_IMAGE_BYTES
 from meshseek.interfaces.http.request_ids import request_id
 
@@ -58,14 +66,19 @@ def status_of(error: MeshseekError) -> HTTPStatus:
         return HTTPStatus.NOT_FOUND
     if isinstance(error, ForbiddenError):
         return HTTPStatus.FORBIDDEN
+    if isinstance(error, NotPublishedError):
+        return HTTPStatus.CONFLICT
     callers = isinstance(error, InputError | HostedItemError)
     return HTTPStatus.UNPROCESSABLE_ENTITY if callers else HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def sees_details(scope: Scope) -> bool:
-    """Whether whoever asks may read what is in the log: addresses, paths, what a service said."""
+    """Whether whoever asks may read what is in the log: addresses, paths, what a service said.
+
+    That takes a key: without one even on this machine somebody else may ask, and whoever started it sees the log.
+    """
     caller = scope.get("state", {}).get("caller")
-    return caller is not None and "admin" in caller.scopes
+    return caller is not None and caller.name is not None and "admin" in caller.scopes
 
 
 def _deliberate(request: Request, error: Exception) -> JSONResponse:
@@ -106,5 +119,7 @@ def unforeseen(_: Request | None, error: Exception) -> JSONResponse:
 
 def error_answer(status: HTTPStatus, code: str, message: str) -> JSONResponse:
     """An answer in the form of every error, with the id by which the log knows the request."""
-    body = {"code": code, "message": message, "request_id": request_id.get()}
-    return JSONResponse({"error": body}, status_code=status)
+    # A message may quote what was sent, and half a character cannot be sent back.
+    sendable = message.encode(errors="replace").decode()
+    body = {"code": code, "message": sendable, "request_id": request_id.get()}
+    return JSONResponse({"error": body}, status_code=status, headers={"X-Content-Type-Options": "nosniff"})

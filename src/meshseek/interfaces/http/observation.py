@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import logging
 import time
+from asyncio import CancelledError
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from anyio.to_thread import run_sync
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meshseek.bootstrap import Meshseek
-from meshseek.interfaces.http.failures import unforeseen
+from meshseek.interfaces.http.failures import RETRY_SECONDS, error_answer, unforeseen
+from meshseek.interfaces.http.metrics import Metrics
+from meshseek.interfaces.http.probes import router
 from meshseek.interfaces.http.request_ids import HEADER, id_for, request_id
+from meshseek.interfaces.http.routes import PICTURES
+from meshseek.interfaces.http.standing import Standing
+from meshseek.interfaces.http.tracing import Tracing, finish, make_tracing
+from meshseek.search.figures import CacheFigures, QueueFigures
 from meshseek.spans import STAGES, Spent, spent
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = logging.getLogger("meshseek.requests")
 
@@ -36,8 +49,14 @@ def add_observation(app: FastAPI, meshseek: Meshseek) -> None:
         app: To be called last of all that adds to it, so that whatever an inner layer does is seen.
         meshseek: Whose settings and parts are observed.
     """
-    del meshseek
-    app.add_middleware(Observed)
+    app.state.standing = Standing(lambda: meshseek.search_service.health())  # noqa: PLW0108  # it is made when the app starts
+    app.state.metrics = metrics = Metrics(
+        lambda: meshseek.search_service.figures(),  # noqa: PLW0108  # likewise
+        lambda: {"pictures": QueueFigures.of(PICTURES)},
+        lambda: {name: CacheFigures.of(cache) for name, cache in meshseek.reranking.caches.items()},
+    )
+    app.include_router(router)
+    app.add_middleware(Observed, metrics=metrics, tracing=make_tracing())
 
 
 @dataclass(slots=True)
@@ -81,51 +100,97 @@ class _Exchange:
         """Name of the key that was sent, where one was needed."""
         return getattr(self.scope.get("state", {}).get("caller"), "name", None)
 
+    def fields(self, seconds: float) -> dict[str, Any]:
+        """What is told of it: never what was asked for."""
+        return {
+            "method": self.method,
+            "route": self.route,
+            "status": int(self.status or GONE),
+            "ms": round(1000 * seconds, 1),
+            "bytes": self.sent,
+            "key": self.caller,
+        }
+
 
 class Observed:
     """The outermost layer of an app."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None = None) -> None:
         self.app = app
+        self._metrics = metrics
+        self._tracing = tracing
+        self._is_starting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, and tell of it."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._observe(scope, receive, send)
+        else:
             await self.app(scope, receive, send)
-            return
-        scope.setdefault("state", {})["request_id"] = number = id_for(Headers(scope=scope).get(HEADER))
-        watched = Spent()
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What an app asks itself while it starts is nobody's request."""
+
+        async def started(message: Message) -> None:
+            self._is_starting = False
+            await send(message)
+
+        self._is_starting = True
+        await self.app(scope, receive, started)
+        if self._tracing is not None:
+            await run_sync(self._tracing.close)
+
+    async def _observe(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        scope.setdefault("state", {})["request_id"] = number = id_for(headers.get(HEADER))
+        tracing = None if self._is_starting or scope["path"] in PROBES else self._tracing
+        watched = Spent(tracer=tracing.stage if tracing else None)
         exchange = _Exchange(scope, send)
         with ExitStack() as stack:
+            self._metrics.under_way.inc()
+            span = stack.enter_context(tracing.request(headers)) if tracing else None
             stack.callback(request_id.reset, request_id.set(number))
             stack.callback(spent.reset, spent.set(watched))
             try:
                 await self.app(scope, receive, exchange.pass_on)
+            except CancelledError:  # the server stops, and this took too long
+                if exchange.status:
+                    raise
+                await _stopped()(scope, receive, exchange.pass_on)
             except Exception as error:
                 if exchange.status:  # the server cuts what has begun, so that nobody takes it for whole
                     raise
                 await unforeseen(None, error)(scope, receive, exchange.pass_on)
             finally:
-                _tell(exchange, watched)
+                self._metrics.under_way.dec()
+                if not self._is_starting:
+                    self._tell(exchange, watched, span)
+
+    def _tell(self, exchange: _Exchange, watched: Spent, span: Span | None) -> None:
+        seconds = time.perf_counter() - exchange.started
+        fields = exchange.fields(seconds)
+        self._metrics.count(fields["method"], fields["route"], fields["status"], seconds, exchange.sent)
+        self._metrics.count_stages(watched)
+        fields["algorithm"] = watched.algorithm
+        if span is not None:
+            finish(span, fields, exchange.scope["state"]["request_id"])
+        fields |= {f"{name}_ms": round(1000 * watched.seconds[name], 1) for name in STAGES if name in watched.seconds}
+        _log(fields)
 
 
-def _tell(exchange: _Exchange, watched: Spent) -> None:
-    seconds = time.perf_counter() - exchange.started
-    status = exchange.status or GONE
+def _stopped() -> JSONResponse:
+    answer = error_answer(HTTPStatus.SERVICE_UNAVAILABLE, "stopping", "the service stops; ask again in a moment")
+    answer.headers["Retry-After"] = RETRY_SECONDS
+    return answer
+
+
+def _log(fields: Mapping[str, Any]) -> None:
+    """One line a request; of what is asked every few seconds only if it went wrong."""
     level = logging.INFO
-    if exchange.route in PROBES and status < HTTPStatus.BAD_REQUEST:
+    if fields["route"] in PROBES and fields["status"] < HTTPStatus.BAD_REQUEST:
         level = logging.DEBUG
-    if not log.isEnabledFor(level):
-        return
-    fields: dict[str, Any] = {
-        "method": exchange.method,
-        "route": exchange.route,
-        "status": status,
-        "ms": round(1000 * seconds, 1),
-        "bytes": exchange.sent,
-        "key": exchange.caller,
-        "algorithm": watched.algorithm,
-    }
-    fields |= {f"{name}_ms": round(1000 * watched.seconds[name], 1) for name in STAGES if name in watched.seconds}
-    told = {name: value for name, value in fields.items() if value is not None}
-    log.log(level, "%s %s %d", exchange.method, exchange.route, status, extra={"fields": told})
+    if log.isEnabledFor(level):
+        told = {name: value for name, value in fields.items() if value is not None}
+        log.log(level, "%s %s %d", told["method"], told["route"], told["status"], extra={"fields": told})

@@ -6,14 +6,17 @@ import asyncio
 import logging
 import math
 import time
+from typing import TYPE_CHECKING
 
 from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
-from limits.errors import ConfigurationError, StorageError
-from limits.storage import storage_from_string
+from limits.errors import StorageError
 
 from meshseek.errors import SettingsError
+
+if TYPE_CHECKING:
+    from redis.asyncio import ConnectionPool
 
 FAILURES = "20/minute"
 """Keys that are no good, from one address."""
@@ -23,6 +26,8 @@ STORAGE_SECONDS = 0.25
 """How long another server that counts is waited for."""
 AWAY_SECONDS = 10.0
 """For how long it is left alone when it did not answer."""
+MOST_CONNECTIONS = 50
+"""To it at a time; who would need one more is counted here."""
 _THE_REST = "the rest"
 
 log = logging.getLogger(__name__)
@@ -82,8 +87,14 @@ class Rates:
         self._failures = parse(FAILURES)
         self._here = {known: FixedWindowRateLimiter(BoundedMemory()) for known in (True, False)}
         """For who has a key, and who has none: however many of the latter there are, the former are counted well."""
-        self._there = FixedWindowRateLimiter(_shared(storage)) if storage else None
+        self._connections = _connections(storage) if storage else None
+        self._there = FixedWindowRateLimiter(_shared(self._connections)) if self._connections else None
         self._away_until = 0.0
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._connections is not None:
+            await self._connections.disconnect()
 
     async def of_key(self, key_id: str) -> int | None:
         """Count a request with a key; seconds until the next one may be made, or None where this one may."""
@@ -123,17 +134,25 @@ def _first_line(error: BaseException) -> str:
     return (str(cause).splitlines() or ["in time"])[0]
 
 
-def _shared(url: str) -> Storage:
-    unusable = SettingsError(
-        "MESHSEEK_RATE_LIMIT_STORAGE cannot be used; write redis://host:6379/0, and install 'meshseek[redis]'"
-    )
-    if not url.startswith(("redis://", "rediss://", "redis+unix://")):
-        raise unusable
+def _connections(url: str) -> ConnectionPool:
     try:
-        storage = storage_from_string(
-            f"async+{url}", implementation="redispy", wrap_exceptions=True, socket_timeout=STORAGE_SECONDS
+        from redis.asyncio import ConnectionPool  # noqa: PLC0415  # only where it is wanted
+
+        seconds = STORAGE_SECONDS
+        return ConnectionPool.from_url(
+            url, socket_timeout=seconds, socket_connect_timeout=seconds, max_connections=MOST_CONNECTIONS
         )
-    except (ConfigurationError, ValueError) as error:
-        raise unusable from error
-    assert isinstance(storage, Storage)
-    return storage
+    except (ImportError, ValueError) as error:
+        raise SettingsError(
+            "MESHSEEK_RATE_LIMIT_STORAGE cannot be used; write redis://host:6379/0, and install 'meshseek[redis]'"
+        ) from error
+
+
+def _shared(connections: ConnectionPool) -> Storage:
+    """Counts in Redis, over connections of ours, since the library leaves its own open."""
+    return RedisStorage(
+        "async+redis://",
+        implementation="redispy",
+        wrap_exceptions=True,
+        connection_pool=connections,  # type: ignore[arg-type]  # it is documented, but not typed
+    )

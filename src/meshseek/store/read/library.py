@@ -54,6 +54,10 @@ class Library(Versions, Catalogue):
         """Close the connections."""
         self._reader.close()
 
+    def pools(self) -> dict[str, dict[str, int]]:
+        """What is counted of each pool of connections; none where they are not open."""
+        return self._reader.pools()
+
     def read_into_memory(self) -> None:
         """Read tables and indexes into the server's memory, where it can."""
         self._reader.read_into_memory()

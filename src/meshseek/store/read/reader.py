@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg.rows import dict_row
 
+from meshseek.deadlines import check_deadline
 from meshseek.errors import DatabaseDownError
 from meshseek.spans import DATABASE, Span
 from meshseek.store.memory import read_into_memory
@@ -63,10 +64,11 @@ class _CutError(psycopg.OperationalError):
 class Reader:
     """The connections of one algorithm. Safe to share between threads."""
 
+    _pools: _Pools | None = None
+
     def __init__(self, server: Server, algorithm: str) -> None:
         self._server = server
         self._algorithm = algorithm
-        self._pools: _Pools | None = None
         self._opening = Lock()
         self._sessions: WeakKeyDictionary[Connection, Session] = WeakKeyDictionary()
         """How each connection searches now, so that it is set only when it changes."""
@@ -77,6 +79,11 @@ class Reader:
             for pool in self._pools or ():
                 pool.close()
             self._pools = None
+
+    def pools(self) -> dict[str, dict[str, int]]:
+        """What is counted of each pool, by its name; none where they are not open."""
+        pools = self._pools
+        return {} if pools is None else {name: pool.figures() for name, pool in pools._asdict().items()}
 
     def read_into_memory(self) -> None:
         """Read tables and indexes into the server's memory, where ``pg_prewarm`` is there and may be used.
@@ -94,7 +101,9 @@ class Reader:
 
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
+            TooSlowError: Nobody waits for them any longer.
         """
+        check_deadline()
         with Span(DATABASE, text.name):
             pools = self._open()
             return self._answered(pools.lookups if session is None else pools.searches, text, values, session)
