@@ -46,6 +46,9 @@ test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 rand
 hostile: $(VENV)/.installed-dev  ## Bring more than a hundred hostile files through every stage: make hostile ARGS=FOLDER keeps them
 	$(BIN)/python -m tests.hostile $(ARGS)
 
+chaos: $(VENV)/.installed-dev  ## Kill, fill, alter, copy ... and compare: make chaos ARGS="--only kill/embed --seed 17"
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 # Tests in an environment of their own, gone afterwards: $(1) is its Python, $(2) says how uv chooses the versions.
 define test-with
 	@$(1) -c "" 2>/dev/null || { echo "$(1) does not run here; install it, or give its path: make $@ $(3)=PATH"; exit 1; }
@@ -71,6 +74,15 @@ lock: $(VENV)/.installed-dev  ## Write the locks after a change to pyproject.tom
 
 lite-data: $(VENV)/.installed-dev  ## Make lite's query matrix and glosses from WordNet 3.0: make lite-data WORDNET=/usr/share/wordnet
 	$(BIN)/python scripts/lite_data $(WORDNET)
+
+openapi: $(VENV)/.installed-dev  ## Write the API's description to docs/openapi.json, after a change to its routes
+	$(BIN)/python scripts/openapi.py
+
+fuzz: $(VENV)/.installed-dev  ## Send 10,000 made requests to the API: make fuzz ARGS="--cases 50000 --seed 7"
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+soak: $(VENV)/.installed-dev  ## Search for ten minutes while everything behind fails: make soak ARGS="--seconds 60 --clients 8"
+	$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(VENV)/.installed-dev  ## Lint, types, import contracts, declared dependencies, formatting
 	$(BIN)/ruff check .
@@ -105,4 +117,4 @@ bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and 
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly hostile test-lowest test-newest lock lite-data check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean
+.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean

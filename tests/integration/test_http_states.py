@@ -37,7 +37,7 @@ def client_of(workspace: Workspace, algorithm: Algorithm, **settings: str) -> Te
     """The API over one algorithm, in this process."""
     meshseek = Meshseek(read_settings(workspace=workspace.folder, **settings))
     meshseek.__dict__["search_service"] = SearchService([algorithm])
-    return TestClient(create_app(meshseek), raise_server_exceptions=False)
+    return TestClient(create_app(meshseek), base_url="http://localhost", raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -128,13 +128,13 @@ def test_a_busy_service_says_that_it_is_busy(api: TestClient, server: Server, mo
 
 
 def test_unavailable_until_something_is_published(toys: Workspace, server: Server) -> None:
-    """Health is 503 with the reason, so is a search; after a publication both work without a restart."""
+    """Health is 503 with the reason, a search a 409; after a publication both work without a restart."""
     with client_of(toys, toy_algorithm(server)) as client:
         health = client.get("/health")
         assert (health.status_code, health.json()["status"]) == (503, "unavailable")
         assert "run 'meshseek publish" in health.json()["algorithms"]["toy"]
         answer = client.post("/search/text", json=SEARCH)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_published")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "not_published")
 
         publish_toys(toys, server)
         eventually(lambda: client.get("/health").status_code == 200)

@@ -214,7 +214,7 @@ def _listed(
     try:
         return list(islice(dataset.entries(), max_assets))
     except LibraryGoneError as error:
-        if not workspace.libraries.listing(source):
+        if not workspace.libraries.listing_before(source):
             raise
         if yes:
             return []
@@ -232,7 +232,7 @@ def _take_over(
     lists any of them, and else get a record of their own.
     """
     if workspace.libraries.are_known or not len(workspace.assets_table()):
-        return source, workspace.libraries.listing(source)
+        return source, workspace.libraries.listing_before(source)
     before = {asset.asset_id: asset.fingerprint for asset in workspace.assets(parts=[])}
     if before.keys() & {entry.asset_id for entry in listed}:
         return source, before
@@ -245,7 +245,7 @@ def _states(workspace: Workspace, before: Mapping[str, str]) -> dict[str, str]:
     imported = workspace.assets_table().fingerprints()
     if not workspace.libraries.are_known:
         return dict(before)
-    current = workspace.libraries.current()
+    current = workspace.libraries.current(importing=True)
     return {asset_id: imported[asset_id] for asset_id in before if imported.get(asset_id, "") in current[asset_id][:2]}
 
 
@@ -255,7 +255,7 @@ def _collisions(source: LibrarySource, workspace: Workspace, entries: Mapping[st
         asset_id: other.name
         for other in workspace.libraries.all()
         if other.name != source.name
-        for asset_id in entries.keys() & workspace.libraries.listing(other).keys()
+        for asset_id in entries.keys() & workspace.libraries.listing_before(other).keys()
     }
 
 

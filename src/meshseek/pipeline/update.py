@@ -275,5 +275,5 @@ def _counts(workspace: Workspace) -> dict[str, int]:
     return {
         library.name: sum(imported.get(asset_id) == made for asset_id, made in listing.items())
         for library in workspace.libraries.all()
-        for listing in [workspace.libraries.listing(library)]
+        for listing in [workspace.libraries.listing_before(library)]
     }

@@ -87,6 +87,16 @@ class Server:
         with translated(), psycopg.connect(self.conninfo(algorithm), autocommit=True) as connection:
             yield connection
 
+    @contextlib.contextmanager
+    def connect_to_server(self) -> Iterator[Connection]:
+        """One connection to no algorithm's database.
+
+        Raises:
+            DatabaseError: See :func:`translated`.
+        """
+        with translated(), psycopg.connect(self._address(connect_timeout=CONNECT_SECONDS), autocommit=True) as server:
+            yield server
+
     def pool(self, algorithm: str, size: int = POOL_SIZE) -> ConnectionPool[Connection]:
         """A small pool of warmed connections; opens in the background."""
         return ConnectionPool(
@@ -108,7 +118,7 @@ class Server:
             DatabaseVersionError: pgvector is missing or too old.
         """
         name = sql.Identifier(self.database_name(algorithm))
-        with translated(), psycopg.connect(self._address(connect_timeout=CONNECT_SECONDS), autocommit=True) as server:
+        with self.connect_to_server() as server:
             server.execute(query("lock_creating"))
             if server.execute(query("database_exists"), {"name": self.database_name(algorithm)}).fetchone() is None:
                 server.execute(sql.SQL("CREATE DATABASE {}").format(name))
@@ -136,7 +146,16 @@ def check_pgvector(connection: Connection) -> None:
         DatabaseVersionError: The version is too old.
     """
     row = connection.execute(query("pgvector_version")).fetchone()
-    version = str(row[0]) if row else "none"
+    check_version(str(row[0]) if row else None)
+
+
+def check_version(version: str | None) -> None:
+    """Refuse versions of pgvector with known data loss, and none.
+
+    Raises:
+        DatabaseVersionError: The version is too old, or there is none.
+    """
+    version = version or "none"
     if tuple(int(number) for number in re.findall(r"\d+", version)) < MINIMUM_PGVECTOR:
         needed = ".".join(str(number) for number in MINIMUM_PGVECTOR)
         message = f"the database has pgvector {version}, which can lose data; install {needed} or newer, then run "

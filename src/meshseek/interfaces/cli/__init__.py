@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from importlib import import_module
 
@@ -24,15 +25,25 @@ COMMANDS = {
     "forget": "libraries",
     "check": "upkeep",
     "clean": "upkeep",
+    "backup": "backing_up",
+    "restore": "backing_up",
     "tune": "tuning",
     "search": "searching",
     "evaluate": "evaluating",
     "serve": "serving",
+    "doctor": "doctor",
+    "keys": "keys",
     "status": "database",
     "db": "database",
     "bench": "benchmarking",
 }
 """Each command and the module that holds it, in the order of use."""
+OUT_OF_MEMORY = (
+    "there is not enough memory for this; end other programs, give it more, or set MESHSEEK_WORKERS to 1, "
+    "then run the same command again: what is finished is kept"
+)
+_NO_ROOM = re.compile("annot allocate memory|failed to map segment")
+"""What the system says where a library does not fit into memory."""
 
 
 class _Commands(click.Group):
@@ -58,6 +69,12 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except MeshseekError as error:
             click.echo(printable(f"meshseek: {error}"), err=True)
+            sys.exit(1)
+        except (MemoryError, ImportError) as error:
+            if isinstance(error, ImportError) and not _NO_ROOM.search(str(error)):
+                raise
+            del error  # with what it holds, so that there is room for the line
+            click.echo(f"meshseek: {OUT_OF_MEMORY}", err=True)
             sys.exit(1)
 
 

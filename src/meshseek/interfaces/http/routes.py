@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
-from urllib.parse import quote
 
-import httpx
 from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import Path as PathParameter
 from fastapi import Query as Parameter
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 
+from meshseek.access.keys import Caller
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import NotFoundError, ServiceError, UnreadableAssetError
+from meshseek.errors import NotFoundError, UnreadableAssetError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.http.access import check_scope, key_scheme
+from meshseek.interfaces.http.failures import sees_details
 from meshseek.interfaces.http.opened import OpenedFile
 from meshseek.interfaces.http.results import Result
 from meshseek.interfaces.http.schemas import (
     DEFAULT_ALGORITHM,
+    FIELD_BYTES,
+    NAME,
     AlgorithmName,
     AssetAnswer,
     ErrorAnswer,
     Facet,
+    FieldName,
     Health,
     ImageSearch,
     SearchAnswer,
+    SearchOptions,
     SimilarAnswer,
     TargetName,
     TextSearch,
 )
+from meshseek.interfaces.http.upstream import GLB, Upstream
 from meshseek.model import LABEL_FIELDS
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Answer
@@ -39,17 +46,34 @@ from meshseek.search.query import MAX_TOP_K, Query
 from meshseek.untrusted.files import open_inside
 from meshseek.workspace.view_files import open_camera, open_view
 
-FIELD_BYTES = 100_000
-"""More than all fields of a search together; a picture comes on top."""
-GLB = "model/gltf-binary"
 FORM = "multipart/form-data"
 PICTURES = Admission(running=2, waiting=14)
 """So many pictures are unpacked and wait to be at a time: one of 50 million pixels takes 200 MB."""
 CACHED, ASKED_AGAIN = {"Cache-Control": "max-age=3600"}, {"Cache-Control": "no-cache"}
 """A picture may be kept where its address names the version of its asset that is published."""
-MISSING: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer}}
+JSON, PNG = "application/json", "image/png"
+_WORDS = {
+    400: "What was sent cannot be read",
+    404: "There is no such algorithm, asset, view or file",
+    409: "Nothing is published of this algorithm",
+    413: "The request is too large",
+    422: "A value is not as it should be; the message says which, and how",
+    503: "Not now: too much is asked at once, or something behind the API is away",
+}
 
-router = APIRouter(responses={422: {"model": ErrorAnswer}, 503: {"model": ErrorAnswer}})
+
+def _refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
+    """The statuses of a route besides that of success, and the content of the latter where it is not JSON."""
+    answers: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorAnswer, "description": _WORDS[status]} for status in statuses
+    }
+    return {**answers, **({200: {"content": content["content"]}} if content else {})}
+
+
+SEARCHED = _refused(400, 404, 409, 413, 422, 503)
+LOOKED_UP = (404, 409, 422, 503)
+
+router = APIRouter(dependencies=[Depends(key_scheme)])
 
 
 async def _meshseek(request: Request) -> Meshseek:  # a plain function would be called in another thread
@@ -57,40 +81,60 @@ async def _meshseek(request: Request) -> Meshseek:  # a plain function would be 
     return meshseek
 
 
+async def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+async def _upstream(request: Request) -> Upstream:
+    upstream: Upstream = request.app.state.upstream
+    return upstream
+
+
 Application = Annotated[Meshseek, Depends(_meshseek)]
-Version = Annotated[str | None, Parameter(description="As search results give it: what it names may be kept")]
+Asking = Annotated[Caller, Depends(_caller)]
+ModelHost = Annotated[Upstream, Depends(_upstream)]
+Version = Annotated[
+    str | None, Parameter(description="As search results give it: what it names may be kept", max_length=NAME)
+]
+AssetId = Annotated[str, PathParameter(description="As search results give it; slashes may stay")]
 
 
-@router.get("/health", responses={503: {"model": Health}})
-def health(meshseek: Application, response: Response) -> Health:
+@router.get("/health", responses={503: {"model": Health, "description": "No algorithm can answer yet"}})
+def health(meshseek: Application, request: Request, response: Response) -> Health:
     """Whether queries can be answered, by algorithm; 503 until one of them can."""
-    states = meshseek.search_service.health()
+    states = meshseek.search_service.health(general=not sees_details(request.scope))
     ready = "ready" in states.values()
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return Health(status="ready" if ready else "unavailable", algorithms=states)
 
 
-@router.post("/search/text", response_model=SearchAnswer, max_body_size=FIELD_BYTES)
-def search_text(meshseek: Application, search: TextSearch) -> Response:
+@router.post("/search/text", response_model=SearchAnswer, responses=SEARCHED, max_body_size=FIELD_BYTES)
+def search_text(meshseek: Application, caller: Asking, search: TextSearch) -> Response:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
-    query = Query(text=search.query, language=language, **search.options())
+    query = Query(text=search.query, language=language, **search.options(), free=_is_free(caller, search))
     answer = meshseek.search_service.algorithm(search.algorithm).search(query)
     return _written(answer)
 
 
-@router.post("/search/image", response_model=SearchAnswer, max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES)
-def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> Response:
+@router.post(
+    "/search/image", response_model=SearchAnswer, responses=SEARCHED, max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES
+)
+def search_image(
+    meshseek: Application, caller: Asking, search: Annotated[ImageSearch, Form(media_type=FORM)]
+) -> Response:
     """Find assets by a picture."""
+    free = _is_free(caller, search)
     algorithm = meshseek.search_service.algorithm(search.algorithm)
     with PICTURES.admitted():
-        query = Query(image=read_image(search.file.file.read()), **search.options())
+        query = Query(image=read_image(search.file.file.read()), **search.options(), free=free)
     return _written(algorithm.search(query))
 
 
-@router.get("/facets/{attribute}")
-def facets(meshseek: Application, attribute: str, algorithm: AlgorithmName = DEFAULT_ALGORITHM) -> list[Facet]:
+@router.get("/facets/{attribute}", responses=_refused(*LOOKED_UP))
+def facets(meshseek: Application, attribute: FieldName, algorithm: AlgorithmName = DEFAULT_ALGORITHM) -> list[Facet]:
     """The values of a filter field, most frequent first."""
     if attribute not in LABEL_FIELDS:
         raise NotFoundError(f"there are no values of '{attribute}' to list; known fields: {', '.join(LABEL_FIELDS)}")
@@ -98,10 +142,10 @@ def facets(meshseek: Application, attribute: str, algorithm: AlgorithmName = DEF
     return [Facet(value=value, count=count) for value, count in library.facet(attribute)]
 
 
-@router.get("/assets/{asset_id:path}/similar", responses=MISSING)
+@router.get("/assets/{asset_id:path}/similar", responses=_refused(*LOOKED_UP))
 def similar(
     meshseek: Application,
-    asset_id: str,
+    asset_id: AssetId,
     algorithm: AlgorithmName = DEFAULT_ALGORITHM,
     target: TargetName = "appearance",
     top_k: Annotated[int, Parameter(ge=1, le=MAX_TOP_K)] = 10,
@@ -112,9 +156,13 @@ def similar(
 
 
 @router.get(
-    "/assets/{asset_id:path}/model", response_class=Response, responses={200: {"content": {GLB: {}}}, **MISSING}
+    "/assets/{asset_id:path}/model",
+    response_class=Response,
+    responses=_refused(*LOOKED_UP, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
 )
-def model(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None = None) -> Response:
+def model(
+    meshseek: Application, upstream: ModelHost, asset_id: AssetId, algorithm: AlgorithmName | None = None
+) -> Response:
     """The asset's GLB, from the workspace or from ``BASE_URL``."""
     try:
         key = meshseek.search_service.asset(asset_id, algorithm).model
@@ -125,44 +173,61 @@ def model(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None 
         raise NotFoundError(f"asset '{asset_id}' has no model file")
     with suppress(OSError, UnreadableAssetError):
         return OpenedFile(open_inside(meshseek.workspace.models / key, meshseek.workspace.models), GLB)
-    if meshseek.settings.base_url is None or ".." in key.split("/"):
-        raise NotFoundError(f"the model of '{asset_id}' is not in the workspace; set MESHSEEK_BASE_URL to fetch it")
-    return StreamingResponse(_fetched(f"{meshseek.settings.base_url.rstrip('/')}/{quote(key)}"), media_type=GLB)
+    return upstream.model(key)
 
 
-@router.get("/assets/{asset_id:path}/views/{viewpoint_id}", response_class=FileResponse, responses=MISSING)
+@router.get(
+    "/assets/{asset_id:path}/views/{viewpoint_id}",
+    response_class=Response,
+    responses=_refused(*LOOKED_UP, content={PNG: {}}),
+)
 def view(
     meshseek: Application,
-    asset_id: str,
+    asset_id: AssetId,
     viewpoint_id: int,
     algorithm: AlgorithmName | None = None,
     v: Version = None,
-) -> FileResponse:
+) -> Response:
     """One view of the asset, a PNG."""
     return _of_view(meshseek, open_view, asset_id, viewpoint_id, (algorithm, v))
 
 
-@router.get("/assets/{asset_id:path}/views/{viewpoint_id}/camera", response_class=FileResponse, responses=MISSING)
+@router.get(
+    "/assets/{asset_id:path}/views/{viewpoint_id}/camera",
+    response_class=Response,
+    responses=_refused(*LOOKED_UP, content={JSON: {"schema": {"type": "object"}}}),
+)
 def camera(
     meshseek: Application,
-    asset_id: str,
+    asset_id: AssetId,
     viewpoint_id: int,
     algorithm: AlgorithmName | None = None,
     v: Version = None,
-) -> FileResponse:
+) -> Response:
     """Where one view was taken from, as JSON in the layout of G-Objaverse."""
     return _of_view(meshseek, open_camera, asset_id, viewpoint_id, (algorithm, v))
 
 
-@router.get("/assets/{asset_id:path}", responses=MISSING)
-def asset(meshseek: Application, asset_id: str, algorithm: AlgorithmName | None = None) -> AssetAnswer:
+@router.get("/assets/{asset_id:path}", responses=_refused(*LOOKED_UP))
+def asset(meshseek: Application, asset_id: AssetId, algorithm: AlgorithmName | None = None) -> AssetAnswer:
     """All that is known of one asset; without an algorithm, from the first that publishes it."""
     return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)
 
 
+def _is_free(caller: Caller, search: SearchOptions) -> bool:
+    """Whether a search may not cost anything.
+
+    Raises:
+        ForbiddenError: It would take long, or be paid, for certain; a hosted model is refused where it would be asked.
+    """
+    if search.exact or search.rerank is not None:
+        check_scope(caller, "write")
+    return not caller.may("write")
+
+
 def _written(answer: Answer) -> Response:
     """The answer as JSON, written in the thread of the search; FastAPI would check it once more, in another thread."""
-    return Response(SearchAnswer.of(answer).model_dump_json(), media_type="application/json")
+    return Response(SearchAnswer.of(answer).model_dump_json(), media_type=JSON)
 
 
 def _of_view(
@@ -178,29 +243,10 @@ def _of_view(
     folder = published.view_folder
     if folder is None or viewpoint_id not in published.viewpoint_ids:
         raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
-    what, media_type = ("camera", "application/json") if opened is open_camera else ("picture", "image/png")
+    what, media_type = ("camera", JSON) if opened is open_camera else ("picture", PNG)
     root = meshseek.workspace.view_root(folder, published.attributes.get("library"))
     try:
         file = opened(meshseek.workspace.folder / folder, viewpoint_id, root)
     except NotFoundError as error:  # its message has a path of this machine
         raise NotFoundError(f"the {what} of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
     return OpenedFile(file, media_type, CACHED if version == published.version else ASKED_AGAIN)
-
-
-def _fetched(url: str) -> Iterator[bytes]:
-    """The bytes behind a URL; asked for before the answer starts, so that a failure still has its own status."""
-    client = httpx.Client(timeout=30, follow_redirects=True)
-    try:
-        answer = client.send(client.build_request("GET", url), stream=True)
-    except httpx.HTTPError as error:
-        client.close()
-        raise ServiceError(f"the model cannot be fetched from MESHSEEK_BASE_URL: {error}") from error
-    if answer.status_code != HTTPStatus.OK:
-        client.close()
-        raise NotFoundError(f"the model is not at MESHSEEK_BASE_URL (HTTP {answer.status_code})")
-
-    def stream() -> Iterator[bytes]:
-        with closing(client), closing(answer):
-            yield from answer.iter_bytes()
-
-    return stream()

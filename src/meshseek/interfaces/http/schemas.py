@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat
+from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat, StrictStr
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
 from meshseek.interfaces.http.results import Result, model_url, view_url
-from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, PublishedAsset, Relevance
+from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, PublishedAsset, Relevance
 from meshseek.rerankers import RERANKERS
 from meshseek.search.algorithm import Answer
 from meshseek.search.explaining import EXPLAINED
@@ -20,23 +20,39 @@ from meshseek.search.sizes import Size
 from meshseek.store.read.published import QueryType as AnsweredQueryType
 
 DEFAULT_ALGORITHM = "lite"
+FIELD_BYTES = 100_000
+"""More than all fields of a search together; a picture comes on top."""
 
-AlgorithmName = Annotated[str, Field(description="Embedding algorithm", json_schema_extra={"enum": [*EMBEDDERS.names]})]
+NAME, WORD, WORDS, FIELDS = 100, 1_000, 100, 20
+"""Characters of a name and of a filter's word, words of a filter, and filters. A bound on a text also refuses half a
+character (a lone surrogate), which JSON can hold, but neither an answer nor a database."""
+
+AlgorithmName = Annotated[
+    str,
+    Field(description="Embedding algorithm", max_length=NAME, json_schema_extra={"enum": [*EMBEDDERS.names]}),
+]
 RerankerName = Annotated[
     str,
     Field(
         description="Lets a model look at the first results again; off by default, and `openai_vlm` costs money",
+        max_length=NAME,
         json_schema_extra={"enum": [*RERANKERS.names]},
     ),
 ]
-TargetName = Annotated[str, Field(description="What to compare with", json_schema_extra={"enum": [*MODES.names]})]
+TargetName = Annotated[
+    str,
+    Field(description="What to compare with", max_length=NAME, json_schema_extra={"enum": [*MODES.names]}),
+]
+Word = Annotated[StrictStr, Field(max_length=WORD)]
+Words = Annotated[list[Word], Field(max_length=WORDS)]
+FieldName = Annotated[str, Field(max_length=NAME, json_schema_extra={"enum": [*FILTER_FIELDS]})]
 QueryType = Literal["auto", "english", "chinese"]
 
 
 class Bounds(BaseModel):
     """Numbers within bounds, both included."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     min: float | None = None
     max: float | None = None
@@ -47,14 +63,15 @@ class Not(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    excluded: str | list[str] | StrictFloat | Bounds = Field(alias="not")
+    excluded: Word | Words | StrictFloat | Bounds = Field(alias="not")
 
 
 Filters = Annotated[
-    dict[str, str | list[str] | StrictFloat | Bounds | Not],
+    dict[FieldName, Word | Words | StrictFloat | Bounds | Not],
     Field(
+        max_length=FIELDS,
         description=f"By field a word, or words of which one must hold ({', '.join(LABEL_FIELDS)}), or a number, or "
-        f"min and max ({', '.join(NUMBER_FIELDS)}); inside `not` for everything else"
+        f"min and max ({', '.join(NUMBER_FIELDS)}); inside `not` for everything else",
     ),
 ]
 
@@ -71,8 +88,12 @@ class SearchOptions(BaseModel):
         "left out: a text with both and with words, an image with views",
     )
     target: TargetName | None = Field(None, description="Wins over cross_modal")
-    top_k: int = Field(10, description=f"1 to {MAX_TOP_K}")
-    offset: int = Field(0, description=f"First result of the page; pages reach to result {MAX_DEPTH}")
+    top_k: int = Field(10, description=f"1 to {MAX_TOP_K}", json_schema_extra={"minimum": 1, "maximum": MAX_TOP_K})
+    offset: int = Field(
+        0,
+        description=f"First result of the page; pages reach to result {MAX_DEPTH}",
+        json_schema_extra={"minimum": 0, "maximum": MAX_DEPTH - 1},
+    )
     filters: Filters = {}
     exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
@@ -80,7 +101,7 @@ class SearchOptions(BaseModel):
     min_relevance: Relevance | None = Field(
         None, description="Results of a page that fit less are left out of it: it may be shorter than top_k, or empty"
     )
-    size: str | None = Field(
+    size: Annotated[str, Field(max_length=NAME)] | None = Field(
         None,
         description="Prefer assets of about this width x depth x height, in cm unless another unit is named: 60x60x90, "
         "0.6x0.6x0.9m, or ?x60x90; a text may name it too, as in `chair size~60x60x90`",
@@ -104,6 +125,7 @@ class TextSearch(SearchOptions):
 
     model_config = ConfigDict(
         extra="forbid",
+        strict=True,
         json_schema_extra={
             "examples": [
                 {"query": "wooden chair", "top_k": 5},
@@ -117,7 +139,11 @@ class TextSearch(SearchOptions):
         },
     )
 
-    query: str = Field(description=f"English or Chinese, at most {MAX_TEXT} characters")
+    query: str = Field(
+        description=f"English or Chinese, at most {MAX_TEXT} characters",
+        max_length=FIELD_BYTES,
+        json_schema_extra={"minLength": 1, "maxLength": MAX_TEXT},
+    )
     query_type: QueryType = "auto"
 
 
@@ -221,6 +247,7 @@ class ErrorBody(BaseModel):
 
     code: str
     message: str
+    request_id: str | None = Field(description="By which the server's log knows the request; also in `X-Request-ID`")
 
 
 class ErrorAnswer(BaseModel):

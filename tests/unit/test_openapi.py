@@ -1,0 +1,64 @@
+"""The API's description: kept in the repository, true of every route, and shown without anything from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from meshseek.bootstrap import Meshseek
+from meshseek.interfaces.http import create_app
+from meshseek.settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The OpenAPI document of the API as it is."""
+    described: dict[str, Any] = create_app(Meshseek(read_settings(workspace=Path("/nowhere")))).openapi()
+    return described
+
+
+def test_the_kept_description_is_that_of_the_api() -> None:
+    """A change to a route, a field or a status is seen in the file that is kept; 'make openapi' writes it anew."""
+    made = runpy.run_path(str(ROOT / "scripts" / "openapi.py"))["document"]()
+
+    assert (ROOT / "docs" / "openapi.json").read_text(encoding="utf-8") == made
+
+
+def test_each_route_says_what_it_may_answer(document: dict[str, Any]) -> None:
+    """Refusals have one form and stand where they are given: what has a body can be unreadable or too large."""
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            statuses = {int(status) for status in operation["responses"]}
+            if path == "/health":
+                assert statuses == {200, 503}
+                continue
+            assert statuses >= {200, 404, 409, 422, 503}
+            assert ({400, 413} <= statuses) is ("requestBody" in operation)
+            for status in statuses - {200}:
+                schema = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}
+
+
+def test_the_page_of_the_api_needs_nothing_from_elsewhere(document: dict[str, Any]) -> None:
+    """It has every route, field and status, no script, no address of another host, and a policy that allows neither."""
+    client = TestClient(create_app(Meshseek(read_settings(workspace=Path("/nowhere")))))
+    answer = client.get("/docs")
+    policy = answer.headers["content-security-policy"]
+
+    assert answer.status_code == 200
+    assert "default-src 'none'" in policy
+    assert "script" not in policy
+    assert not re.search(r"<script|https?:|@import|url\(|\son\w+=", answer.text)
+    for path in document["paths"]:
+        assert path in answer.text
+    for name, schema in document["components"]["schemas"].items():
+        assert f'id="{name}"' in answer.text
+        assert all(f"<code>{field}</code>" in answer.text for field in schema["properties"])
+    assert client.get("/redoc").status_code == 404
