@@ -287,6 +287,23 @@ def doctor(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments])
 
 
+def test_what_the_page_of_operating_says(conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands run, and the table names everything that is looked at."""
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
+    section = text.partition("## Is everything there?")[2].partition("\n## ")[0]
+    monkeypatch.setenv("MESHSEEK_DATABASE_URL", conninfo)
+    monkeypatch.setenv("MESHSEEK_WORKSPACE", str(tmp_path))
+    commands = re.findall(r"^meshseek (.+)$", section, re.MULTILINE)
+    named = {word.strip() for row in re.findall(r"^\| (.+?) \|", section, re.MULTILINE) for word in row.split(",")}
+
+    assert len(commands) == 2
+    for command in commands:
+        ended = CliRunner().invoke(main, command.split())
+        assert ended.exit_code in {0, 1}, ended.output
+        assert "ok" in ended.stdout
+    assert named >= WORKS | {"pgvector", "models", "published", "permissions"}
+
+
 def test_the_command(conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines for people, JSON for programs; the status is 1 if there is a problem, and not for a warning."""
     ports = ["--api-port", str(free_port()), "--ui-port", str(free_port())]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from meshseek.errors import SettingsError
+from meshseek.hosted import HostedOptions
 from meshseek.interfaces.http import logs
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.request_ids import request_id
@@ -148,3 +149,9 @@ def test_a_log_that_cannot_be_written(write: Write, tmp_path: Path, capsys: pyte
         log.info("lost")
 
     assert capsys.readouterr().err.splitlines() == [f"meshseek: {tmp_path / 'log'} cannot be written; make room there"]
+
+
+def test_a_hosted_service_is_named_without_its_password() -> None:
+    """Messages name the service; what stands before the @ of its address is left out."""
+    assert HostedOptions(base_url="https://me:hidden@models.example:8443/v1").host == "models.example:8443"
+    assert HostedOptions(base_url="https://models.example").host == "models.example"
