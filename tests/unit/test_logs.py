@@ -14,7 +14,7 @@ import pytest
 
 from meshseek.errors import SettingsError
 from meshseek.hosted import HostedOptions
-from meshseek.interfaces.http import logs
+from meshseek.interfaces.http import log_lines, logs
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.request_ids import request_id
 from meshseek.settings import read_settings
@@ -129,7 +129,7 @@ def test_the_log_is_bounded(write: Write, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(logs, "FILE_BYTES", 20_000)
     read = write()
     log.info("%s", "word " * 10_000)
-    assert len(read()) < logs.LONGEST + 200
+    assert len(read()) < log_lines.LONGEST + 200
     for _ in range(100):
         log.info("%s", "word " * 1_000)
     files = list(tmp_path.glob("log*"))
