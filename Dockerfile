@@ -11,7 +11,8 @@ COPY src src
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 
 USER meshseek
-ENV MESHSEEK_WORKSPACE=/data MESHSEEK_HOST=0.0.0.0
+# The root file system may be read-only: what libraries keep for themselves goes to /tmp, weights go to the volume.
+ENV MESHSEEK_WORKSPACE=/data MESHSEEK_HOST=0.0.0.0 HOME=/tmp HF_HOME=/data/weights PYTHONDONTWRITEBYTECODE=1
 VOLUME /data
 EXPOSE 8000 7860
 CMD ["meshseek", "serve"]

@@ -43,6 +43,9 @@ test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
 test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 random lives, each compared with one from scratch
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
 
+chaos: $(VENV)/.installed-dev  ## Kill, fill, alter, copy ... and compare: make chaos ARGS="--only kill/embed --seed 17"
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 # Tests in an environment of their own, gone afterwards: $(1) is its Python, $(2) says how uv chooses the versions.
 define test-with
 	@$(1) -c "" 2>/dev/null || { echo "$(1) does not run here; install it, or give its path: make $@ $(3)=PATH"; exit 1; }
@@ -111,4 +114,4 @@ bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and 
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean
+.PHONY: help setup demo test test-nightly chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean

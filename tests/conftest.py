@@ -40,10 +40,10 @@ class ServedLibrary:
     """Settings that make any process of ours use it."""
     asset_ids: tuple[str, ...]
 
-    def opened(self) -> Meshseek:
+    def opened(self, **settings: str) -> Meshseek:
         """All that this process needs to serve it."""
-        prefix = len(PREFIX)
-        return Meshseek(read_settings(**{name[prefix:].lower(): value for name, value in self.environment.items()}))
+        given = {name.removeprefix(PREFIX).lower(): value for name, value in self.environment.items()}
+        return Meshseek(read_settings(**given, **settings))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,6 +68,14 @@ def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def server(conninfo: str) -> Iterator[Server]:
     """The session's PostgreSQL with database names of this test only."""
     prefix = f"test_{uuid4().hex[:12]}_"
+    yield Server(lambda: conninfo, prefix)
+    drop_databases(conninfo, prefix)
+
+
+@pytest.fixture
+def elsewhere(conninfo: str) -> Iterator[Server]:
+    """Databases with nothing in them, as on another machine."""
+    prefix = f"other_{uuid4().hex[:12]}_"
     yield Server(lambda: conninfo, prefix)
     drop_databases(conninfo, prefix)
 

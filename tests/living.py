@@ -26,8 +26,10 @@ from meshseek.embedders import Embedder
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.glb import GlbMaterial, GlbPart, build_glb
 from meshseek.pipeline import publish as publishing_stage
+from meshseek.pipeline.backup import BackupOptions, backup
 from meshseek.pipeline.clean import clean
 from meshseek.pipeline.import_assets import LibraryOptions, import_assets
+from meshseek.pipeline.restore import RestoreOptions, restore
 from meshseek.pipeline.update import Updated, UpdateOptions, update
 from meshseek.renderers import Renderer
 from meshseek.reporting import SilentReporter
@@ -236,6 +238,15 @@ class LivingParts:
     def clean(self) -> None:
         """Delete what nobody needs."""
         clean(self.workspace, self.server, [ALGORITHM], dry_run=False)
+
+    def back_up(self, folder: Path, keep: int | None = None) -> None:
+        """Make one more snapshot."""
+        options = BackupOptions(keep=keep)
+        backup(self.workspace, self.server, [ALGORITHM], folder, options, SilentReporter())
+
+    def restore_from(self, folder: Path) -> None:
+        """Make the workspace, and what is live, from the last snapshot."""
+        restore(folder, self.workspace.folder, lambda: self.server, RestoreOptions(), SilentReporter())
 
     def repair(self) -> None:
         """Read every file, and make those that are not as they were written once more."""

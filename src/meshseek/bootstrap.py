@@ -22,10 +22,12 @@ from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
+from meshseek.workspace.format import expect_usable
 from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from meshseek.model import Language, Space
+    from meshseek.pipeline.workers import Workers
     from meshseek.workspace.libraries import LibrarySource
 
 
@@ -33,10 +35,20 @@ USUAL_RENDERING = {"renderer": "embree", "views": 8, "size": 512}
 
 
 class Meshseek:
-    """Everything that one process needs, made when first asked for."""
+    """Everything that one process needs, made when first asked for.
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    Args:
+        settings: Those of the process; None to read them.
+        restoring: Whether it is this process that restores the workspace.
+
+    Raises:
+        WorkspaceError: A newer Meshseek wrote the workspace, or a restore into it has not ended.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, restoring: bool = False) -> None:
         self.settings = settings or read_settings()
+        if not restoring:
+            expect_usable(self.settings.workspace)
         self.workspace = Workspace(self.settings.workspace)
         self._embedders: dict[tuple[str, str | None, int | None], Embedder] = {}
 
@@ -84,6 +96,14 @@ class Meshseek:
         """Open a library, of which the workspace is no part."""
         return DATASETS.load(name)(replace(options, passed_over=self.workspace.folder))
 
+    @property
+    def workers(self) -> Workers:
+        """The processes that convert and render, and what each may take."""
+        from meshseek.pipeline.workers import Workers  # noqa: PLC0415  # the API needs none
+
+        memory = self.settings.asset_memory
+        return Workers(self.settings.workers, self.settings.asset_seconds, memory and memory * 1_000_000)
+
     def renderer(self, name: str, *, views: int, size: int) -> Renderer:
         """Make a renderer."""
         return RENDERERS.load(name)(views=views, size=size)
@@ -117,18 +137,33 @@ class Meshseek:
         """An algorithm's model, loaded once; None means its default."""
         wanted = (name, model, dim)
         if wanted not in self._embedders:
-            options = EmbedderOptions(
-                model=model,
-                dim=dim,
-                languages=languages,
-                model_dir=self.settings.model_dir or self._remembered_folder(name),
-                device=self.settings.device,
-                cache_dir=self.workspace.folder / "cache",
-                hosted=self._dashscope,
-            )
-            embedder = EMBEDDERS.load(name)(options)
+            embedder = EMBEDDERS.load(name)(self._embedder_options(name, model, dim, languages))
             self._embedders[wanted] = self._embedders[name, embedder.space.model, embedder.space.dim] = embedder
         return self._embedders[wanted]
+
+    def lacking(self, name: str) -> str | None:
+        """What is missing to load the model that an algorithm's vectors were made with, told without loading it.
+
+        Raises:
+            EmbedderError: What it is made of is not installed.
+            WorkspaceError: It is not known which model that was.
+        """
+        source = self.workspace.embedded_sources(name)[:1]
+        space = self.workspace.vectors_table(name, source[0]).header["space"] if source else {}
+        return EMBEDDERS.load(name).lacks(self._embedder_options(name, space.get("model"), space.get("dim")))
+
+    def _embedder_options(
+        self, name: str, model: str | None, dim: int | None, languages: tuple[Language, ...] | None = None
+    ) -> EmbedderOptions:
+        return EmbedderOptions(
+            model=model,
+            dim=dim,
+            languages=languages,
+            model_dir=self.settings.model_dir or self._remembered_folder(name),
+            device=self.settings.device,
+            cache_dir=self.workspace.folder / "cache",
+            hosted=self._dashscope,
+        )
 
     def remember_model_folder(self, algorithm: str) -> None:
         """Let later commands in this workspace find the weights where this one does."""

@@ -12,8 +12,11 @@
     │   ├── UnknownPluginError     a name that no plug-in of the family has
     │   ├── ConfirmationNeededError  much would go, and nobody has agreed
     │   ├── SettingsError          a setting that is missing or not valid
-    │   └── NotFoundError          no such asset, view or model file (HTTP 404)
+    │   ├── NotFoundError          no such asset, view or model file (HTTP 404)
+    │   └── ForbiddenError         the caller's key does not allow it (HTTP 403)
+    ├── KeysError                  the keys of a workspace cannot be read, or not be changed like this
     ├── WorkspaceError             a stage's input is missing, damaged or in use
+    ├── BackupError                backups that are missing, damaged, in use or of a newer Meshseek
     ├── SpaceMismatchError         vectors of one space met the embedder of another
     ├── EmbedderError              a model that cannot be loaded or used
     ├── RerankerError              a reranker that cannot be loaded or used, or whose answer makes no sense
@@ -26,12 +29,28 @@
     │   └── NotPublishedError      the algorithm has no published version (HTTP 503)
     ├── FetchError                 something could not be downloaded
     ├── BusyError                  more is asked than can be answered soon (HTTP 503 with Retry-After)
+    │   └── TooSlowError           it took so long that nobody waits for it any longer
     └── ServiceError               a service of ours cannot start or does not answer
 """
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+LOG = "the server's log says why"
 
 
 class MeshseekError(Exception):
     """Something that Meshseek foresaw went wrong; the message carries the cure."""
+
+    general: ClassVar[str | None] = None
+    """What others than the operator are told, where the message may hold addresses or paths; None where it never does.
+    """
+
+    @property
+    def in_general(self) -> str:
+        """The message without what concerns the operator alone."""
+        return self.general or str(self)
 
 
 class InputError(MeshseekError):
@@ -74,8 +93,22 @@ class NotFoundError(InputError):
     """There is no such asset, view or model file."""
 
 
+class ForbiddenError(InputError):
+    """The caller's key does not allow this."""
+
+
+class KeysError(MeshseekError):
+    """The keys of a workspace cannot be read, or not be changed like this."""
+
+
 class WorkspaceError(MeshseekError):
     """A stage's input is missing, damaged or in use."""
+
+    general = f"the workspace cannot be used; {LOG}"
+
+
+class BackupError(MeshseekError):
+    """Backups that are missing, damaged, in use, or of a newer Meshseek."""
 
 
 class SpaceMismatchError(MeshseekError):
@@ -85,13 +118,19 @@ class SpaceMismatchError(MeshseekError):
 class EmbedderError(MeshseekError):
     """A model cannot be loaded or used."""
 
+    general = f"the model cannot be loaded or used; {LOG}"
+
 
 class RerankerError(MeshseekError):
     """A reranker cannot be loaded or used, or its answer makes no sense."""
 
+    general = f"the reranker cannot be loaded or used; {LOG}"
+
 
 class TranslatorError(MeshseekError):
     """A translation cannot be started or gone on with."""
+
+    general = f"a translation cannot be made; {LOG}"
 
 
 class HostedError(MeshseekError):
@@ -102,6 +141,8 @@ class HostedError(MeshseekError):
         retryable: It may pass by itself; and where the connection broke, what was asked may have been done.
     """
 
+    general = f"a hosted service refused or cannot be reached; try again in a while, {LOG}"
+
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
@@ -110,29 +151,45 @@ class HostedError(MeshseekError):
 class HostedItemError(HostedError):
     """A hosted service refused what was sent; other items may pass."""
 
+    general = "the hosted model refused what was sent; word it differently, or send another picture"
+
 
 class DatabaseError(MeshseekError):
     """The database refused."""
+
+    general: ClassVar[str | None] = f"the database refused or took too long; ask for less at once, {LOG}"
 
 
 class DatabaseDownError(DatabaseError):
     """The database cannot be reached."""
 
+    general = f"the database cannot be reached; try again in a moment, {LOG}"
+
 
 class DatabaseVersionError(DatabaseError):
     """pgvector is too old, or what is published has the tables of another Meshseek."""
+
+    general = None
 
 
 class NotPublishedError(DatabaseError):
     """The algorithm has no published version."""
 
+    general = None
+
 
 class FetchError(MeshseekError):
     """Something could not be downloaded."""
 
+    general = f"something cannot be downloaded; {LOG}"
+
 
 class BusyError(MeshseekError):
     """More is asked at once than can be answered soon."""
+
+
+class TooSlowError(BusyError):
+    """It took so long that nobody waits for it any longer."""
 
 
 class ServiceError(MeshseekError):

@@ -6,14 +6,16 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
-import shutil
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from meshseek.errors import MeshseekError, WorkspaceError
 
+DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
 COPIED_BYTES = 1 << 30
 """Asked for at a time."""
 
@@ -28,11 +30,38 @@ def whole_file(target: Path) -> Iterator[Path]:
         OSError: It cannot be written.
     """
     draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    with _in_use(draft):
+        try:
+            yield draft
+            move_whole(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _in_use(draft: Path) -> Iterator[None]:
+    """Hold a lock on a draft, which the kernel drops when this process ends, however it ends."""
+    lock = FileLock(draft)
     try:
-        yield draft
-        move_whole(draft, target)
+        with contextlib.suppress(OSError):  # a file system without locks
+            lock.take()
+        yield
     finally:
-        draft.unlink(missing_ok=True)
+        lock.abandon()
+
+
+def abandoned_drafts(folder: Path) -> Iterator[Path]:
+    """The drafts of :func:`whole_file` in a folder, and in those below it, whose processes were killed."""
+    for path in folder.rglob(".*.tmp"):
+        if DRAFT.fullmatch(path.name) is None or not path.is_file():
+            continue
+        with contextlib.suppress(OSError):  # it has gone meanwhile, or cannot be told
+            lock = FileLock(path)
+            try:
+                if lock.take():
+                    yield path
+            finally:
+                lock.abandon()
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -45,22 +74,24 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         draft.write_bytes(content)
 
 
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file, without taking room on file systems that can share it.
+def copy_whole(source: BinaryIO, target: Path) -> None:
+    """Copy an open file, without taking room on file systems that can share it.
 
     Never a second name for the same file: programs that write a file in place would change the copy as well.
 
     Raises:
         OSError: It cannot be read, or not be written.
     """
-    with whole_file(target) as draft, source.open("rb") as reader, draft.open("wb") as writer:
+    left = os.fstat(source.fileno()).st_size  # no more, though it may grow meanwhile
+    with whole_file(target) as draft, draft.open("wb") as writer:
         try:
-            while os.copy_file_range(reader.fileno(), writer.fileno(), COPIED_BYTES):
-                pass
+            while left and (copied := os.copy_file_range(source.fileno(), writer.fileno(), min(left, COPIED_BYTES))):
+                left -= copied
         except (OSError, AttributeError):  # not on this system, or not between these file systems
-            reader.seek(0)
-            writer.seek(0)
-            shutil.copyfileobj(reader, writer)
+            pass
+        while left and (part := source.read(min(left, 1 << 20))):
+            writer.write(part)
+            left -= len(part)
 
 
 def move_whole(draft: Path, target: Path) -> None:
@@ -71,14 +102,14 @@ def move_whole(draft: Path, target: Path) -> None:
     Raises:
         OSError: It cannot be moved.
     """
-    _sync(draft)
+    sync(draft)
     for folder, _, names in os.walk(draft):
         for file in (Path(folder, name) for name in names):
             if not file.is_symlink():
-                _sync(file)
-        _sync(Path(folder))
+                sync(file)
+        sync(Path(folder))
     draft.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -90,7 +121,7 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
+        sync(folder.parent)
 
 
 def disk_error(error: OSError, place: Path) -> WorkspaceError:
@@ -127,6 +158,14 @@ class FileLock:
         except BlockingIOError:
             return False
         return True
+
+    def wait(self, *, shared: bool = False) -> None:
+        """Take the lock as soon as the others let it go.
+
+        Raises:
+            OSError: The file system has no locks.
+        """
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
     def names_its_file(self) -> bool:
         """Whether the path still leads to the locked file, that is, nobody removed or replaced the folder."""
@@ -175,7 +214,12 @@ def locked(path: Path, busy: MeshseekError) -> Iterator[None]:
         lock.release()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Force a file, or the names in a folder, onto the disk.
+
+    Raises:
+        OSError: It cannot be read, or the disk refuses.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

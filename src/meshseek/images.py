@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,13 +11,16 @@ from typing import Any, BinaryIO
 from PIL import Image as Pillow
 from PIL.ExifTags import Base
 
-from meshseek.errors import ImageError
+from meshseek.errors import ImageError, UnreadableAssetError
+from meshseek.untrusted.files import open_regular
+from meshseek.untrusted.pictures import BOMBS, DAMAGED, PHOTOS
 
 MAX_IMAGE_BYTES = 10_000_000
 MAX_IMAGE_PIXELS = 50_000_000
 MAX_SIDE = 2048
 """Larger pictures are made smaller as they are read: no model looks at so many pixels, and memory is short."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = PHOTOS
+_CURE = f"send a {', '.join(FORMATS)} picture"
 UPRIGHT: Mapping[Any, Pillow.Transpose] = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
@@ -29,8 +31,6 @@ UPRIGHT: Mapping[Any, Pillow.Transpose] = {
     8: Pillow.Transpose.ROTATE_90,
 }
 """What undoes each way in which EXIF says that a camera was held."""
-DAMAGED = (ValueError, TypeError, SyntaxError, EOFError, LookupError, ArithmeticError, AttributeError, struct.error)
-"""What decoders raise on damaged input, beside :class:`OSError`."""
 BACKGROUND = (255, 255, 255)
 """What shows through transparent pixels; part of every space's preprocessing."""
 
@@ -43,16 +43,33 @@ def read_image(source: Path | bytes) -> Pillow.Image:
     """
     name = source.name if isinstance(source, Path) else "the upload"
     try:
-        size = source.stat().st_size if isinstance(source, Path) else len(source)
-        if size > MAX_IMAGE_BYTES:
-            raise ImageError(
-                f"{name} has {size / 1e6:.1f} MB; send a picture of at most {MAX_IMAGE_BYTES / 1e6:.0f} MB"
-            )
-        with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
-            return _decode(file, name)
+        with open_regular(source) if isinstance(source, Path) else io.BytesIO(source) as file:
+            return decode(file, name)
+    except OSError as error:
+        raise ImageError(f"cannot read {name}: {error.strerror}; {_CURE}") from error
+    except UnreadableAssetError as error:
+        raise ImageError(f"cannot read {name}: it is no file; {_CURE}") from error
+
+
+def decode(file: BinaryIO, name: str) -> Pillow.Image:
+    """Read an open picture as upright RGB on the fixed background.
+
+    Args:
+        file: Its bytes, in memory or on the disk.
+        name: What to call it where it cannot be read.
+
+    Raises:
+        ImageError: It is too large, not a picture, or damaged.
+    """
+    size = file.seek(0, io.SEEK_END)
+    if size > MAX_IMAGE_BYTES:
+        raise ImageError(f"{name} has {size / 1e6:.1f} MB; send a picture of at most {MAX_IMAGE_BYTES / 1e6:.0f} MB")
+    file.seek(0)
+    try:
+        return _decode(file, name)
     except OSError as error:
         reason = error.strerror or "damaged or not a picture"
-        raise ImageError(f"cannot read {name}: {reason}; send a {', '.join(FORMATS)} picture") from error
+        raise ImageError(f"cannot read {name}: {reason}; {_CURE}") from error
 
 
 def as_data_uri(image: Pillow.Image, *, side: int, quality: int) -> str:
@@ -72,10 +89,10 @@ def _decode(file: BinaryIO, name: str) -> Pillow.Image:
         if max(picture.size) > MAX_SIDE:
             picture.thumbnail((MAX_SIDE, MAX_SIDE))
         return _flat(_upright(picture))
-    except (Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
+    except BOMBS as error:
         raise ImageError(f"{name} unpacks to too many pixels; send one of at most 50 million") from error
     except DAMAGED as error:
-        raise ImageError(f"cannot read {name}: damaged; send a {', '.join(FORMATS)} picture") from error
+        raise ImageError(f"cannot read {name}: damaged; {_CURE}") from error
 
 
 def _upright(picture: Pillow.Image) -> Pillow.Image:

@@ -48,6 +48,8 @@ class ViewSet:
     viewpoint_ids: tuple[int, ...]
     fingerprint: str
     """Changes when any of the pictures may have changed."""
+    root: Path | None = None
+    """Where the pictures must really lie, whatever links lead to; None for the folder itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

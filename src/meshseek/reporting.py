@@ -9,6 +9,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from meshseek.untrusted.text import printable
+
 
 class Reporter(Protocol):
     """Shows the progress of stages."""
@@ -28,7 +30,7 @@ class ConsoleReporter:
 
     def say(self, message: str) -> None:
         """Show one line."""
-        self.console.print(message, markup=False)
+        self.console.print(printable(message), markup=False)
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -5,15 +5,36 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from meshseek.errors import SettingsError
 
 PREFIX = "MESHSEEK_"
 FILE_NAME = "meshseek.toml"
+
+HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^(\*\.)?[A-Za-z0-9_.-]+$|^\[[0-9A-Fa-f:.]+\]$")]
+"""A name or address as in the header ``Host``, without a port; ``*.`` stands for any one name or more before it."""
+Origin = Annotated[str, StringConstraints(to_lower=True, pattern=r"^https?://[A-Za-z0-9_.:\[\]-]+$")]
+Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
+"""So many in a second, minute, hour or day."""
 
 
 class Settings(BaseSettings):
@@ -27,7 +48,7 @@ class Settings(BaseSettings):
     """``postgresql://`` URL of an own PostgreSQL with pgvector; without it an embedded server is used."""
     database_prefix: str = Field("", pattern=r"^[a-z0-9_]*$")
     """Put before the database names, as in ``<prefix>siglip_embeddings``."""
-    statement_seconds: PositiveFloat = 30.0
+    statement_seconds: PositiveFloat = 20.0
     """How long the database may take for one statement of a search."""
     max_assets: PositiveInt | None = None
     """Every stage takes only the first so many assets of each library; for trials."""
@@ -67,15 +88,55 @@ class Settings(BaseSettings):
     """How often a batch translation is asked for its state."""
     workers: PositiveInt = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     """Processes that convert and render."""
+    asset_seconds: PositiveFloat = 120.0
+    """How long a process may work on one asset; one that takes longer is skipped."""
+    asset_memory: PositiveInt | None = None
+    """Megabytes that such a process may take; three quarters of the machine's memory, shared evenly, if not given."""
     host: str = "127.0.0.1"
     """Address that the two services listen on."""
+    log_format: Literal["text", "json"] = "text"
+    """How the API writes its log: for people, or one JSON object a line."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What the log tells at least; ``info`` has one line a request."""
+    log_file: Path | None = None
+    """Where the log is written, bounded by rotation; on stderr, if not given."""
+    drain_seconds: NonNegativeFloat = Field(1.0, le=600)
+    """How long a service that was told to stop says that it is not ready, before it takes no more requests."""
+    stop_seconds: PositiveFloat = Field(30.0, le=3600)
+    """How long it then has to finish what it took."""
     api_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://")
     """Where the front end finds the API."""
+    insecure: bool = False
+    """No key is needed, whoever can reach the services."""
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
+    """Names beside those of this machine that the services are asked by, such as ``assets.example.com``."""
+    allowed_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
+    """Websites whose pages may ask the API from a browser, as in ``https://tools.example.com``."""
+    rate_limit: Rate | None = "1200/minute"
+    """Requests with one key."""
+    rate_limit_address: Rate | None = "3000/minute"
+    """Requests from one address of another machine, with whatever key."""
+    rate_limit_storage: SecretStr | None = None
+    """``redis://`` URL, where several services are to count together."""
+    request_seconds: PositiveFloat = 30.0
+    """After so long a request is answered with an error."""
+    max_connections: PositiveInt = 500
+    """Connections to the API at a time."""
 
-    @field_validator("workspace", "model_dir")
+    @field_validator("workspace", "model_dir", "log_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else path
+
+    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("rate_limit", "rate_limit_address", mode="before")
+    @classmethod
+    def _rate(cls, value: Any) -> Any:
+        return None if value in ("", "off") else value
 
     @field_validator("dashscope_api_key", "openai_api_key")
     @classmethod

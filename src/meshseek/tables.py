@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from meshseek.errors import MeshseekError
+from meshseek.errors import MeshseekError, UnreadableAssetError
+from meshseek.untrusted.files import checked_size, open_regular
+
+MOST_TABLE_BYTES = 1 << 30
+"""Of a file of captions, ids or queries; those of ten million assets have less."""
 
 
 def read_rows(path: Path, error: type[MeshseekError]) -> Iterator[tuple[int, list[str]]]:
@@ -21,12 +26,15 @@ def read_rows(path: Path, error: type[MeshseekError]) -> Iterator[tuple[int, lis
     """
     line = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_regular(path) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as file:
+            checked_size(binary, MOST_TABLE_BYTES)
             reader = csv.reader(file, strict=True)
             for row in reader:
                 line = reader.line_num
                 if row:
                     yield line, row
+    except UnreadableAssetError as cause:
+        raise error(f"cannot read {path}: {cause}") from cause
     except OSError as cause:
         raise error(f"cannot read {path}: {cause.strerror}; check the path and its permissions") from cause
     except UnicodeDecodeError as cause:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.command_lines import Ended, run_here, run_process
 from tests.conftest import ServedLibrary
 from tests.sample_library import ODD_ID
 
@@ -19,16 +17,9 @@ from meshseek.search.explaining import EXPLAINED
 CHAIRS = ("chair-0001", "chair-0002")
 
 
-def meshseek(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def meshseek(*arguments: str, **environment: str) -> Ended:
     """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "meshseek", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return run_here(arguments, environment)
 
 
 def found(library: ServedLibrary, *arguments: str) -> list[dict[str, Any]]:
@@ -46,8 +37,12 @@ def picture(library: ServedLibrary) -> Path:
 
 
 def test_english_words_find_captions(library: ServedLibrary) -> None:
-    """An English query finds the assets whose captions say so."""
-    assert {hit["asset_id"] for hit in found(library, "a chair", "--top-k", "3")} == {*CHAIRS, ODD_ID}
+    """An English query finds the assets whose captions say so; as a process, it says just the same."""
+    arguments = ("search", "a chair", "--top-k", "3", "--json")
+    results = found(library, *arguments[1:-1])
+
+    assert {hit["asset_id"] for hit in results} == {*CHAIRS, ODD_ID}
+    assert json.loads(run_process(arguments, library.environment).stdout)["results"] == results
 
 
 def test_chinese_words_find_captions(library: ServedLibrary) -> None:
@@ -154,7 +149,7 @@ def test_evaluate(library: ServedLibrary, tmp_path: Path) -> None:
     queries = tmp_path / "queries.csv"
     queries.write_text("text,image,relevant\nred chair,,chair-0001\n红椅子,,Chair\nx,,nothing\n", "utf-8")
 
-    ended = meshseek("evaluate", str(queries), "--json", **library.environment)
+    ended = run_process(["evaluate", str(queries), "--json"], library.environment)
 
     evaluation = json.loads(ended.stdout)
     assert [(row["kind"], row["queries"], row["hit_at_10"]) for row in evaluation["scores"]] == [
@@ -166,7 +161,7 @@ def test_evaluate(library: ServedLibrary, tmp_path: Path) -> None:
 
 def test_status(library: ServedLibrary) -> None:
     """The state names what each stage did and what is live."""
-    status = json.loads(meshseek("status", "--json", **library.environment).stdout)
+    status = json.loads(run_process(["status", "--json"], library.environment).stdout)
 
     assert status["stages"] == {"imported": 22, "rendered": 22, "chinese captions": 22}
     published = status["published"]["lite"]
@@ -200,21 +195,12 @@ def test_a_mistake_is_one_line_with_its_cure(
     library: ServedLibrary, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     """A foreseen failure is one line on stderr, exit status 1, and nothing on standard output."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "meshseek", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, **library.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    ended = run_here(arguments, library.environment, tmp_path)
 
     message = ended.stderr.strip().splitlines()[-1]
     assert (ended.returncode, ended.stdout) == (1, "")
     assert message.startswith("meshseek: ")
     assert words in message
-    assert "Traceback" not in ended.stderr
 
 
 def test_wrong_usage_is_status_two(library: ServedLibrary) -> None:

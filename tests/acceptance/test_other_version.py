@@ -32,7 +32,7 @@ def old(tmp_path: Path) -> Path:
     for path in (store / "schema.sql", store / "queries.sql", store / "write" / "publisher.py"):
         path.write_text(path.read_text().replace("asset_words", "words_of_assets"))
     number = (store / "schema.py").read_text()
-    (store / "schema.py").write_text(number.replace("CURRENT = ", "CURRENT = 1000 + "))
+    (store / "schema.py").write_text(number.replace("CURRENT = ", "CURRENT = -1000 + "))
     return source
 
 

@@ -5,49 +5,28 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from tests.browsing import PATIENCE, launched, results, search, serving_page, visiting
+from tests.conftest import free_port
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-)
-START_SECONDS = 60
-PATIENCE = 30_000
-"""Milliseconds that the page may take for anything; the machine may be busy."""
 ABSENT = ("motorcycle", "helicopter", "submarine", "football", "rocket", "guitar")
 """Things that the library has not; of one so small the API cannot know that of each of them."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert program, "the page's tests need Chromium; install it with 'apt-get install chromium'"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+    """Chromium."""
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +38,9 @@ def ui_url(api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor; none of the pages may contact another machine or fail."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
-    context.set_default_timeout(PATIENCE)
-    elsewhere: list[str] = []
-    failures: list[str] = []
-    context.on("request", lambda request: elsewhere.extend([] if is_ours(request.url) else [request.url]))
-    context.on("weberror", lambda error: failures.append(str(error.error)))
-    yield context
-    context.close()
-    assert elsewhere == []
-    assert failures == []
+    """A visitor."""
+    with visiting(browser) as context:
+        yield context
 
 
 @pytest.fixture
@@ -78,59 +49,6 @@ def page(context: BrowserContext, ui_url: str) -> Page:
     page = context.new_page()
     page.goto(ui_url)
     return page
-
-
-def is_ours(url: str) -> bool:
-    """Whether a request stays on this machine."""
-    return url.startswith(("data:", "blob:")) or urlsplit(url).hostname == "127.0.0.1"
-
-
-@contextlib.contextmanager
-def serving_page(api_url: str, log: Path, *, tracebacks_allowed: bool = False) -> Iterator[str]:
-    """Run the page as a process of its own; the value is its address."""
-    port = free_port()
-    command = [sys.executable, "-m", "meshseek.interfaces.ui", "--port", str(port), "--api-url", api_url]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not answers(url):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-    assert tracebacks_allowed or "Traceback" not in log.read_text()
-
-
-def answers(url: str) -> bool:
-    """Whether something listens there."""
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url, timeout=10).is_success
-    return False
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def search(page: Page, words: str) -> None:
-    """Type words and press Enter."""
-    box = page.get_by_placeholder("Describe what you are looking for")
-    box.fill(words)
-    box.press("Enter")
-
-
-def results(page: Page) -> Locator:
-    """The tiles of the results."""
-    return page.locator("#gallery button.thumbnail-item")
 
 
 def seen_in_3d(page: Page) -> Locator:

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from tests.acceptance.test_ui import free_port, serving_page
-from tests.conftest import ServedLibrary
+from tests.browsing import serving_page
+from tests.conftest import ServedLibrary, free_port
 
 SECRET = "nobody outside may read this"
 SERVED = re.compile(r"/gradio_api/file=[^'\"\s\\]+")

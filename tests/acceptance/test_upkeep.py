@@ -14,13 +14,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.acceptance.test_cli import meshseek
+from tests.command_lines import Ended, run_here, run_process
 from tests.conftest import drop_databases
 
 from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.workspace.workspace import Workspace
 
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Command = Callable[..., Ended]
 PATIENCE = 90
 
 
@@ -48,8 +48,8 @@ def environment(tmp_path: Path, conninfo: str) -> Iterator[dict[str, str]]:
 def command(environment: dict[str, str], folder: Path) -> Command:
     """Runs commands in that workspace, whose library is imported."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return meshseek(*arguments, **environment)
+    def run(*arguments: str) -> Ended:
+        return run_here(arguments, environment)
 
     ended = run(
         "import", "glb_folder", str(folder), "--captions", str(folder / "captions.csv"), "--library", "furniture"
@@ -159,7 +159,7 @@ def test_a_check_without_the_database_still_tells_of_the_files(command: Command,
     command("update")
     next(Path(environment["MESHSEEK_WORKSPACE"]).glob("models/cup-0001@*")).unlink()
     away = {**environment, "MESHSEEK_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/postgres"}
-    told = meshseek("check", **away)
+    told = run_here(["check"], away)
 
     assert told.returncode == 1
     assert told.stdout.startswith("missing: ")
@@ -211,7 +211,7 @@ def test_watching(command: Command, environment: dict[str, str], folder: Path) -
 def test_a_mistyped_workspace_makes_nothing(tmp_path: Path, arguments: list[str]) -> None:
     """One line says that there is none; no folder and no database is made."""
     folder = tmp_path / "mistyped"
-    ended = meshseek(*arguments, "--workspace", str(folder))
+    ended = run_process([*arguments, "--workspace", str(folder)])
     cure = "check --workspace, or run 'meshseek import DATASET PATH' to make one"
 
     assert (ended.returncode, ended.stderr) == (1, f"meshseek: there is no workspace {folder}; {cure}\n")
@@ -226,7 +226,7 @@ def test_a_folder_that_is_no_workspace_gets_no_database(tmp_path: Path) -> None:
         (["check"], {}),
         (["render"], {"MESHSEEK_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/postgres"}),
     ):
-        ended = meshseek(*arguments, "--workspace", str(tmp_path), **environment)
+        ended = run_here([*arguments, "--workspace", str(tmp_path)], environment)
         assert (ended.returncode, ended.stderr.partition(";")[0]) == (1, f"meshseek: there is no workspace {tmp_path}")
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 

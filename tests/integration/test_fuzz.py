@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi import FastAPI, Response
 from tests.conftest import ServedLibrary
-from tests.fuzz import fuzz
+from tests.fuzz import UNLIMITED, fuzz
 
 from meshseek.interfaces.http import create_app
 
@@ -15,7 +15,7 @@ from meshseek.interfaces.http import create_app
 @pytest.fixture
 def app(library: ServedLibrary) -> Iterator[FastAPI]:
     """The API over the small real library."""
-    meshseek = library.opened()
+    meshseek = library.opened(**UNLIMITED)
     yield create_app(meshseek)
     meshseek.close()
 

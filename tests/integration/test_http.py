@@ -44,7 +44,8 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert list(body) == ["error"]
-    assert sorted(body["error"]) == ["code", "message"]
+    assert sorted(body["error"]) == ["code", "message", "request_id"]
+    assert body["error"]["request_id"] == answer.headers["X-Request-ID"]
     assert body["error"]["code"] == code
     message: str = body["error"]["message"]
     assert message
@@ -349,6 +350,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
     """OpenAPI names every route, the algorithms and the targets, and gives examples."""
     document = api.get("/openapi.json").json()
     assert sorted(document["paths"]) == [
+        "/access",
         "/assets/{asset_id}",
         "/assets/{asset_id}/model",
         "/assets/{asset_id}/similar",

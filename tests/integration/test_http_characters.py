@@ -20,7 +20,7 @@ JSON = {"content-type": "application/json"}
 @pytest.fixture(scope="module")
 def api(library: ServedLibrary) -> Iterator[TestClient]:
     """The API over the small real library, in this process."""
-    with TestClient(create_app(library.opened()), raise_server_exceptions=False) as client:
+    with TestClient(create_app(library.opened()), "http://localhost", raise_server_exceptions=False) as client:
         yield client
 
 

@@ -37,7 +37,7 @@ def client_of(workspace: Workspace, algorithm: Algorithm, **settings: str) -> Te
     """The API over one algorithm, in this process."""
     meshseek = Meshseek(read_settings(workspace=workspace.folder, **settings))
     meshseek.__dict__["search_service"] = SearchService([algorithm])
-    return TestClient(create_app(meshseek), raise_server_exceptions=False)
+    return TestClient(create_app(meshseek), base_url="http://localhost", raise_server_exceptions=False)
 
 
 @pytest.fixture

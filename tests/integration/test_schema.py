@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import numpy as np
@@ -15,7 +15,8 @@ from tests.crowd import DIM, Crowd
 from tests.toy import publish_toys
 
 from meshseek.errors import DatabaseVersionError
-from meshseek.pipeline.publish import publish
+from meshseek.pipeline.clean import clean
+from meshseek.pipeline.publish import is_outdated, publish
 from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.store.indexes import INDEXES
@@ -26,8 +27,8 @@ from meshseek.store.schema import CURRENT
 from meshseek.store.write.publisher import create_tables
 from meshseek.workspace.workspace import Workspace
 
-NUMBERED = {2: "63c082609e4f1000", 3: "99f1d3758e44d278"}
-"""What ``schema.sql`` was at each number."""
+NUMBERED = {2: "63c082609e4f1000", 4: "99f1d3758e44d278"}
+"""What ``schema.sql`` was at each number; under 3 it was changed, so that number says nothing."""
 STORAGE = """
 SELECT attstorage FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 WHERE relnamespace = 'one'::regnamespace AND relkind = 'r' AND format_type(atttypid, NULL) = 'halfvec'
@@ -81,13 +82,12 @@ def test_other_tables_have_another_number() -> None:
     assert hashlib.sha256("\n".join(statements).encode()).hexdigest()[:16] == NUMBERED[CURRENT]
 
 
-@pytest.mark.parametrize("number", [CURRENT - 1, CURRENT + 1])
-def test_a_version_of_another_meshseek_is_published_again(
-    library: Library, published_toys: Workspace, server: Server, number: int
+def test_a_version_of_an_older_meshseek_is_published_again(
+    library: Library, published_toys: Workspace, server: Server
 ) -> None:
     """Readers say so, those that were open and new ones; after the cure that they name, all of them answer."""
     with server.connect("toy") as connection:
-        connection.execute("UPDATE live.spaces SET schema_version = %s", [number])
+        connection.execute("UPDATE live.spaces SET schema_version = %s", [CURRENT - 1])
     other = Library(server, "toy")
     for refused in (library.published, other.published, lambda: other.asset("toys/000")):
         with pytest.raises(DatabaseVersionError, match=AGAIN):
@@ -98,6 +98,26 @@ def test_a_version_of_another_meshseek_is_published_again(
         assert opened.published().assets == 40
         assert opened.asset("toys/000").asset_id == "toys/000"
     other.close()
+
+
+def test_a_version_of_a_newer_meshseek_is_neither_read_nor_replaced(
+    library: Library, published_toys: Workspace, server: Server
+) -> None:
+    """Searching, publishing, cleaning and checking say which one it was, and leave it as it is."""
+    with server.connect("toy") as connection:
+        connection.execute("UPDATE live.spaces SET schema_version = %s", [CURRENT + 1])
+    refused: list[Callable[[], object]] = [
+        library.published,
+        lambda: publish_toys(published_toys, server),
+        lambda: clean(published_toys, server, ["toy"], dry_run=False),
+        lambda: is_outdated("toy", published_toys, server, index_kind="hnsw", max_assets=None),
+    ]
+
+    for ask in refused:
+        with pytest.raises(DatabaseVersionError, match=rf"newer Meshseek \(tables {CURRENT + 1}; this one knows"):
+            ask()
+    with server.connect("toy") as connection:
+        assert connection.execute("SELECT schema_version FROM live.spaces").fetchone() == (CURRENT + 1,)
 
 
 def test_a_version_with_other_tables_is_replaced_in_one_step(

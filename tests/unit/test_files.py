@@ -44,7 +44,8 @@ def _draft_of(target: Path) -> None:
 def _copied(target: Path) -> None:
     source = target.with_name("source")
     source.write_text("new")
-    copy_whole(source, target)
+    with source.open("rb") as file:
+        copy_whole(file, target)
 
 
 @pytest.mark.parametrize("act", [_draft_of, _copied, lambda target: write_whole(target, b"new")])

@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngImageFile
 
 from meshseek.errors import ImageError
-from meshseek.images import DAMAGED, FORMATS, MAX_IMAGE_BYTES, MAX_SIDE, read_image
+from meshseek.images import FORMATS, MAX_IMAGE_BYTES, MAX_SIDE, read_image
+from meshseek.untrusted.pictures import DAMAGED
 
 Colour = tuple[int, int, int]
 

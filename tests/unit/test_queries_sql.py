@@ -70,6 +70,7 @@ BUILT = {
     "count_phrases": {"latin", "pairs", "bound"},
     "sample_captions": {"count"},
     "sample_views": {"count"},
+    "copy_part": {"after", "last"},
 }
 """Values that are put together before the query is asked."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshseek.interfaces.ui import cards
-from meshseek.interfaces.ui.client import Answer, Explanation, Result, TextShare
+from meshseek.interfaces.ui.answers import Answer, Explanation, Result, TextShare
 from meshseek.interfaces.ui.explanation import figure, why
 
 EVIL = "<script>alert(1)</script>"

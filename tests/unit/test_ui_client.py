@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from meshseek.errors import InputError, MeshseekError, ServiceError
-from meshseek.interfaces.ui.client import ApiClient, Result, Search, sentence
+from meshseek.interfaces.ui.answers import Result, Search
+from meshseek.interfaces.ui.client import ApiClient, sentence
 
 ANSWER = {
     "results": [{"asset_id": "a/b", "score": 0.5, "attributes": {"category": "Chairs"}}],

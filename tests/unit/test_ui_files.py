@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from meshseek.errors import InputError
-from meshseek.interfaces.ui.files import TILE, FileCache, on_tile
+from meshseek.interfaces.ui.files import FileCache
 from meshseek.interfaces.ui.glb import FRONT, camera_position, diagonal, read_document, unsupported_compression
+from meshseek.interfaces.ui.tiles import TILE, on_tile
 
 
 def glb(path: Path, document: object) -> Path:
@@ -33,7 +34,7 @@ def test_cache_makes_a_file_once(tmp_path: Path) -> None:
         file.write_text("content")
 
     cache = FileCache(tmp_path)
-    first, second = cache.file("key", "a.txt", make), cache.file("key", "a.txt", make)
+    first, second = cache.file("room", "key", "a.txt", make), cache.file("room", "key", "a.txt", make)
 
     assert first == second
     assert first.read_text() == "content"
@@ -48,7 +49,7 @@ def test_cache_forgets_what_was_not_used(tmp_path: Path) -> None:
         file.write_bytes(b"x" * 10)
 
     def file(key: str) -> Path:
-        return cache.file(key, "a.txt", make)
+        return cache.file("room", key, "a.txt", make)
 
     first, second = file("first"), file("second")
     file("first")
@@ -66,7 +67,7 @@ def test_cache_keeps_nothing_unfinished(tmp_path: Path) -> None:
         raise InputError("no")
 
     with pytest.raises(InputError):
-        FileCache(tmp_path).file("key", "a.txt", fail)
+        FileCache(tmp_path).file("room", "key", "a.txt", fail)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -79,8 +80,8 @@ def test_cache_that_is_too_small_for_two_is_shared_by_threads(tmp_path: Path) ->
         file.write_bytes(b"x" * 10)
 
     with ThreadPoolExecutor(8) as threads:
-        assert len(list(threads.map(lambda n: cache.file(str(n % 3), "a.txt", make), range(600)))) == 600
-    assert len(list(tmp_path.iterdir())) <= 3
+        assert len(list(threads.map(lambda n: cache.file("room", str(n % 3), "a.txt", make), range(600)))) == 600
+    assert len(list((tmp_path / "room").iterdir())) <= 3
 
 
 def test_white_object_stands_out_on_its_tile() -> None:

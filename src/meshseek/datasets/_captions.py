@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from meshseek.errors import DatasetError
-from meshseek.tables import read_table
+from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.tables import MOST_TABLE_BYTES, read_table
+from meshseek.untrusted.files import open_regular, read_whole
+from meshseek.untrusted.values import is_deep
+
+log = logging.getLogger(__name__)
 
 _ID_COLUMNS = ("id", "asset_id")
 _ENGLISH, _CHINESE = ("caption", "caption_en"), ("caption_zh",)
@@ -45,7 +50,7 @@ def read_descriptions(path: Path) -> dict[str, Description]:
     descriptions: dict[str, Description] = {}
     for key, fields in _rows_of_csv(path) if is_csv(path) else _rows_of_json(path):
         name = key.strip().replace("\\", "/").removeprefix("./")
-        description = _describe(fields)
+        description = _describe(key, fields)
         descriptions[name] = descriptions[name] + description if name in descriptions else description
     return descriptions
 
@@ -68,14 +73,21 @@ def read_json_object(path: Path) -> dict[str, Any]:
         DatasetError: It is missing or damaged; the message gives the place.
     """
     try:
-        value = json.loads(path.read_bytes())
+        with open_regular(path) as file:
+            value = json.loads(read_whole(file, MOST_TABLE_BYTES))
+    except UnreadableAssetError as error:
+        raise DatasetError(f"cannot read {path}: {error}") from error
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise DatasetError(f"{path}, {place}: not valid JSON ({error.msg}); fix it or download it again") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise DatasetError(f"{path} holds values inside values, too deep to be read; give captions as texts") from error
+    except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not JSON text in UTF-8; fix it or download it again") from error
+    except ValueError as error:
+        raise DatasetError(f"{path} holds a number of thousands of digits; take it out") from error
     if not isinstance(value, dict):
         raise DatasetError(f"{path} holds JSON, but no object; give one of id to value")
     return value
@@ -100,12 +112,15 @@ def _rows_of_json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             raise DatasetError(f"{path}: the value of '{key}' is neither a caption nor an object; fix it")
 
 
-def _describe(fields: Mapping[str, Any]) -> Description:
+def _describe(key: str, fields: Mapping[str, Any]) -> Description:
     attributes = {
         ("licence" if name == "license" else name): value
         for name, value in fields.items()
         if name not in {*_ENGLISH, *_CHINESE}
     }
+    for name in [name for name, value in attributes.items() if is_deep(value)]:
+        log.warning("'%s' of %s holds too many lists inside lists; it is left out", name[:40], key[:80])
+        del attributes[name]
     if isinstance(attributes.get("tags"), str):
         attributes["tags"] = [tag.strip() for tag in re.split(r"[;|]", attributes["tags"]) if tag.strip()]
     return Description(

@@ -23,18 +23,21 @@ from pathlib import Path, PurePosixPath
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, read_descriptions
 from meshseek.datasets._files import fingerprint_of, is_folder, unique_id
-from meshseek.errors import LibraryGoneError
+from meshseek.errors import LibraryGoneError, UnreadableAssetError
 from meshseek.files import copy_whole, make_folder, write_whole
 from meshseek.language import detect_language
 from meshseek.meshes.gltf import pack_gltf, read_glb
-from meshseek.meshes.model_files import FolderFiles, readable
+from meshseek.meshes.model_files import MOST_BYTES, FolderFiles, readable
 from meshseek.meshes.obj_to_glb import REVISION, convert_obj
 from meshseek.model import Asset
+from meshseek.untrusted.files import checked_size, open_inside, read_whole
 
 log = logging.getLogger(__name__)
 
 _MODELS = frozenset({".glb", ".gltf", ".obj"})
 _NOWHERE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
+MOST_GLB_BYTES = 1 << 32
+"""A GLB cannot be larger."""
 _SAYS_NOTHING = frozenset({"scene", "model", "mesh", "object", "untitled"})
 """File names that programs choose; the folder's name is taken instead."""
 
@@ -99,13 +102,9 @@ class GlbFolder(Dataset):
         assert isinstance(entry, FileEntry)
         source = self.options.path / entry.file
         model = f"{entry.asset_id}.glb"
-        with readable(f"{entry.asset_id}: cannot read {source}"):
-            faces, data = _load(source, self.options.path)
         make_folder((models / model).parent)
-        if data is None:
-            copy_whole(source, models / model)
-        else:
-            write_whole(models / model, data)
+        with readable(f"{entry.asset_id}: cannot read {source}"):
+            faces = _put(source, self.options.path, models / model)
         return Asset(
             asset_id=entry.asset_id,
             fingerprint=entry.fingerprint,
@@ -137,7 +136,8 @@ def _walk(root: Path, passed_over: Path | None) -> tuple[dict[PurePosixPath, os.
     """All files below the folder by their path in it, without hidden ones; and what could not be looked at."""
     files: dict[PurePosixPath, os.stat_result] = {}
     unlisted: list[OSError] = []
-    linked = 0
+    linked = strange = 0
+    base = root.resolve()
     for folder, folders, names in os.walk(root, onerror=unlisted.append):
         folders[:] = [
             name for name in folders if not name.startswith(".") and Path(folder, name).resolve() != passed_over
@@ -145,15 +145,27 @@ def _walk(root: Path, passed_over: Path | None) -> tuple[dict[PurePosixPath, os.
         linked += sum(Path(folder, name).is_symlink() for name in folders)
         for path in (Path(folder, name) for name in names if not name.startswith(".")):
             try:
-                facts = path.stat()
+                facts = _facts(path, base)
             except OSError as error:  # gone since it was listed, or a link in a circle
                 unlisted.append(error)
                 continue
-            if stat.S_ISREG(facts.st_mode):
+            if stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode):
                 files[PurePosixPath(path.relative_to(root).as_posix())] = facts
+            else:
+                strange += 1
     if linked:
         log.warning("%s: %d linked folders are not followed; import each by itself", root, linked)
+    if strange:
+        log.warning("%s: %d pipes, devices and the like are passed over", root, strange)
     return files, unlisted
+
+
+def _facts(path: Path, base: Path) -> os.stat_result:
+    """Those of a file; of a link that leads out of the folder, its own: reading it will say so."""
+    facts = path.lstat()
+    if stat.S_ISLNK(facts.st_mode) and Path(os.path.realpath(path, strict=True)).is_relative_to(base):
+        return path.stat()
+    return facts
 
 
 def _sidecars(files: Mapping[PurePosixPath, os.stat_result]) -> dict[PurePosixPath, str]:
@@ -182,16 +194,26 @@ def _clean_id(file: PurePosixPath) -> str:
     return "".join(character if character.isprintable() else "-" for character in text)
 
 
-def _load(source: Path, root: Path) -> tuple[int, bytes | None]:
-    """Number of faces, and the GLB; None where the file itself is one."""
+def _put(source: Path, root: Path, target: Path) -> int:
+    """Write the GLB of a model, and count its faces."""
     suffix = source.suffix.lower()
-    if suffix == ".glb":
-        return read_glb(source).tree.faces(), None
+    with open_inside(source, root) as file:
+        if suffix == ".glb":
+            checked_size(file, MOST_GLB_BYTES)
+            copy_whole(file, target)
+            try:
+                return read_glb(target).tree.faces()  # the copy: the file may change while it is looked at
+            except UnreadableAssetError:
+                target.unlink()
+                raise
+        content = read_whole(file, MOST_BYTES)
     files = FolderFiles(source.parent, root)
     if suffix == ".gltf":
-        data, faces = pack_gltf(source.read_bytes(), files)
-        return faces, data
-    conversion = convert_obj(source.read_bytes(), files)
-    if conversion.missing_textures:
-        log.warning("%s: no textures %s; plain colours are shown", source, ", ".join(conversion.missing_textures))
-    return conversion.faces, conversion.glb
+        data, faces = pack_gltf(content, files)
+    else:
+        conversion = convert_obj(content, files)
+        data, faces = conversion.glb, conversion.faces
+        if conversion.missing_textures:
+            log.warning("%s: no textures %s; plain colours are shown", source, ", ".join(conversion.missing_textures))
+    write_whole(target, data)
+    return faces

@@ -21,8 +21,10 @@ from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import is_csv, read_json_object
 from meshseek.datasets._files import fingerprint_of, is_folder
 from meshseek.errors import DatasetError, LibraryGoneError, UnreadableAssetError
+from meshseek.meshes.model_files import readable
 from meshseek.model import Asset, ViewSet
 from meshseek.tables import read_rows
+from meshseek.untrusted.files import open_inside
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,9 @@ class Gobjaverse(Dataset):
         pictures = _chosen_pictures(folder)
         if not pictures:
             raise UnreadableAssetError(f"{entry.asset_id}: no picture in {folder}; download it again")
+        for number, name, *_ in pictures:
+            with readable(f"{entry.asset_id}: cannot read view {number}", "download it again"):
+                open_inside(folder / name / f"{name}.png", self.options.path).close()
         return Asset(
             asset_id=entry.asset_id,
             fingerprint=entry.fingerprint,
@@ -82,6 +87,7 @@ class Gobjaverse(Dataset):
                 folder=folder,
                 viewpoint_ids=tuple(picture[0] for picture in pictures),
                 fingerprint=fingerprint_of(pictures),
+                root=self.options.path,
             ),
             attributes={"objaverse_uid": _uid(entry.model)} if entry.model else {},
         )

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from meshseek.embedders._nouns import everyday_nouns
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+ONE_LOADS = RLock()
+"""Held while a model is loaded: libraries of models do not bear being imported by two threads at once."""
 WeightedTexts = Sequence[tuple[str, float]]
 """Texts, each with how much of it goes into a vector."""
 
@@ -84,6 +87,16 @@ class Embedder(ABC):
         self.options = options
         if options.languages:
             self.languages = options.languages
+
+    @classmethod
+    def lacks(cls, options: EmbedderOptions) -> str | None:
+        """What is missing to build it, and how to get it; told without loading or fetching anything large.
+
+        Returns:
+            One line, or None where nothing is known to be missing.
+        """
+        del options
+        return None
 
     @property
     @abstractmethod
@@ -171,6 +184,13 @@ class Embedder(ABC):
             Unit vectors, shape ``(len(views), dim)``.
         """
         raise NotImplementedError
+
+    def warm_up(self) -> None:  # noqa: B027  # most have loaded all when they are made
+        """Load what was left until it is needed, for a service whose first query is to be as fast as the others.
+
+        Raises:
+            EmbedderError: It cannot be loaded.
+        """
 
     def export_onnx(self) -> str:
         """Write a form of the model that embeds queries faster on a CPU; returns a sentence about it.

@@ -18,11 +18,12 @@ from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.glb import BINARY_CHUNK, JSON_CHUNK, encode_glb
 from meshseek.meshes.gltf_schema import Buffer, GltfTree, Image, check_tree
 from meshseek.meshes.model_files import ModelFiles
-from meshseek.meshes.textures import is_picture
+from meshseek.meshes.textures import MAX_PIXELS, pixels_of
 
 _HEADER = 20
 _CHUNK = 8
 _VERSION = 2
+MOST_JSON_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,13 @@ class GlbFile:
             binary = file.read(self.length)
         tree = self.tree.model_dump(by_alias=True, exclude_defaults=True)
         buffers = [binary if buffer.uri is None else decode_uri(buffer.uri) for buffer in self.tree.buffers]
+        left = MAX_PIXELS
         for row, image in zip(tree.get("images", ()), self.tree.images, strict=False):
-            if not is_picture(self._encoded(image, buffers)):
-                row.clear()
+            pixels = pixels_of(self._encoded(image, buffers))
+            if 0 < pixels <= left:
+                left -= pixels
+            else:
+                row.clear()  # the surface shows its plain colour
         return encode_glb(tree, binary + bytes(-len(binary) % 4))
 
     def _encoded(self, image: Image, buffers: Sequence[bytes]) -> bytes:
@@ -73,8 +78,8 @@ def read_glb(path: Path) -> GlbFile:
         UnreadableAssetError: It is not a whole GLB 2.0 file with faces.
         OSError: It cannot be read.
     """
-    size = path.stat().st_size
     with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
         head = file.read(_HEADER)
         if len(head) < _HEADER or head[:4] != b"glTF":
             raise UnreadableAssetError("it is not a GLB file; export it as GLB")
@@ -84,6 +89,8 @@ def read_glb(path: Path) -> GlbFile:
         if length > size or _HEADER + json_length > length:
             whole = max(length, _HEADER + json_length)
             raise UnreadableAssetError(f"it is cut off ({size:,} of {whole:,} bytes); copy or export it again")
+        if json_length > MOST_JSON_BYTES:
+            raise UnreadableAssetError(f"its structure alone has {json_length / 1e6:,.0f} MB; reduce the model")
         if json_type != JSON_CHUNK:
             raise UnreadableAssetError("its first chunk is not JSON; export it again")
         tree = check_tree(_parse(file.read(json_length)))

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from meshseek.errors import UnreadableAssetError
+from meshseek.untrusted.archives import Archive
+from meshseek.untrusted.files import read_inside
 
+MOST_BYTES = 1 << 30
+"""Of the file of a model, and of all those together that it calls for."""
+LONGEST_NAME = 255
+"""Characters of a path that a model calls for; no exporter writes a longer one."""
 UNREADABLE = (
     ValueError,
     ArithmeticError,
@@ -63,10 +69,10 @@ class ModelFiles(Protocol):
 class ZippedFiles:
     """The files below one folder of an open zip."""
 
-    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
+    def __init__(self, archive: Archive, folder: str) -> None:
         self._archive = archive
         prefix = f"{folder}/" if folder else ""
-        self._members = {name[len(prefix) :]: name for name in archive.namelist() if name.startswith(prefix)}
+        self._members = {name[len(prefix) :]: name for name in archive.members if name.startswith(prefix)}
 
     def find(self, name: str) -> bytes | None:
         """Read a member of the folder."""
@@ -75,24 +81,37 @@ class ZippedFiles:
 
 
 class FolderFiles:
-    """The files around a model on disk; none outside the library's root is ever read."""
+    """The files around a model on disk; none outside the library's root is ever read, and not too much of all."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self._folder = folder
         self._root = root.resolve()
+        self._left = MOST_BYTES
+        self._listed: dict[Path, dict[str, Path]] = {}
 
     def find(self, name: str) -> bytes | None:
         """Read a file near the model."""
         relative = _clean(name)
+        if len(relative) > LONGEST_NAME or "\0" in relative:
+            return None
         exact = (self._folder / relative).resolve()
         if not exact.is_relative_to(self._root):
             exact = self._folder / posixpath.basename(relative)
         for folder in dict.fromkeys((exact.parent, self._folder)):
-            siblings = {path.name: path for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
+            siblings = self._files_in(folder)
             match = _match(exact.name, siblings)
             if match is not None and siblings[match].resolve().is_relative_to(self._root):
-                return siblings[match].read_bytes()
+                data = read_inside(siblings[match], self._root, self._left)
+                self._left -= len(data)
+                return data
         return None
+
+    def _files_in(self, folder: Path) -> dict[str, Path]:
+        """The files of a folder by name, listed once: a model may call for thousands."""
+        if folder not in self._listed:
+            files = {path.name: path for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
+            self._listed[folder] = files
+        return self._listed[folder]
 
 
 def _match(name: str, known: Iterable[str]) -> str | None:

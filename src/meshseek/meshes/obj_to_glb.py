@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.glb import GlbMaterial, GlbPart, build_glb
-from meshseek.meshes.model_files import ModelFiles
+from meshseek.meshes.model_files import UNREADABLE, ModelFiles
 from meshseek.meshes.mtl import MtlMaterial, linear, parse_mtl
 from meshseek.meshes.normals import crease_normals, unit, weld
 from meshseek.meshes.obj import ObjMesh, parse_obj
@@ -71,10 +72,12 @@ class _Looks:
 
     def _texture(self, name: str) -> Texture | None:
         if name not in self.textures:
-            data = self.files.find(name)
             try:
+                data = self.files.find(name)
                 self.textures[name] = read_texture(data) if data is not None else None
-            except ValueError:
+            except OSError:  # the disk's fault, not the picture's
+                raise
+            except (UnreadableAssetError, *UNREADABLE):
                 self.textures[name] = None
         return self.textures[name]
 
@@ -94,7 +97,7 @@ def convert_obj(
         UnreadableAssetError: The OBJ cannot be read.
     """
     mesh = parse_obj(obj)
-    libraries = [files.find(name) for name in mesh.libraries]
+    libraries = [files.find(name) for name in dict.fromkeys(mesh.libraries)]
     materials: dict[str, MtlMaterial] = {}
     for library in libraries:
         materials |= parse_mtl(library) if library is not None else {}

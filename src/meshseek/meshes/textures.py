@@ -8,15 +8,15 @@ from typing import Literal
 
 from PIL import Image
 
+from meshseek.untrusted.pictures import BOMBS, DAMAGED, TEXTURES
+
 AlphaMode = Literal["OPAQUE", "MASK", "BLEND"]
 
 MAX_SIDE = 1024
 """Pixels; larger textures cost space and show no more at the size of a view."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TGA", "TIFF")
-"""What is taken for a texture: Pillow knows formats that start programs, such as EPS."""
-
-_MAX_PIXELS = 100_000_000
+MAX_PIXELS = 100_000_000
+"""Of one texture, and of all textures of a model together that are not made smaller at import."""
 _OPAQUE_FROM = 250
 _SOLID_BELOW, _SOLID_FROM = 26, 230
 
@@ -37,8 +37,8 @@ def read_texture(data: bytes) -> Texture:
         ValueError: It is not a picture, or it is damaged or too large.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            if picture.width * picture.height > _MAX_PIXELS:
+        with Image.open(io.BytesIO(data), formats=TEXTURES) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
             alpha_mode = _alpha_mode(picture)
             mime = Image.MIME.get(picture.format or "", "")
@@ -46,17 +46,20 @@ def read_texture(data: bytes) -> Texture:
             if fits and picture.mode in {"1", "L", "LA", "P", "RGB", "RGBA"}:
                 return Texture(data=data, mime=mime, alpha_mode=alpha_mode)
             return _encode(picture, alpha_mode)
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, *DAMAGED, *BOMBS) as error:
         raise ValueError(f"not a readable picture ({error})") from error
 
 
-def is_picture(data: bytes) -> bool:
-    """Whether the data begins like a picture of a format that is read; the rest of it may be damaged."""
+def pixels_of(data: bytes) -> int:
+    """How many pixels a picture has; 0 where the data do not begin like one of a format that is read.
+
+    The rest of it may be damaged.
+    """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS):
-            return True
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return False
+        with Image.open(io.BytesIO(data), formats=TEXTURES) as picture:
+            return picture.width * picture.height
+    except (OSError, *DAMAGED, *BOMBS):
+        return 0
 
 
 def _alpha_mode(picture: Image.Image) -> AlphaMode:

@@ -29,7 +29,7 @@ class Report:
     changed: list[str] = field(default_factory=list)
     """Ids of assets whose library gives another model than was imported, though nothing tells it from outside."""
     damaged: list[Path] = field(default_factory=list)
-    """Parts of tables that are missing or were altered."""
+    """Parts of tables, records, listings and remembered options that are missing or were altered."""
     lost_libraries: dict[str, str] = field(default_factory=dict)
     """A sentence about each library that cannot be read, by its name."""
     standings: Mapping[str, Standing] = field(default_factory=dict)
@@ -80,6 +80,8 @@ def check(workspace: Workspace, reporter: Reporter, *, verify: bool) -> Report:
     reporter.say("check: tables")
     for table in all_tables(workspace):
         report.damaged += table.damaged()
+    report.damaged += [path for name in workspace.algorithms() for path in workspace.lost_vectors(name)]
+    report.damaged += [*workspace.libraries.damaged(), *workspace.remembered.damaged()]
     report.damaged += (path for name in workspace.algorithms() if (path := damaged_world(workspace, name)) is not None)
     if report.damaged:  # the rows of these tables are not known
         return report

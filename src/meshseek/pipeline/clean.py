@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from meshseek.files import disk_error
+from meshseek.files import abandoned_drafts, disk_error
 from meshseek.pipeline.stage import Summary
 from meshseek.store.postgres import Server
 from meshseek.store.read.files_in_use import files_in_use
@@ -16,7 +16,8 @@ from meshseek.workspace.compaction import compact, freed
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.workspace import Workspace
 
-STAGES = ("update", "import", "render", "translate")
+STAGES = ("update", "import", "render", "translate", "backup")
+"""What must not go on meanwhile; each has its lock. A backup relies on it that what it has seen stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Garbage:
     """What nobody needs."""
 
     files: list[Path]
-    """Models and views."""
+    """Models and views, and what processes that were killed have left."""
     kept: set[str]
     """Ids of the assets whose rows stay."""
     tables: list[ShardFolder]
@@ -82,7 +83,17 @@ def find_garbage(workspace: Workspace, server: Server, algorithms: list[str]) ->
         views |= {folder for asset_id, folder in rows if asset_id in kept and folder is not None}
     files = [path for path in _files(workspace.models) if path.relative_to(workspace.models).as_posix() not in models]
     files += [path for path in _files(workspace.views) if not _is_in(path.relative_to(workspace.views), views)]
-    return Garbage(files, kept, list(all_tables(workspace)))
+    return Garbage(sorted({*files, *_left_by_killed(workspace)}), kept, list(all_tables(workspace)))
+
+
+def _left_by_killed(workspace: Workspace) -> Iterator[Path]:
+    """Drafts, and the listings of libraries that were forgotten or never came to be; tables see to their own."""
+    worlds = (workspace.folder / "vectors" / name / "world" for name in workspace.algorithms())
+    for folder in (workspace.remembered.folder, *worlds):
+        yield from abandoned_drafts(folder)
+    folder, known = workspace.libraries.folder, {library.name for library in workspace.libraries.all()}
+    yield from abandoned_drafts(folder)
+    yield from (path for own in folder.glob("*/") if own.name not in known for path in _files(own))
 
 
 def _delete(garbage: Garbage, workspace: Workspace) -> int:
@@ -92,7 +103,7 @@ def _delete(garbage: Garbage, workspace: Workspace) -> int:
         for path in garbage.files:
             bytes_freed += path.lstat().st_size
             path.unlink()
-        for folder in (workspace.models, workspace.views):
+        for folder in (workspace.models, workspace.views, workspace.libraries.folder):
             _remove_empty(folder)
     except OSError as error:
         raise disk_error(error, workspace.folder) from error

@@ -15,6 +15,7 @@ from meshseek.model import AssetTexts, CaptionBasis, Estimate, Language, ViewSet
 from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Summary, Task, in_batches, run_stage
 from meshseek.pipeline.view_reading import read_views, sampled
+from meshseek.pipeline.workers import Workers
 from meshseek.pipeline.world import embed_world, world_texts_left
 from meshseek.reporting import Reporter
 from meshseek.workspace.current import CurrentAssets
@@ -43,7 +44,7 @@ def embed(
     *,
     max_assets: int | None,
     reporter: Reporter,
-    workers: int = 1,
+    workers: Workers | int = 1,
 ) -> list[Summary]:
     """Embed the captions of each language that the algorithm keeps, then the views and the algorithm's world.
 
@@ -161,7 +162,7 @@ def distinct_texts(made_of: Iterable[WeightedTexts]) -> list[str]:
     return list(dict.fromkeys(text for weighted in made_of for text, _ in weighted))
 
 
-def _views(embedder: Embedder, workers: int, tasks: Sequence[Task[ViewSet | None]]) -> Iterator[Outcome]:
+def _views(embedder: Embedder, workers: Workers | int, tasks: Sequence[Task[ViewSet | None]]) -> Iterator[Outcome]:
     """Gather pictures over assets while workers read on, and embed them as soon as there are enough."""
     by_id = {task.asset_id: task for task in tasks}
     gathered: list[Outcome] = []

@@ -15,6 +15,7 @@ PACKAGE = "sweethome3d-furniture"
 TIMEOUT_S = 900
 """Seconds for each of apt's steps; the package has 130 MB."""
 
+CONFIGURATION = "apt.conf"
 _BY_HAND = "or bring .sh3f files by hand: meshseek import sweethome3d FOLDER"
 _INSIDE = Path("usr/share/sweethome3d/furniture")
 
@@ -41,6 +42,7 @@ def fetch_furniture(cache: Path, say: Callable[[str], None]) -> Path:
     work = cache.absolute() / "furniture.part"
     try:
         options = _own_folders(work)
+        _write_configuration(work)
         say("fetch: asking the package servers (apt-get update, in its own folder)")
         _run(["apt-get", *options, "update"], work)
         say(f"fetch: downloading {PACKAGE}, 130 MB")
@@ -81,11 +83,24 @@ def _own_folders(work: Path) -> list[str]:
     return [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
 
 
-def _run(command: Sequence[str], folder: Path) -> None:
-    step = " ".join(word for word in command if word in {"apt-get", "update", "download", "dpkg-deb"})
+def _write_configuration(work: Path) -> None:
+    """Write the system's apt configuration without its hooks: they would run as us, and tell others of our download.
+
+    Proxies and the like stay. The file takes the place of all others, as apt reads none of them then.
+    """
+    lines = _run(["apt-config", "dump"], work, read_configuration=True).splitlines()
+    kept = [line for line in lines if "-invoke" not in line.partition(" ")[0].lower()]
+    nothing_else = [f'Dir::Etc::{name} "/dev/null";' for name in ("main", "parts")]
+    (work / CONFIGURATION).write_text("\n".join([*kept, *nothing_else, ""]), "utf-8")
+
+
+def _run(command: Sequence[str], folder: Path, *, read_configuration: bool = False) -> str:
+    step = " ".join(word for word in command if word in {"apt-get", "apt-config", "update", "download", "dpkg-deb"})
     environment = {**os.environ, "LC_ALL": "C"}
+    if not read_configuration:
+        environment["APT_CONFIG"] = str(folder / CONFIGURATION)
     try:
-        subprocess.run(
+        done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
         )
     except subprocess.TimeoutExpired as error:
@@ -94,3 +109,4 @@ def _run(command: Sequence[str], folder: Path) -> None:
         lines = [line for line in error.stderr.splitlines() if line.startswith("E:")] or error.stderr.splitlines()
         reason = lines[0].removeprefix("E: ").rstrip(".") if lines else f"status {error.returncode}"
         raise FetchError(f"{step} failed ({reason}); check the network and run again, {_BY_HAND}") from error
+    return done.stdout

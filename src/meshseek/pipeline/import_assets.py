@@ -16,9 +16,10 @@ from meshseek.datasets import Dataset, Entry
 from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError
 from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
+from meshseek.pipeline.bounds import cleaned, id_fault, within_bounds
 from meshseek.pipeline.measure import REVISION, measure_older, with_size
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
-from meshseek.pipeline.workers import in_processes
+from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
 from meshseek.workspace.integrity import checksum, faulty_models
 from meshseek.workspace.libraries import LibrarySource, check_name, default_name
@@ -68,7 +69,17 @@ class _Reading:
             return Outcome(
                 asset_id=task.asset_id, skipped=f"library '{library}' has an asset of this id; rename this one"
             )
-        return attempt(task.asset_id, lambda: [{**asset_row(self._read(task.payload)), MEASURED: REVISION}])
+        fault = id_fault(task.asset_id)
+        if fault is not None:
+            return Outcome(asset_id=task.asset_id, skipped=fault)
+        left_out: list[str] = []
+        outcome = attempt(task.asset_id, lambda: [self._row(task.payload, left_out)])
+        return replace(outcome, left_out=left_out)
+
+    def _row(self, entry: Entry, left_out: list[str]) -> dict[str, Any]:
+        asset, left = within_bounds(self._read(entry))
+        left_out += left
+        return {**asset_row(cleaned(asset)), MEASURED: REVISION}
 
     def _read(self, entry: Entry) -> Asset:
         drafts = self.models / DRAFTS
@@ -94,7 +105,7 @@ def import_assets(
     dataset: Dataset,
     workspace: Workspace,
     *,
-    workers: int,
+    workers: Workers | int,
     max_assets: int | None,
     reporter: Reporter,
     library: LibraryOptions = BY_ORIGIN,
@@ -128,7 +139,10 @@ def import_assets(
         finished = _finished(workspace, source, entries, library, reporter)
         table = workspace.assets_table()
         measured = measure_older(table, workspace.models, finished, workers=workers, reporter=reporter)
-        summary = run_stage("import", _tasks(entries), in_processes(workers, reading), table, reporter, finished)
+        try:
+            summary = run_stage("import", _tasks(entries), in_processes(workers, reading), table, reporter, finished)
+        finally:
+            shutil.rmtree(workspace.models / DRAFTS, ignore_errors=True)  # of assets that took too long
         if measured:
             summary.details["measured"] = measured
         if leaving:
@@ -192,7 +206,7 @@ def _listed(
     try:
         return list(islice(dataset.entries(), max_assets))
     except LibraryGoneError as error:
-        if not workspace.libraries.listing(source):
+        if not workspace.libraries.listing_before(source):
             raise
         if yes:
             return []
@@ -210,7 +224,7 @@ def _take_over(
     lists any of them, and else get a record of their own.
     """
     if workspace.libraries.are_known or not len(workspace.assets_table()):
-        return source, workspace.libraries.listing(source)
+        return source, workspace.libraries.listing_before(source)
     before = {asset.asset_id: asset.fingerprint for asset in workspace.assets(parts=[])}
     if before.keys() & {entry.asset_id for entry in listed}:
         return source, before
@@ -223,7 +237,7 @@ def _states(workspace: Workspace, before: Mapping[str, str]) -> dict[str, str]:
     imported = workspace.assets_table().fingerprints()
     if not workspace.libraries.are_known:
         return dict(before)
-    current = workspace.libraries.current()
+    current = workspace.libraries.current(importing=True)
     return {asset_id: imported[asset_id] for asset_id in before if imported.get(asset_id, "") in current[asset_id][:2]}
 
 
@@ -233,7 +247,7 @@ def _collisions(source: LibrarySource, workspace: Workspace, entries: Mapping[st
         asset_id: other.name
         for other in workspace.libraries.all()
         if other.name != source.name
-        for asset_id in entries.keys() & workspace.libraries.listing(other).keys()
+        for asset_id in entries.keys() & workspace.libraries.listing_before(other).keys()
     }
 
 

@@ -19,12 +19,12 @@ from meshseek.meshes.bounds import Box, measure_glb
 from meshseek.meshes.model_files import UNREADABLE
 from meshseek.model import Asset, Certainty, ViewSet
 from meshseek.pipeline.stage import Outcome, Task, run_stage
-from meshseek.pipeline.workers import in_processes
+from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
 from meshseek.sizes import CM, SIDES, number
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.tables import MEASURED, asset_from_row
-from meshseek.workspace.view_files import view_file
+from meshseek.workspace.view_files import open_camera
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def with_size(asset: Asset, models: Path) -> Asset:
 
 
 def measure_older(
-    table: ShardFolder, models: Path, finished: Mapping[str, str], *, workers: int, reporter: Reporter
+    table: ShardFolder, models: Path, finished: Mapping[str, str], *, workers: Workers | int, reporter: Reporter
 ) -> int:
     """Measure what an older Meshseek imported, from the files in the workspace.
 
@@ -158,7 +158,7 @@ def certainty_of(box: Box) -> Certainty:
 
 def _told_by_camera(views: ViewSet) -> dict[str, Any] | None:
     """The box in the camera file of a view: Z up, of a model that was scaled for its pictures."""
-    with view_file(views.folder, views.viewpoint_ids[0]).with_suffix(".json").open("rb") as file:
+    with open_camera(views.folder, views.viewpoint_ids[0], views.root) as file:
         camera = json.loads(file.read(_MOST_BYTES))
     corners = camera.get("bbox") if isinstance(camera, dict) else None
     if not isinstance(corners, list) or [isinstance(corner, list) and len(corner) for corner in corners] != [3, 3]:

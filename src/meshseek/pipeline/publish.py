@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from meshseek.model import Asset, CaptionBasis
+from meshseek.pipeline.bounds import long_id, within_bounds
 from meshseek.pipeline.calibrate import calibrate
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
@@ -80,6 +81,7 @@ def publish(
                     summary.details = _change_in_place(publisher, load, changes, content)
                 summary.done = len(library.assets if changes is None else changes.new)
                 summary.already_there = len(library.assets) - summary.done
+            _tell_left_out(library.told, summary, reporter)
             _tell_outdated(library.outdated, algorithm, summary, reporter)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
@@ -143,8 +145,9 @@ class _Load:
     def __call__(self, loader: Loader, assets: Sequence[Asset]) -> None:
         wanted = wanted_vectors(assets, self.vectors.basis)
         with self.bar as advance, CentroidSpool(self.vectors.space.dim) as spool:
-            loader.load_labels(self.library.assets)
-            loader.load_assets(assets, self.library.digests)
+            bounded = self.library.bounded
+            loader.load_labels(bounded.get(asset.asset_id, asset) for asset in self.library.assets)
+            loader.load_assets([bounded.get(asset.asset_id, asset) for asset in assets], self.library.digests)
             loader.load_captions(self.vectors.captions(wanted, advance))
             loader.load_views(self.vectors.views(wanted, advance, spool))
             loader.load_centroids(spool.batches())
@@ -169,6 +172,10 @@ class LibraryState:
     """How many assets have something that was made from something else than they are, by the stage that mends it."""
     counts: Mapping[str, int]
     """How many assets have vectors of each source, and of any ``captions``; how many ``views`` these have at most."""
+    bounded: Mapping[str, Asset]
+    """Assets of which no database can hold everything, as they are stored: an older Meshseek imported them whole."""
+    told: Mapping[str, str]
+    """What is left out of these, and which assets are left out for their ids."""
 
     @classmethod
     def read(cls, workspace: Workspace, vectors: VectorFiles, max_assets: int | None) -> LibraryState:
@@ -178,7 +185,7 @@ class LibraryState:
             WorkspaceError: Something is damaged.
         """
         current = CurrentAssets(workspace, max_assets)
-        assets = [_as_published(asset, workspace) for asset in current]
+        assets, bounded, told = _storable(_as_published(asset, workspace) for asset in current)
         made_from = vectors.made_from()
         digests: dict[str, str] = {}
         counts: Counter[str] = Counter()
@@ -195,7 +202,7 @@ class LibraryState:
             counts["captions"] += bool({"caption_english", "caption_chinese"} & set(embedded))
             counts["views"] += len(asset.views.viewpoint_ids) if asset.views and "appearance" in embedded else 0
             digests[asset.asset_id] = _digest(asset, wanted, embedded)
-        return cls(assets, digests, {stage: count for stage, count in outdated.items() if count}, counts)
+        return cls(assets, digests, {stage: count for stage, count in outdated.items() if count}, counts, bounded, told)
 
     @property
     def has_chinese(self) -> bool:
@@ -221,6 +228,35 @@ class LibraryState:
         new = {asset_id for asset_id, digest in self.digests.items() if live.get(asset_id) != digest}
         gone = [asset_id for asset_id in live if asset_id not in self.digests or asset_id in new]
         return None if before + len(new.union(gone)) > UPDATED_SHARE * len(live) else Changes(new, gone)
+
+
+def _storable(assets: Iterable[Asset]) -> tuple[list[Asset], dict[str, Asset], dict[str, str]]:
+    """The assets whose ids a database can hold; those of which it can hold only a part; and what is left out, and why.
+
+    An older Meshseek imported whatever an asset said of itself.
+    """
+    kept, bounded, told = [], {}, {}
+    for asset in assets:
+        fault = long_id(asset.asset_id)
+        if fault is not None:
+            told[asset.asset_id] = fault
+            continue
+        kept.append(asset)
+        part, left_out = within_bounds(asset)
+        if left_out:
+            bounded[asset.asset_id] = part
+            told[asset.asset_id] = f"without its {left_out[0]}"
+    return kept, bounded, told
+
+
+def _tell_left_out(told: Mapping[str, str], summary: Summary, reporter: Reporter) -> None:
+    if told:
+        name, what = next(iter(told.items()))
+        summary.details["only in part"] = len(told)
+        reporter.say(
+            f"publish: {len(told):,} assets are too long to be published whole, for example '{name[:80]}' ({what}); "
+            "shorten what is too long and import the library again"
+        )
 
 
 def _digest(asset: Asset, wanted: Mapping[Source, str], embedded: Sequence[Source]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from meshseek.errors import UnreadableAssetError
 from meshseek.files import make_folder, move_whole
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
-from meshseek.pipeline.workers import in_processes
+from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
 from meshseek.workspace.integrity import checksum, faulty_views, picture_path
@@ -65,7 +65,7 @@ def render(
     renderer: Renderer,
     workspace: Workspace,
     *,
-    workers: int,
+    workers: Workers | int,
     max_assets: int | None,
     reporter: Reporter,
     verify: bool = False,
@@ -99,4 +99,7 @@ def render(
             if asset.views is None
         ]
         work = in_processes(workers, _Rendering(renderer, workspace))
-        return run_stage("render", tasks, work, table, reporter, finished)
+        try:
+            return run_stage("render", tasks, work, table, reporter, finished)
+        finally:
+            shutil.rmtree(workspace.views / DRAFTS, ignore_errors=True)  # of assets that took too long

@@ -12,7 +12,7 @@ from meshseek.errors import UnreadableAssetError
 from meshseek.files import disk_error
 from meshseek.reporting import Reporter
 from meshseek.workspace.shards import ShardFolder
-from meshseek.workspace.skipped import SKIPPED, lines_of_others, skipped_line
+from meshseek.workspace.skipped import LEFT_OUT, SKIPPED, lines_of_others, skipped_line
 
 T = TypeVar("T")
 
@@ -42,6 +42,8 @@ class Outcome:
     asset_id: str
     rows: Sequence[Mapping[str, Any]] = ()
     skipped: str | None = None
+    left_out: Sequence[str] = ()
+    """What of the asset's own values is not in the rows, in words."""
 
 
 Work = Callable[[Sequence[Task[T]]], Iterable[Outcome]]
@@ -119,9 +121,11 @@ def run_stage(
         with reporter.bar(name, len(left)) as advance, listing as skipped:
             skipped.write(earlier)
             buffer = _Buffer(table)
+            left_out = _LeftOut(table, fingerprints)
             try:
                 for outcome in work(left) if left else ():
                     buffer.add(outcome.rows)
+                    left_out.add(outcome)
                     if outcome.skipped is None:
                         summary.done += 1
                     else:
@@ -130,12 +134,40 @@ def run_stage(
                     advance(1)
             finally:
                 buffer.flush()
+        left_out.tell(summary, reporter)
     except OSError as error:
         raise disk_error(error, table.folder) from error
     if summary.skipped:
         reporter.say(f"{name}: {summary.skipped} skipped, see {table.folder / SKIPPED}")
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
+
+
+class _LeftOut:
+    """What of which asset is not in its rows."""
+
+    def __init__(self, table: ShardFolder, fingerprints: Mapping[str, str]) -> None:
+        self._folder = table.folder
+        self._fingerprints = fingerprints
+        self._by_asset: dict[str, Sequence[str]] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        if outcome.left_out:
+            self._by_asset[outcome.asset_id] = outcome.left_out
+
+    def tell(self, summary: Summary, reporter: Reporter) -> None:
+        """Count it, and list it beside what earlier runs left out of other assets."""
+        path = self._folder / LEFT_OUT
+        kept = lines_of_others(self._folder, self._fingerprints, LEFT_OUT)
+        told = [
+            skipped_line(name, self._fingerprints[name], what) for name, own in self._by_asset.items() for what in own
+        ]
+        if told or path.exists():
+            path.write_text(kept + "".join(told), "utf-8")
+        if told:
+            summary.details["values left out"] = len(told)
+            number = len(self._by_asset)
+            reporter.say(f"{summary.stage}: of {number:,} assets some values are left out as too long, see {path}")
 
 
 class _Buffer:

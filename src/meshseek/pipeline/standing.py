@@ -70,7 +70,9 @@ def is_embedded(workspace: Workspace, algorithm: str) -> bool:
     sources = workspace.embedded_sources(algorithm)
     if not sources or not languages_of(workspace, algorithm):
         return False
-    if any(workspace.vectors_table(algorithm, source).damaged() for source in sources):
+    if workspace.lost_vectors(algorithm) or any(
+        workspace.vectors_table(algorithm, source).damaged() for source in sources
+    ):
         return False
     if not is_world_whole(workspace, algorithm) or is_other_code(workspace, algorithm):
         return False

@@ -18,6 +18,7 @@ from meshseek.pipeline.publish import publish
 from meshseek.pipeline.render import render
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.standing import is_embedded, is_other_code, standings
+from meshseek.pipeline.workers import Workers
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
 from meshseek.store.postgres import Server
@@ -65,7 +66,7 @@ class UpdateOptions:
     """What is wanted of an update."""
 
     algorithms: Sequence[str]
-    workers: int
+    workers: Workers | int
     max_assets: int | None = None
     yes: bool = False
     """Paid and long work is done without asking, and any number of assets may leave."""
@@ -274,5 +275,5 @@ def _counts(workspace: Workspace) -> dict[str, int]:
     return {
         library.name: sum(imported.get(asset_id) == made for asset_id, made in listing.items())
         for library in workspace.libraries.all()
-        for listing in [workspace.libraries.listing(library)]
+        for listing in [workspace.libraries.listing_before(library)]
     }

@@ -102,9 +102,11 @@ class VectorFiles:
         """Find an algorithm's vectors.
 
         Raises:
-            WorkspaceError: There are none.
+            WorkspaceError: There are none, or a manifest was lost.
             SpaceMismatchError: Captions and views were embedded in different spaces.
         """
+        for lost in workspace.lost_vectors(algorithm):
+            raise WorkspaceError(f"{lost} is missing; run 'meshseek embed --algorithm {algorithm}' again")
         sources = workspace.embedded_sources(algorithm)
         if not sources:
             raise WorkspaceError(

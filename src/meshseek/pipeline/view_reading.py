@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshseek.errors import ImageError, NotFoundError, UnreadableAssetError
-from meshseek.images import read_image
 from meshseek.model import ViewSet
 from meshseek.pipeline.stage import Outcome, Task, attempt
-from meshseek.pipeline.workers import in_processes
-from meshseek.workspace.view_files import view_file
+from meshseek.pipeline.workers import Workers, in_processes
+from meshseek.workspace.view_files import read_view
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +22,7 @@ AHEAD = 4
 
 
 def read_views(
-    tasks: Sequence[Task[ViewSet | None]], prepare: Callable[[Image], Any], together: int | None, workers: int
+    tasks: Sequence[Task[ViewSet | None]], prepare: Callable[[Image], Any], together: int | None, workers: Workers | int
 ) -> Iterable[Outcome]:
     """Read and prepare each asset's views, in the order of the tasks.
 
@@ -37,7 +36,7 @@ def read_views(
         Outcomes whose rows have ``viewpoint_id`` and ``picture``; an asset without readable views is skipped.
     """
     reader = _Reader(prepare, together)
-    if workers <= 1 or len(tasks) < FEW:
+    if Workers.of(workers).count <= 1 or len(tasks) < FEW:
         return map(reader, tasks)
     return in_processes(workers, reader, ahead=AHEAD)(tasks)
 
@@ -63,7 +62,7 @@ class _Reader:
             raise UnreadableAssetError("has no views; run 'meshseek render'")
         try:
             return [
-                {"viewpoint_id": number, "picture": self.prepare(read_image(view_file(views.folder, number)))}
+                {"viewpoint_id": number, "picture": self.prepare(read_view(views.folder, number, views.root))}
                 for number in sampled(views, self.together)
             ]
         except (ImageError, NotFoundError) as error:

@@ -1,96 +1,213 @@
-"""Work spread over processes that never outlive their parent."""
+"""Work spread over processes that never outlive their parent, and take no more for an asset than agreed."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Condition, Lock
 from typing import TypeVar
 
+from meshseek.errors import ServiceError
 from meshseek.pipeline.stage import Outcome, Task, Work
+from meshseek.pipeline.worker_process import WorkerDied, WorkerLate, WorkerProcess
 
 T = TypeVar("T")
 
 QUEUED_PER_WORKER = 16
 """Outcomes come in order, so a slow task must not leave the others without work."""
+ASSET_SECONDS = 120.0
+LEAST_MEMORY = 2 << 30
+MEMORY_SHARE = 0.75
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
-def in_processes(workers: int, function: Callable[[Task[T]], Outcome], *, ahead: int = QUEUED_PER_WORKER) -> Work[T]:
-    """Work on one task at a time in each of ``workers`` processes; outcomes come in the order of the tasks.
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How many processes work, and what each may take for one asset."""
 
-    A task during which its process is killed (by a crash, or for want of memory) is skipped. Which one it was is found
-    by doing those that were waiting once more, each in a process of its own.
+    count: int
+    """0 to work in this process, which nothing then bounds."""
+    seconds: float = ASSET_SECONDS
+    """A process that takes longer for an asset is killed."""
+    memory: int | None = None
+    """Bytes of one process, its own beginnings included; None for three quarters of the machine's, shared evenly."""
+
+    @classmethod
+    def of(cls, workers: Workers | int) -> Workers:
+        """So many with the usual bounds, or what is given."""
+        return cls(workers) if isinstance(workers, int) else workers
+
+    @property
+    def bytes_each(self) -> int:
+        """What each process may take."""
+        return self.memory or max(LEAST_MEMORY, int(MEMORY_SHARE * machine_memory() / max(1, self.count)))
+
+
+def in_processes(
+    workers: Workers | int, function: Callable[[Task[T]], Outcome], *, ahead: int = QUEUED_PER_WORKER
+) -> Work[T]:
+    """Work on one task at a time in each of the processes; outcomes come in the order of the tasks.
+
+    A task that takes too long, or more memory than there is for it, is skipped. A task during which its process dies
+    (by a crash, or because the machine ran out of memory, which may have been another's fault) is tried once more while
+    nothing else runs, and skipped if that ends likewise.
 
     Args:
-        workers: How many processes; 0 to work in this one, which a crash would end.
+        workers: How many processes, and their bounds.
         function: Picklable; its exceptions end the stage.
         ahead: Tasks that are under way or done for each process before their outcomes are taken.
     """
+    bounds = Workers.of(workers)
 
     def work(tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
-        if not workers:
+        if not bounds.count:
             yield from map(function, tasks)
             return
-        done = 0
-        while done < len(tasks):
-            try:
-                for outcome in _pooled(workers, function, tasks[done:], workers * ahead):
-                    done += 1
-                    yield outcome
-            except BrokenProcessPool:
-                suspects = tasks[done : done + workers * ahead]
-                for task in suspects:
-                    done += 1
-                    yield _alone(function, task)
+        with _crew(bounds, function, min(bounds.count, len(tasks))) as run:
+            waiting: deque[Future[Outcome]] = deque()
+            for task in tasks:
+                waiting.append(run(task))
+                if len(waiting) >= bounds.count * ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     return work
 
 
-def _pooled(
-    workers: int, function: Callable[[Task[T]], Outcome], tasks: Sequence[Task[T]], most: int
-) -> Iterator[Outcome]:
-    with _pool(min(workers, len(tasks))) as pool:
-        waiting: deque[Future[Outcome]] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(function, task))
-            if len(waiting) >= most:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _alone(function: Callable[[Task[T]], Outcome], task: Task[T]) -> Outcome:
-    try:
-        with _pool(1) as pool:
-            return pool.submit(function, task).result()
-    except BrokenProcessPool:
-        return Outcome(asset_id=task.asset_id, skipped="its process was killed, by a crash or for want of memory")
-
-
 @contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=follow_parent)
+def _crew(
+    bounds: Workers, function: Callable[[Task[T]], Outcome], count: int
+) -> Iterator[Callable[[Task[T]], Future[Outcome]]]:
+    """Processes, each with a thread here that waits for it, so that they go on while their outcomes are used."""
+    crew = _Crew(bounds, function, count)
+    threads = ThreadPoolExecutor(count)
     try:
-        yield pool
+        yield lambda task: threads.submit(crew.do, task)
     finally:
-        pool.shutdown(cancel_futures=True)
+        crew.stop()
+        threads.shutdown(cancel_futures=True)
+        crew.close()
 
 
-def follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end as soon as the parent is gone, even by kill -9."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
+class _Crew:
+    """Some processes that wait for tasks."""
 
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
+    def __init__(self, bounds: Workers, function: Callable[[Task[T]], Outcome], count: int) -> None:
+        self._bounds = bounds
+        self._function = function
+        self._gate = _Gate()
+        self._lock = Lock()
+        self._closed = False
+        self._all: set[WorkerProcess] = set()
+        self._idle: SimpleQueue[WorkerProcess | None] = SimpleQueue()
+        for _ in range(count):
+            self._idle.put(None)
 
-    threading.Thread(target=watch, daemon=True).start()
+    def do(self, task: Task[T]) -> Outcome:
+        """Have a task done.
+
+        Raises:
+            ServiceError: No process can start.
+            Exception: What the function raised.
+        """
+        try:
+            with self._gate.shared():
+                return self._once(task)
+        except WorkerDied:
+            pass
+        try:
+            with self._gate.alone():
+                return self._once(task)
+        except WorkerDied:
+            return Outcome(asset_id=task.asset_id, skipped="its process was killed, by a crash or for want of memory")
+
+    def _once(self, task: Task[T]) -> Outcome:
+        worker = self._idle.get()
+        try:
+            if worker is None or not worker.is_ready:
+                worker = self._started()
+            return worker.do(task, self._bounds.seconds)
+        except WorkerLate:
+            reason = f"it took longer than {self._bounds.seconds:g} seconds; reduce it, or raise MESHSEEK_ASSET_SECONDS"
+            return Outcome(asset_id=task.asset_id, skipped=reason)
+        except MemoryError:
+            most = f"{self._bounds.bytes_each / 1e6:,.0f} MB"
+            reason = f"it needs more than {most} of memory; reduce it, or raise MESHSEEK_ASSET_MEMORY"
+            return Outcome(asset_id=task.asset_id, skipped=reason)
+        finally:
+            self._idle.put(worker)
+
+    def _started(self) -> WorkerProcess:
+        with self._lock:
+            if self._closed:
+                raise ServiceError("the work was ended")
+            self._all = {worker for worker in self._all if worker.is_ready}
+            worker = WorkerProcess(self._function, self._bounds.bytes_each)
+            self._all.add(worker)
+        worker.wait_until_ready()
+        return worker
+
+    def stop(self) -> None:
+        """Kill all processes, whatever they do; the threads that wait for them notice it."""
+        with self._lock:
+            self._closed = True
+            for worker in self._all:
+                worker.kill()
+
+    def close(self) -> None:
+        """Let go of them, once no thread waits for any."""
+        for worker in self._all:
+            worker.end()
+
+
+class _Gate:
+    """Lets many through at a time, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._inside = 0
+        self._wanting = 0
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._wanting)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            self._wanting += 1
+            self._changed.wait_for(lambda: not self._inside)
+            self._inside = 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._wanting -= 1
+            self._leave()
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
+
+
+def machine_memory() -> int:
+    """Bytes of memory that this process and its children may use: the machine's, or its container's."""
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(installed, int(_CGROUP.read_text("ascii")))
+    except (OSError, ValueError):  # no container, or no bound
+        return installed

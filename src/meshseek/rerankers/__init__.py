@@ -60,6 +60,8 @@ class Candidate:
     captions_chinese: tuple[str, ...] = ()
     view_folder: Path | None = None
     """Absolute; None where there are no views."""
+    view_root: Path | None = None
+    """Where the pictures must really lie, whatever links lead to; None for the folder itself."""
     viewpoint_ids: tuple[int, ...] = ()
     """The most telling one first, then those that follow it around the model."""
 
@@ -74,8 +76,7 @@ class Candidate:
         Returns:
             At most ``count`` pictures, RGB, none with a side of more than 2,048 pixels.
         """
-        from meshseek.images import read_image  # noqa: PLC0415  # the command line lists rerankers, and must stay light
-        from meshseek.workspace.view_files import view_file  # noqa: PLC0415  # likewise
+        from meshseek.workspace.view_files import read_view  # noqa: PLC0415  # the command line lists rerankers
 
         if self.view_folder is None:
             return []
@@ -84,7 +85,7 @@ class Candidate:
         pictures = []
         for number in range(count):
             try:
-                pictures.append(read_image(view_file(self.view_folder, ids[number * len(ids) // count])))
+                pictures.append(read_view(self.view_folder, ids[number * len(ids) // count], self.view_root))
             except (ImageError, NotFoundError) as error:
                 log.warning("'%s' is judged without one of its views: %s", self.asset_id, error)
         return pictures

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 
-from meshseek.errors import BusyError
+from meshseek.deadlines import TOO_SLOW, seconds_left
+from meshseek.errors import BusyError, TooSlowError
+from meshseek.spans import WAIT, Span
 
 WAIT_SECONDS = 10.0
 """How long one waits at the door: what runs may hang for a while, and none of those who wait does so for ever."""
@@ -23,6 +25,13 @@ class Admission:
     def __init__(self, running: int, waiting: int) -> None:
         self._places = BoundedSemaphore(running + waiting)
         self._running = BoundedSemaphore(running)
+        self._counting = Lock()
+        self.admitted_now = 0
+        """How many are inside or wait."""
+        self.running_now = 0
+        """How many are inside."""
+        self.refused = 0
+        """How many were turned away so far."""
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
@@ -30,15 +39,35 @@ class Admission:
 
         Raises:
             BusyError: Too many wait already, or the turn did not come in time.
+            TooSlowError: Nobody waits any longer for what would come of it.
         """
         if not self._places.acquire(blocking=False):
+            with self._counting:
+                self.refused += 1
             raise BusyError("too many searches at once; try again in a second")
+        self._count(admitted=1)
         try:
-            if not self._running.acquire(timeout=WAIT_SECONDS):
-                raise BusyError("the searches before this one take too long; try again in a second")
+            with Span(WAIT):
+                self._wait()
+            self._count(running=1)
             try:
                 yield
             finally:
+                self._count(running=-1)
                 self._running.release()
         finally:
+            self._count(admitted=-1)
             self._places.release()
+
+    def _wait(self) -> None:
+        left = seconds_left()
+        if self._running.acquire(timeout=WAIT_SECONDS if left is None else min(WAIT_SECONDS, left)):
+            return
+        if seconds_left() == 0:
+            raise TooSlowError(TOO_SLOW)
+        raise BusyError("the searches before this one take too long; try again in a second")
+
+    def _count(self, *, admitted: int = 0, running: int = 0) -> None:
+        with self._counting:
+            self.admitted_now += admitted
+            self.running_now += running

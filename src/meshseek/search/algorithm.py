@@ -11,6 +11,7 @@ from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
 from meshseek.model import RELEVANCES, Hit, PublishedAsset
 from meshseek.search.admission import Admission
 from meshseek.search.explaining import EXPLAINED
+from meshseek.search.figures import CacheFigures, Figures, QueueFigures
 from meshseek.search.head import Head
 from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
@@ -21,6 +22,7 @@ from meshseek.search.question import Embedded, Question
 from meshseek.search.readiness import Readiness
 from meshseek.search.reranking import Reranking
 from meshseek.search.warming import warm_up
+from meshseek.spans import RERANK, Span, spent
 from meshseek.store.postgres import POOL_SIZE
 from meshseek.store.read.library import Library, Request, VersionChangedError
 from meshseek.store.read.published import CAPTION_COLUMNS, Published, QueryType
@@ -102,11 +104,25 @@ class Algorithm:
 
     def _warm_up(self) -> None:
         self._of_one_version(lambda published: warm_up(self.library, published))
+        self._of_one_version(lambda published: self._model.warm_up(published.space))
         self._search(Query(text="chair"))
 
-    def health(self) -> str:
-        """``ready``, ``loading``, or why queries cannot be answered; what is not loaded begins to load."""
-        return self._readiness.health()
+    def health(self, *, general: bool = False) -> str:
+        """``ready``, ``loading``, or why queries cannot be answered; what is not loaded begins to load.
+
+        Args:
+            general: Say why without addresses and paths.
+        """
+        return self._readiness.health(general=general)
+
+    def figures(self) -> Figures:
+        """How it stands; this asks nobody."""
+        return Figures(
+            queue=QueueFigures.of(self._admission),
+            caches={name: CacheFigures.of(cache) for name, cache in self._model.caches.items()},
+            pools=self.library.pools(),
+            published=self.library.known,
+        )
 
     def search(self, query: Query) -> Answer:
         """Answer a query.
@@ -117,11 +133,15 @@ class Algorithm:
             BusyError: Too many searches are under way.
         """
         started = time.perf_counter()
+        self._note()
         with self._admission.admitted():
             found = self._search(query)
         searched = time.perf_counter()
         # Judgements take seconds: none of them keeps another search from its turn.
-        outcome = found.head.judged(self._reranking, query) if query.rerank else None
+        outcome = None
+        if query.rerank:
+            with Span(RERANK, query.rerank):
+                outcome = found.head.judged(self._reranking, query)
         hits = found.head.page(found.hits, query, outcome)
         if query.min_relevance is not None:
             wanted = RELEVANCES[: 1 + RELEVANCES.index(query.min_relevance)]
@@ -203,8 +223,15 @@ class Algorithm:
             others = Page.of([ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k])
             return _hits(self._shown(published, others), others, Judge(self.library, question))
 
+        self._note()
         with self._admission.admitted():
             return self._of_one_version(ask)
+
+    def _note(self) -> None:
+        """Let whoever watches the request know who answers it."""
+        watched = spent.get()
+        if watched is not None:
+            watched.algorithm = self.name
 
     def _shown(self, published: Published, page: Page) -> dict[str, PublishedAsset]:
         return self.library.shown(published, [ranked.asset_id for ranked in page.ranking])

@@ -25,6 +25,10 @@ class RecentlyUsed(Generic[Value]):
         self._limit = limit
         self._entries: OrderedDict[Hashable, Value] = OrderedDict()
         self._lock = Lock()
+        self.hits = 0
+        """How often an entry was there."""
+        self.misses = 0
+        """How often it was not."""
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The entry of a key, made if it is not there; two threads may both make it. None is not kept."""
@@ -39,9 +43,12 @@ class RecentlyUsed(Generic[Value]):
     def find(self, key: Hashable) -> Value | None:
         """The entry of a key; None where there is none."""
         with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-            return self._entries.get(key)
+            if key not in self._entries:
+                self.misses += 1
+                return None
+            self.hits += 1
+            self._entries.move_to_end(key)
+            return self._entries[key]
 
     def keep(self, key: Hashable, value: Value) -> None:
         """Add an entry, or replace it."""

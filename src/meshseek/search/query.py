@@ -60,6 +60,8 @@ class Query:
     """Tell of each result what its score rests on."""
     rerank: str | None = None
     """Name of a reranker that looks at the first results again; None leaves the order as it is."""
+    free: bool = False
+    """Whoever asks may not spend money: what would have to be paid is refused."""
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.image is None):

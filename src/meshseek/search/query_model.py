@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meshseek.embedders import Embedder, PartlyEmbeddedError
-from meshseek.errors import HostedItemError, SpaceMismatchError
+from meshseek.embedders import ONE_LOADS, Embedder, PartlyEmbeddedError
+from meshseek.errors import ForbiddenError, HostedItemError, SpaceMismatchError
 from meshseek.model import Language, PublishedAsset, Space, TextShare
 from meshseek.search.caching import RecentlyUsed, picture_key
 from meshseek.search.explaining import explained_captions
 from meshseek.search.phrases import without_quotes
 from meshseek.search.query import Query
 from meshseek.search.question import Embedded
+from meshseek.spans import EMBED, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ONE_LOADS = Lock()
-"""Libraries of models do not bear being imported by two threads at once."""
 REMEMBERED = 1024
 """Vectors and translations of recent queries."""
+NEEDS_WRITE = "it needs a key with the scope 'write'"
 
 _LANGUAGE_OF: dict[str, Language] = {"english_embedding": "english", "chinese_embedding": "chinese"}
 
@@ -53,10 +53,24 @@ class QueryModel:
         self._embedder: Embedder | None = None
         self._loading = Lock()
 
+    @property
+    def caches(self) -> dict[str, RecentlyUsed[Any]]:
+        """What is remembered of recent queries, by what it is."""
+        return {"vectors": self._vectors, "translations": self._translations}
+
     def is_loaded(self, space: Space) -> bool:
         """Whether queries to this space can be embedded at once."""
         embedder = self._embedder
         return embedder is not None and embedder.space == space
+
+    def warm_up(self, space: Space) -> None:
+        """Load all that queries of any kind to a space need.
+
+        Raises:
+            EmbedderError: Something cannot be loaded.
+            SpaceMismatchError: The model that is here gives vectors of another space.
+        """
+        self._embedder_of(space, wholly=True).warm_up()
 
     def embed(self, query: Query, space: Space) -> Embedded:
         """What becomes of a query in a space, and how long that took.
@@ -65,13 +79,15 @@ class QueryModel:
             EmbedderError: The model cannot be loaded.
             SpaceMismatchError: The model that is here gives vectors of another space.
             HostedError: A hosted model cannot be asked, or refuses this query.
+            ForbiddenError: It would have to be paid, and whoever asks may not spend money.
         """
         started = time.perf_counter()
-        embedder = self._embedder_of(space)
-        translated = self._in_english(embedder, query)
-        wording = replace(query, text=translated, language="english") if translated else query
-        asked = wording.text if wording.image is None else picture_key(wording.image)
-        vector = self._vectors.get((space, asked), lambda: _vector(embedder, wording))
+        with Span(EMBED, self._name):
+            embedder = self._embedder_of(space)
+            translated = self._in_english(embedder, query)
+            wording = replace(query, text=translated, language="english") if translated else query
+            asked = wording.text if wording.image is None else picture_key(wording.image)
+            vector = self._vectors.get((space, asked), lambda: self._vector(embedder, wording))
         seconds = time.perf_counter() - started
         return Embedded(
             vector=vector,
@@ -97,7 +113,7 @@ class QueryModel:
             return {}
         return explained_captions(embedder, vector, [_LANGUAGE_OF[column] for column in columns], assets)
 
-    def _embedder_of(self, space: Space) -> Embedder:
+    def _embedder_of(self, space: Space, *, wholly: bool = False) -> Embedder:
         with self._loading:
             if self._embedder is None or self._embedder.space != space:
                 with ONE_LOADS:
@@ -107,6 +123,8 @@ class QueryModel:
                         f"'{self._name}' was published with {space}, the embedder here is {embedder.space}; "
                         f"embed and publish again, or install what it was published with"
                     )
+                if wholly:
+                    embedder.warm_up()
                 self._embedder = embedder
             return self._embedder
 
@@ -115,10 +133,21 @@ class QueryModel:
         translate, text = self._translate, query.text
         if translate is None or text is None or query.resolved_language not in embedder.weak_languages:
             return None
-        translated = self._translations.get(text, lambda: translate(text))
+
+        def in_english() -> str | None:
+            if query.free:
+                raise ForbiddenError("translating Chinese queries for this algorithm costs money; " + NEEDS_WRITE)
+            return translate(text)
+
+        translated = self._translations.get(text, in_english)
         if translated is None:
             log.warning("a query could not be translated; it is searched as it is")
         return translated
+
+    def _vector(self, embedder: Embedder, query: Query) -> NDArray[np.float32]:
+        if query.free and embedder.estimate_texts([]) is not None:
+            raise ForbiddenError(f"searching with '{self._name}' costs money; " + NEEDS_WRITE)
+        return _vector(embedder, query)
 
 
 def _vector(embedder: Embedder, query: Query) -> NDArray[np.float32]:

@@ -6,8 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from threading import Lock, Thread
+from typing import Literal
 
-from meshseek.errors import BusyError, MeshseekError
+from meshseek.errors import BusyError, EmbedderError, MeshseekError, NotPublishedError
 from meshseek.search.query_model import QueryModel
 from meshseek.store.read.library import Library
 from meshseek.store.read.published import Published
@@ -34,7 +35,7 @@ class Readiness:
         self._model = model
         self._do_warm_up = warm_up
         self._warming = Lock()
-        self._failure: tuple[str, str, float] | None = None
+        self._failure: tuple[MeshseekError, str, float] | None = None
         """Why it cannot answer, of which content, and since when."""
         self._known: Published | None = None
         """What was published when it was last asked for its health; a service that is merely busy still has that."""
@@ -53,20 +54,33 @@ class Readiness:
         except BusyError:  # no failure: the next who asks for the health tries again
             self._failure = None
         except MeshseekError as error:
-            self._failure = (str(error), content, time.monotonic())
+            level = logging.INFO if isinstance(error, NotPublishedError) else logging.WARNING
+            log.log(level, "'%s' cannot answer: %s", self._name, error)
+            self._failure = (error, content, time.monotonic())
         except Exception:
             log.exception("the model of '%s' cannot be loaded", self._name)
-            self._failure = ("the model cannot be loaded; the server's log says why", content, time.monotonic())
+            unknown = EmbedderError("the model cannot be loaded; the server's log says why")
+            self._failure = (unknown, content, time.monotonic())
         finally:
             self._warming.release()
 
-    def health(self) -> str:
-        """``ready``, ``loading``, or why queries cannot be answered; what is not loaded begins to load."""
+    def health(self, *, general: bool = False) -> str:
+        """``ready``, ``loading``, or why queries cannot be answered; what is not loaded begins to load.
+
+        Args:
+            general: Say why without addresses and paths.
+        """
+        state = self._state()
+        if isinstance(state, str):
+            return state
+        return state.in_general if general else str(state)
+
+    def _state(self) -> MeshseekError | Literal["ready", "loading"]:
         try:
             self._known = self._library.published()
         except MeshseekError as error:
             if not isinstance(error, BusyError) or self._known is None:
-                return str(error)
+                return error
         published = self._known
         if self._model.is_loaded(published.space) and self._failure is None:
             return "ready"

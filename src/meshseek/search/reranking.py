@@ -7,16 +7,18 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import BoundedSemaphore, Event, Lock, Thread
 from typing import Final
 
+from meshseek.embedders import ONE_LOADS
 from meshseek.errors import MeshseekError, RerankerError
 from meshseek.model import PublishedAsset
 from meshseek.rerankers import MAX_CANDIDATES, Candidate, Reranker, Wanted
 from meshseek.search.caching import RecentlyUsed, picture_key
-from meshseek.search.query_model import ONE_LOADS
+from meshseek.workspace.workspace import Workspace
 
 WORKERS: Final = 4
 """Judgements under way at a time, the late ones included; each reranker is loaded in one more thread."""
@@ -85,6 +87,11 @@ class Reranking:
         self._given: RecentlyUsed[Outcome] = RecentlyUsed(REMEMBERED)
         """What the last first page of a search was given, so that the pages after it fit."""
 
+    @property
+    def caches(self) -> dict[str, RecentlyUsed[Outcome]]:
+        """What is remembered of recent searches, by what it is."""
+        return {"reranked orders": self._known}
+
     def prepare(self, name: str) -> None:
         """Load a reranker, however long that takes; where it cannot be loaded, judgements will say why."""
         try:
@@ -152,7 +159,9 @@ class Reranking:
         if not self._workers.acquire(blocking=False):
             return False
         try:
-            Thread(target=self._work, args=(key, job), name=f"rerank {job.name}", daemon=True).start()
+            # In the context of who asked first, so that the log names that request.
+            target = copy_context().run
+            Thread(target=target, args=(self._work, key, job), name=f"rerank {job.name}", daemon=True).start()
         except RuntimeError:  # the system has no more threads
             self._workers.release()
             return False
@@ -237,12 +246,14 @@ def _as_it_was(note: str) -> Outcome:
 def _candidate(found: Found, folder: Path) -> Candidate:
     """An asset as rerankers see it: the view that matched first, then those that follow it."""
     asset, ids = found.asset, found.asset.viewpoint_ids
+    views = asset.view_folder
     start = ids.index(found.viewpoint_id) if found.viewpoint_id in ids else 0
     return Candidate(
         asset_id=asset.asset_id,
         captions_english=asset.captions_english,
         captions_chinese=asset.captions_chinese,
-        view_folder=None if asset.view_folder is None else folder / asset.view_folder,
+        view_folder=None if views is None else folder / views,
+        view_root=None if views is None else Workspace(folder).view_root(views, asset.attributes.get("library")),
         viewpoint_ids=(*ids[start:], *ids[:start]),
     )
 

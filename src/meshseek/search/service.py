@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from meshseek.errors import MeshseekError, NotFoundError, NotPublishedError
 from meshseek.model import PublishedAsset
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.figures import Figures
 
 
 class SearchService:
@@ -53,9 +54,17 @@ class SearchService:
         for algorithm in self._algorithms.values():
             algorithm.warm_up()
 
-    def health(self) -> dict[str, str]:
-        """By algorithm: ``ready``, ``loading``, or why it cannot answer."""
-        return {name: algorithm.health() for name, algorithm in self._algorithms.items()}
+    def health(self, *, general: bool = False) -> dict[str, str]:
+        """By algorithm: ``ready``, ``loading``, or why it cannot answer.
+
+        Args:
+            general: Say why without addresses and paths.
+        """
+        return {name: algorithm.health(general=general) for name, algorithm in self._algorithms.items()}
+
+    def figures(self) -> dict[str, Figures]:
+        """How each algorithm stands; this asks nobody."""
+        return {name: algorithm.figures() for name, algorithm in self._algorithms.items()}
 
     def close(self) -> None:
         """Close the connections."""

@@ -30,7 +30,7 @@ POOL_SIZE = 4
 LOOKUPS = 2
 """Connections beside them for what is quick: health, single assets, their pictures."""
 POOL_SECONDS = 3
-STATEMENT_SECONDS = 30.0
+STATEMENT_SECONDS = 20.0
 """How long a statement of a search may take, unless the settings say otherwise."""
 SILENCE_SECONDS = 5.0
 """How much longer than that its answer is waited for: a server that hangs does not even say that it took too long."""
@@ -121,6 +121,16 @@ class Server:
             yield connection
 
     @contextlib.contextmanager
+    def connect_to_server(self) -> Iterator[Connection]:
+        """One connection to no algorithm's database.
+
+        Raises:
+            DatabaseError: See :func:`translated`.
+        """
+        with translated(), psycopg.connect(self._address(connect_timeout=CONNECT_SECONDS), autocommit=True) as server:
+            yield server
+
+    @contextlib.contextmanager
     def look(self, algorithm: str) -> Iterator[Connection]:
         """One connection, for a quick look, in bounded time.
 
@@ -163,7 +173,7 @@ class Server:
             DatabaseVersionError: pgvector is missing or too old.
         """
         name = sql.Identifier(self.database_name(algorithm))
-        with translated(), psycopg.connect(self._address(connect_timeout=CONNECT_SECONDS), autocommit=True) as server:
+        with self.connect_to_server() as server:
             server.execute(query("lock_creating"))
             if server.execute(query("database_exists"), {"name": self.database_name(algorithm)}).fetchone() is None:
                 server.execute(sql.SQL("CREATE DATABASE {}").format(name))
@@ -191,7 +201,16 @@ def check_pgvector(connection: Connection) -> None:
         DatabaseVersionError: The version is too old.
     """
     row = connection.execute(query("pgvector_version")).fetchone()
-    version = str(row[0]) if row else "none"
+    check_version(str(row[0]) if row else None)
+
+
+def check_version(version: str | None) -> None:
+    """Refuse versions of pgvector with known data loss, and none.
+
+    Raises:
+        DatabaseVersionError: The version is too old, or there is none.
+    """
+    version = version or "none"
     if tuple(int(number) for number in re.findall(r"\d+", version)) < MINIMUM_PGVECTOR:
         needed = ".".join(str(number) for number in MINIMUM_PGVECTOR)
         message = f"the database has pgvector {version}, which can lose data; install {needed} or newer, then run "

@@ -5,6 +5,15 @@
 -- The version of pgvector in this database.
 SELECT extversion FROM pg_extension WHERE extname = 'vector';
 
+-- server_facts --
+-- What a server is, and how many more clients it takes.
+SELECT current_setting('server_version') AS version,
+       (SELECT default_version FROM pg_available_extensions WHERE name = 'vector') AS pgvector,
+       current_setting('server_encoding') AS encoding,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+           - (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS free_connections,
+       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS folder;
+
 -- database_exists --
 -- Whether a database of this name is there.
 SELECT 1 FROM pg_database WHERE datname = %(name)s;
@@ -543,6 +552,55 @@ SELECT pg_try_advisory_lock(hashtext('meshseek publish'));
 -- unlock_publishing --
 -- The next one may: a server ends a session some time after its connection was closed.
 SELECT pg_advisory_unlock(hashtext('meshseek publish'));
+
+-- live_namespace --
+-- Which schema is the live version now: its number stays when it gets another name.
+SELECT to_regnamespace('live')::oid::bigint;
+
+-- live_tables --
+-- The tables of the live version.
+SELECT relname::text FROM pg_class WHERE relnamespace = 'live'::regnamespace AND relkind = 'r' ORDER BY relname;
+
+-- hold_table --
+-- Keep a table of the live version from being dropped or changed in its form until the transaction ends.
+LOCK TABLE live.{table} IN ACCESS SHARE MODE;
+
+-- name_held_table --
+-- A name of this transaction's own for a table of the live version, which still means that table when another is live.
+CREATE TEMPORARY VIEW {name} AS SELECT * FROM live.{table};
+
+-- held_columns --
+-- The columns of what such a name stands for.
+SELECT attname::text FROM pg_attribute
+WHERE attrelid = ('pg_temp.' || quote_ident(%(name)s::text))::regclass AND attnum > 0 ORDER BY attnum;
+
+-- held_space --
+-- How the version describes itself.
+SELECT to_jsonb(spaces.*) FROM {name} AS spaces;
+
+-- part_bounds --
+-- Assets after which a part of the version ends: always the same ones, whatever comes and goes between them.
+SELECT asset_id FROM {name} WHERE hashtext(asset_id) & 255 = 0 ORDER BY asset_id;
+
+-- copy_part --
+-- The rows of some assets, in an order that is always the same.
+COPY (
+    SELECT * FROM {name}
+    WHERE (%(after)s::text IS NULL OR asset_id > %(after)s::text) AND (%(last)s::text IS NULL OR asset_id <= %(last)s::text)
+    ORDER BY {order}
+) TO STDOUT (FORMAT BINARY);
+
+-- copy_whole --
+-- All rows of a small table.
+COPY (SELECT * FROM {name} ORDER BY 1) TO STDOUT (FORMAT BINARY);
+
+-- copy_in --
+-- Rows as they were copied out.
+COPY {table} ({columns}) FROM STDIN (FORMAT BINARY, FREEZE);
+
+-- identity --
+-- What a version was made from and when, as text that is the same wherever it is.
+SELECT content, to_char(published_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') FROM {spaces};
 
 -- drop_schema --
 -- Remove a version that nobody sees any more, or one that was never finished.

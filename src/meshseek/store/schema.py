@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshseek.errors import DatabaseVersionError
 
-CURRENT = 3
+CURRENT = 4
 """Goes up with every change of ``schema.sql`` that this code could not read, or could not write, without."""
 
 
@@ -14,8 +14,22 @@ def check_schema(version: int, algorithm: str) -> None:
     Raises:
         DatabaseVersionError: Another Meshseek published it.
     """
+    refuse_newer(version, algorithm)
     if version != CURRENT:
         raise DatabaseVersionError(
             f"'{algorithm}' was published by another version of Meshseek; "
             f"run 'meshseek publish --algorithm {algorithm}' again"
+        )
+
+
+def refuse_newer(version: int | None, algorithm: str) -> None:
+    """Refuse a version with the tables of a newer Meshseek, which may neither be read nor be replaced.
+
+    Raises:
+        DatabaseVersionError: It has such.
+    """
+    if version is not None and version > CURRENT:
+        raise DatabaseVersionError(
+            f"'{algorithm}' was published by a newer Meshseek (tables {version}; this one knows {CURRENT}): upgrade "
+            "this one, or set MESHSEEK_DATABASE_PREFIX to publish beside it"
         )

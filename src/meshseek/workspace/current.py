@@ -75,6 +75,7 @@ class CurrentAssets:
                 folder=self._workspace.views / (row["folder"] or ""),
                 viewpoint_ids=tuple(row["viewpoint_ids"]),
                 fingerprint=row["fingerprint"] if row["folder"] else "",
+                root=self._workspace.views,
             )
             for table in self._workspace.rendered_table().tables(columns=columns)
             for row in table.to_pylist()

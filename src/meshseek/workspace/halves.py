@@ -37,6 +37,16 @@ def from_column(table: pa.Table) -> NDArray[np.float16]:
     return np.frombuffer(column.buffers()[1], dtype="<f2", count=len(column) * dim, offset=start).reshape(-1, dim)
 
 
+def renewed(table: pa.Table) -> pa.Table:
+    """A table whose vectors are bytes, where an older Meshseek wrote lists of halves."""
+    place = table.column_names.index(COLUMN) if COLUMN in table.column_names else -1
+    if place < 0 or not (pa.types.is_list(kind := table[COLUMN].type) or pa.types.is_fixed_size_list(kind)):
+        return table
+    numbers = table[COLUMN].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors = numbers.astype(np.float16).reshape(len(table), -1)
+    return table.set_column(place, COLUMN, to_column(vectors))
+
+
 def to_singles(vectors: NDArray[np.float16]) -> NDArray[np.float32]:
     """The same finite numbers in single precision, six times as fast as ``astype``; infinity and NaN become large."""
     bits = vectors.view(np.int16).astype(np.int32)

@@ -99,7 +99,7 @@ def missing_dataset_views(workspace: Workspace) -> Iterator[Fault]:
         if asset.views is not None:
             for number in asset.views.viewpoint_ids:
                 try:
-                    view_file(asset.views.folder, number)
+                    view_file(asset.views.folder, number, asset.views.root)
                 except NotFoundError:
                     yield Fault(asset.asset_id, "missing", picture_path(asset.views.folder, number))
 

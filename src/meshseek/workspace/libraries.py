@@ -3,51 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from meshseek.errors import InputError, WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
+from meshseek.workspace.library_files import (
+    LISTING,
+    LISTING_SCHEMA,
+    RECORD,
+    LibrarySource,
+    is_whole,
+    listing_digest,
+    read_listing,
+    record_of,
+    write_listing,
+)
+from meshseek.workspace.sealed import sealed
+
+__all__ = ["Libraries", "LibrarySource", "Listing", "check_name", "default_name"]
 
 NAME = re.compile(r"[^\W_][\w.-]{0,99}")
 MOST_BYTES = 120
-RECORD, LISTING, KNOWN = "library.json", "listing.parquet", "known"
+KNOWN = "known"
 
 Listing = Mapping[str, str]
 """The fingerprint of each asset's source as the library was last listed, by asset id, in the library's order."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LibrarySource:
-    """Where a library comes from."""
-
-    name: str
-    """Unique in the workspace, whatever the case of its letters."""
-    number: int
-    """Libraries are ordered by when each was first imported."""
-    prefix: str
-    """Stands before the library's own ids, so that those of two libraries differ; empty for the first library."""
-    dataset: str | None = None
-    """Name of the dataset layout; None where an older Meshseek imported it and did not note how."""
-    path: str | None = None
-    captions: str | None = None
-    id_map: str | None = None
-    max_assets: int | None = None
-    """How many the last import took, where it was told not to take all."""
-    imported_at: str | None = None
-    """When the last import ended, in UTC; None while the first one goes on."""
-    forgotten: tuple[str, ...] = ()
-    """Ids of assets that the user wants out of the workspace, though the library has them."""
 
 
 class Libraries:
@@ -63,7 +52,7 @@ class Libraries:
     @property
     def are_known(self) -> bool:
         """Whether the workspace tells its libraries apart; in an older one, every imported asset counts."""
-        return (self.folder / KNOWN).is_file() or any(self.folder.glob(f"*/{RECORD}"))
+        return (self.folder / KNOWN).is_file() or any(self.all())
 
     def all(self) -> list[LibrarySource]:
         """The libraries in the order in which they were first imported.
@@ -71,8 +60,20 @@ class Libraries:
         Raises:
             WorkspaceError: A record is damaged.
         """
-        records = [_read_record(path) for path in self.folder.glob(f"*/{RECORD}")]
+        folders = (path for path in self.folder.glob("*/") if NAME.fullmatch(path.name))
+        records = [record for path in folders if (record := record_of(path)) is not None]
         return sorted(records, key=lambda library: library.number)
+
+    def damaged(self) -> list[Path]:
+        """The records and listings that are missing or were altered."""
+        damaged: list[Path] = []
+        for folder in self.folder.glob("*/"):
+            if NAME.fullmatch(folder.name) is None:
+                continue
+            record, listing = folder / RECORD, folder / LISTING
+            damaged += [record] if read_listing(listing) is not None and not is_whole(record) else []
+            damaged += [listing] if record.is_file() and read_listing(listing) is None else []
+        return damaged
 
     @property
     def digest(self) -> str:
@@ -81,7 +82,7 @@ class Libraries:
         for library in self.all():
             path = self.folder / library.name / LISTING
             content.update(f"{library.name}\n{library.prefix}\n".encode())
-            content.update(path.read_bytes() if path.is_file() else b"")
+            content.update(listing_digest(path))
         return content.hexdigest() if self.are_known else ""
 
     def named(self, name: str) -> LibrarySource:
@@ -97,6 +98,11 @@ class Libraries:
         names = ", ".join(library.name for library in known)
         raise InputError(f"there is no library '{name}' here; the libraries are: {names or 'none'}")
 
+    def path_of(self, name: str) -> Path | None:
+        """Where a library is; None where that is not known."""
+        library = record_of(self.folder / name) if NAME.fullmatch(name) else None
+        return None if library is None or library.path is None else Path(library.path)
+
     def imported_from(self, dataset: str, path: Path, name: str | None) -> LibrarySource | None:
         """The library that an import means: the one of that name, or else the one that came from there before."""
         for library in self.all():
@@ -109,19 +115,26 @@ class Libraries:
         """What a library listed at its last import.
 
         Raises:
-            WorkspaceError: The listing is damaged.
+            WorkspaceError: The listing is missing or damaged.
         """
         table = self._listing(library)
         return dict(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
 
+    def listing_before(self, library: LibrarySource) -> dict[str, str]:
+        """The same for an import, which makes the listing anew: what is damaged says nothing."""
+        table = read_listing(self.folder / library.name / LISTING)
+        return {} if table is None else self.listing(library)
+
     def _listing(self, library: LibrarySource) -> pa.Table:
         path = self.folder / library.name / LISTING
-        try:
-            return pq.read_table(path, schema=_LISTING)
-        except FileNotFoundError:
-            return _LISTING.empty_table()
-        except (OSError, pa.ArrowException) as error:
-            raise WorkspaceError(f"{path} is damaged; remove it and import library '{library.name}' again") from error
+        table = read_listing(path)
+        if table is None and record_of(path.parent) is None:
+            return LISTING_SCHEMA.empty_table()  # its first import begins
+        if table is None:
+            raise WorkspaceError(
+                f"{path} is missing or damaged; run 'meshseek update', which lists library '{library.name}' again"
+            )
+        return table
 
     def save(self, library: LibrarySource, listing: Listing, before: Listing = MappingProxyType({})) -> None:
         """Write a library's record, after its listing.
@@ -138,10 +151,12 @@ class Libraries:
         try:
             make_folder(folder)
             former = [before.get(asset_id) for asset_id in listing]
-            columns = {"asset_id": list(listing.keys()), "fingerprint": list(listing.values()), "former": former}
-            sink = pa.BufferOutputStream()
-            pq.write_table(pa.table(columns, _LISTING), sink, compression="zstd")
-            write_whole(folder / LISTING, memoryview(sink.getvalue()))
+            columns: dict[str, list[str | None]] = {
+                "asset_id": list(listing.keys()),
+                "fingerprint": list(listing.values()),
+                "former": former,
+            }
+            write_listing(folder / LISTING, columns, library)
             self._write_record(library)
             if not (self.folder / KNOWN).is_file():  # it stays when the last library is forgotten
                 write_whole(self.folder / KNOWN, b"")
@@ -149,8 +164,7 @@ class Libraries:
             raise disk_error(error, folder) from error
 
     def _write_record(self, library: LibrarySource) -> None:
-        record = json.dumps(asdict(library), ensure_ascii=False, indent=1)
-        write_whole(self.folder / library.name / RECORD, record.encode())
+        write_whole(self.folder / library.name / RECORD, sealed(asdict(library)))
 
     def remove(self, library: LibrarySource) -> None:
         """Forget a library; its assets are in the workspace no longer.
@@ -159,9 +173,10 @@ class Libraries:
             WorkspaceError: The folder cannot be written.
         """
         folder = self.folder / library.name
+        aside = self.folder / f".forgotten-{secrets.token_hex(8)}"
         try:
-            (folder / RECORD).unlink()  # what makes it a library goes first
-            shutil.rmtree(folder)
+            folder.rename(aside)  # in one step: what is left of it is no library
+            shutil.rmtree(aside)
         except OSError as error:
             raise disk_error(error, folder) from error
 
@@ -177,7 +192,9 @@ class Libraries:
         for library in self.all():
             listing = self.listing(library)
             gone = left & listing.keys()
-            left -= gone
+            left -= gone | set(
+                library.forgotten
+            )  # by a run that was killed, perhaps, before it had forgotten the others
             if gone:
                 kept = {asset_id: made for asset_id, made in listing.items() if asset_id not in gone}
                 changes.append((replace(library, forgotten=tuple(sorted({*library.forgotten, *gone}))), kept))
@@ -187,20 +204,19 @@ class Libraries:
             self._write_record(library)  # first: whatever happens then, the next import leaves them out
             self.save(library, kept)
 
-    def current(self, limit: int | None = None) -> dict[str, tuple[str, str | None, str]]:
-        """Every asset that is listed, or the first so many of each library, by its id.
+    def current(self, limit: int | None = None, *, importing: bool = False) -> dict[str, tuple[str, str | None, str]]:
+        """Every asset that is listed, or the first so many of each library, by its id; as :meth:`listing_before` does.
 
         Its fingerprint, that of its former state where an import goes on or was interrupted, and its library's name.
         """
         known: dict[str, tuple[str, str | None, str]] = {}
         for library in self.all():
+            if importing and read_listing(self.folder / library.name / LISTING) is None:
+                continue
             columns = [column.to_pylist() for column in self._listing(library).slice(0, limit).columns]
             for asset_id, fingerprint, former in zip(*columns, strict=True):
                 known[asset_id] = (fingerprint, former, library.name)
         return known
-
-
-_LISTING = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "former": pa.string()})
 
 
 def check_name(name: str) -> None:
@@ -223,13 +239,3 @@ def default_name(dataset: str, path: Path, taken: Iterable[str]) -> str:
     names = {name.casefold() for name in taken}
     candidates = (bare, *(f"{bare}-{number}" for number in range(2, len(names) + 3)))
     return next(name for name in candidates if name.casefold() not in names)
-
-
-def _read_record(path: Path) -> LibrarySource:
-    try:
-        values: dict[str, Any] = json.loads(path.read_bytes())
-        known = {field.name: values[field.name] for field in fields(LibrarySource) if field.name in values}
-        return LibrarySource(**{**known, "forgotten": tuple(values.get("forgotten", ()))})
-    except (OSError, ValueError, TypeError) as error:
-        message = f"{path} is damaged; remove the folder {path.parent} and import that library again"
-        raise WorkspaceError(message) from error

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
-from meshseek.workspace.halves import COLUMN
-from meshseek.workspace.manifest import read_manifest, write_manifest
+from meshseek.workspace.halves import COLUMN, renewed
+from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest, write_manifest
 
 
 class ShardFolder:
@@ -94,7 +94,9 @@ class ShardFolder:
         return {"file": name, "rows": table.num_rows, "bytes": content.nbytes, "sha256": digest}
 
     def damaged(self) -> list[Path]:
-        """The shards that are missing or were altered."""
+        """The shards that are missing or were altered; the manifest, where there is none that says what counts."""
+        if is_missing(self.folder):
+            return [self.folder / MANIFEST]
         return [self.folder / shard["file"] for shard in self.shards if self._damage(shard) is not None]
 
     def drop_damaged(self) -> list[str]:
@@ -107,6 +109,8 @@ class ShardFolder:
             WorkspaceError: The folder cannot be written.
         """
         whole, told = [], []
+        if is_missing(self.folder):
+            told.append(f"{self.folder / MANIFEST} is missing: all rows of this table are made again")
         for shard in self.shards:
             reason = self._damage(shard)
             if reason is None:
@@ -158,8 +162,10 @@ class ShardFolder:
             columns: Names of those to read, among them ``asset_id``. None for all.
 
         Raises:
-            WorkspaceError: A shard is missing or was altered.
+            WorkspaceError: A shard is missing or was altered, or the manifest is missing.
         """
+        if is_missing(self.folder):
+            raise WorkspaceError(f"{self.folder / MANIFEST} is missing; run its stage again, or 'meshseek update'")
         ids = self.ids_by_shard()
         for shard, named, replaced in zip(self.shards, ids, replaced_ids(ids), strict=True):
             if wanted is None or any(asset_id in wanted for asset_id in named):
@@ -182,7 +188,7 @@ class ShardFolder:
             raise self._damaged(shard, reason)
         try:
             with pq.ParquetFile(self.folder / shard["file"], memory_map=True) as file:
-                table = file.read(columns)
+                table = renewed(file.read(columns))
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
         fields = [field for field in self.schema if columns is None or field.name in columns]
@@ -215,9 +221,9 @@ class ShardFolder:
 
     def _damaged(self, shard: dict[str, Any], reason: object) -> WorkspaceError:
         path = self.folder / shard["file"]
-        return WorkspaceError(
-            f"{path} is damaged ({_first_line(reason)}); run its stage again: only this part is made anew"
-        )
+        by_system = isinstance(reason, OSError) and reason.strerror  # what Arrow says is not meant for people
+        why = reason if isinstance(reason, str) else by_system or "it is no longer Parquet"
+        return WorkspaceError(f"{path} is damaged ({why}); run its stage again: only this part is made anew")
 
 
 def replaced_ids(ids_by_shard: Sequence[Sequence[str]]) -> list[list[str]]:

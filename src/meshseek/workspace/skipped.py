@@ -7,6 +7,8 @@ from collections.abc import Container
 from pathlib import Path
 
 SKIPPED = "skipped.jsonl"
+LEFT_OUT = "left_out.jsonl"
+"""Likewise, what of an asset was too long to be kept; the rest of it was."""
 
 
 def skipped_line(asset_id: str, fingerprint: str, reason: str) -> str:
@@ -15,10 +17,10 @@ def skipped_line(asset_id: str, fingerprint: str, reason: str) -> str:
     return json.dumps(line, ensure_ascii=False) + "\n"
 
 
-def lines_of_others(folder: Path, asset_ids: Container[str]) -> str:
+def lines_of_others(folder: Path, asset_ids: Container[str], name: str = SKIPPED) -> str:
     """The lines that earlier runs wrote about other assets than these: of other libraries, or beyond ``max-assets``."""
     try:
-        lines = (folder / SKIPPED).read_text("utf-8", errors="replace").splitlines(keepends=True)
+        lines = (folder / name).read_text("utf-8", errors="replace").splitlines(keepends=True)
     except OSError:
         return ""
     return "".join(line for line in lines if (fields := _fields(line)) and fields[0] not in asset_ids)

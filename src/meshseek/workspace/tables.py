@@ -81,14 +81,21 @@ def asset_row(asset: Asset) -> dict[str, Any]:
     }
 
 
-def asset_from_row(row: Mapping[str, Any], library: str = "") -> Asset:
-    """An asset from as many columns of its row as were read; what was not read is as if there were none."""
+def asset_from_row(row: Mapping[str, Any], library: str = "", root: Path | None = None) -> Asset:
+    """An asset from as many columns of its row as were read; what was not read is as if there were none.
+
+    Args:
+        row: Of the assets table.
+        library: Name of its library.
+        root: That library's folder, where known.
+    """
     views = None
     if row.get("view_folder") is not None:
         views = ViewSet(
             folder=Path(row["view_folder"]),
             viewpoint_ids=tuple(row["viewpoint_ids"]),
             fingerprint=row["view_fingerprint"],
+            root=root,
         )
     return Asset(
         asset_id=row["asset_id"],

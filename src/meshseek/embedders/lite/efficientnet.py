@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-INPUT_SIZE = 224
 FEATURES = 1280
 CLASSES = 1000
 

@@ -23,7 +23,12 @@ class Qwen(Embedder):
 
     def __init__(self, options: EmbedderOptions) -> None:
         super().__init__(options)
-        self._engine = _engine(options)
+        self._engine = _engine_of(options)(options)
+
+    @classmethod
+    def lacks(cls, options: EmbedderOptions) -> str | None:
+        """What the engine lacks."""
+        return _engine_of(options).lacks(options)
 
     @property
     def space(self) -> Space:
@@ -64,14 +69,14 @@ class Qwen(Embedder):
         return self._engine.estimate_views(views)
 
 
-def _engine(options: EmbedderOptions) -> Embedder:
+def _engine_of(options: EmbedderOptions) -> type[Embedder]:
     has_key = options.hosted is not None and options.hosted.api_key is not None
     by_default = DEFAULT_HOSTED if has_key and options.model_dir is None else None
     model = options.model or by_default
     if model in HOSTED_MODELS:
         from meshseek.embedders.qwen.api import QwenApi  # noqa: PLC0415  # only the engine that is used
 
-        return QwenApi(options)
+        return QwenApi
     from meshseek.embedders.qwen.local import QwenLocal  # noqa: PLC0415  # likewise: it is heavy
 
-    return QwenLocal(options)
+    return QwenLocal

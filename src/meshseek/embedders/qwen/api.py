@@ -65,6 +65,13 @@ class QwenApi(Embedder):
             ),
         )
 
+    @classmethod
+    def lacks(cls, options: EmbedderOptions) -> str | None:
+        """Whether there is a key; whether it is good only the service could tell."""
+        if options.hosted is None or options.hosted.api_key is None:
+            return f"'{options.model or DEFAULT_HOSTED}' is hosted; set MESHSEEK_DASHSCOPE_API_KEY"
+        return None
+
     @property
     def space(self) -> Space:
         """Where this embedder's vectors are comparable."""

@@ -69,6 +69,15 @@ class QwenLocal(Embedder):
             ),
         )
 
+    @classmethod
+    def lacks(cls, options: EmbedderOptions) -> str | None:
+        """Whether the weights are here."""
+        try:
+            find_checkpoint(options, DEFAULT_MODEL, KINDS, "qwen", fetch=False)
+        except EmbedderError as error:
+            return str(error)
+        return None
+
     @property
     def space(self) -> Space:
         """Where this embedder's vectors are comparable."""

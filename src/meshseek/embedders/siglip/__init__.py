@@ -56,8 +56,7 @@ class Siglip(Embedder):
     def __init__(self, options: EmbedderOptions) -> None:
         super().__init__(options)
         self._device = choose_device(options.device)
-        default = DEFAULT_ON_GPU if self._device.type == "cuda" else DEFAULT_ON_CPU
-        checkpoint = find_checkpoint(options, default, PROCESSORS, "siglip")
+        checkpoint = find_checkpoint(options, _default(self._device), PROCESSORS, "siglip")
         self._model, self._tokenizer, processor = _load(checkpoint, self._device)
         self._tokenizing = Lock()
         self._pixels = _resizer(processor, checkpoint)
@@ -71,6 +70,15 @@ class Siglip(Embedder):
         self._images = Batches(batch_size(self._device, per_gigabyte=IMAGES_PER_GIGABYTE, on_cpu=IMAGES_ON_CPU))
         self._space = self._describe(checkpoint)
         self._onnx = self._load_onnx()
+
+    @classmethod
+    def lacks(cls, options: EmbedderOptions) -> str | None:
+        """Whether the weights are here."""
+        try:
+            find_checkpoint(options, _default(choose_device(options.device)), PROCESSORS, "siglip", fetch=False)
+        except EmbedderError as error:
+            return str(error)
+        return None
 
     @property
     def space(self) -> Space:
@@ -199,6 +207,10 @@ class Siglip(Embedder):
             mask[number, : len(patches)] = 1
         shapes = torch.tensor([[side // kind.patch for side in image.shape[1:]] for image in images])
         return {"pixel_values": values, "pixel_attention_mask": mask, "spatial_shapes": shapes.to(self._device)}
+
+
+def _default(device: torch.device) -> str:
+    return DEFAULT_ON_GPU if device.type == "cuda" else DEFAULT_ON_CPU
 
 
 def _load(checkpoint: Checkpoint, device: torch.device) -> tuple[Any, Any, Any]:

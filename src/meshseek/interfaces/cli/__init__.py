@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import sys
 from importlib import import_module
 
@@ -9,6 +11,7 @@ import click
 
 from meshseek import __version__
 from meshseek.errors import MeshseekError
+from meshseek.untrusted.text import printable
 
 COMMANDS = {
     "demo": "demo",
@@ -22,15 +25,25 @@ COMMANDS = {
     "forget": "libraries",
     "check": "upkeep",
     "clean": "upkeep",
+    "backup": "backing_up",
+    "restore": "backing_up",
     "tune": "tuning",
     "search": "searching",
     "evaluate": "evaluating",
     "serve": "serving",
+    "doctor": "doctor",
+    "keys": "keys",
     "status": "database",
     "db": "database",
     "bench": "benchmarking",
 }
 """Each command and the module that holds it, in the order of use."""
+OUT_OF_MEMORY = (
+    "there is not enough memory for this; end other programs, give it more, or set MESHSEEK_WORKERS to 1, "
+    "then run the same command again: what is finished is kept"
+)
+_NO_ROOM = re.compile("annot allocate memory|failed to map segment")
+"""What the system says where a library does not fit into memory."""
 
 
 class _Commands(click.Group):
@@ -55,11 +68,26 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except MeshseekError as error:
-            click.echo(f"meshseek: {error}", err=True)
+            click.echo(printable(f"meshseek: {error}"), err=True)
             sys.exit(1)
+        except (MemoryError, ImportError) as error:
+            if isinstance(error, ImportError) and not _NO_ROOM.search(str(error)):
+                raise
+            del error  # with what it holds, so that there is room for the line
+            click.echo(f"meshseek: {OUT_OF_MEMORY}", err=True)
+            sys.exit(1)
+
+
+class _Printable(logging.Formatter):
+    """Names of files and assets are others' words: a terminal must not obey them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="meshseek")
 def main() -> None:
     """Search 3D assets with words in English or Chinese, or with a picture."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Printable())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from meshseek.interfaces.cli.options import application
+from meshseek.interfaces.cli.options import application, show
 from meshseek.interfaces.cli.serving import api_port_option, check_port, no_ui_option, serve, ui_port_option
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def demo_command(
         summaries = _prepare(meshseek, chosen or default)
         searches = _sample_searches(meshseek, as_json=as_json)
         if as_json:
-            click.echo(json.dumps({"stages": summaries, "searches": searches}, ensure_ascii=False, indent=2))
+            show({"stages": summaries, "searches": searches}, as_json=True, text="")
         if not once:
             serve(meshseek, api_port, None if no_ui else ui_port)
 
@@ -65,7 +64,7 @@ def _prepare(meshseek: Meshseek, max_assets: int | None) -> list[dict[str, Any]]
     from meshseek.reporting import ConsoleReporter
 
     reporter = ConsoleReporter()
-    workspace, workers = meshseek.workspace, meshseek.settings.workers
+    workspace, workers = meshseek.workspace, meshseek.workers
     started = time.monotonic()
     dataset = _dataset(meshseek, max_assets, reporter)
     summaries = [{"stage": "fetch", "seconds": round(time.monotonic() - started, 3)}]
@@ -119,12 +118,14 @@ def _sample_searches(meshseek: Meshseek, *, as_json: bool) -> list[dict[str, Any
     shown = algorithm.search(queries[0][1]).hits
     best = algorithm.library.asset(shown[0].asset_id) if shown else None
     if best is not None and best.view_folder is not None:
-        picture = view_file(meshseek.workspace.folder / best.view_folder, best.viewpoint_ids[-1])
+        workspace = meshseek.workspace
+        root = workspace.view_root(best.view_folder, best.attributes.get("library"))
+        picture = view_file(workspace.folder / best.view_folder, best.viewpoint_ids[-1], root)
         queries.append((f"the picture {picture}", Query(image=read_image(picture), top_k=3)))
     found = []
     for title, query in queries:
         answer = algorithm.search(query)
         if not as_json:
-            click.echo(f"\n{title}\n{answer_as_text(answer)}")
+            show(None, as_json=False, text=f"\n{title}\n{answer_as_text(answer)}")
         found.append({"query": title, **answer_as_json(answer)})
     return found

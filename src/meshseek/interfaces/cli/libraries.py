@@ -45,7 +45,7 @@ def forget_command(*, asset_ids: tuple[str, ...], library: str | None, workspace
         libraries = meshseek.workspace.libraries
         if library is not None:
             record = libraries.named(library)
-            count = len(libraries.listing(record))
+            count = len(libraries.listing_before(record))
             libraries.remove(record)
         else:
             count = len(set(asset_ids))

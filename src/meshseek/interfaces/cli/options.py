@@ -12,6 +12,7 @@ import click
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.errors import WorkspaceError
+from meshseek.untrusted.text import printable
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
@@ -75,5 +76,5 @@ def application(*, needs: Literal["workspace", "published"] | None = None, **set
 
 
 def show(value: Any, *, as_json: bool, text: str) -> None:
-    """Print a result on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2) if as_json else text)
+    """Print a result on standard output; whatever assets say of themselves, no terminal obeys it."""
+    click.echo(printable(json.dumps(value, ensure_ascii=False, indent=2) if as_json else text))

@@ -13,6 +13,7 @@ from meshseek.interfaces.cli.options import algorithm, application, common, show
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
 from meshseek.rerankers import RERANKERS
 from meshseek.search.modes import MODES
+from meshseek.untrusted.text import plain
 
 if TYPE_CHECKING:
     from meshseek.search.algorithm import Answer
@@ -147,7 +148,7 @@ def _explanation(hit: Hit) -> dict[str, Any]:
 
 
 def _hit_as_text(rank: int, hit: Hit, *, explained: bool) -> str:
-    captions = " / ".join(caption for caption in (hit.caption_english, hit.caption_chinese) if caption)
+    captions = " / ".join(plain(caption) for caption in (hit.caption_english, hit.caption_chinese) if caption)
     copies = f"  (and {len(hit.duplicates)} that look the same)" if hit.duplicates else ""
     why = "".join(f"\n     {line}" for line in _because(hit)) if explained else ""
     return f"{rank:>3}  {hit.score:.3f}  {hit.asset_id:<40}  {hit.relevance:<6}  {captions}{copies}{why}"

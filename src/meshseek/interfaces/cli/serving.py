@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     import uvicorn
 
     from meshseek.bootstrap import Meshseek
+    from meshseek.settings import Settings
 
 api_port_option = click.option("--api-port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 ui_port_option = click.option("--ui-port", type=click.IntRange(1, 65535), default=7860, show_default=True)
+insecure_option = click.option("--insecure", is_flag=True, help="Ask nobody for a key, whoever can reach the address.")
 no_ui_option = click.option("--no-ui", is_flag=True, help="Serve the API alone.")
 
 
@@ -39,9 +41,15 @@ POLL_SECONDS = 0.1
 @no_ui_option
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--workspace", type=click.Path(path_type=Path), help="Folder of all outputs.  [default: workspace]")
-def serve_command(*, api_port: int, ui_port: int, no_ui: bool, host: str | None, workspace: Path | None) -> None:
-    """Serve the HTTP API and the front end until Ctrl-C."""
-    with application(workspace=workspace, host=host, needs="published") as meshseek:
+@insecure_option
+def serve_command(
+    *, api_port: int, ui_port: int, no_ui: bool, host: str | None, workspace: Path | None, insecure: bool
+) -> None:
+    """Serve the HTTP API and the front end until Ctrl-C.
+
+    Other machines can ask only with --host, and then with a key: see 'meshseek keys'.
+    """
+    with application(workspace=workspace, host=host, insecure=insecure or None, needs="published") as meshseek:
         serve(meshseek, api_port, None if no_ui else ui_port)
 
 
@@ -49,22 +57,58 @@ def serve(meshseek: Meshseek, api_port: int, ui_port: int | None) -> None:
     """Serve in this process, with the front end in one beside it, until interrupted.
 
     Raises:
-        ServiceError: A port is taken, or a service cannot start.
+        ServiceError: A port is taken, a service cannot start, or others could reach it and there is no key.
     """
     import uvicorn
 
     from meshseek.interfaces.http import create_app
+    from meshseek.interfaces.http.logs import write_logs
+    from meshseek.interfaces.http.protocol import BoundedProtocol
+    from meshseek.interfaces.http.stopping import UNFINISHED, StoppingServer
 
+    write_logs(meshseek.settings)
     host = meshseek.settings.host
+    check_keys(meshseek)
     check_port(host, api_port, "--api-port")
     if ui_port is not None:
         check_port(host, ui_port, "--ui-port")
-    config = uvicorn.Config(create_app(meshseek), host=host, port=api_port, log_level="warning")
-    server = uvicorn.Server(config)
-    with _front_end(host, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
+    app, settings = create_app(meshseek), meshseek.settings
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=api_port,
+        log_config=None,
+        log_level="warning",
+        http=BoundedProtocol,
+        limit_concurrency=settings.max_connections,
+        server_header=False,
+    )
+    seconds = {"drain_seconds": settings.drain_seconds, "stop_seconds": settings.stop_seconds}
+    server = StoppingServer(config, app.state.standing, **seconds)
+    with _front_end(settings, api_port, ui_port) as front_end, contextlib.suppress(KeyboardInterrupt):
         announcement = _Announcement(meshseek, server, api_port, ui_port, front_end)
         threading.Thread(target=announcement.make, daemon=True).start()
         server.run()
+    if server.has_left:
+        raise SystemExit(UNFINISHED)
+
+
+def check_keys(meshseek: Meshseek) -> None:
+    """Make sure that there is a key, if others can reach the services.
+
+    Raises:
+        ServiceError: There is none.
+        KeysError: The keys cannot be read.
+    """
+    from meshseek.access.keys_file import KeysFile
+    from meshseek.interfaces.http.addresses import is_loopback
+
+    settings = meshseek.settings
+    if not (settings.insecure or is_loopback(settings.host) or KeysFile(meshseek.workspace.folder).read()):
+        raise ServiceError(
+            f"others can reach {settings.host}, and this workspace has no key; run 'meshseek keys add NAME' first, "
+            "or serve with --insecure if all of them may come in"
+        )
 
 
 def check_port(host: str, port: int, option: str) -> None:
@@ -82,22 +126,23 @@ def check_port(host: str, port: int, option: str) -> None:
 
 
 @contextmanager
-def _front_end(host: str, api_port: int, ui_port: int | None) -> Iterator[subprocess.Popen[bytes] | None]:
+def _front_end(settings: Settings, api_port: int, ui_port: int | None) -> Iterator[subprocess.Popen[bytes] | None]:
     """Run the front end in a process that ends with this one, however this one ends.
 
-    It gets no settings, as they hold keys and the database's password: it needs only to know where the API is.
+    It gets no settings, as they hold keys and the database's password: only where the API is, and whom to let in.
     """
     from meshseek.settings import PREFIX
 
     if ui_port is None:
         yield None
         return
-    api_url = f"http://{reachable(host)}:{api_port}"
+    api_url = f"http://{reachable(settings.host)}:{api_port}"
     program = [sys.executable, "-m", "meshseek.interfaces.ui", "--with-parent"]
+    options = ["--host", settings.host, "--port", str(ui_port), "--api-url", api_url]
+    options += [part for name in settings.allowed_hosts for part in ("--allowed-host", name)]
+    options += ["--insecure"] if settings.insecure else []
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    process = subprocess.Popen(
-        [*program, "--host", host, "--port", str(ui_port), "--api-url", api_url], env=environment, stdin=subprocess.PIPE
-    )
+    process = subprocess.Popen([*program, *options], env=environment, stdin=subprocess.PIPE)
     try:
         yield process
     finally:

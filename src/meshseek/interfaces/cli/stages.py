@@ -51,7 +51,7 @@ def import_command(
         summary = import_assets(
             meshseek.dataset_like_before(dataset, DatasetOptions(path=path, captions=captions, id_map=id_map), library),
             meshseek.workspace,
-            workers=meshseek.settings.workers,
+            workers=meshseek.workers,
             max_assets=meshseek.settings.max_assets,
             reporter=ConsoleReporter(),
             library=LibraryOptions(name=library, yes=yes, recall=recall, verify=verify),
@@ -86,7 +86,7 @@ def render_command(
         summary = render(
             meshseek.usual_renderer(),
             meshseek.workspace,
-            workers=meshseek.settings.workers,
+            workers=meshseek.workers,
             max_assets=meshseek.settings.max_assets,
             reporter=ConsoleReporter(),
             verify=verify,
@@ -194,7 +194,7 @@ def embed_command(
         estimate = preview(embedder, algorithm, meshseek.workspace, max_assets=first)
         if not agreed(estimate, dry_run=dry_run, yes=yes, as_json=as_json):
             return
-        workers = meshseek.settings.workers
+        workers = meshseek.workers
         summaries = embed(embedder, algorithm, meshseek.workspace, max_assets=first, reporter=reporter, workers=workers)
     show_summaries(summaries, as_json=as_json)
 

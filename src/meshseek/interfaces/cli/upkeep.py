@@ -13,6 +13,7 @@ import click
 from meshseek.embedders import EMBEDDERS
 from meshseek.errors import DatabaseError, MeshseekError
 from meshseek.interfaces.cli.options import application, common, show, workspace_options
+from meshseek.untrusted.text import printable
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
@@ -62,7 +63,7 @@ def update_command(
     with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
         options = UpdateOptions(
             algorithms=algorithms or meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,),
-            workers=meshseek.settings.workers,
+            workers=meshseek.workers,
             max_assets=meshseek.settings.max_assets,
             yes=yes,
             verify=verify,
@@ -103,7 +104,7 @@ def check_command(*, verify: bool, repair: bool, yes: bool, workspace: Path | No
         report = _check(meshseek, reporter, verify=verify)
         if repair and not report.is_sound:
             names = meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,)
-            again, workers = frozenset(report.changed), meshseek.settings.workers
+            again, workers = frozenset(report.changed), meshseek.workers
             options = UpdateOptions(algorithms=names, workers=workers, yes=yes, verify=verify, again=again)
             updated = update(meshseek, options, reporter)
             reporter.say("\n".join(map(str, updated.summaries)))
@@ -145,7 +146,7 @@ def _update(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: bo
 
 def _tell(updated: Updated) -> None:
     for note in updated.notes:
-        click.echo(f"meshseek: {note}", err=True)
+        click.echo(printable(f"meshseek: {note}"), err=True)
 
 
 def _watch(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: bool) -> None:
@@ -156,7 +157,7 @@ def _watch(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: boo
         try:
             _update(meshseek, options, reporter, as_json=as_json)
         except MeshseekError as error:
-            click.echo(f"meshseek: {error}", err=True)
+            click.echo(printable(f"meshseek: {error}"), err=True)
 
 
 def _check(meshseek: Meshseek, reporter: Reporter, *, verify: bool) -> Report:

@@ -6,13 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
-from anyio.to_thread import current_default_thread_limiter
+from anyio import CapacityLimiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from meshseek import __version__
+from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
+from meshseek.interfaces.http.access import REFUSED, add_access, close_access
+from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
+from meshseek.interfaces.http.logs import write_logs
+from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.reference import add_reference
 from meshseek.interfaces.http.routes import router
 from meshseek.interfaces.http.upstream import Upstream
@@ -33,7 +39,9 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     Args:
         meshseek: Everything it needs; None to read the settings.
     """
-    meshseek = meshseek or Meshseek()
+    if meshseek is None:
+        meshseek = Meshseek()
+        write_logs(meshseek.settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -41,13 +49,16 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         meshseek.search_service.warm_up()
         await _warm_up(app)
         yield
-        await run_in_threadpool(meshseek.close)
+        one = CapacityLimiter(1)  # the other threads may all be busy
+        await close_access(app, one)
+        await run_sync(meshseek.close, limiter=one)
 
     app = FastAPI(
         title="Meshseek",
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        responses=REFUSED,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
     )
@@ -56,11 +67,18 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.include_router(router)
     add_reference(app)
     app.add_middleware(TooLargeAsJson)
+    app.add_middleware(Deadline, seconds=meshseek.settings.request_seconds)
+    add_access(app, meshseek)
     add_error_handlers(app)
+    add_observation(app, meshseek)  # last, so that it is outermost: it sees every request, and every failure
     return app
 
 
 async def _warm_up(app: FastAPI) -> None:
     """Send a query that will be refused: the first request builds the routes, which takes a tenth of a second."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://meshseek") as client:
+
+    async def ask_inside(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {"caller": ANYBODY}}, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(ask_inside), base_url="http://localhost") as client:
         await client.post("/search/text", json={"query": ""})

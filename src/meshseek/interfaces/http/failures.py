@@ -12,8 +12,17 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.errors import BusyError, HostedItemError, InputError, MeshseekError, NotFoundError, NotPublishedError
+from meshseek.errors import (
+    BusyError,
+    ForbiddenError,
+    HostedItemError,
+    InputError,
+    MeshseekError,
+    NotFoundError,
+    NotPublishedError,
+)
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.interfaces.http.request_ids import request_id
 
 RETRY_SECONDS = "1"
 log = logging.getLogger(__name__)
@@ -24,7 +33,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(MeshseekError, _deliberate)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(Exception, unforeseen)
 
 
 class TooLargeAsJson:
@@ -46,7 +55,7 @@ class TooLargeAsJson:
             elif message["type"] == "http.response.body" and not message.get("more_body"):
                 limit = f"{MAX_IMAGE_BYTES // 1_000_000} MB"
                 text = f"the request is too large; send a picture of at most {limit}, and less without a picture"
-                await _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)(scope, receive, send)
+                await error_answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)(scope, receive, send)
 
         await self.app(scope, receive, send_as_json)
 
@@ -55,19 +64,31 @@ def status_of(error: MeshseekError) -> HTTPStatus:
     """4xx for the caller's mistakes, 503 for ours."""
     if isinstance(error, NotFoundError):
         return HTTPStatus.NOT_FOUND
+    if isinstance(error, ForbiddenError):
+        return HTTPStatus.FORBIDDEN
     if isinstance(error, NotPublishedError):
         return HTTPStatus.CONFLICT
     callers = isinstance(error, InputError | HostedItemError)
     return HTTPStatus.UNPROCESSABLE_ENTITY if callers else HTTPStatus.SERVICE_UNAVAILABLE
 
 
-def _deliberate(_: Request, error: Exception) -> JSONResponse:
+def sees_details(scope: Scope) -> bool:
+    """Whether whoever asks may read what is in the log: addresses, paths, what a service said.
+
+    That takes a key: without one even on this machine somebody else may ask, and whoever started it sees the log.
+    """
+    caller = scope.get("state", {}).get("caller")
+    return caller is not None and caller.name is not None and "admin" in caller.scopes
+
+
+def _deliberate(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, MeshseekError)
     status = status_of(error)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if error.general is not None or status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("%s", error)
     name = type(error).__name__.removesuffix("Error")
-    answer = _answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), str(error))
+    message = str(error) if sees_details(request.scope) else error.in_general
+    answer = error_answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), message)
     if isinstance(error, BusyError):
         answer.headers["Retry-After"] = RETRY_SECONDS
     return answer
@@ -77,24 +98,28 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")
-    return _answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{place}: {first['msg']}" if place else first["msg"])
+    message = f"{place}: {first['msg']}" if place else first["msg"]
+    return error_answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", message)
 
 
 def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    answer = _answer(status, status.name.lower(), str(error.detail))
+    answer = error_answer(status, status.name.lower(), str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
 
 
-def _unforeseen(_: Request, error: Exception) -> JSONResponse:
+def unforeseen(_: Request | None, error: Exception) -> JSONResponse:
+    """The answer to a mistake of ours, which the log tells of."""
     log.error("unforeseen error", exc_info=error)
     message = "something went wrong on our side; the server's log says what"
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
+    return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", message)
 
 
-def _answer(status: HTTPStatus, code: str, message: str) -> JSONResponse:
+def error_answer(status: HTTPStatus, code: str, message: str) -> JSONResponse:
+    """An answer in the form of every error, with the id by which the log knows the request."""
     # A message may quote what was sent, and half a character cannot be sent back.
     sendable = message.encode(errors="replace").decode()
-    return JSONResponse({"error": {"code": code, "message": sendable}}, status_code=status)
+    body = {"code": code, "message": sendable, "request_id": request_id.get()}
+    return JSONResponse({"error": body}, status_code=status, headers={"X-Content-Type-Options": "nosniff"})

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi import Path as PathParameter
 from fastapi import Query as Parameter
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
+from meshseek.access.keys import Caller
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import NotFoundError
+from meshseek.errors import NotFoundError, UnreadableAssetError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.http.access import check_scope, key_scheme
+from meshseek.interfaces.http.failures import sees_details
+from meshseek.interfaces.http.opened import OpenedFile
 from meshseek.interfaces.http.results import Result
 from meshseek.interfaces.http.schemas import (
     DEFAULT_ALGORITHM,
@@ -27,6 +33,7 @@ from meshseek.interfaces.http.schemas import (
     Health,
     ImageSearch,
     SearchAnswer,
+    SearchOptions,
     SimilarAnswer,
     TargetName,
     TextSearch,
@@ -36,7 +43,8 @@ from meshseek.model import LABEL_FIELDS
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Answer
 from meshseek.search.query import MAX_TOP_K, Query
-from meshseek.workspace.view_files import view_file
+from meshseek.untrusted.files import open_inside
+from meshseek.workspace.view_files import open_camera, open_view
 
 FORM = "multipart/form-data"
 PICTURES = Admission(running=2, waiting=14)
@@ -65,12 +73,17 @@ def _refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
 SEARCHED = _refused(400, 404, 409, 413, 422, 503)
 LOOKED_UP = (404, 409, 422, 503)
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(key_scheme)])
 
 
 async def _meshseek(request: Request) -> Meshseek:  # a plain function would be called in another thread
     meshseek: Meshseek = request.app.state.meshseek
     return meshseek
+
+
+async def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
 
 
 async def _upstream(request: Request) -> Upstream:
@@ -79,6 +92,7 @@ async def _upstream(request: Request) -> Upstream:
 
 
 Application = Annotated[Meshseek, Depends(_meshseek)]
+Asking = Annotated[Caller, Depends(_caller)]
 ModelHost = Annotated[Upstream, Depends(_upstream)]
 Version = Annotated[
     str | None, Parameter(description="As search results give it: what it names may be kept", max_length=NAME)
@@ -87,9 +101,9 @@ AssetId = Annotated[str, PathParameter(description="As search results give it; s
 
 
 @router.get("/health", responses={503: {"model": Health, "description": "No algorithm can answer yet"}})
-def health(meshseek: Application, response: Response) -> Health:
+def health(meshseek: Application, request: Request, response: Response) -> Health:
     """Whether queries can be answered, by algorithm; 503 until one of them can."""
-    states = meshseek.search_service.health()
+    states = meshseek.search_service.health(general=not sees_details(request.scope))
     ready = "ready" in states.values()
     if not ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -97,10 +111,10 @@ def health(meshseek: Application, response: Response) -> Health:
 
 
 @router.post("/search/text", response_model=SearchAnswer, responses=SEARCHED, max_body_size=FIELD_BYTES)
-def search_text(meshseek: Application, search: TextSearch) -> Response:
+def search_text(meshseek: Application, caller: Asking, search: TextSearch) -> Response:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
-    query = Query(text=search.query, language=language, **search.options())
+    query = Query(text=search.query, language=language, **search.options(), free=_is_free(caller, search))
     answer = meshseek.search_service.algorithm(search.algorithm).search(query)
     return _written(answer)
 
@@ -108,11 +122,14 @@ def search_text(meshseek: Application, search: TextSearch) -> Response:
 @router.post(
     "/search/image", response_model=SearchAnswer, responses=SEARCHED, max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES
 )
-def search_image(meshseek: Application, search: Annotated[ImageSearch, Form(media_type=FORM)]) -> Response:
+def search_image(
+    meshseek: Application, caller: Asking, search: Annotated[ImageSearch, Form(media_type=FORM)]
+) -> Response:
     """Find assets by a picture."""
+    free = _is_free(caller, search)
     algorithm = meshseek.search_service.algorithm(search.algorithm)
     with PICTURES.admitted():
-        query = Query(image=read_image(search.file.file.read()), **search.options())
+        query = Query(image=read_image(search.file.file.read()), **search.options(), free=free)
     return _written(algorithm.search(query))
 
 
@@ -154,9 +171,8 @@ def model(
         return JSONResponse(asset(meshseek, f"{asset_id}/model", algorithm).model_dump())
     if key is None:
         raise NotFoundError(f"asset '{asset_id}' has no model file")
-    path = (meshseek.workspace.models / key).resolve()
-    if path.is_relative_to(meshseek.workspace.models.resolve()) and path.is_file():
-        return FileResponse(path, media_type=GLB)
+    with suppress(OSError, UnreadableAssetError):
+        return OpenedFile(open_inside(meshseek.workspace.models / key, meshseek.workspace.models), GLB)
     return upstream.model(key)
 
 
@@ -171,10 +187,9 @@ def view(
     viewpoint_id: int,
     algorithm: AlgorithmName | None = None,
     v: Version = None,
-) -> FileResponse:
+) -> Response:
     """One view of the asset, a PNG."""
-    path, headers = _picture(meshseek, asset_id, viewpoint_id, algorithm, v)
-    return FileResponse(path, media_type=PNG, headers=headers)
+    return _of_view(meshseek, open_view, asset_id, viewpoint_id, (algorithm, v))
 
 
 @router.get(
@@ -188,13 +203,9 @@ def camera(
     viewpoint_id: int,
     algorithm: AlgorithmName | None = None,
     v: Version = None,
-) -> FileResponse:
+) -> Response:
     """Where one view was taken from, as JSON in the layout of G-Objaverse."""
-    picture, headers = _picture(meshseek, asset_id, viewpoint_id, algorithm, v)
-    path = picture.with_suffix(".json")
-    if not path.is_file():
-        raise NotFoundError(f"the camera of view {viewpoint_id} of '{asset_id}' is not known")
-    return FileResponse(path, media_type=JSON, headers=headers)
+    return _of_view(meshseek, open_camera, asset_id, viewpoint_id, (algorithm, v))
 
 
 @router.get("/assets/{asset_id:path}", responses=_refused(*LOOKED_UP))
@@ -203,20 +214,39 @@ def asset(meshseek: Application, asset_id: AssetId, algorithm: AlgorithmName | N
     return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)
 
 
+def _is_free(caller: Caller, search: SearchOptions) -> bool:
+    """Whether a search may not cost anything.
+
+    Raises:
+        ForbiddenError: It would take long, or be paid, for certain; a hosted model is refused where it would be asked.
+    """
+    if search.exact or search.rerank is not None:
+        check_scope(caller, "write")
+    return not caller.may("write")
+
+
 def _written(answer: Answer) -> Response:
     """The answer as JSON, written in the thread of the search; FastAPI would check it once more, in another thread."""
     return Response(SearchAnswer.of(answer).model_dump_json(), media_type=JSON)
 
 
-def _picture(
-    meshseek: Meshseek, asset_id: str, viewpoint_id: int, algorithm: str | None, version: str | None
-) -> tuple[Path, dict[str, str]]:
-    """A view's file, and for how long it may be kept."""
+def _of_view(
+    meshseek: Meshseek,
+    opened: Callable[[Path, int, Path], BinaryIO],
+    asset_id: str,
+    viewpoint_id: int,
+    options: tuple[str | None, str | None],
+) -> OpenedFile:
+    """A file of a view; options are the algorithm, and the version that its address names."""
+    algorithm, version = options
     published = meshseek.search_service.asset(asset_id, algorithm)
-    if published.view_folder is None or viewpoint_id not in published.viewpoint_ids:
+    folder = published.view_folder
+    if folder is None or viewpoint_id not in published.viewpoint_ids:
         raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
+    what, media_type = ("camera", JSON) if opened is open_camera else ("picture", PNG)
+    root = meshseek.workspace.view_root(folder, published.attributes.get("library"))
     try:
-        path = view_file(meshseek.workspace.folder / published.view_folder, viewpoint_id)
+        file = opened(meshseek.workspace.folder / folder, viewpoint_id, root)
     except NotFoundError as error:  # its message has a path of this machine
-        raise NotFoundError(f"the picture of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
-    return path, CACHED if version == published.version else ASKED_AGAIN
+        raise NotFoundError(f"the {what} of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
+    return OpenedFile(file, media_type, CACHED if version == published.version else ASKED_AGAIN)

@@ -249,6 +249,7 @@ class ErrorBody(BaseModel):
 
     code: str
     message: str
+    request_id: str | None = Field(description="By which the server's log knows the request; also in `X-Request-ID`")
 
 
 class ErrorAnswer(BaseModel):

@@ -2,97 +2,136 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-import signal
 import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from meshseek.errors import ServiceError
+from meshseek.interfaces.http.hosts import Hosts
+from meshseek.interfaces.http.protocol import BoundedProtocol
+from meshseek.interfaces.ui import PageOptions
 from meshseek.interfaces.ui.blocks import build
+from meshseek.interfaces.ui.door import LEAD_BACK, Door
+from meshseek.interfaces.ui.events import Events
+from meshseek.interfaces.ui.keys import Keys
+from meshseek.interfaces.ui.refusals import refusal
+from meshseek.interfaces.ui.routes import FILE, UPLOAD, UPLOAD_PROGRESS, Routes
 from meshseek.interfaces.ui.theme import theme
+from meshseek.interfaces.ui.uploads import PICTURE_BYTES, Uploads
+from meshseek.interfaces.ui.visitors import Rooms
 
 STYLE = Path(__file__).with_name("style.css")
-LARGEST_UPLOAD = "30mb"
-"""Above what the API takes, so that the API's own sentence is shown for pictures that are only a little too large."""
 GRACE_SECONDS = 1
 """How long open pages may keep the service from stopping; each of them holds a connection."""
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
-    "connect-src 'self' data: blob:; worker-src 'self' blob:; frame-ancestors 'self'"
-)
-"""Whatever a model or a caption says, the browser contacts this server alone."""
+MOST_CONNECTIONS = 500
+IDLE_SECONDS = 15
+"""How long a connection may wait for its next request."""
+KINDS = {".glb": "model/gltf-binary", ".webp": "image/webp"}
+"""Of files that the page made; uploads are shown as what their names end in."""
 
 
-class StayHere:
-    """Adds the policy to every answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on; only the head of an answer is changed."""
-
-        async def send_with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Content-Security-Policy"] = POLICY
-            await send(message)
-
-        await self.app(scope, receive, send_with_policy)
-
-
-def create_app(api_url: str, folder: Path) -> FastAPI:
+def create_app(options: PageOptions, folder: Path) -> FastAPI:
     """Make the web service.
 
     Args:
-        api_url: Where the API is.
-        folder: A private folder for what the page shows.
+        options: What it is told.
+        folder: A private folder for what the page shows and visitors upload.
     """
-    app = FastAPI(openapi_url=None)
-    app.add_middleware(StayHere)
+    rooms, keys = Rooms(folder), Keys(options.api_url)
+    uploads = Uploads(rooms)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        cleaning = asyncio.create_task(uploads.clean_regularly())
+        yield
+        cleaning.cancel()
+        with suppress(asyncio.CancelledError):
+            await cleaning
+        await keys.close()
+
+    app = FastAPI(openapi_url=None, lifespan=lifespan)
+    _add_routes(app, rooms, uploads)
+    blocks = build(options.api_url, rooms)
+    app.add_middleware(CORSMiddleware)  # with it Gradio adds none of its own, which lets every website ask
+    app.add_middleware(Events, rooms=rooms, events={id_: len(each.inputs) for id_, each in blocks.fns.items()})
+    door = {"host": options.host, "hosts": options.hosts, "insecure": options.insecure}
+    app.add_middleware(Door, keys=keys, rooms=rooms, **door)  # type: ignore[arg-type]
+    app.add_middleware(Routes)
+    app.add_middleware(Hosts, hosts=options.hosts)
     gr.mount_gradio_app(
         app,
-        build(api_url, folder),
+        blocks,
         path="/",
         theme=theme(),
         css_paths=STYLE,
+        head=LEAD_BACK,
         footer_links=[],
         run_history=False,
         show_error=False,
         ssr_mode=False,
-        max_file_size=LARGEST_UPLOAD,
+        enable_monitoring=False,
+        mcp_server=False,
+        max_file_size=PICTURE_BYTES,
     )
     return app
 
 
-def serve(host: str, port: int, api_url: str) -> None:
+def _add_routes(app: FastAPI, rooms: Rooms, uploads: Uploads) -> None:
+    """What is answered in Gradio's place."""
+
+    @app.post(UPLOAD)
+    async def upload(request: Request) -> Response:
+        return JSONResponse(await uploads.take(request, request.state.visitor))
+
+    @app.get(UPLOAD_PROGRESS)
+    async def upload_progress() -> Response:
+        return PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+
+    @app.api_route(FILE + "{path:path}", methods=["GET", "HEAD"])
+    def file(request: Request, path: str) -> Response:
+        mine = rooms.shown_to(request.state.visitor, path)
+        if mine is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such file")
+        return FileResponse(mine, media_type=KINDS.get(mine.suffix), headers={"Cache-Control": "private, max-age=3600"})
+
+    @app.exception_handler(HTTPException)
+    async def refused(_: Request, error: HTTPException) -> Response:
+        return refusal(error)
+
+
+def serve(options: PageOptions, folder: Path) -> None:
     """Serve the page until told to stop.
 
     Raises:
         ServiceError: The address cannot be listened on.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the folder is removed then, too
-    with suppress(KeyboardInterrupt), TemporaryDirectory(prefix="meshseek-ui-") as folder:
-        shown, uploads = Path(folder).resolve() / "shown", Path(folder).resolve() / "uploads"
-        shown.mkdir()
-        os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-        app = create_app(api_url, shown)
-        with _listening(host, port) as listener:
-            config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=GRACE_SECONDS)
-            server = uvicorn.Server(config)
-            logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # pages are cut off then
-            server.run(sockets=[listener])
+    app = create_app(options, folder)
+    with _listening(options.host, options.port) as listener:
+        config = uvicorn.Config(
+            app,
+            http=BoundedProtocol,
+            ws="none",
+            log_level="error",
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        server = uvicorn.Server(config)
+        logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # pages are cut off then
+        server.run(sockets=[listener])
 
 
 @contextmanager

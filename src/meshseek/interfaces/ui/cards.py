@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from meshseek.interfaces.ui.client import Answer, Result
+from meshseek.interfaces.ui.answers import Answer, Result
 from meshseek.interfaces.ui.explanation import PART_NAMES, figure
 from meshseek.sizes import SIDES, number, sides_in_cm
 
@@ -65,6 +65,18 @@ def problem(sentence: str) -> str:
 def waiting(sentence: str) -> str:
     """What is being waited for."""
     return f'<div class="notice waiting" role="status"><i class="pulse"></i>{escape(sentence)}</div>'
+
+
+def account(name: str | None) -> str:
+    """Whose key is used, and a way out.
+
+    Args:
+        name: Of the key.
+    """
+    return (
+        f'<form class="account" method="post" action="/sign-out"><span>{escape(name or "")}</span>'
+        '<button>Sign out <span lang="zh">退出</span></button></form>'
+    )
 
 
 def summary(answer: Answer, shown: int, like: str | None = None) -> str:

@@ -2,149 +2,52 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, Field, RootModel, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from meshseek.errors import InputError, MeshseekError, ServiceError
+from meshseek.errors import InputError, MeshseekError, ServiceError, SettingsError
+from meshseek.interfaces.ui.answers import Answer, Camera, Explanation, Facet, Facets, Health, Result, Search
 
 TIMEOUT = httpx.Timeout(30, connect=3)
 PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-LOADING = "loading"
-READY = "ready"
-
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class TextShare(BaseModel, frozen=True):
-    """One of the texts of a caption, and its part of the likeness."""
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the API is, and what its address tells beside."""
 
-    text: str
-    gave: float
+    shown: str
+    """Without a name and password; such are for whoever set the address, not for visitors and logs."""
+    headers: Mapping[str, str]
+    """What the name and password are sent as."""
 
+    @classmethod
+    def parse(cls, api_url: str) -> Self:
+        """Take an address apart.
 
-class Explanation(BaseModel, frozen=True):
-    """What a score rests on."""
-
-    parts: dict[str, float] = {}
-    """Figures by name; names that are not known here are as good."""
-    texts: tuple[TextShare, ...] = ()
-    """The largest share first."""
-
-
-class Result(BaseModel, frozen=True):
-    """One ranked asset. What has a default may be missing in the answers of an older API."""
-
-    asset_id: str
-    score: float
-    relevance: str | None = None
-    """``strong``, ``fair`` or ``weak``."""
-    explanation: Explanation | None = None
-    caption_en: str | None = None
-    caption_zh: str | None = None
-    viewpoint_id: int | None = None
-    thumbnail_url: str | None = None
-    model_url: str | None = None
-    attributes: dict[str, Any] = {}
-
-
-class Took(BaseModel, frozen=True):
-    """Milliseconds."""
-
-    total: float
-
-
-class Answer(BaseModel, frozen=True):
-    """The answer to a search, or to a question for similar assets."""
-
-    results: tuple[Result, ...]
-    algorithm: str
-    target: str
-    query_type: str | None = None
-    cross_modal: bool = False
-    nothing_close: bool = False
-    """Whether even the best result fits weakly."""
-    translated_query: str | None = None
-    reranked_by: str | None = None
-    note: str | None = None
-    took_ms: Took | None = None
-
-
-class Facet(BaseModel, frozen=True):
-    """One value of an attribute, and how many assets have it."""
-
-    value: str
-    count: int
-
-
-class Facets(RootModel[list[Facet]]):
-    """The values of an attribute."""
-
-
-class Camera(RootModel[dict[str, Any]]):
-    """Where a picture was taken from, in the G-Objaverse layout."""
-
-
-class Health(BaseModel, frozen=True):
-    """What each algorithm says of itself: ready, loading, or why it cannot answer."""
-
-    algorithms: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def ready(self) -> list[str]:
-        """Names of the algorithms that answer now."""
-        return [name for name, state in self.algorithms.items() if state == READY]
-
-    @property
-    def loading(self) -> bool:
-        """Whether waiting may be enough."""
-        return LOADING in self.algorithms.values()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
-    """What is asked for: words, or the file of a picture."""
-
-    algorithm: str | None = None
-    """None leaves the choice to the API, as it does for the target."""
-    text: str = ""
-    picture: Path | None = None
-    target: str | None = None
-    """Name of a search mode."""
-    cross_modal: bool = False
-    """Compare words with views, a picture with captions; else the API chooses, unless a target is named."""
-    varied: bool = True
-    """Neighbours differ where the API thinks that it suits; else nowhere."""
-    explain: bool = False
-    category: str | None = None
-    limit: int = 12
-
-    def fields(self, offset: int) -> dict[str, Any]:
-        """The fields that both kinds of search have in common; what was not chosen is left to the API."""
-        crossing = {"cross_modal": True} if self.cross_modal else {}
-        plain = {} if self.varied else {"diverse": False}
-        explained = {"explain": True} if self.explain else {}
-        return {**self.likeness, "offset": offset, **crossing, **plain, **explained}
-
-    @property
-    def likeness(self) -> dict[str, Any]:
-        """The fields that a question for similar assets has as well."""
-        chosen = {"target": self.target} if self.target else {}
-        named = {"algorithm": self.algorithm} if self.algorithm else {}
-        return {"top_k": self.limit, **named, **chosen}
-
-    @property
-    def filters(self) -> Mapping[str, str]:
-        """Attribute values that must hold."""
-        return MappingProxyType({"category": self.category} if self.category else {})
+        Raises:
+            SettingsError: It is none.
+        """
+        try:
+            url = httpx.URL(api_url.strip().rstrip("/"))
+        except httpx.InvalidURL as error:
+            raise SettingsError("the API's address is not valid; give one as in http://127.0.0.1:8000") from error
+        if not url.userinfo:
+            return cls(str(url), MappingProxyType({}))
+        credentials = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
+        return cls(str(url.copy_with(userinfo=b"")), MappingProxyType({"Authorization": f"Basic {credentials}"}))
 
 
 class ApiClient:
@@ -154,13 +57,27 @@ class ApiClient:
     ServiceError where waiting may help, MeshseekError where it will not.
 
     Args:
-        api_url: Where the API is, as in ``http://127.0.0.1:8000``.
+        api_url: Where the API is, as in ``http://127.0.0.1:8000``; a name and password in it are sent, and never shown.
         transport: How requests are sent; for tests.
     """
 
     def __init__(self, api_url: str, transport: httpx.BaseTransport | None = None) -> None:
-        self.api_url = api_url.rstrip("/")
-        self._http = httpx.Client(base_url=self.api_url, timeout=TIMEOUT, transport=transport, trust_env=False)
+        address = Address.parse(api_url)
+        self.api_url = address.shown
+        self._http = httpx.Client(base_url=address.shown, timeout=TIMEOUT, transport=transport, trust_env=False)
+        self._headers: Mapping[str, str] = address.headers
+        self._on_refusal: Callable[[], None] | None = None
+
+    def on_behalf_of(self, key: str, on_refusal: Callable[[], None]) -> Self:
+        """The same API, asked with somebody's key.
+
+        Args:
+            key: Theirs; the name and password in the API's address are not sent beside it.
+            on_refusal: Called when the key is no good any longer.
+        """
+        other = copy(self)
+        vars(other).update(_headers={"Authorization": f"Bearer {key}"}, _on_refusal=on_refusal)
+        return other
 
     def health(self) -> Health:
         """Ask which algorithms answer; one that none can answer yet is an answer too, not an error."""
@@ -227,10 +144,12 @@ class ApiClient:
             file: Where to; left unfinished where this raises.
             limit: The most bytes to take.
         """
+        _checked_path(path)
         try:
-            with self._http.stream("GET", path) as answer, file.open("wb") as target:
+            with self._http.stream("GET", path, headers=self._headers) as answer, file.open("wb") as target:
                 if answer.status_code != HTTPStatus.OK:
                     answer.read()
+                    self._note_refusal(answer)
                     _checked(answer)
                 size = 0
                 for chunk in answer.iter_bytes():
@@ -242,10 +161,17 @@ class ApiClient:
             raise self._unreachable(error) from error
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
+        _checked_path(path)
         try:
-            return self._http.request(method, path, **content)
+            answer = self._http.request(method, path, headers=self._headers, **content)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
+        self._note_refusal(answer)
+        return answer
+
+    def _note_refusal(self, answer: httpx.Response) -> None:
+        if answer.status_code == HTTPStatus.UNAUTHORIZED and self._on_refusal is not None:
+            self._on_refusal()
 
     def _unreachable(self, error: httpx.HTTPError) -> ServiceError:
         if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
@@ -268,6 +194,12 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     except (KeyError, TypeError, ValueError):
         message = f"the search service answered with HTTP {answer.status_code}; its log says why"
     raise kind(sentence(message))
+
+
+def _checked_path(path: str) -> None:
+    """Stay with the one API: a whole address in an answer would take the visitor's key elsewhere."""
+    if not path.startswith("/") or path.startswith("//"):
+        raise _not_understood()
 
 
 def _parsed(kind: type[Model], answer: httpx.Response, good: set[HTTPStatus] | None = None) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from meshseek.interfaces.ui.client import Explanation, TextShare
+from meshseek.interfaces.ui.answers import Explanation, TextShare
 
 PART_NAMES = {"caption": "Captions", "appearance": "Appearance", "words": "Exact words"}
 PART_NAMES |= {"caption_instead": "In place of captions", "appearance_instead": "In place of views"}

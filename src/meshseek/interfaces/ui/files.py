@@ -10,30 +10,24 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import NamedTuple
 from uuid import uuid4
 
-from PIL import Image as Pillow
-from PIL import ImageOps
-
 from meshseek.errors import InputError, MeshseekError
-from meshseek.interfaces.ui.client import ApiClient, Result
+from meshseek.interfaces.ui.answers import Result
+from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.glb import diagonal, read_document, unsupported_compression
+from meshseek.interfaces.ui.tiles import write_plain_tile, write_tile
 
 CACHE_BYTES = 500_000_000
 MODEL_BYTES = 100_000_000
 VIEW_BYTES = 20_000_000
 FRESH_SECONDS = 3600
 """How long a file is shown before it is asked for again; the API says the same of its views."""
-DOWNLOADS_AT_ONCE = 8
+MADE_AT_ONCE = 8
+"""Downloads and tiles, over all visitors."""
 TILE_NAME = "tile.webp"
-TILE = 384
-OBJECT = 352
-"""Size of the view on its tile, in pixels."""
-CENTRE = (247, 248, 250)
-EDGE = (224, 228, 234)
-"""The tile's background: light, but dark enough around the middle that white objects stand out."""
 
 
 class FileCache:
@@ -49,10 +43,18 @@ class FileCache:
         self._limit = limit
         self._known: OrderedDict[Path, tuple[float, int]] = OrderedDict()
         self._lock = Lock()
+        self._making = BoundedSemaphore(MADE_AT_ONCE)
 
-    def file(self, key: str, name: str, make: Callable[[Path], None]) -> Path:
-        """The file of a key, which ``make`` writes; where two threads make the same file, either one is good."""
-        path = self.folder / hashlib.sha256(key.encode()).hexdigest()[:32] / name
+    def file(self, room: str, key: str, name: str, make: Callable[[Path], None]) -> Path:
+        """The file of a key, which ``make`` writes; where two threads make the same file, either one is good.
+
+        Args:
+            room: Files are kept apart by it.
+            key: Within the room.
+            name: Of the file.
+            make: Writes it; a few are made at a time, over all rooms.
+        """
+        path = self.folder / room / hashlib.sha256(key.encode()).hexdigest()[:32] / name
         with self._lock:
             made, _ = self._known.get(path, (float("-inf"), 0))
             if time.monotonic() - made < FRESH_SECONDS and path.is_file():
@@ -60,28 +62,29 @@ class FileCache:
                 return path
         unfinished = path.with_name(uuid4().hex)
         with self._lock:  # a folder that something is in does not go
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             unfinished.touch()
         try:
-            make(unfinished)
-            size = unfinished.stat().st_size
-            unfinished.replace(path)
+            with self._making:
+                make(unfinished)
+            self._add(unfinished, path)
         finally:
             with self._lock:
                 self._remove(unfinished)
-        self._add(path, size)
         return path
 
     @staticmethod
     def _remove(path: Path) -> None:
-        """Remove a file, and its folder where that is empty then."""
+        """Remove a file, and its folders where they are empty then."""
         path.unlink(missing_ok=True)
         with suppress(OSError):
             path.parent.rmdir()
+            path.parent.parent.rmdir()
 
-    def _add(self, path: Path, size: int) -> None:
+    def _add(self, unfinished: Path, path: Path) -> None:
         with self._lock:
-            self._known[path] = (time.monotonic(), size)
+            self._known[path] = (time.monotonic(), unfinished.stat().st_size)
+            unfinished.replace(path)
             self._known.move_to_end(path)
             total = sum(size for _, size in self._known.values())
             while total > self._limit and len(self._known) > 1:
@@ -104,17 +107,19 @@ class Pictures:
     Args:
         client: Where they come from.
         cache: Where they are kept.
+        room: Of the visitor whom they are for.
     """
 
-    def __init__(self, client: ApiClient, cache: FileCache) -> None:
+    def __init__(self, client: ApiClient, cache: FileCache, room: str) -> None:
         self._client = client
         self._cache = cache
+        self._room = room
 
     def tiles(self, results: Sequence[Result]) -> list[Path]:
         """A tile for each result; a plain one where there is no view or it cannot be had."""
         if not results:
             return []
-        with ThreadPoolExecutor(min(DOWNLOADS_AT_ONCE, len(results))) as pool:
+        with ThreadPoolExecutor(min(MADE_AT_ONCE, len(results))) as pool:
             return list(pool.map(self._tile, results))
 
     def model(self, result: Result) -> Model | None:
@@ -127,45 +132,30 @@ class Pictures:
         url = result.model_url
         if url is None:
             return None
-        name = re.sub(r"[^\w.-]+", "_", result.asset_id.rpartition("/")[2])[:100]
-        path = self._cache.file(url, f"{name}.glb", lambda file: self._client.download(url, file, MODEL_BYTES))
+        name = re.sub(r"[^\w.-]+", "_", result.asset_id.rpartition("/")[2])[:60]  # a file's name has 255 bytes
+        path = self._file(url, f"{name}.glb", lambda file: self._client.download(url, file, MODEL_BYTES))
         document = read_document(path)
         compression = unsupported_compression(document)
         if compression:
             raise InputError(f"This model is compressed with {compression}, which the 3D view cannot open.")
         return Model(path, diagonal(document))
 
+    def _file(self, key: str, name: str, make: Callable[[Path], None]) -> Path:
+        return self._cache.file(self._room, key, name, make)
+
     def _tile(self, result: Result) -> Path:
         url = result.thumbnail_url
         try:
             if url is not None:
-                return self._cache.file(url, TILE_NAME, lambda file: self._make_tile(url, file))
+                return self._file(url, TILE_NAME, lambda file: self._make_tile(url, file))
         except (MeshseekError, OSError, ValueError):  # one missing picture must not hide the other results
             pass
-        return self._cache.file("", TILE_NAME, lambda file: _save(_background(), file))
+        return self._file("", TILE_NAME, write_plain_tile)
 
     def _make_tile(self, url: str, file: Path) -> None:
         view = file.with_suffix(".view")
         try:
             self._client.download(url, view, VIEW_BYTES)
-            with Pillow.open(view) as picture:
-                _save(on_tile(picture), file)
+            write_tile(view, file)
         finally:
             view.unlink(missing_ok=True)
-
-
-def on_tile(view: Pillow.Image) -> Pillow.Image:
-    """Put a view with a transparent background on a tile."""
-    tile = _background().convert("RGBA")
-    fitted = ImageOps.contain(view.convert("RGBA"), (OBJECT, OBJECT), Pillow.Resampling.LANCZOS)
-    tile.alpha_composite(fitted, ((TILE - fitted.width) // 2, (TILE - fitted.height) // 2))
-    return tile.convert("RGB")
-
-
-def _save(tile: Pillow.Image, file: Path) -> None:
-    tile.save(file, "WEBP", quality=88)
-
-
-def _background() -> Pillow.Image:
-    glow = ImageOps.invert(Pillow.radial_gradient("L")).resize((TILE, TILE))
-    return Pillow.composite(Pillow.new("RGB", (TILE, TILE), CENTRE), Pillow.new("RGB", (TILE, TILE), EDGE), glow)

@@ -10,11 +10,13 @@ import gradio as gr
 
 from meshseek.errors import MeshseekError, ServiceError
 from meshseek.interfaces.ui import cards
-from meshseek.interfaces.ui.client import Answer, ApiClient, Health, Result, Search
+from meshseek.interfaces.ui.answers import Answer, Health, Result, Search
+from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.explanation import why
 from meshseek.interfaces.ui.files import Pictures
 from meshseek.interfaces.ui.glb import camera_position
 from meshseek.interfaces.ui.layout import AUTOMATIC, EVERYTHING, Page, Shown
+from meshseek.interfaces.ui.visitors import Visitor
 
 DEEPEST = 1000
 """The API's pages end here."""
@@ -27,15 +29,17 @@ Changes = dict[Any, Any]
 
 
 class Handlers:
-    """The page's behaviour; holds nothing of any visitor.
+    """The page's behaviour for one visitor.
 
     Args:
         page: The parts that handlers read and change.
-        client: The API.
+        client: The API, asked on behalf of the visitor.
         pictures: Where tiles and models come from.
+        visitor: Who asks.
     """
 
-    def __init__(self, page: Page, client: ApiClient, pictures: Pictures) -> None:
+    def __init__(self, page: Page, client: ApiClient, pictures: Pictures, visitor: Visitor) -> None:
+        self._visitor = visitor
         self._page = page
         self._client = client
         self._pictures = pictures
@@ -43,6 +47,7 @@ class Handlers:
     def refresh(self, values: Values) -> Changes:
         """Ask whether the API answers: fill the menus if so, else say what is the matter and ask again soon."""
         page, shown = self._page, values[self._page.shown]
+        account = {page.account: gr.HTML(cards.account(self._visitor.name), visible=self._visitor.key is not None)}
         try:
             health = self._client.health()
             if health.ready:
@@ -50,11 +55,11 @@ class Handlers:
                 found = self._search(values, shown.search) if shown.waiting else {}
                 # Algorithms that are loading appear in the menu by themselves.
                 again = gr.Timer(active=health.loading)
-                return {page.notice: gr.HTML(visible=False), **menus, **found, page.retry: again}
+                return {**account, page.notice: gr.HTML(visible=False), **menus, **found, page.retry: again}
             notice = cards.waiting(STARTING) if health.loading or not health.algorithms else _troubles(health)
         except MeshseekError:
             notice = cards.waiting(STARTING)
-        return {page.notice: gr.HTML(notice, visible=True), page.retry: gr.Timer(active=True)}
+        return {**account, page.notice: gr.HTML(notice, visible=True), page.retry: gr.Timer(active=True)}
 
     def choose_algorithm(self, values: Values) -> Changes:
         """Say what the algorithm is good at, and offer the categories of its library."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from meshseek.interfaces.ui import cards
-from meshseek.interfaces.ui.client import Result, Search
+from meshseek.interfaces.ui.answers import Result, Search
 
 EXAMPLES = ("wooden chair", "table lamp", "something to sleep on", "沙发", "厨房电器", "盆栽植物")
 FEWEST, USUAL, MOST = 4, 12, 60
@@ -75,6 +75,7 @@ class Answers:
 class Page:
     """All parts of the page that events read or change."""
 
+    account: gr.HTML
     notice: gr.HTML
     retry: gr.Timer
     shown: gr.State
@@ -85,12 +86,15 @@ class Page:
 
 def lay_out() -> Page:
     """Make the parts, from top to bottom; to be called inside of a ``gr.Blocks``."""
-    gr.HTML(cards.HEADER)
+    with gr.Row(elem_id="head"):
+        gr.HTML(cards.HEADER)
+        account = gr.HTML(visible=False, elem_id="account")
     notice = gr.HTML(visible=False, elem_id="notice")
     with gr.Column(elem_id="ask"):
         questions = _questions()
         options = _options()
     return Page(
+        account=account,
         notice=notice,
         retry=gr.Timer(RETRY_SECONDS, active=False),
         shown=gr.State(Shown()),

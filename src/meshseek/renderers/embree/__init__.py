@@ -47,7 +47,7 @@ class Embree(Renderer):
         loaded = load_model(model)
         try:
             seen = self._render_all(loaded, destination)
-        except OSError:
+        except (OSError, MemoryError):
             raise
         except Exception as error:  # embreex and numpy raise whatever odd numbers lead to
             message = f"{model.name} cannot be rendered: its numbers are damaged; export it again"

@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from meshseek.renderers.embree.textures import Texture
+from meshseek.untrusted.pictures import BOMBS, DAMAGED
 
 PLAIN_GREY = 0.6
 """Linear base colour of a mesh that says nothing about its looks."""
@@ -100,6 +101,6 @@ def _image(value: Any) -> Image.Image | None:
         return None
     try:
         value.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (OSError, *DAMAGED, *BOMBS):
         return None
     return value if min(value.size) > 0 else None

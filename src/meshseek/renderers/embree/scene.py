@@ -67,7 +67,7 @@ def load_model(path: Path) -> Model:
         content = read_glb(path).plain()
         try:
             return _assemble(load_glb(io.BytesIO(content)))
-        except UnreadableAssetError:
+        except (UnreadableAssetError, MemoryError):
             raise
         except Exception as error:  # the structure is sound, so this is about the numbers; what it raises is not told
             raise UnreadableAssetError("its numbers are damaged; export it again") from error

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import dataclasses
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -20,6 +19,7 @@ import psutil
 from meshseek.errors import DatabaseDownError
 from meshseek.files import move_whole
 from meshseek.store.embedded import root_place as place
+from meshseek.store.embedded.account import Account
 from meshseek.store.embedded.binaries import programs
 from meshseek.store.embedded.locks import (
     PORT,
@@ -36,34 +36,6 @@ _SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _MIB = 1024 * 1024
 _ROOMY_SHM = 1024 * _MIB
-
-
-@dataclasses.dataclass(frozen=True)
-class Account:
-    """Whom PostgreSQL runs as; it refuses to run as root."""
-
-    uid: int
-    gid: int
-    switched: bool
-
-    @classmethod
-    def of_server(cls) -> Account:
-        """This process's own account, or an unprivileged one when that is root.
-
-        Raises:
-            DatabaseDownError: There is no unprivileged account.
-        """
-        if os.geteuid() != 0:
-            return cls(os.geteuid(), os.getegid(), switched=False)
-        for name in ("postgres", "nobody"):
-            with contextlib.suppress(KeyError):
-                entry = pwd.getpwnam(name)
-                if entry.pw_uid != 0:
-                    return cls(entry.pw_uid, entry.pw_gid, switched=True)
-        raise DatabaseDownError(
-            "PostgreSQL does not run as root and this machine has no user 'postgres' or 'nobody': "
-            "add one, run as an ordinary user, or set MESHSEEK_DATABASE_URL"
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +120,7 @@ def prepare(home: Path, lock: FileLock, log: int) -> Cluster:
             folder, second = place.claim(home)
             place.remove_abandoned()  # last: a workspace that moved has claimed its cluster by now
         cluster = Cluster(folder / "data", copy, account, (lock, second))
+        _hand_over(cluster)
     else:
         cluster = Cluster(home / _DATA, programs(), account, (lock,))
     if not cluster.data.exists():
@@ -199,6 +172,13 @@ def _make(cluster: Cluster, home: Path, log: int) -> None:
         shutil.rmtree(draft, ignore_errors=True)
         raise DatabaseDownError(last_words(home))
     move_whole(draft, cluster.data)
+
+
+def _hand_over(cluster: Cluster) -> None:
+    """Give a cluster that an earlier Meshseek ran as ``nobody`` to the account that it has now."""
+    with contextlib.suppress(FileNotFoundError):
+        if cluster.data.stat().st_uid != cluster.account.uid and not processes(cluster.data):
+            cluster.account.take(cluster.data)
 
 
 def _clear_stale_pid(data: Path) -> None:

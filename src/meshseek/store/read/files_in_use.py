@@ -7,6 +7,7 @@ from typing import NamedTuple
 from meshseek.errors import NotPublishedError
 from meshseek.store.postgres import Server, translated
 from meshseek.store.queries import query
+from meshseek.store.schema import refuse_newer
 
 
 class FilesInUse(NamedTuple):
@@ -25,6 +26,8 @@ def files_in_use(server: Server, algorithm: str) -> FilesInUse:
     used = FilesInUse(set(), set())
     try:
         with server.connect(algorithm) as connection, translated():
+            row = connection.execute(query("schema_version")).fetchone()
+            refuse_newer(row[0] if row else None, algorithm)
             for model, view_folder in connection.execute(query("files_in_use")):
                 used.models.add(model)
                 used.view_folders.add(view_folder)

@@ -27,6 +27,10 @@ class Lender:
         self.size = pool.max_size
         self.close = pool.close
 
+    def figures(self) -> dict[str, int]:
+        """What psycopg_pool counts, and how many connections are lent now."""
+        return {**self._pool.get_stats(), "lent": self._lent}
+
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """One connection, given back at the end.

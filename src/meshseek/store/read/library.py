@@ -10,7 +10,7 @@ from pgvector import HalfVector
 
 from meshseek.language import as_name, bigrams, without_han
 from meshseek.model import PublishedAsset, Ranked
-from meshseek.store.queries import query
+from meshseek.store.queries import Query, Statement, query
 from meshseek.store.read import plan as planning
 from meshseek.store.read.background import Background
 from meshseek.store.read.catalogue import Catalogue
@@ -26,7 +26,6 @@ from meshseek.store.read.versions import Versions
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from psycopg import sql
 
     from meshseek.store.postgres import Server
 
@@ -54,6 +53,10 @@ class Library(Versions, Catalogue):
     def close(self) -> None:
         """Close the connections."""
         self._reader.close()
+
+    def pools(self) -> dict[str, dict[str, int]]:
+        """What is counted of each pool of connections; none where they are not open."""
+        return self._reader.pools()
 
     def read_into_memory(self) -> None:
         """Read tables and indexes into the server's memory, where it can."""
@@ -184,7 +187,7 @@ class Library(Versions, Catalogue):
         return read_statistics(self._reader, published.assets, request.conditions, planning.FEW + 1)
 
     def _rows(
-        self, published: Published, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session
+        self, published: Published, text: Query | Statement, values: Mapping[str, Any], session: Session
     ) -> list[dict[str, Any]]:
         """The rows of a search, at least one; one without an asset where nothing is there."""
         rows = self._reader.rows(text, values, session)

@@ -31,6 +31,8 @@ MAX_EF = 1000
 class VersionChangedError(DatabaseError):
     """Another version than the one that was asked for is live."""
 
+    general = None
+
     def __init__(self) -> None:
         super().__init__("another version was published meanwhile; run the same command again")
 

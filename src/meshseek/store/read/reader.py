@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import dict_row
 
+from meshseek.deadlines import check_deadline
 from meshseek.errors import DatabaseDownError
+from meshseek.spans import DATABASE, Span
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import (
     LOOKUPS,
@@ -25,7 +26,7 @@ from meshseek.store.postgres import (
     configure,
     translated,
 )
-from meshseek.store.queries import query
+from meshseek.store.queries import Query, Statement, query
 from meshseek.store.read.lending import Lender
 from meshseek.store.schema import check_schema
 
@@ -63,10 +64,11 @@ class _CutError(psycopg.OperationalError):
 class Reader:
     """The connections of one algorithm. Safe to share between threads."""
 
+    _pools: _Pools | None = None
+
     def __init__(self, server: Server, algorithm: str) -> None:
         self._server = server
         self._algorithm = algorithm
-        self._pools: _Pools | None = None
         self._opening = Lock()
         self._sessions: WeakKeyDictionary[Connection, Session] = WeakKeyDictionary()
         """How each connection searches now, so that it is set only when it changes."""
@@ -78,6 +80,11 @@ class Reader:
                 pool.close()
             self._pools = None
 
+    def pools(self) -> dict[str, dict[str, int]]:
+        """What is counted of each pool, by its name; none where they are not open."""
+        pools = self._pools
+        return {} if pools is None else {name: pool.figures() for name, pool in pools._asdict().items()}
+
     def read_into_memory(self) -> None:
         """Read tables and indexes into the server's memory, where ``pg_prewarm`` is there and may be used.
 
@@ -88,15 +95,22 @@ class Reader:
             read_into_memory(connection, "live")
 
     def rows(
-        self, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session | None = None
+        self, text: Query | Statement, values: Mapping[str, Any], session: Session | None = None
     ) -> list[dict[str, Any]]:
         """The rows of a query, which must only read; it is prepared where it is a search.
 
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
+            TooSlowError: Nobody waits for them any longer.
         """
-        pools = self._open()
-        pool = pools.lookups if session is None else pools.searches
+        check_deadline()
+        with Span(DATABASE, text.name):
+            pools = self._open()
+            return self._answered(pools.lookups if session is None else pools.searches, text, values, session)
+
+    def _answered(
+        self, pool: Lender, text: Query | Statement, values: Mapping[str, Any], session: Session | None
+    ) -> list[dict[str, Any]]:
         with translated():
             for _ in range(pool.size):  # a server that was restarted has cut all of them
                 with contextlib.suppress(_CutError):
@@ -106,7 +120,7 @@ class Reader:
     def _asked(
         self,
         pool: Lender,
-        text: sql.Composed | bytes,
+        text: Query | Statement,
         values: Mapping[str, Any],
         session: Session | None,
     ) -> list[dict[str, Any]]:
@@ -153,7 +167,7 @@ class OneConnection(Reader):
         """The connection is another's."""
 
     def rows(
-        self, text: sql.Composed | bytes, values: Mapping[str, Any], session: Session | None = None
+        self, text: Query | Statement, values: Mapping[str, Any], session: Session | None = None
     ) -> list[dict[str, Any]]:
         """The rows of a query.
 

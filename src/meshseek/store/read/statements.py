@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from psycopg import sql
 
-from meshseek.store.queries import query
+from meshseek.store.queries import Statement, query
 from meshseek.store.read.conditions import Shape, where
 
 MOST_KEPT = 256
@@ -14,7 +14,7 @@ MOST_KEPT = 256
 
 
 @lru_cache(MOST_KEPT)
-def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape = (), dim: int = 1) -> bytes:
+def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape = (), dim: int = 1) -> Statement:
     """A searching query.
 
     Args:
@@ -24,7 +24,7 @@ def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape 
         dim: Length of a vector, for indexes on bits.
     """
     column, other = columns or ("", "")
-    return query(
+    asked = query(
         name,
         column=sql.Identifier(column),
         other=sql.Identifier(other),
@@ -36,4 +36,5 @@ def statement(name: str, columns: tuple[str, str] | None = None, filters: Shape 
         filter=query("filter", conditions=where(filters)) if filters else sql.SQL(""),
         filter_words=query("filter_words", conditions=where(filters)) if filters else sql.SQL(""),
         filter_views=query("filter_views", conditions=where(filters)) if filters else sql.SQL(""),
-    ).as_bytes(None)
+    )
+    return Statement.of(asked)

@@ -54,6 +54,11 @@ class Versions:
         recently = time.monotonic() - self._looked_at < REMEMBERED_SECONDS
         return self._known if self._known and recently else self.published()
 
+    @property
+    def known(self) -> Published | None:
+        """What was published when that was last looked at; nobody is asked."""
+        return self._known
+
     def sample(self, kind: QueryKind, count: int) -> NDArray[np.float32]:
         """Vectors that stand for queries: of captions for texts, of views for pictures; shape ``(<= count, dim)``."""
         sampled = query("sample_captions") if kind == "text" else query("sample_views")

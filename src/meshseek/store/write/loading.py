@@ -125,6 +125,15 @@ class Loader:
             known = np.array([language is not None for language in languages])
             self._copy("world", [(texts, [Vectors(vectors.astype(np.float16)), Numbers(codes, ">i2", known)])])
 
+    def load_copied(self, table: str, columns: Sequence[str], contents: Iterable[Iterable[bytes]]) -> None:
+        """Load a table as it was copied out of another version; each content is whole by itself."""
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        statement = query("copy_in", table=sql.Identifier(table), columns=names)
+        for pieces in contents:
+            with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+                for piece in pieces:
+                    copy.write(piece)
+
     def _dims(self, rows: int) -> Column:
         return Numbers(np.full(rows, self._space.dim), ">i4")
 

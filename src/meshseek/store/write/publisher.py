@@ -23,7 +23,7 @@ from meshseek.store.queries import query, read_sql
 from meshseek.store.read.library import Library
 from meshseek.store.read.published import UNKNOWN_TRUST, Published, QueryType, Target
 from meshseek.store.read.reader import OneConnection
-from meshseek.store.schema import CURRENT
+from meshseek.store.schema import CURRENT, refuse_newer
 from meshseek.store.write.index_build import build_graphs, check_room
 from meshseek.store.write.labels import LabelBook
 from meshseek.store.write.loading import Loader
@@ -104,15 +104,34 @@ class Publisher:
         description = {**asdict(self._space), "index_kind": index_kind, "content": content, "world": world}
         description["schema_version"] = CURRENT
         counts = self._described(query("insert_space"), description)
+        self._connection.execute(query("fill_background"))
+        self._build(index_kind, chinese=counts["chinese_captions"] > 0)
+        row = {"index_kind": index_kind, "content": content, "published_at": datetime.now(UTC), **counts}
+        published = Published.of({**asdict(self._space), **row}, [], [])
+        library = Library(self._server, self._algorithm, OneConnection(self._connection))
+        self._keep(calibrate(library, published))
+        self._switch(inherit=description)
+        return counts
+
+    def adopt(self, index_kind: str, *, chinese: bool) -> None:
+        """Build the indexes of a new version that was loaded with all that it says of itself, and make it the live one.
+
+        Args:
+            index_kind: What it is asked by.
+            chinese: Whether it has Chinese captions.
+        """
+        self._build(index_kind, chinese=chinese)
+        self._switch()
+
+    def _build(self, index_kind: str, *, chinese: bool) -> None:
         index = INDEXES.load(index_kind)()
         dim = self._space.dim
         index.prepare(self._connection, dim)
-        graphs = index.graphs(chinese=counts["chinese_captions"] > 0, dim=dim)
+        graphs = index.graphs(chinese=chinese, dim=dim)
         build_graphs(self._connection, graphs, dim, index.node(dim), self._watcher)
         self._connection.execute(query("index_views_by_asset"))
         self._connection.execute(query("index_words"))
         self._connection.execute(query("index_names"))
-        self._connection.execute(query("fill_background"))
         for table in FILTERED:
             self._connection.execute(query("index_labels", table=sql.Identifier(table)))
             for name in NUMBER_FIELDS:
@@ -120,12 +139,6 @@ class Publisher:
                 self._connection.execute(query("index_number", table=sql.Identifier(table), column=column))
         self._analyze()
         read_into_memory(self._connection, "incoming")
-        row = {"index_kind": index_kind, "content": content, "published_at": datetime.now(UTC), **counts}
-        published = Published.of({**asdict(self._space), **row}, [], [])
-        library = Library(self._server, self._algorithm, OneConnection(self._connection))
-        self._keep(calibrate(library, published))
-        self._switch(description)
-        return counts
 
     def _keep(self, calibration: Calibration) -> None:
         self._connection.execute(query("keep_trust"), {"trust": calibration.trust, "found": calibration.found})
@@ -188,11 +201,12 @@ class Publisher:
         for table in (*ASSET_TABLES, "labels"):
             self._connection.execute(query("analyze", table=sql.Identifier(table)))
 
-    def _switch(self, description: Mapping[str, Any]) -> None:
+    def _switch(self, inherit: Mapping[str, Any] | None = None) -> None:
+        """Make the new version the live one; it takes over what was measured of the former one, if described so."""
         comparable = _live_schema(self._connection) == CURRENT
         with self._connection.transaction():
-            if comparable:
-                self._connection.execute(query("inherit_tunings"), description)
+            if comparable and inherit is not None:
+                self._connection.execute(query("inherit_tunings"), inherit)
             row = self._connection.execute(query("schema_exists"), {"schema": "live"}).fetchone()
             if row and row[0]:
                 self._connection.execute(query("rename_schema", schema=LIVE, new_name=RETIRED))
@@ -209,6 +223,7 @@ def publishing(server: Server, algorithm: str, space: Space, watcher: Reporter) 
     """
     server.create_database(algorithm)
     with translated(), server.connect(algorithm) as connection:
+        refuse_newer(_live_schema(connection), algorithm)
         row = connection.execute(query("lock_publishing")).fetchone()
         if not row or not row[0]:
             raise DatabaseError(f"another process is publishing '{algorithm}'; wait until it ends")
@@ -237,7 +252,9 @@ def published_content(server: Server, algorithm: str) -> tuple[str | None, int]:
     """Digest of what is published now, and its number of assets; None and 0 where nothing is."""
     try:
         with server.connect(algorithm) as connection, translated():
-            row = connection.execute(query("content")).fetchone() if _live_schema(connection) == CURRENT else None
+            number = _live_schema(connection)
+            refuse_newer(number, algorithm)
+            row = connection.execute(query("content")).fetchone() if number == CURRENT else None
     except NotPublishedError:
         row = None
     return row or (None, 0)

@@ -1,0 +1,1 @@
+"""Who may ask, and for what: keys, their scopes, and the file of a workspace that remembers them."""

@@ -1,0 +1,120 @@
+"""Whether the database answers with what it should, models are there, and ports are free."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from meshseek.bootstrap import Meshseek
+from meshseek.doctor.findings import Finding
+from meshseek.doctor.machine import look_at_disk
+from meshseek.errors import DatabaseVersionError, MeshseekError, NotPublishedError
+from meshseek.store.postgres import LOOKUPS, POOL_SIZE
+from meshseek.store.read.facts import read_facts
+from meshseek.store.read.library import Library
+
+MORE_CONNECTIONS: Final = 5
+"""For what stages and people connect for, beside the service."""
+ANSWER_SECONDS: Final = 3.0
+
+
+def look_at_database(meshseek: Meshseek) -> Iterator[Finding]:
+    """Whether it is reached, of the right kind, roomy, and has what was embedded."""
+    if meshseek.settings.database_url is None and not meshseek.workspace.is_there:
+        yield Finding("database", "ok", "it is made with the workspace")
+        return
+    try:
+        facts = read_facts(meshseek.server)
+    except MeshseekError as error:
+        yield Finding.of_error("database", error)
+        return
+    yield Finding("database", "ok", f"PostgreSQL {facts.version} answers")
+    try:
+        facts.check_pgvector()
+        yield Finding("pgvector", "ok", f"pgvector {facts.pgvector}")
+    except DatabaseVersionError as error:
+        yield Finding.of_error("pgvector", error)
+    if facts.encoding != "UTF8":
+        cure = "make the server's cluster anew with: initdb --encoding=UTF8"
+        yield Finding("database", "problem", f"its text is in {facts.encoding}, not in UTF8", cure)
+    names = meshseek.search_service.names
+    needed = len(names) * (POOL_SIZE + LOOKUPS) + MORE_CONNECTIONS
+    if facts.free_connections < needed:
+        cure = "raise max_connections in its postgresql.conf"
+        text = f"{facts.free_connections} more connections can be made, and up to {needed} are needed"
+        yield Finding("database", "warning", text, cure)
+    if facts.folder is not None and Path(facts.folder).is_dir():
+        yield from look_at_disk(Path(facts.folder), "database")
+    yield from _look_at_published(meshseek, names)
+
+
+def _look_at_published(meshseek: Meshseek, names: list[str]) -> Iterator[Finding]:
+    embedded = meshseek.workspace.algorithms()
+    for name in names:
+        library = Library(meshseek.server, name)
+        try:
+            published = library.published()
+            moment = published.published_at.isoformat(sep=" ", timespec="minutes")
+            text = f"'{name}' with {published.assets:,} assets, {moment}"
+            yield Finding("published", "ok", text)
+        except NotPublishedError as error:
+            if name in embedded:
+                yield Finding.of_error("published", error, "warning")
+        except MeshseekError as error:
+            yield Finding.of_error("published", error)
+        finally:
+            library.close()
+
+
+def look_at_models(meshseek: Meshseek) -> Iterator[Finding]:
+    """Whether what each algorithm was embedded with can be loaded; nothing large is, and nothing is fetched."""
+    for name in meshseek.workspace.algorithms():
+        try:
+            lacking = meshseek.lacking(name)
+        except MeshseekError as error:
+            yield Finding.of_error("models", error)
+            continue
+        if lacking is None:
+            yield Finding("models", "ok", f"that of '{name}' is here")
+        else:
+            yield Finding.of_error("models", MeshseekError(lacking))
+
+
+def look_at_ports(host: str, ports: dict[str, int]) -> Iterator[Finding]:
+    """Whether nobody else listens where the services would.
+
+    Args:
+        host: Where they listen.
+        ports: By the option of 'meshseek serve' that chooses another.
+    """
+    for option, port in ports.items():
+        if _is_free(host, port):
+            yield Finding("ports", "ok", f"{host}:{port} is free")
+        elif option == "--api-port" and _is_ours(host, port):
+            yield Finding("ports", "ok", f"Meshseek serves at {host}:{port}")
+        else:
+            cure = f"end it, or give another {option} to 'meshseek serve'"
+            yield Finding("ports", "warning", f"another program listens on {host}:{port}, or none may", cure)
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _is_ours(host: str, port: int) -> bool:
+    address = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+    try:
+        answer = httpx.get(f"http://{address}:{port}/live", timeout=ANSWER_SECONDS, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return False
+    return answer.text == '{"status":"live"}'

@@ -1,0 +1,163 @@
+"""HTTP/1.1 as uvicorn speaks it with h11, with bounds on what a connection may hold, and for how long.
+
+``meshseek serve`` uses it. uvicorn's own command takes it as ``--http``, by the name
+``meshseek.interfaces.http.protocol:BoundedProtocol``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+HEAD_SECONDS: Final = 10.0
+"""For the request line and all headers, from the connection or their first byte."""
+BODY_SECONDS: Final = 60.0
+"""For the body, from the last header."""
+STALL_SECONDS: Final = 30.0
+"""For a client to take the next part of an answer, some 64 kB."""
+MOST_HEAD_BYTES: Final = 16 * 1024
+MOST_HEADERS: Final = 64
+
+
+class _BoundedConnection(h11.Connection):
+    """Refuses a head with too many headers, and remembers why it refused."""
+
+    hint = HTTPStatus.BAD_REQUEST
+
+    def next_event(self) -> Any:
+        """The next event, as h11 gives it.
+
+        Raises:
+            h11.RemoteProtocolError: What came is not HTTP, or too much.
+        """
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.hint = HTTPStatus(error.error_status_hint)
+            raise
+        if isinstance(event, h11.Request) and len(event.headers) > MOST_HEADERS:
+            self.hint = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise h11.RemoteProtocolError("too many headers", error_status_hint=self.hint)
+        return event
+
+
+class BoundedProtocol(H11Protocol):
+    """One connection."""
+
+    head_seconds: ClassVar[float] = HEAD_SECONDS
+    body_seconds: ClassVar[float] = BODY_SECONDS
+    stall_seconds: ClassVar[float] = STALL_SECONDS
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = self._bounded = _BoundedConnection(
+            h11.SERVER, config.h11_max_incomplete_event_size or MOST_HEAD_BYTES
+        )
+        self._arrival: asyncio.TimerHandle | None = None
+        self._awaits_body = False
+        self._stall: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, unless there are too many connections."""
+        super().connection_made(transport)
+        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+            text = "too many connections at once; try again in a second"
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "busy", text)
+        else:
+            self._watch(self.head_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and watch how long the rest takes."""
+        if self._arrival is None and self.conn.their_state is h11.IDLE:
+            self._watch(self.head_seconds)
+        super().data_received(data)
+        self._look()
+
+    def handle_events(self) -> None:
+        """Go through what came; also called where a request is answered and the next one is here already."""
+        super().handle_events()
+        self._look()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._forget()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not take what it is sent."""
+        super().pause_writing()
+        if self._stall is None:
+            self._stall = self.loop.call_later(self.stall_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does."""
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, or too much of it, in the form of every error."""
+        del msg
+        if self._bounded.hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            text = f"the headers are too large; send at most {MOST_HEADERS}, and {MOST_HEAD_BYTES // 1024} kB"
+            self._refuse(self._bounded.hint, "headers_too_large", text)
+        else:
+            self._refuse(HTTPStatus.BAD_REQUEST, "bad_request", "this is not HTTP/1.1")
+
+    def _look(self) -> None:
+        """See what is still to arrive."""
+        state = self.conn.their_state
+        if state is h11.SEND_BODY and not self._awaits_body:
+            self._watch(self.body_seconds)
+            self._awaits_body = True
+        elif state not in (h11.IDLE, h11.SEND_BODY):
+            self._forget()
+
+    def _watch(self, seconds: float) -> None:
+        self._forget()
+        self._arrival = self.loop.call_later(seconds, self._too_slow)
+
+    def _forget(self) -> None:
+        self._awaits_body = False
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def _too_slow(self) -> None:
+        self._arrival = None
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "too_slow", "the request did not arrive in time; send it at once")
+
+    def _refuse(self, status: HTTPStatus, code: str, message: str) -> None:
+        """Say why, where no answer has begun, and close the connection."""
+        if self.transport.is_closing():
+            return
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.ERROR):
+            body = json.dumps({"error": {"code": code, "message": message}}).encode()
+            head = (
+                f"HTTP/1.1 {status.value} {status.phrase}",
+                "content-type: application/json",
+                f"content-length: {len(body)}",
+                "x-content-type-options: nosniff",
+                "connection: close",
+            )
+            self.transport.write("\r\n".join((*head, "\r\n")).encode() + body)
+        cycle: RequestResponseCycle | None = self.cycle  # there is none before the first head, whatever its type says
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()

@@ -1,0 +1,100 @@
+"""What a browser sends to Gradio, checked and made plain before Gradio sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from meshseek.interfaces.ui.bodies import read_body
+from meshseek.interfaces.ui.refusals import refusal
+from meshseek.interfaces.ui.visitors import Rooms, Visitor
+
+EVENT = "/gradio_api/run/predict"
+HEARTBEAT = "/gradio_api/heartbeat/"
+EVENT_BYTES = 200_000
+EVENT_SECONDS = 20
+PASSED_ON = ("data", "event_data", "fn_index", "trigger_id")
+LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
+FOREIGN = "there is no such upload"
+
+
+class Events:
+    """Lets events through that name files of their visitor only, and keeps the visitors' sessions apart.
+
+    Gradio would fetch whatever address it is given instead of a path, and keeps what a visitor sees under a name that
+    their browser chooses.
+
+    Args:
+        app: What is behind it.
+        rooms: Where visitors' files are.
+        events: By the number of each event of the page how many values it takes.
+    """
+
+    def __init__(self, app: ASGIApp, rooms: Rooms, events: Mapping[int, int]) -> None:
+        self.app = app
+        self._rooms = rooms
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything else on."""
+        if scope["type"] == "http" and scope["path"] == EVENT:
+            try:
+                scope, receive = await self._event(Request(scope, receive))
+            except HTTPException as error:
+                await refusal(error)(scope, receive, send)
+                return
+        elif scope["type"] == "http" and scope["path"].startswith(HEARTBEAT):
+            visitor: Visitor = scope["state"]["visitor"]
+            session = visitor.session(scope["path"].removeprefix(HEARTBEAT))
+            path = f"{HEARTBEAT}{session}"
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await self.app(scope, receive, send)
+
+    async def _event(self, request: Request) -> tuple[Scope, Receive]:
+        """The request with a body of ours."""
+        sent = await read_body(request, EVENT_BYTES, EVENT_SECONDS)
+        try:
+            event = json.loads(sent)
+            body = json.dumps(self._plain(event, request.state.visitor)).encode()
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "this is no event of the page") from error
+        told = False
+
+        async def receive() -> Message:
+            nonlocal told
+            if told:
+                return await request.receive()
+            told = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        headers = [pair for pair in request.scope["headers"] if pair[0] not in LENGTHS]
+        return {**request.scope, "headers": [*headers, (b"content-length", b"%d" % len(body))]}, receive
+
+    def _plain(self, event: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
+        """Nothing but what the page sends."""
+        kept = {name: event[name] for name in PASSED_ON if name in event}
+        if not isinstance(kept["data"], list) or len(kept["data"]) != self._events[kept["fn_index"]]:
+            raise ValueError("data")
+        files = [self._file(value, visitor) for value in kept["data"]]
+        return {**kept, "data": files, "session_hash": visitor.session(event.get("session_hash"))}
+
+    def _file(self, value: Any, visitor: Visitor) -> Any:
+        """A value with its own files only; one that is gone already is none, and one of another visitor is refused."""
+        if isinstance(value, list):
+            return [self._file(each, visitor) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if "path" not in value:
+            return {name: self._file(each, visitor) for name, each in value.items() if name != "url"}
+        path = value["path"]
+        if not isinstance(path, str) or not path.startswith(f"{self._rooms.uploads / visitor.room}/"):
+            raise HTTPException(HTTPStatus.FORBIDDEN, FOREIGN)
+        if self._rooms.uploaded_by(visitor, path) is None:
+            return None
+        return {"path": path, "meta": {"_type": "gradio.FileData"}}

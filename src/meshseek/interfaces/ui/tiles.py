@@ -1,0 +1,62 @@
+"""Tiles: an asset's view on a background that even white objects stand out from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import BoundedSemaphore
+
+from PIL import Image as Pillow
+from PIL import ImageOps
+
+from meshseek.errors import ImageError
+from meshseek.images import FORMATS, MAX_IMAGE_PIXELS, MAX_SIDE
+from meshseek.untrusted.pictures import DAMAGED
+
+TILE = 384
+OBJECT = 352
+"""Size of the view on its tile, in pixels."""
+CENTRE = (247, 248, 250)
+EDGE = (224, 228, 234)
+"""The tile's background: light, but dark enough around the middle that white objects stand out."""
+_UNPACKING = BoundedSemaphore(2)
+"""A view of as many pixels as are allowed takes 200 MB; so many are unpacked at a time."""
+
+
+def write_tile(view: Path, file: Path) -> None:
+    """Put a view with a transparent background on a tile.
+
+    Raises:
+        ImageError: The view has too many pixels, or is damaged.
+    """
+    try:
+        with _UNPACKING, Pillow.open(view, formats=FORMATS) as picture:
+            if picture.width * picture.height > MAX_IMAGE_PIXELS:
+                raise ImageError(f"a view has {picture.width} x {picture.height} pixels, and is not shown")
+            if max(picture.size) > MAX_SIDE:
+                picture.thumbnail((MAX_SIDE, MAX_SIDE))
+            tile = on_tile(picture)
+    except (*DAMAGED, OSError, Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
+        raise ImageError("a view is damaged, and is not shown") from error
+    _save(tile, file)
+
+
+def write_plain_tile(file: Path) -> None:
+    """A tile with nothing on it."""
+    _save(_background(), file)
+
+
+def on_tile(view: Pillow.Image) -> Pillow.Image:
+    """The tile of a view."""
+    tile = _background().convert("RGBA")
+    fitted = ImageOps.contain(view.convert("RGBA"), (OBJECT, OBJECT), Pillow.Resampling.LANCZOS)
+    tile.alpha_composite(fitted, ((TILE - fitted.width) // 2, (TILE - fitted.height) // 2))
+    return tile.convert("RGB")
+
+
+def _save(tile: Pillow.Image, file: Path) -> None:
+    tile.save(file, "WEBP", quality=88)
+
+
+def _background() -> Pillow.Image:
+    glow = ImageOps.invert(Pillow.radial_gradient("L")).resize((TILE, TILE))
+    return Pillow.composite(Pillow.new("RGB", (TILE, TILE), CENTRE), Pillow.new("RGB", (TILE, TILE), EDGE), glow)

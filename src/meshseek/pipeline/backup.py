@@ -1,0 +1,229 @@
+"""Backup: a workspace and what is published of it, as they are at one moment, into a folder of backups.
+
+A snapshot is a JSON object::
+
+    meshseek, format                   the version that made it, and the number of the workspace's format
+    files: lists, count, bytes         contents that list the files, see :mod:`meshseek.workspace.belongings`
+    databases: [                       one for each published algorithm
+        algorithm, identity, description (the row of ``spaces``), bytes
+        tables: {name: {columns, contents}}   each content is binary ``COPY`` output
+    ]
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meshseek import __version__
+from meshseek.errors import BackupError, DatabaseVersionError
+from meshseek.files import FileLock, disk_error
+from meshseek.pipeline.backup_files import Destination, FilesBackup
+from meshseek.pipeline.stage import Summary
+from meshseek.reporting import Reporter
+from meshseek.store.postgres import Server
+from meshseek.store.read.held import CHANGING, HeldVersion, held_version
+from meshseek.workspace.backup_folder import BackupFolder, Snapshot
+from meshseek.workspace.belongings import from_lines
+from meshseek.workspace.format import workspace_format
+from meshseek.workspace.workspace import Workspace
+
+LOCK = ".backup.lock"
+"""In the workspace. Who deletes what a snapshot may name holds it, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupOptions:
+    """How a backup is made."""
+
+    verify: bool = False
+    """Read every file, and every content that is there already; replace those that are damaged."""
+    keep: int | None = None
+    """How many snapshots stay, the new one included; None for all."""
+
+
+def backup(
+    workspace: Workspace,
+    server: Server,
+    algorithms: Sequence[str],
+    folder: Path,
+    options: BackupOptions,
+    reporter: Reporter,
+) -> Summary:
+    """Make one more snapshot; stages may run and searches be answered meanwhile.
+
+    Args:
+        workspace: Whose files are copied.
+        server: Has what is published.
+        algorithms: All that may be published.
+        folder: That of the backups; made where missing.
+        options: How.
+        reporter: Shows the progress.
+
+    Raises:
+        BackupError: The folder holds something else, or another process uses it.
+        WorkspaceError: A manifest of the workspace is damaged, or a disk is full. Earlier snapshots stay as they were.
+        DatabaseError: What is published cannot be read.
+    """
+    started = time.monotonic()
+    _expect_apart(workspace.folder, folder)
+    backups = BackupFolder(folder)
+    backups.make()
+    with backups.locked(), _kept_files(workspace, reporter):
+        former = _former(backups, reporter)
+        try:
+            with backups.objects.adding() as drafts:
+                destination = Destination(
+                    objects=backups.objects, drafts=drafts, former=former, verify=options.verify, reporter=reporter
+                )
+                databases = _Databases(destination)
+                held = [found for name in algorithms if (found := databases.back_up(server, name)) is not None]
+                files = FilesBackup(workspace, destination)
+                listed = files.back_up()
+            snapshot: Snapshot = {
+                "meshseek": __version__,
+                "format": workspace_format(workspace.folder)[0],
+                "files": listed,
+                "databases": held,
+            }
+            name = backups.write(snapshot)
+            summary = Summary(stage="backup", done=files.new, already_there=listed["count"] - files.new)
+            summary.details = {"snapshot": name, "databases": len(held)}
+            summary.details["bytes"] = listed["bytes"] + sum(database["bytes"] for database in held)
+            summary.details["new bytes"] = files.new_bytes + databases.new_bytes
+            if files.damaged:
+                summary.details["damaged"] = len(files.damaged)
+            elif options.keep is not None:
+                summary.details["snapshots removed"] = _prune(backups, options.keep, reporter)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+    summary.seconds = round(time.monotonic() - started, 3)
+    return summary
+
+
+def _former(backups: BackupFolder, reporter: Reporter) -> Snapshot | None:
+    """The last snapshot, where it can be read: what it has is not read again."""
+    names = backups.names()
+    try:
+        return backups.read(names[-1]) if names else None
+    except BackupError as error:
+        reporter.say(f"backup: everything is read again, as the last snapshot is of no use: {error}")
+        return None
+
+
+def _prune(backups: BackupFolder, keep: int, reporter: Reporter) -> int:
+    try:
+        return prune(backups, keep)
+    except BackupError as error:
+        reporter.say(f"backup: the new snapshot is there, and no old one is removed: {error}")
+        return 0
+
+
+def prune(backups: BackupFolder, keep: int) -> int:
+    """Remove the oldest snapshots, and then the contents that none of the others has; returns how many snapshots.
+
+    Raises:
+        BackupError: A snapshot that stays is damaged; then nothing is removed.
+        OSError: The folder cannot be written.
+    """
+    names = backups.names()
+    gone, kept = names[: max(0, len(names) - keep)], names[max(0, len(names) - keep) :]
+    snapshots = [backups.read(name) for name in kept]
+    for snapshot in snapshots:  # all that stay can be read, before anything goes
+        for digest in snapshot["files"]["lists"]:
+            b"".join(backups.objects.read(digest))
+    for name in gone:
+        backups.remove(name)
+    backups.objects.remove_others(digest for snapshot in snapshots for digest in contents_of(backups, snapshot))
+    return len(gone)
+
+
+def contents_of(backups: BackupFolder, snapshot: Snapshot) -> Iterator[str]:
+    """The digests of all contents of a snapshot; those of files come first, some of them more than once."""
+    for digest in snapshot["files"]["lists"]:
+        yield digest
+        for entry in from_lines(b"".join(backups.objects.read(digest))):
+            yield entry.digest
+    for database in snapshot["databases"]:
+        for table in database["tables"].values():
+            yield from table["contents"]
+
+
+class _Databases:
+    """Copies published versions out of their databases."""
+
+    def __init__(self, destination: Destination) -> None:
+        self._destination = destination
+        former = destination.former or {}
+        self._former = {database["algorithm"]: database for database in former.get("databases", ())}
+        self.new_bytes = 0
+
+    def back_up(self, server: Server, algorithm: str) -> dict[str, Any] | None:
+        """What a snapshot says of an algorithm's live version; None where there is none that could be restored."""
+        try:
+            with held_version(server, algorithm) as held:
+                return None if held is None else self._copied(algorithm, held)
+        except DatabaseVersionError as error:
+            self._destination.reporter.say(f"backup: what is published of '{algorithm}' is left out: {error}")
+            return None
+
+    def _copied(self, algorithm: str, held: HeldVersion) -> dict[str, Any]:
+        identity, bounds = held.identity, held.bounds()
+        former = self._former.get(algorithm, {})
+        same = former.get("identity") == identity and not self._destination.verify
+        tables: dict[str, Any] = {}
+        size = 0
+        with self._destination.reporter.bar(f"backup {algorithm}", len(held.columns)) as advance:
+            for table, columns in held.columns.items():
+                known = former["tables"].get(table) if same and table not in CHANGING else None
+                if known is not None and all(map(self._destination.objects.has, known["contents"])):
+                    tables[table] = known
+                else:
+                    kept = [self._destination.add(part) for part in held.parts(table, bounds)]
+                    self.new_bytes += sum(content.bytes for content in kept if content.is_new)
+                    tables[table] = {
+                        "columns": columns,
+                        "contents": [content.digest for content in kept],
+                        "bytes": sum(content.bytes for content in kept),
+                    }
+                size += tables[table]["bytes"]
+                advance(1)
+        description = held.description
+        return {
+            "algorithm": algorithm,
+            "identity": identity,
+            "description": description,
+            "tables": tables,
+            "bytes": size,
+        }
+
+
+@contextmanager
+def _kept_files(workspace: Workspace, reporter: Reporter) -> Iterator[None]:
+    """Keep all from being deleted that a snapshot may name; a cleaning that has begun is waited for."""
+    try:
+        lock = FileLock(workspace.folder / LOCK)
+        if not lock.take():
+            reporter.say(f"backup: waiting for 'clean', or another backup, of {workspace.folder} to end")
+            lock.wait()
+    except OSError as error:
+        raise disk_error(error, workspace.folder) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _expect_apart(workspace: Path, folder: Path) -> None:
+    """Refuse to put backups into what they are of.
+
+    Raises:
+        BackupError: One is in the other.
+    """
+    inner, outer = folder.resolve(), workspace.resolve()
+    if inner.is_relative_to(outer) or outer.is_relative_to(inner):
+        raise BackupError(f"{folder} and the workspace {workspace} are in each other; name a folder outside of it")

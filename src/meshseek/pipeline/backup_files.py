@@ -1,0 +1,256 @@
+"""The files of a workspace on their way into a folder of backups, while stages write there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meshseek.errors import BackupError, WorkspaceError
+from meshseek.reporting import Reporter
+from meshseek.workspace.backup_folder import Snapshot
+from meshseek.workspace.belongings import (
+    Entry,
+    Table,
+    from_lines,
+    library_files,
+    other_files,
+    read_table,
+    table_folders,
+    to_lines,
+)
+from meshseek.workspace.drafts import Drafts
+from meshseek.workspace.manifest import MANIFEST
+from meshseek.workspace.objects import PIECE, Kept, Objects
+from meshseek.workspace.workspace import Workspace
+
+ATTEMPTS = 20
+"""How often a table is looked at again whose shards were replaced meanwhile."""
+LIST_EVERY = 4096
+"""A list of files ends about so often, always after the same ones: lists that are as before are kept once."""
+LONGEST_LIST = 8 * LIST_EVERY
+TOLD = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a backup goes, and what is there already."""
+
+    objects: Objects
+    drafts: Drafts
+    """Of the contents that are on their way."""
+    former: Snapshot | None
+    """The last snapshot."""
+    verify: bool
+    """Whether to read also what looks as it did, and what is there."""
+    reporter: Reporter
+
+    def add(self, pieces: Iterable[bytes]) -> Kept:
+        """Keep a content.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        return self.objects.add(pieces, self.drafts, verify=self.verify)
+
+
+class FilesBackup:
+    """One backup of files.
+
+    Args:
+        workspace: Whose.
+        destination: Where to.
+    """
+
+    def __init__(self, workspace: Workspace, destination: Destination) -> None:
+        self._workspace, self._destination = workspace, destination
+        self._objects, self._former, self._verify = destination.objects, destination.former, destination.verify
+        self._reporter = destination.reporter
+        self.new = 0
+        """Files whose content was not there before."""
+        self.new_bytes = 0
+        self.damaged: set[str] = set()
+        """Shards that are not what their manifest says."""
+
+    def back_up(self) -> dict[str, Any]:
+        """Copy what is new; returns what a snapshot says of the files.
+
+        The tables come first, those before that are made from others: what rows name is on the disk before them, and
+        stays there as long as the workspace's backup lock is held.
+
+        Raises:
+            WorkspaceError: A manifest is damaged.
+            OSError: A disk refuses.
+        """
+        libraries, tables = self._first()
+        entries = [*libraries, *(entry for folder, table in tables.items() for entry in self._table(folder, table))]
+        lists, count, size = [], 0, 0
+        odd: list[str] = []
+        files = self._others(odd)
+        for part in (entries, *_in_lists(files)):
+            kept = self._destination.add([to_lines(part)])
+            lists.append(kept.digest)
+            count += len(part)
+            size += sum(entry.bytes for entry in part)
+        self._tell("damaged, and kept as they are; run 'meshseek check --repair'", sorted(self.damaged))
+        self._tell("neither files nor folders, and left out", odd)
+        return {"lists": lists, "count": count, "bytes": size}
+
+    def _first(self) -> tuple[list[Entry], dict[str, Table | None]]:
+        """The libraries and the tables' manifests of one moment: an asset is in both as it was then, or in neither."""
+        for _ in range(ATTEMPTS):
+            try:
+                libraries = [self._copied(path, found) for path, found in library_files(self._workspace)]
+            except FileNotFoundError:  # a library was forgotten just then
+                continue
+            folders = table_folders(self._workspace)
+            tables = {folder: read_table(self._workspace, folder) for folder in folders}
+            now = dict(library_files(self._workspace))
+            if len(now) == len(libraries) and all(
+                entry.path in now and entry.is_same(now[entry.path]) for entry in libraries
+            ):
+                return libraries, tables
+        raise WorkspaceError("the libraries are written again and again; run the same command again")
+
+    def _tell(self, what: str, paths: list[str]) -> None:
+        if paths:
+            named = ", ".join(paths[:TOLD]) + (", ..." if len(paths) > TOLD else "")
+            self._reporter.say(f"backup: {len(paths):,} of the workspace are {what}: {named}")
+
+    def _table(self, folder: str, table: Table | None) -> list[Entry]:
+        """The entries of a table as it was at one moment."""
+        for _ in range(ATTEMPTS):
+            if table is None:
+                return []
+            try:
+                shards = [self._shard(folder, shard) for shard in table.shards]
+            except FileNotFoundError:
+                before, table = table, read_table(self._workspace, folder)
+                if table is not None and table.manifest == before.manifest:
+                    return [self._manifest(before), *self._shards_that_are_there(before)]
+            else:
+                return [*shards, self._manifest(table)]
+        raise WorkspaceError(f"{folder} is written again and again; run the same command again")
+
+    def _manifest(self, table: Table) -> Entry:
+        return self._entry(f"{table.folder}/{MANIFEST}", table.status, self._counted([table.manifest]))
+
+    def _shard(self, folder: str, shard: dict[str, Any]) -> Entry:
+        path = f"{folder}/{shard['file']}"
+        found = (self._workspace.folder / path).stat()
+        digest, size = shard["sha256"], shard["bytes"]
+        if not self._verify and found.st_size == size and self._objects.has(digest, size):
+            return self._entry(path, found, Kept(digest, size, is_new=False))
+        entry = self._copied(path, found)
+        if entry.digest != digest:
+            self.damaged.add(path)
+        return entry
+
+    def _shards_that_are_there(self, table: Table) -> Iterator[Entry]:
+        for shard in table.shards:
+            try:
+                yield self._shard(table.folder, shard)
+            except FileNotFoundError:
+                self.damaged.add(f"{table.folder}/{shard['file']}")
+
+    def _others(self, odd: list[str]) -> Iterator[Entry]:
+        """The entries of all other files, each beside what the last snapshot says of it."""
+        known = _Known(self._former_entries())
+        total = sum(1 for _ in other_files(self._workspace, []))
+        with self._reporter.bar("backup files", total) as advance:
+            for path, found in other_files(self._workspace, odd):
+                before = known.at(path)
+                advance(1)
+                if before is not None and not self._verify and before.is_same(found) and self._has(before):
+                    yield before._replace(mode=stat.S_IMODE(found.st_mode))
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # nothing that a snapshot names goes meanwhile
+                    yield self._copied(path, found)
+
+    def _has(self, entry: Entry) -> bool:
+        return self._objects.has(entry.digest, entry.bytes)
+
+    def _former_entries(self) -> Iterator[Entry]:
+        try:
+            for digest in self._former["files"]["lists"][1:] if self._former else ():
+                yield from from_lines(b"".join(self._objects.read(digest)))
+        except BackupError as error:
+            self._reporter.say(f"backup: files are read again, as a list of the last snapshot is of no use: {error}")
+
+    def _copied(self, path: str, found: os.stat_result) -> Entry:
+        source = self._workspace.folder / path
+        if path.endswith(".sqlite3"):
+            return self._entry(path, found, self._counted(_database(source)))
+        return self._entry(path, found, self._counted(_pieces(source)))
+
+    def _counted(self, pieces: Iterable[bytes]) -> Kept:
+        kept = self._destination.add(pieces)
+        if kept.is_new:
+            self.new += 1
+            self.new_bytes += kept.bytes
+        return kept
+
+    def _entry(self, path: str, found: os.stat_result, kept: Kept) -> Entry:
+        mode = stat.S_IMODE(found.st_mode)
+        return Entry(path, kept.bytes, found.st_mtime_ns, found.st_ino, mode, kept.digest)
+
+
+class _Known:
+    """Entries in the order of their keys, asked for in that order."""
+
+    def __init__(self, entries: Iterator[Entry]) -> None:
+        self._entries = entries
+        self._next = next(entries, None)
+
+    def at(self, path: str) -> Entry | None:
+        """The entry of a path."""
+        key = tuple(path.split("/"))
+        while self._next is not None and self._next.key < key:
+            self._next = next(self._entries, None)
+        return self._next if self._next is not None and self._next.path == path else None
+
+
+def _in_lists(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """The same, cut after entries whose paths hash to a certain number."""
+    part: list[Entry] = []
+    for entry in entries:
+        part.append(entry)
+        ends = zlib.crc32(entry.path.encode(errors="surrogateescape")) % LIST_EVERY == 0
+        if ends or len(part) >= LONGEST_LIST:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _pieces(source: Path) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _database(source: Path) -> Iterator[bytes]:
+    """The content of an SQLite file at one moment, whoever writes it meanwhile.
+
+    Raises:
+        WorkspaceError: It is damaged.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".sqlite3") as copy:
+        try:
+            with (
+                contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as database,
+                contextlib.closing(sqlite3.connect(copy.name)) as target,
+            ):
+                database.backup(target)
+        except sqlite3.Error as error:
+            raise WorkspaceError(
+                f"{source} cannot be read ({error}); restore it from a backup, or remove it"
+            ) from error
+        yield from _pieces(Path(copy.name))

@@ -1,0 +1,271 @@
+"""Restore: a snapshot becomes a workspace, and the versions that were published of it become live again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meshseek import __version__
+from meshseek.errors import BackupError, ConfirmationNeededError, WorkspaceError
+from meshseek.files import disk_error, locked, make_folder, sync, write_whole
+from meshseek.model import Space
+from meshseek.pipeline.stage import Summary
+from meshseek.reporting import Reporter
+from meshseek.store.embedded.server import EmbeddedServer
+from meshseek.store.postgres import Server
+from meshseek.store.read.held import live_identity
+from meshseek.store.schema import CURRENT
+from meshseek.store.write.publisher import publishing
+from meshseek.workspace.backup_folder import BackupFolder, Snapshot
+from meshseek.workspace.belongings import Entry, from_lines
+from meshseek.workspace.drafts import Drafts
+from meshseek.workspace.format import CURRENT_FORMAT, RESTORING_FILE
+
+SETTINGS_FILE = "meshseek.toml"
+DRAFTS = ".restoring"
+NO_CONTENT = {"database", "cache", SETTINGS_FILE, "format.json", DRAFTS}
+"""What may be in a workspace that is restored into: settings that were put there, and a server that was started."""
+SPACE = ("embedder", "model", "revision", "dim", "preprocessing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOptions:
+    """How a snapshot is restored."""
+
+    snapshot: str | None = None
+    """Its name or number; None for the last one, or the one whose restore was interrupted."""
+    yes: bool = False
+    """Move aside what is in the way, and replace live versions."""
+
+
+def restore(
+    folder: Path, workspace: Path, connect: Callable[[], Server], options: RestoreOptions, reporter: Reporter
+) -> Summary:
+    """Restore a snapshot, or go on with it; until it has ended no other command opens the workspace.
+
+    Args:
+        folder: That of the backups.
+        workspace: Where to; made where missing.
+        connect: Gives the server for the databases, once the workspace's settings are there.
+        options: How.
+        reporter: Shows the progress.
+
+    Raises:
+        ConfirmationNeededError: Something is in the way.
+        BackupError: There is no such snapshot, it is damaged, or a newer Meshseek made it.
+        WorkspaceError: The workspace cannot be written.
+        DatabaseError: The database refuses.
+    """
+    started = time.monotonic()
+    backups = BackupFolder(folder)
+    backups.expect()
+    with backups.locked(shared=True):
+        begun = _begun(workspace, backups)
+        wanted = begun if begun and options.snapshot is None else backups.named(options.snapshot)
+        snapshot = backups.read(wanted)
+        _refuse_newer(wanted, snapshot)
+        if begun != wanted:
+            _make_room(workspace, snapshot, options, reporter)
+        busy = WorkspaceError(f"another process restores into {workspace}; wait until it ends")
+        summary = Summary(stage="restore", details={"snapshot": wanted})
+        try:
+            with _unfinished(workspace, folder, wanted), locked(workspace / ".restore.lock", busy):
+                with Drafts(workspace / DRAFTS) as drafts:
+                    files = _Files(backups, workspace, drafts)
+                    files.settings(snapshot, reporter)
+                if snapshot["databases"]:
+                    _expect_free(connect(), snapshot, options)
+                with Drafts(workspace / DRAFTS) as drafts:
+                    files = _Files(backups, workspace, drafts)
+                    files.restore(snapshot, reporter)
+                summary.done, summary.already_there = files.done, files.already_there
+                live = [_restore_database(connect(), each, backups, reporter) for each in snapshot["databases"]]
+                summary.details["databases"] = sum(live)
+        except OSError as error:
+            raise disk_error(error, workspace) from error
+    summary.seconds = round(time.monotonic() - started, 3)
+    return summary
+
+
+def _refuse_newer(name: str, snapshot: Snapshot) -> None:
+    tables = [database["description"]["schema_version"] for database in snapshot["databases"]]
+    if snapshot["format"] > CURRENT_FORMAT or max(tables, default=0) > CURRENT:
+        raise BackupError(
+            f"snapshot {name} was made by a newer Meshseek ({snapshot['meshseek']}; this is {__version__}): "
+            "upgrade this one, or name another snapshot with --snapshot"
+        )
+
+
+def _begun(workspace: Path, backups: BackupFolder) -> str | None:
+    """The snapshot whose restore into a workspace was interrupted."""
+    try:
+        record = json.loads((workspace / RESTORING_FILE).read_bytes())
+        name = record["snapshot"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return name if name in backups.names() else None
+
+
+def _make_room(workspace: Path, snapshot: Snapshot, options: RestoreOptions, reporter: Reporter) -> None:
+    """Move aside what is in the way, where somebody has agreed, and look whether the disk has room."""
+    inside = [path.name for path in workspace.iterdir()] if workspace.is_dir() else []
+    if any(name not in NO_CONTENT and not name.endswith(".lock") for name in inside):
+        if not options.yes:
+            raise ConfirmationNeededError(
+                f"{workspace} is not empty; name an empty folder with --workspace, "
+                "or give --yes to move what is there aside"
+            )
+        if EmbeddedServer(workspace).is_running():
+            raise WorkspaceError(f"the database of {workspace} is in use; stop what uses it, then run the same again")
+        aside = next(
+            path
+            for number in range(1, len(list(workspace.parent.iterdir())) + 2)
+            if not (path := workspace.with_name(f"{workspace.name}.before-restore-{number}")).exists()
+        )
+        try:
+            workspace.rename(aside)
+            sync(workspace.parent)
+        except OSError as error:
+            raise disk_error(error, workspace) from error
+        reporter.say(f"restore: what was in {workspace} is in {aside} now")
+    try:
+        make_folder(workspace)
+        free = shutil.disk_usage(workspace).free
+    except OSError as error:
+        raise disk_error(error, workspace) from error
+    needed = snapshot["files"]["bytes"]
+    if free < needed:
+        raise WorkspaceError(
+            f"the snapshot has {needed / 1e9:.1f} GB of files and the disk of {workspace} has {free / 1e9:.1f} GB "
+            "free; free some space, or name a folder on another disk with --workspace"
+        )
+
+
+@contextmanager
+def _unfinished(workspace: Path, folder: Path, name: str) -> Iterator[None]:
+    """Let nothing else open the workspace until the block has ended well."""
+    marker = workspace / RESTORING_FILE
+    write_whole(marker, json.dumps({"backup": str(folder), "snapshot": name}).encode())
+    yield
+    shutil.rmtree(workspace / DRAFTS, ignore_errors=True)
+    marker.unlink()
+    sync(workspace)
+
+
+class _Files:
+    """Puts the files of a snapshot into a workspace."""
+
+    def __init__(self, backups: BackupFolder, workspace: Path, drafts: Drafts) -> None:
+        self._objects, self._workspace, self._drafts = backups.objects, workspace, drafts
+        self.done = self.already_there = 0
+
+    def settings(self, snapshot: Snapshot, reporter: Reporter) -> None:
+        """The settings come first, as they say where the databases are; those that are there already stay."""
+        for entry in self._entries(snapshot):
+            if entry.path == SETTINGS_FILE:
+                if not (self._workspace / SETTINGS_FILE).exists():
+                    self._put(entry)
+                elif not self._is_there(entry):
+                    reporter.say(f"restore: {self._workspace / SETTINGS_FILE} was there and stays as it is")
+                return
+
+    def restore(self, snapshot: Snapshot, reporter: Reporter) -> None:
+        """All other files.
+
+        Raises:
+            BackupError: A content is missing or damaged.
+            OSError: The disk refuses.
+        """
+        with reporter.bar("restore files", snapshot["files"]["count"]) as advance:
+            for entry in self._entries(snapshot):
+                if entry.path != SETTINGS_FILE:
+                    if self._is_there(entry):
+                        self.already_there += 1
+                    else:
+                        self._put(entry)
+                        self.done += 1
+                advance(1)
+
+    def _entries(self, snapshot: Snapshot) -> Iterator[Entry]:
+        for digest in snapshot["files"]["lists"]:
+            content = b"".join(self._objects.read(digest))
+            try:
+                yield from from_lines(content)
+            except ValueError as error:
+                raise self._objects.damaged(digest, str(error)) from error
+
+    def _is_there(self, entry: Entry) -> bool:
+        """Whether an interrupted restore has put a file there: it has its time only when it is whole."""
+        try:
+            found = (self._workspace / entry.path).lstat()
+        except OSError:
+            return False
+        return (found.st_size, found.st_mtime_ns) == (entry.bytes, entry.mtime)
+
+    def _put(self, entry: Entry) -> None:
+        draft = self._drafts.new()
+        try:
+            with draft.open("xb") as file:
+                for piece in self._objects.read(entry.digest):
+                    file.write(piece)
+            draft.chmod(entry.mode)
+            os.utime(draft, ns=(entry.mtime, entry.mtime))
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        self._drafts.add(draft, self._workspace / entry.path)
+
+
+def _expect_free(server: Server, snapshot: Snapshot, options: RestoreOptions) -> None:
+    """Refuse to replace a live version, unless somebody has agreed.
+
+    Raises:
+        ConfirmationNeededError: Another one is live.
+        DatabaseError: The database cannot be asked.
+    """
+    for database in snapshot["databases"]:
+        algorithm = database["algorithm"]
+        live = live_identity(server, algorithm)
+        if live not in (None, database["identity"]) and not options.yes:
+            raise ConfirmationNeededError(
+                f"another version of '{algorithm}' is live in {server.shown_conninfo(algorithm)}; give --yes to "
+                "replace it, or set MESHSEEK_DATABASE_PREFIX or MESHSEEK_DATABASE_URL to restore elsewhere"
+            )
+
+
+def _restore_database(server: Server, database: Mapping[str, Any], backups: BackupFolder, reporter: Reporter) -> bool:
+    """Make a version live as it was; returns whether it is now."""
+    algorithm, description = database["algorithm"], database["description"]
+    if description["schema_version"] != CURRENT:
+        reporter.say(
+            f"restore: '{algorithm}' was published by an older Meshseek, whose tables this one does not read; "
+            f"run 'meshseek publish --algorithm {algorithm}'"
+        )
+        return False
+    if live_identity(server, algorithm) == database["identity"]:
+        return True
+    space = Space(**{name: description[name] for name in SPACE})
+    chinese = description["chinese_captions"]
+    captions = description["assets"]  # at most
+    sizes = {
+        "vectors": captions + description["english_captions"] + chinese + description["views"],
+        "graph_vectors": (2 + (chinese > 0)) * captions,
+    }
+    index_kind = description["index_kind"]
+    with publishing(server, algorithm, space, reporter) as publisher:
+        with (
+            publisher.loading(**sizes, index_kind=index_kind) as loader,
+            reporter.bar(f"restore {algorithm}", len(database["tables"])) as advance,
+        ):
+            for name, table in database["tables"].items():
+                loader.load_copied(name, table["columns"], map(backups.objects.read, table["contents"]))
+                advance(1)
+        publisher.adopt(index_kind, chinese=chinese > 0)
+    return True

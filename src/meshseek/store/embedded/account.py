@@ -1,0 +1,82 @@
+"""Whom PostgreSQL runs as; it refuses to run as root, and whoever shares its account may do anything to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from meshseek.errors import DatabaseDownError
+
+NAME = "meshseek-db"
+_SECONDS = 30
+_CURE = f"run `useradd --system {NAME}`, run Meshseek as an ordinary user, or set MESHSEEK_DATABASE_URL"
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user and its group."""
+
+    uid: int
+    gid: int
+    switched: bool
+    """Whether it is another than this process's own."""
+
+    @classmethod
+    def of_server(cls) -> Account:
+        """This process's own account; where that is root, the system user ``meshseek-db``, made where it is missing.
+
+        ``nobody`` would not do: its other processes could read the data, and connect.
+
+        Raises:
+            DatabaseDownError: There is no such user, and none can be made.
+        """
+        if os.geteuid() != 0:
+            return cls(os.geteuid(), os.getegid(), switched=False)
+        known = _known() or _made()
+        if known.uid == 0:
+            raise DatabaseDownError(f"the user '{NAME}' is root, and PostgreSQL does not run as root: give it a uid")
+        return known
+
+    def take(self, folder: Path) -> None:
+        """Make a folder and all that is in it this account's; links are not followed.
+
+        Raises:
+            OSError: It cannot be done.
+        """
+        os.chown(folder, self.uid, self.gid)
+        for parent, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                os.chown(os.path.join(parent, name), self.uid, self.gid, follow_symlinks=False)  # noqa: PTH118  # a database has many
+
+
+def _known() -> Account | None:
+    with contextlib.suppress(KeyError):
+        entry = pwd.getpwnam(NAME)
+        return Account(entry.pw_uid, entry.pw_gid, switched=True)
+    return None
+
+
+def _made() -> Account:
+    program = shutil.which("useradd", path=f"{os.defpath}:/usr/sbin:/sbin")
+    reason = "there is no useradd"
+    if program is not None:
+        options = ["--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin"]
+        try:
+            done = subprocess.run(
+                [program, *options, NAME], capture_output=True, text=True, check=False, timeout=_SECONDS
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            reason = getattr(error, "strerror", None) or "useradd does not end"
+        else:
+            reason = done.stderr.strip().partition("\n")[0] or f"useradd ended with {done.returncode}"
+    account = _known()  # another process may have been first
+    if account is None:
+        raise DatabaseDownError(
+            f"PostgreSQL does not run as root, and the system user '{NAME}' cannot be made ({reason}): {_CURE}"
+        )
+    return account

@@ -1,0 +1,153 @@
+"""What of a workspace's folder belongs to a backup: all that cannot be made again, and nothing that is unfinished."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import NamedTuple
+
+from meshseek.workspace.format import RESTORING_FILE
+from meshseek.workspace.manifest import MANIFEST, read_manifest
+from meshseek.workspace.workspace import Workspace
+
+LIBRARIES = "libraries"
+LEFT_OUT = {"database", "cache", RESTORING_FILE, LIBRARIES}
+"""The database server's files, which are no backup while it runs; what is made again by itself; what is read first."""
+UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp|\.(.*\.)?lock|.*\.part|.*\.sqlite3-(journal|wal|shm)")
+"""Files: drafts, locks, and SQLite's own."""
+DRAFTS = {"models/.drafts", "views/.drafts"}
+SHARD = re.compile(r"part-\d+-[0-9a-f]+\.parquet")
+
+
+class Entry(NamedTuple):
+    """A file in a snapshot."""
+
+    path: str
+    """Relative to the workspace, with slashes."""
+    bytes: int
+    mtime: int
+    """In nanoseconds; with size and inode it tells whether a file is still the same."""
+    inode: int
+    mode: int
+    digest: str
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """By which entries are ordered."""
+        return tuple(self.path.split("/"))
+
+    def is_same(self, found: os.stat_result) -> bool:
+        """Whether a file is as it was."""
+        return (self.bytes, self.mtime, self.inode) == (found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def to_lines(entries: Iterable[Entry]) -> bytes:
+    """Entries as lines of JSON; names that are no text survive it."""
+    return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
+
+
+def from_lines(content: bytes) -> list[Entry]:
+    """What :func:`to_lines` wrote.
+
+    Raises:
+        ValueError: It did not.
+    """
+    return [_entry(json.loads(line)) for line in content.splitlines()]
+
+
+def _entry(values: object) -> Entry:
+    if not (isinstance(values, list) and [type(value) for value in values] == [str, int, int, int, int, str]):
+        raise ValueError("no entry of a file")
+    entry = Entry(*values)
+    if {"", ".", ".."} & {*entry.key} or "\0" in entry.path:
+        raise ValueError(f"{entry.path!r} is outside of the workspace")
+    return entry
+
+
+class Table(NamedTuple):
+    """A table as its manifest had it when it was read."""
+
+    folder: str
+    """Relative to the workspace."""
+    manifest: bytes
+    status: os.stat_result
+    shards: list[dict[str, object]]
+
+
+def table_folders(workspace: Workspace) -> list[str]:
+    """The tables of a workspace, those first that are made from others."""
+    vectors = [
+        f"vectors/{algorithm}/{source}"
+        for algorithm in workspace.algorithms()
+        for source in workspace.embedded_sources(algorithm)
+    ]
+    return [*vectors, "captions_zh", "rendered", "assets"]
+
+
+def read_table(workspace: Workspace, folder: str) -> Table | None:
+    """A table's manifest, and what it names; None where nothing was written yet.
+
+    Raises:
+        WorkspaceError: It is damaged.
+    """
+    path = workspace.folder / folder / MANIFEST
+    try:
+        content, status = path.read_bytes(), path.stat()
+    except FileNotFoundError:
+        return None
+    manifest = read_manifest(path.parent, content)
+    return None if manifest is None else Table(folder, content, status, manifest["shards"])
+
+
+def library_files(workspace: Workspace) -> Iterator[tuple[str, os.stat_result]]:
+    """The records and listings of the libraries, which must be of the same moment as the tables."""
+    return _looked_at(workspace.folder / LIBRARIES, LIBRARIES, set(), [])
+
+
+def other_files(workspace: Workspace, odd: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """All other files that belong to a backup than those and the manifests and shards of tables, ordered by their keys.
+
+    Args:
+        workspace: Whose.
+        odd: Gets the paths of what is neither a file nor a folder, such as links: Meshseek makes none.
+    """
+    tables = set(table_folders(workspace))
+    for name in sorted(path.name for path in workspace.folder.iterdir()):
+        if name in LEFT_OUT:
+            continue
+        path = workspace.folder / name
+        if path.is_symlink() and path.is_dir():  # somebody put a large folder onto another disk
+            yield from _below(path, name, tables, odd)
+        else:
+            yield from _looked_at(path, name, tables, odd)
+
+
+def _looked_at(path: Path, name: str, tables: AbstractSet[str], odd: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        found = path.lstat()
+    except OSError:  # it went meanwhile, as nothing does that a snapshot names
+        return
+    if stat.S_ISDIR(found.st_mode):
+        if name not in DRAFTS:
+            yield from _below(path, name, tables, odd)
+    elif stat.S_ISREG(found.st_mode):
+        if not UNFINISHED.fullmatch(path.name):
+            yield name, found
+    else:
+        odd.append(name)
+
+
+def _below(folder: Path, name: str, tables: AbstractSet[str], odd: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208  # a million paths would take too much memory
+    except FileNotFoundError:
+        return
+    is_table = name in tables
+    for inner in names:
+        if not (is_table and (inner == MANIFEST or SHARD.fullmatch(inner))):
+            yield from _looked_at(folder / inner, f"{name}/{inner}", tables, odd)

@@ -1,0 +1,128 @@
+"""The two files of a library: its record, and its listing, which keeps a copy of the record and tells of damage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from meshseek.errors import WorkspaceError
+from meshseek.files import write_whole
+from meshseek.workspace.sealed import sealed, unsealed
+
+RECORD, LISTING = "library.json", "listing.parquet"
+LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "former": pa.string()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibrarySource:
+    """Where a library comes from."""
+
+    name: str
+    """Unique in the workspace, whatever the case of its letters."""
+    number: int
+    """Libraries are ordered by when each was first imported."""
+    prefix: str
+    """Stands before the library's own ids, so that those of two libraries differ; empty for the first library."""
+    dataset: str | None = None
+    """Name of the dataset layout; None where an older Meshseek imported it and did not note how."""
+    path: str | None = None
+    captions: str | None = None
+    id_map: str | None = None
+    max_assets: int | None = None
+    """How many the last import took, where it was told not to take all."""
+    imported_at: str | None = None
+    """When the last import ended, in UTC; None while the first one goes on."""
+    forgotten: tuple[str, ...] = ()
+    """Ids of assets that the user wants out of the workspace, though the library has them."""
+
+
+def write_listing(path: Path, columns: Mapping[str, Sequence[object]], library: LibrarySource) -> None:
+    """Write the listing of a library.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    table = pa.table(columns, LISTING_SCHEMA)
+    facts = {"record": sealed(asdict(library)), "checksum": _checksum(table)}
+    sink = pa.BufferOutputStream()
+    pq.write_table(table.replace_schema_metadata(facts), sink, compression="zstd")
+    write_whole(path, memoryview(sink.getvalue()))
+
+
+def listing_digest(path: Path) -> bytes:
+    """Changes whenever what is listed does; empty where nothing is."""
+    try:
+        known: bytes | None = (pq.read_schema(path).metadata or {}).get(b"checksum")
+        return known or path.read_bytes()  # an older Meshseek wrote no checksum
+    except (OSError, pa.ArrowException):
+        return b""
+
+
+def record_of(folder: Path) -> LibrarySource | None:
+    """The record of a library, or its copy in the listing where it was lost; None where the folder is no library.
+
+    Raises:
+        WorkspaceError: It is damaged, and there is no copy.
+    """
+    path = folder / RECORD
+    try:
+        record = _parsed(path.read_bytes())
+        if record.name != folder.name:
+            raise ValueError("it is the record of another library")
+        return record
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        copy = _copied_record(folder / LISTING)
+        if copy is None and path.is_file():
+            message = f"{path} is damaged; remove the folder {folder} and import that library again"
+            raise WorkspaceError(message) from error
+        return copy
+
+
+def _parsed(content: bytes) -> LibrarySource:
+    values = unsealed(content)
+    known = {field.name: values[field.name] for field in fields(LibrarySource) if field.name in values}
+    return LibrarySource(**{**known, "forgotten": tuple(values.get("forgotten", ()))})
+
+
+def is_whole(record: Path) -> bool:
+    """Whether a record can be read, is as it was written, and is that of its folder."""
+    try:
+        return _parsed(record.read_bytes()).name == record.parent.name
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
+def _copied_record(listing: Path) -> LibrarySource | None:
+    table = read_listing(listing)
+    content: bytes | None = None if table is None else (table.schema.metadata or {}).get(b"record")
+    return None if content is None else _parsed(content)
+
+
+def read_listing(path: Path) -> pa.Table | None:
+    """A listing; None where it is missing, damaged or another library's; an older Meshseek wrote none of what tells."""
+    try:
+        facts = pq.read_schema(path).metadata or {}
+        table = pq.read_table(path, schema=LISTING_SCHEMA).replace_schema_metadata(facts)
+        if b"checksum" in facts and _checksum(table) != facts[b"checksum"].decode():
+            return None
+        record = facts.get(b"record")
+        return table if record is None or _parsed(record).name == path.parent.name else None
+    except (OSError, pa.ArrowException, ValueError, TypeError, KeyError):
+        return None
+
+
+def _checksum(table: pa.Table) -> str:
+    """Of what a listing says, whatever its form in the file."""
+    digest = hashlib.sha256()
+    for column in table.columns:
+        texts = column.fill_null("").combine_chunks().cast(pa.binary())
+        lengths = pc.binary_length(texts)
+        digest.update(b"".join(texts.to_pylist()))
+        digest.update(lengths.to_numpy(zero_copy_only=False).tobytes())
+    return digest.hexdigest()[:32]

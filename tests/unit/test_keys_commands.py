@@ -1,0 +1,126 @@
+"""``meshseek keys``, and ``meshseek serve`` where others could reach it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from meshseek.access.keys import KEY
+from meshseek.access.keys_file import KeysFile
+from meshseek.access.ring import KeyRing
+from meshseek.bootstrap import Meshseek
+from meshseek.errors import KeysError, ServiceError
+from meshseek.interfaces.cli import main
+from meshseek.interfaces.cli.serving import check_keys
+from meshseek.settings import read_settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty workspace."""
+    (tmp_path / "libraries").mkdir()
+    return tmp_path
+
+
+def run(folder: Path, *words: str) -> Result:
+    """What a command says."""
+    return CliRunner().invoke(main, [*words, "--workspace", str(folder)])
+
+
+def test_a_key_is_made_shown_listed_and_revoked(folder: Path) -> None:
+    """It stands alone on standard output, once; afterwards only its name and its dates are shown."""
+    made = run(folder, "keys", "add", "bob")
+    text = made.stdout.strip()
+    assert KEY.fullmatch(text)
+    assert made.stderr == "keep it now: it is not shown again\n"
+    caller = KeyRing(folder).caller(text)
+    assert caller is not None
+    assert (caller.name, caller.scopes) == ("bob", ("read",))
+    assert run(folder, "keys", "add", "alice", "--scope", "admin", "--expires", "90d").exit_code == 0
+
+    ring = KeyRing(folder)
+    ring.caller(text)
+    ring.used.write()
+    table = run(folder, "keys", "list").stdout
+    assert [line.split()[:2] for line in table.splitlines()] == [["name", "scope"], ["bob", "read"], ["alice", "admin"]]
+    assert table.splitlines()[1].endswith("never")
+    assert text[13:] not in table
+    bob, alice = json.loads(run(folder, "keys", "list", "--json").stdout)
+    assert bob.keys() == {"name", "scope", "created", "last_used", "expires"}
+    assert (bob["last_used"] is not None, alice["last_used"], bob["expires"]) == (True, None, None)
+    assert alice["expires"] > alice["created"]
+
+    assert run(folder, "keys", "revoke", "bob").stdout == "revoked 'bob'\n"
+    assert KeyRing(folder).caller(text) is None
+    assert json.loads(run(folder, "keys", "revoke", "alice", "--json").stdout) == {"revoked": "alice"}
+    assert "run 'meshseek keys add NAME'" in run(folder, "keys", "list").stdout
+    assert json.loads(run(folder, "keys", "list", "--json").stdout) == []
+
+
+def test_a_key_as_json(folder: Path) -> None:
+    """For programs that make keys."""
+    made = run(folder, "keys", "add", "bob", "--scope", "write", "--expires", "2999-01-31", "--json")
+    told = json.loads(made.stdout)
+    assert KEY.fullmatch(told["key"])
+    assert (told["name"], told["scope"], told["expires"]) == ("bob", "write", "2999-02-01T00:00:00+00:00")
+    assert made.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["add", "a b"], "a key's name has"),
+        (["add", "bob", "--expires", "soon"], "is no time in the future"),
+        (["revoke", "bob"], "there is no key 'bob'"),
+    ],
+)
+def test_a_mistake_is_one_line(folder: Path, words: list[str], told: str) -> None:
+    """With exit status 1, and nothing on standard output."""
+    ended = run(folder, "keys", *words)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr.count("\n") == 1
+    assert told in ended.stderr
+    assert run(folder, "keys", "add", "bob", "--scope", "all").exit_code == 2
+
+
+def test_no_workspace_is_made_by_mistake(tmp_path: Path) -> None:
+    """A folder that is none gets no keys."""
+    for words in (["add", "bob"], ["list"], ["revoke", "bob"]):
+        ended = run(tmp_path / "none", "keys", *words)
+        assert ended.exit_code == 1
+        assert "there is no workspace" in ended.stderr
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "meshseek.example"])
+def test_others_are_let_in_only_with_keys(folder: Path, host: str) -> None:
+    """Where they could reach the service, it does not start, and says what to do."""
+
+    def check(**settings: Any) -> None:
+        check_keys(Meshseek(read_settings(workspace=folder, host=host, **settings)))
+
+    ended = run(folder, "serve", "--host", host)
+    assert (ended.exit_code, ended.stderr.count("\n")) == (1, 1)
+    assert "'meshseek keys add NAME'" in ended.stderr
+    assert "--insecure" in ended.stderr
+    with pytest.raises(ServiceError):
+        check()
+    check(insecure=True)
+    run(folder, "keys", "add", "bob")
+    check()
+    (folder / "keys.json").write_text("{")
+    with pytest.raises(KeysError):
+        check()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.5"])
+def test_this_machine_needs_no_key(folder: Path, host: str) -> None:
+    """Nor a file of keys that can be read."""
+    (folder / "keys.json").write_text("{")
+    check_keys(Meshseek(read_settings(workspace=folder, host=host)))
+    with pytest.raises(KeysError):
+        KeysFile(folder).read()
