@@ -10,12 +10,14 @@ from tests.conftest import ServedLibrary
 from tests.fuzz import UNLIMITED, fuzz
 
 from meshseek.interfaces.http import create_app
+from meshseek.search.query import Query
 
 
 @pytest.fixture
 def app(library: ServedLibrary) -> Iterator[FastAPI]:
     """The API over the small real library."""
     meshseek = library.opened(**UNLIMITED)
+    meshseek.search_service.algorithm("lite").search(Query(text="chair"))  # no request waits until the model is loaded
     yield create_app(meshseek)
     meshseek.close()
 
