@@ -48,7 +48,7 @@ class Admission:
         self._count(admitted=1)
         try:
             with Span(WAIT):
-                self._wait()
+                self._take_turn()
             self._count(running=1)
             try:
                 yield
@@ -59,11 +59,12 @@ class Admission:
             self._count(admitted=-1)
             self._places.release()
 
-    def _wait(self) -> None:
+    def _take_turn(self) -> None:
         left = seconds_left()
-        if self._running.acquire(timeout=WAIT_SECONDS if left is None else min(WAIT_SECONDS, left)):
+        patience = WAIT_SECONDS if left is None else min(left, WAIT_SECONDS)
+        if self._running.acquire(timeout=patience):
             return
-        if seconds_left() == 0:
+        if patience == left:
             raise TooSlowError(TOO_SLOW)
         raise BusyError("the searches before this one take too long; try again in a second")
 

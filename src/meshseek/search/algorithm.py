@@ -57,6 +57,8 @@ class Answer:
     """Name of the reranker that put the first results in order; None where none was asked, or it could not."""
     note: str | None = None
     """What became of the reranking that was asked for: why it could not be done, or what it took."""
+    general_note: str | None = None
+    """The same for strangers: without addresses and paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +168,7 @@ class Algorithm:
             translated_query=embedded.translated if embedded else None,
             reranked_by=query.rerank if outcome and outcome.order else None,
             note=outcome.note if outcome else None,
+            general_note=(outcome.general or outcome.note) if outcome else None,
         )
 
     def _search(self, query: Query) -> _Found:

@@ -190,7 +190,7 @@ class SearchAnswer(BaseModel):
             target=answer.target,
             translated_query=answer.translated_query,
             reranked_by=answer.reranked_by,
-            note=answer.note,
+            note=answer.general_note,
             took_ms=Took(
                 embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)
             ),

@@ -65,7 +65,7 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
     _add_routes(app, rooms, uploads)
     blocks = build(options.api_url, rooms)
     app.add_middleware(CORSMiddleware)  # with it Gradio adds none of its own, which lets every website ask
-    app.add_middleware(Events, rooms=rooms, events={id_: len(each.inputs) for id_, each in blocks.fns.items()})
+    app.add_middleware(Events, rooms=rooms, events=_events(blocks))
     door = {"host": options.host, "hosts": options.hosts, "insecure": options.insecure}
     app.add_middleware(Door, keys=keys, rooms=rooms, **door)  # type: ignore[arg-type]
     app.add_middleware(Routes)
@@ -109,6 +109,11 @@ def _add_routes(app: FastAPI, rooms: Rooms, uploads: Uploads) -> None:
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:
         return refusal(error)
+
+
+def _events(blocks: gr.Blocks) -> dict[int, int]:
+    """How many values each event takes; those that only run in the browser are none here."""
+    return {number: len(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}
 
 
 def serve(options: PageOptions, folder: Path) -> None:
