@@ -64,8 +64,8 @@ def _entry(values: object) -> Entry:
     if not (isinstance(values, list) and [type(value) for value in values] == [str, int, int, int, int, str]):
         raise ValueError("no entry of a file")
     entry = Entry(*values)
-    if {"", ".", ".."} & {*entry.key} or "\0" in entry.path:
-        raise ValueError(f"{entry.path!r} is outside of the workspace")
+    if {"", ".", ".."} & {*entry.key} or "\0" in entry.path or entry.key[0] in LEFT_OUT - {LIBRARIES}:
+        raise ValueError(f"{entry.path!r} is no file of a backup")
     return entry
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import write_whole
-from meshseek.workspace.sealed import sealed, unsealed
+from meshseek.sealed import sealed, unsealed
 
 RECORD, LISTING = "library.json", "listing.parquet"
 LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "former": pa.string()})
@@ -71,17 +71,12 @@ def record_of(folder: Path) -> LibrarySource | None:
         WorkspaceError: It is damaged, and there is no copy.
     """
     path = folder / RECORD
-    try:
-        record = _parsed(path.read_bytes())
-        if record.name != folder.name:
-            raise ValueError("it is the record of another library")
-        return record
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        copy = _copied_record(folder / LISTING)
-        if copy is None and path.is_file():
-            message = f"{path} is damaged; remove the folder {folder} and import that library again"
-            raise WorkspaceError(message) from error
-        return copy
+    if is_whole(path):
+        return _parsed(path.read_bytes())
+    copy = _copied_record(folder / LISTING)
+    if copy is None and path.is_file():
+        raise WorkspaceError(f"{path} is damaged; remove the folder {folder} and import that library again")
+    return copy
 
 
 def _parsed(content: bytes) -> LibrarySource:
