@@ -231,7 +231,7 @@ def test_a_revoked_key_is_forgotten(tmp_path: Path) -> None:
 
 def test_a_key_goes_on_while_the_api_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was in stays in; who comes with a key of which nothing is known waits, and comes in by itself later."""
-    monkeypatch.setattr("meshseek.interfaces.ui.keys.FRESH_SECONDS", -1.0)
+    monkeypatch.setattr("meshseek.interfaces.ui.memory.FRESH_SECONDS", -1.0)
     api = Api()
 
     async def asking(browser: httpx.AsyncClient) -> list[httpx.Response]:
