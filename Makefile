@@ -84,12 +84,16 @@ fuzz: $(VENV)/.installed-dev  ## Send 10,000 made requests to the API: make fuzz
 soak: $(VENV)/.installed-dev  ## Search for ten minutes while everything behind fails: make soak ARGS="--seconds 60 --clients 8"
 	$(BIN)/python -m tests.soak $(ARGS)
 
-check: $(VENV)/.installed-dev  ## Lint, types, import contracts, declared dependencies, formatting
+check: $(VENV)/.installed-dev  ## Lint, types, import contracts, dependencies, advisories, licences, secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
+	$(BIN)/python scripts/supply.py audit licences secrets
+
+sbom: $(VENV)/.installed-dev  ## Write build/sbom.json: what an installation is made of, in CycloneDX
+	$(BIN)/python scripts/supply.py sbom
 
 bench: $(VENV)/.installed-dev  ## Measure the demo: stages, latency, memory
 	$(BIN)/python benchmarks/demo.py $(ARGS)
