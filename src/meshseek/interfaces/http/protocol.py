@@ -119,6 +119,10 @@ class BoundedProtocol(H11Protocol):
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "bad_request", "this is not HTTP/1.1")
 
+    def _should_upgrade(self) -> bool:
+        """There are no websockets, which would be spoken without these bounds; who asks for one gets a plain answer."""
+        return False
+
     def _look(self) -> None:
         """See what is still to arrive."""
         state = self.conn.their_state
