@@ -38,8 +38,8 @@ CHECKS = (
     "unsupported_method",
     "allow_header_conformance",
 )
-"""Not among them: that whatever fits the schema is accepted; a text of no language fits it, and is refused. Keys are not
-tried either: the users of this machine need none."""
+"""Not among them: that whatever fits the schema is accepted, for a text of no language fits it and is refused. Keys are
+not tried either: the users of this machine need none."""
 
 
 @dataclass(slots=True)
