@@ -61,8 +61,8 @@ class HostedOptions:
 
     @property
     def host(self) -> str:
-        """Name of the service for messages."""
-        return urlsplit(self.base_url).netloc
+        """Name of the service for messages, without the password that its address may hold."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
 
 
 class RateLimiter:

@@ -144,19 +144,21 @@ def test_gradio_s_other_routes_are_closed(page: httpx.Client) -> None:
 
 
 def test_the_front_end_knows_no_secret_and_ends_with_the_service(library: ServedLibrary) -> None:
-    """The process that strangers talk to is not even told the keys and passwords, and never outlives its parent."""
+    """What strangers talk to is told its names, and neither keys nor passwords; it never outlives its parent."""
     ports = ["--api-port", str(free_port()), "--ui-port", str(free_port())]
     program = [sys.executable, "-m", "meshseek", "serve", *ports]
     environment = {**os.environ, **library.environment, "MESHSEEK_DASHSCOPE_API_KEY": "sk-very-secret"}
+    environment["MESHSEEK_ALLOWED_HOSTS"] = "assets.example.com,*.example.net"
     service = psutil.Popen(program, env=environment, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not (found := [child for child in service.children() if "meshseek.interfaces.ui" in child.cmdline()]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    known = found[0].environ()
+    known, options = found[0].environ(), found[0].cmdline()
     service.kill()
     service.wait(30)
 
     assert [name for name in known if name.startswith("MESHSEEK_")] == []
     assert library.environment["MESHSEEK_DATABASE_URL"] not in known.values()
+    assert options[-4:] == ["--allowed-host", "assets.example.com", "--allowed-host", "*.example.net"]
     found[0].wait(30)
