@@ -27,7 +27,7 @@ EDGES = 1000
 """With fewer requests than this, all are random: the edges of all fields alone would take half of them."""
 PER_ROUTE, MOST_TURNS, MESSAGE = 150, 100, 400
 ADDRESS = "http://127.0.0.1:8000"
-UNLIMITED = {"rate_limit": "off", "rate_limit_address": "off", "log_level": "error"}
+UNLIMITED = {"rate_limit": "off", "rate_limit_address": "off", "log_level": "error", "rerank_seconds": "0.2"}
 CHECKS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -38,8 +38,8 @@ CHECKS = (
     "unsupported_method",
     "allow_header_conformance",
 )
-"""Not among them: that whatever fits the schema is accepted; a text of no language fits it, and is refused. Keys are not
-tried either: the users of this machine need none."""
+"""Not among them: that whatever fits the schema is accepted, for a text of no language fits it and is refused. Keys are
+not tried either: the users of this machine need none."""
 
 
 @dataclass(slots=True)
