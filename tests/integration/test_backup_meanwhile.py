@@ -20,7 +20,7 @@ from tests.living import ALGORITHM, CAPTIONS, LibraryFolder, LivingParts, conten
 from tests.toy import publish_toys, toy
 
 from meshseek.errors import WorkspaceError
-from meshseek.pipeline import backup as backup_stage
+from meshseek.pipeline import backup_databases
 from meshseek.pipeline.backup import BackupOptions, backup
 from meshseek.pipeline.check import check
 from meshseek.pipeline.embed import embed
@@ -130,7 +130,7 @@ def test_a_backup_is_of_one_moment_whatever_runs_meanwhile(
 
     with monkeypatch.context() as patch:
         patch.setattr(Objects, "add", step_and_add)
-        patch.setattr(backup_stage, "held_version", held)
+        patch.setattr(backup_databases, "held_version", held)
         backed_up(life.parts.workspace, server, tmp_path / "backups")
     other = LivingParts(restored(tmp_path / "backups", tmp_path / "other", elsewhere), elsewhere)
 

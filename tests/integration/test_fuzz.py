@@ -7,15 +7,17 @@ from collections.abc import Iterator
 import pytest
 from fastapi import FastAPI, Response
 from tests.conftest import ServedLibrary
-from tests.fuzz import fuzz
+from tests.fuzz import UNLIMITED, fuzz
 
 from meshseek.interfaces.http import create_app
+from meshseek.search.query import Query
 
 
 @pytest.fixture
 def app(library: ServedLibrary) -> Iterator[FastAPI]:
     """The API over the small real library."""
-    meshseek = library.opened()
+    meshseek = library.opened(**UNLIMITED)
+    meshseek.search_service.algorithm("lite").search(Query(text="chair"))  # no request waits until the model is loaded
     yield create_app(meshseek)
     meshseek.close()
 

@@ -9,7 +9,7 @@ import pytest
 from tests.soak.model import TOP, Known, Model
 from tests.soak.run import soak
 
-RIGHT = {"version": "one", "results": [{"asset_id": f"a{n}", "score": 1 - n / 100} for n in range(TOP)]}
+RESULTS: list[dict[str, Any]] = [{"asset_id": f"a{n}", "score": 1 - n / 100} for n in range(TOP)]
 
 
 def test_twelve_seconds_of_faults() -> None:
@@ -27,9 +27,9 @@ def test_twelve_seconds_of_faults() -> None:
     [
         ({}, None),
         ({"version": "two"}, "never published"),
-        ({"results": RIGHT["results"][:9]}, "9 results"),
-        ({"results": [RIGHT["results"][0]] * TOP}, "1 different"),  # type: ignore[index]
-        ({"results": [{**result, "score": 0.5} for result in RIGHT["results"]]}, "the score of a0 is 0.5"),  # type: ignore[arg-type]
+        ({"results": RESULTS[:9]}, "9 results"),
+        ({"results": [RESULTS[0]] * TOP}, "1 different"),
+        ({"results": [{**result, "score": 0.5} for result in RESULTS]}, "the score of a0 is 0.5"),
         ({"results": [{"asset_id": f"b{n}", "score": 0.1} for n in range(TOP)]}, "the score of b0"),
         ({"results": [{"asset_id": f"a{n}", "score": 1 - n / 100} for n in range(10, 20)]}, "instead of"),
     ],
@@ -40,5 +40,5 @@ def test_a_wrong_answer_is_seen(change: dict[str, Any], words: str | None) -> No
     model = Model({"one": {0: Known(list(scores), scores)}})
 
     for exact in (True, False):
-        fault = model.fault(0, exact, json.dumps({**RIGHT, **change}).encode())
+        fault = model.fault(0, exact, json.dumps({"version": "one", "results": RESULTS, **change}).encode())
         assert fault is None if words is None else words in str(fault)

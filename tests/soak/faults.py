@@ -18,6 +18,7 @@ import psycopg
 
 from meshseek.bootstrap import Meshseek
 from meshseek.pipeline.synthetic import ALGORITHM
+from meshseek.settings import PREFIX
 from meshseek.store.embedded.cluster import processes
 from meshseek.store.embedded.locks import Notice
 from tests.soak.clients import Clients
@@ -37,7 +38,13 @@ class Api:
 
     def __init__(self, workspace: Path, port: int, log: Path) -> None:
         self._command = [sys.executable, "-m", "meshseek", "serve", "--no-ui", "--api-port", str(port)]
-        self._environment = {**os.environ, "MESHSEEK_WORKSPACE": str(workspace), "MESHSEEK_STATEMENT_SECONDS": "5"}
+        settings = {
+            "WORKSPACE": str(workspace),
+            "STATEMENT_SECONDS": "5",
+            "RATE_LIMIT": "off",
+            "RATE_LIMIT_ADDRESS": "off",
+        }
+        self._environment = {**os.environ, **{PREFIX + name: value for name, value in settings.items()}}
         self._log = log
         self.url = f"http://127.0.0.1:{port}"
         self.start()

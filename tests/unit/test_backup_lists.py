@@ -9,7 +9,7 @@ import pytest
 
 from meshseek.errors import BackupError
 from meshseek.workspace.backup_folder import BackupFolder, read_list
-from meshseek.workspace.belongings import Entry, from_lines, to_lines
+from meshseek.workspace.entries import Entry, from_lines, to_lines
 
 ENTRY = Entry("models/a b/椅子\udcff.glb", 5, 1_700_000_000_123_456_789, 7, 0o640, "ab" * 32)
 

@@ -13,15 +13,8 @@ from meshseek.pipeline.backup_destination import Destination
 from meshseek.pipeline.copying import pieces
 from meshseek.pipeline.file_lists import Known, in_lists
 from meshseek.workspace.backup_folder import read_list
-from meshseek.workspace.belongings import (
-    Entry,
-    Table,
-    library_files,
-    other_files,
-    read_table,
-    table_folders,
-    to_lines,
-)
+from meshseek.workspace.belongings import Table, library_files, other_files, read_table, table_folders
+from meshseek.workspace.entries import Entry, to_lines
 from meshseek.workspace.manifest import MANIFEST
 from meshseek.workspace.objects import Kept
 from meshseek.workspace.workspace import Workspace

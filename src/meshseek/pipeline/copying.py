@@ -19,8 +19,8 @@ def pieces(source: Path) -> Iterator[bytes]:
     """The content of a file; of an SQLite file, as it is between two steps of whoever writes it.
 
     Raises:
-        WorkspaceError: An SQLite file is damaged.
-        OSError: It cannot be read.
+        WorkspaceError: It cannot be read, or is an SQLite file that is damaged.
+        FileNotFoundError: It is not there.
     """
     if source.suffix == ".sqlite3":
         yield from _database(source)
@@ -29,9 +29,14 @@ def pieces(source: Path) -> Iterator[bytes]:
 
 
 def _file(source: Path) -> Iterator[bytes]:
-    with source.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
+    try:
+        with source.open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise WorkspaceError(f"{source} cannot be read ({error.strerror}); check its permissions") from error
 
 
 def _database(source: Path) -> Iterator[bytes]:

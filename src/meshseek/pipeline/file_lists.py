@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 
-from meshseek.workspace.belongings import Entry
+from meshseek.workspace.entries import Entry
 
 LIST_EVERY = 4096
 """A list ends about so often, always after the same files: lists that are as before are kept once."""

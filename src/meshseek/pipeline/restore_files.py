@@ -8,8 +8,8 @@ from pathlib import Path
 
 from meshseek.reporting import Reporter
 from meshseek.workspace.backup_folder import BackupFolder, Snapshot, read_list
-from meshseek.workspace.belongings import Entry
 from meshseek.workspace.drafts import Drafts
+from meshseek.workspace.entries import Entry
 
 SETTINGS_FILE = "meshseek.toml"
 

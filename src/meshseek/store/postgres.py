@@ -30,7 +30,7 @@ POOL_SIZE = 4
 LOOKUPS = 2
 """Connections beside them for what is quick: health, single assets, their pictures."""
 POOL_SECONDS = 3
-STATEMENT_SECONDS = 30.0
+STATEMENT_SECONDS = 20.0
 """How long a statement of a search may take, unless the settings say otherwise."""
 SILENCE_SECONDS = 5.0
 """How much longer than that its answer is waited for: a server that hangs does not even say that it took too long."""

@@ -26,7 +26,7 @@ from typing import Any
 from meshseek import __version__
 from meshseek.errors import BackupError, InputError
 from meshseek.files import FileLock, disk_error, make_folder, sync, write_whole
-from meshseek.workspace.belongings import Entry, from_lines
+from meshseek.workspace.entries import Entry, from_lines
 from meshseek.workspace.objects import Objects
 
 BACKUP_FORMAT = 1

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
@@ -113,11 +113,13 @@ def read_listing(path: Path) -> pa.Table | None:
 
 
 def _checksum(table: pa.Table) -> str:
-    """Of what a listing says, whatever its form in the file."""
+    """Of what a listing says, whatever its form in the file: the lengths of its texts, and the texts."""
     digest = hashlib.sha256()
     for column in table.columns:
-        texts = column.fill_null("").combine_chunks().cast(pa.binary())
-        lengths = pc.binary_length(texts)
-        digest.update(b"".join(texts.to_pylist()))
-        digest.update(lengths.to_numpy(zero_copy_only=False).tobytes())
+        texts = pa.concat_arrays(column.fill_null("").chunks or [pa.array([], pa.string())])
+        _, places, content = texts.buffers()
+        if len(texts):
+            ends = np.frombuffer(places, np.int32, len(texts) + 1, 4 * texts.offset)
+            digest.update(np.diff(ends).tobytes())
+            digest.update(memoryview(content)[ends[0] : ends[-1]] if content else b"")
     return digest.hexdigest()[:32]
