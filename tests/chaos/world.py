@@ -1,4 +1,4 @@
-"""Two libraries, a workspace over them and its database, at each point from which a stage begins; brought back at will."""
+"""Two libraries, a workspace over them and its database, at each point from which a stage begins."""
 
 from __future__ import annotations
 
@@ -151,6 +151,11 @@ class World:
             setattr(self.service, name, value.copy())
         self._copy_database(DATABASE, f"point_{point}")
 
+    def forget_database(self, name: str) -> None:
+        """Drop a database, where it is there."""
+        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
+
     def _copy_database(self, target: str, source: str) -> None:
         with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {target} WITH (FORCE)".encode())
@@ -283,6 +288,8 @@ def prepared_world(root: Path, service: Service, *, has_mounts: bool) -> Iterato
             world.keep(point)
         world.run(UPDATE, ["clean"])
         world.keep("settled")
+        world.run(["backup", str(world.home / "backup")])
+        world.keep("backed_up")
         yield world
     finally:
         world.close()

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import write_whole
-from meshseek.workspace.sealed import sealed, unsealed
+from meshseek.sealed import sealed, unsealed
 
 RECORD, LISTING = "library.json", "listing.parquet"
 LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "former": pa.string()})
@@ -71,17 +71,12 @@ def record_of(folder: Path) -> LibrarySource | None:
         WorkspaceError: It is damaged, and there is no copy.
     """
     path = folder / RECORD
-    try:
-        record = _parsed(path.read_bytes())
-        if record.name != folder.name:
-            raise ValueError("it is the record of another library")
-        return record
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        copy = _copied_record(folder / LISTING)
-        if copy is None and path.is_file():
-            message = f"{path} is damaged; remove the folder {folder} and import that library again"
-            raise WorkspaceError(message) from error
-        return copy
+    if is_whole(path):
+        return _parsed(path.read_bytes())
+    copy = _copied_record(folder / LISTING)
+    if copy is None and path.is_file():
+        raise WorkspaceError(f"{path} is damaged; remove the folder {folder} and import that library again")
+    return copy
 
 
 def _parsed(content: bytes) -> LibrarySource:
@@ -118,11 +113,13 @@ def read_listing(path: Path) -> pa.Table | None:
 
 
 def _checksum(table: pa.Table) -> str:
-    """Of what a listing says, whatever its form in the file."""
+    """Of what a listing says, whatever its form in the file: the lengths of its texts, and the texts."""
     digest = hashlib.sha256()
     for column in table.columns:
-        texts = column.fill_null("").combine_chunks().cast(pa.binary())
-        lengths = pc.binary_length(texts)
-        digest.update(b"".join(texts.to_pylist()))
-        digest.update(lengths.to_numpy(zero_copy_only=False).tobytes())
+        texts = pa.concat_arrays(column.fill_null("").chunks or [pa.array([], pa.string())])
+        _, places, content = texts.buffers()
+        if len(texts):
+            ends = np.frombuffer(places, np.int32, len(texts) + 1, 4 * texts.offset)
+            digest.update(np.diff(ends).tobytes())
+            digest.update(memoryview(content)[ends[0] : ends[-1]] if content else b"")
     return digest.hexdigest()[:32]

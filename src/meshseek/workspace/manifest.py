@@ -7,7 +7,7 @@ from typing import Any
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import write_whole
-from meshseek.workspace.sealed import sealed, unsealed
+from meshseek.sealed import sealed, unsealed
 
 MANIFEST = "manifest.json"
 FORMAT = 2
