@@ -38,10 +38,13 @@ demo: setup  ## Search a real furniture library: make demo ARGS="--assets all --
 	$(BIN)/meshseek demo $(ARGS)
 
 test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 random lives, each compared with one from scratch
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
+
+hostile: $(VENV)/.installed-dev  ## Bring more than a hundred hostile files through every stage: make hostile ARGS=FOLDER keeps them
+	$(BIN)/python -m tests.hostile $(ARGS)
 
 chaos: $(VENV)/.installed-dev  ## Kill, fill, alter, copy ... and compare: make chaos ARGS="--only kill/embed --seed 17"
 	$(BIN)/python -m tests.chaos $(ARGS)
@@ -55,7 +58,7 @@ define test-with
 	$(BIN)/uv pip compile --quiet --python "$$folder/bin/python" $(2) --extra dev pyproject.toml -o "$$folder/tested.txt"; \
 	$$pip -r "$$folder/tested.txt"; \
 	$$pip --no-deps -e .; \
-	"$$folder/bin/python" -m pytest -n 2 --dist loadfile $(ARGS)
+	"$$folder/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 endef
 
 test-lowest: $(VENV)/.installed-dev  ## Run the tests with the lowest versions that pyproject.toml allows
@@ -114,4 +117,4 @@ bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and 
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean
+.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean

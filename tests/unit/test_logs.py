@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from meshseek.errors import SettingsError
-from meshseek.interfaces.http import logs
+from meshseek.hosted import HostedOptions
+from meshseek.interfaces.http import log_lines, logs
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.request_ids import request_id
 from meshseek.settings import read_settings
@@ -128,7 +129,7 @@ def test_the_log_is_bounded(write: Write, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(logs, "FILE_BYTES", 20_000)
     read = write()
     log.info("%s", "word " * 10_000)
-    assert len(read()) < logs.LONGEST + 200
+    assert len(read()) < log_lines.LONGEST + 200
     for _ in range(100):
         log.info("%s", "word " * 1_000)
     files = list(tmp_path.glob("log*"))
@@ -148,3 +149,9 @@ def test_a_log_that_cannot_be_written(write: Write, tmp_path: Path, capsys: pyte
         log.info("lost")
 
     assert capsys.readouterr().err.splitlines() == [f"meshseek: {tmp_path / 'log'} cannot be written; make room there"]
+
+
+def test_a_hosted_service_is_named_without_its_password() -> None:
+    """Messages name the service; what stands before the @ of its address is left out."""
+    assert HostedOptions(base_url="https://me:hidden@models.example:8443/v1").host == "models.example:8443"
+    assert HostedOptions(base_url="https://models.example").host == "models.example"

@@ -177,14 +177,6 @@ def test_links_in_a_room_lead_nowhere(tmp_path: Path) -> None:
     (room / "link").symlink_to("/etc/passwd")
 
     assert rooms.shown_to(VISITOR, str(room / "tile.webp")) is not None
-    for path in (
-        room / "link",
-        room,
-        room / "none",
-        f"{room}/./tile.webp",
-        f"{room}//tile.webp",
-        f"{room}/\0",
-        "/" * 9000,
-    ):
-        assert rooms.shown_to(VISITOR, str(path)) is None
+    for name in ("link", ".", "none", "./tile.webp", "/tile.webp", "\0", "x/" * 9000, "x" * 300, "\ud800"):
+        assert rooms.shown_to(VISITOR, f"{room}/{name}") is None
     assert rooms.shown_to(Visitor(room="fred"), str(room / "tile.webp")) is None

@@ -147,7 +147,8 @@ class BoundedProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.ERROR):
-            body = json.dumps({"error": {"code": code, "message": message}}).encode()
+            error = {"code": code, "message": message, "request_id": None}  # it is no request yet that the log knows
+            body = json.dumps({"error": error}).encode()
             head = (
                 f"HTTP/1.1 {status.value} {status.phrase}",
                 "content-type: application/json",
