@@ -18,7 +18,6 @@ from meshseek.files import disk_error, make_folder, write_whole
 from meshseek.workspace.halves import COLUMN, renewed
 from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest, write_manifest
 
-
 THREADED_BYTES = 1_000_000
 
 
