@@ -16,7 +16,8 @@ from meshseek.files import write_whole
 from meshseek.sealed import sealed, unsealed
 
 RECORD, LISTING = "library.json", "listing.parquet"
-LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "former": pa.string()})
+FORMER = "former"
+LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), FORMER: pa.string()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,11 @@ def _copied_record(listing: Path) -> LibrarySource | None:
 def read_listing(path: Path) -> pa.Table | None:
     """A listing; None where it is missing, damaged or another library's; an older Meshseek wrote none of what tells."""
     try:
-        facts = pq.read_schema(path).metadata or {}
-        table = pq.read_table(path, schema=LISTING_SCHEMA).replace_schema_metadata(facts)
+        with pq.ParquetFile(path) as file:
+            facts, table = file.schema_arrow.metadata or {}, file.read(use_threads=False)
+        if FORMER not in table.column_names:  # an older Meshseek has written it
+            table = table.append_column(FORMER, pa.nulls(len(table), pa.string()))
+        table = table.select(LISTING_SCHEMA.names).cast(LISTING_SCHEMA).replace_schema_metadata(facts)
         if b"checksum" in facts and _checksum(table) != facts[b"checksum"].decode():
             return None
         record = facts.get(b"record")
