@@ -112,7 +112,8 @@ def damaged(draw: st.DrawFn, whole: Any) -> bytes:
         altered: bytes = text[:place] + bytes([draw(st.integers(0, 255))]) + text[place + 1 :]
         return altered
     if kind == "deep":
-        return text[:-1] + b', "deep": ' + draw(DEEP).encode() + b"}"
+        inner: str = draw(DEEP)
+        return text[:-1] + b', "deep": ' + inner.encode() + b"}"
     return json.dumps(draw(VALUES)).encode() if kind == "other" else text
 
 
