@@ -51,7 +51,9 @@ def main() -> int:
         return 2
     dataset = GlbFolder(DatasetOptions(path=Path(sys.argv[1])))
     entries = list(dataset.entries())
-    tasks = [Task(asset_id=entry.asset_id, fingerprint="", payload=replace(entry)) for entry in entries]
+    tasks: list[Task[Entry]] = [
+        Task(asset_id=entry.asset_id, fingerprint="", payload=replace(entry)) for entry in entries
+    ]
     counts: Counter[str] = Counter()
     slowest = 0.0
     for outcome in in_processes(Workers(2, seconds=SECONDS, memory=MEGABYTES * 1_000_000), Try(dataset))(tasks):
