@@ -43,6 +43,9 @@ test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
 test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 random lives, each compared with one from scratch
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
 
+hostile: $(VENV)/.installed-dev  ## Bring more than a hundred hostile files through every stage: make hostile ARGS=FOLDER keeps them
+	$(BIN)/python -m tests.hostile $(ARGS)
+
 chaos: $(VENV)/.installed-dev  ## Kill, fill, alter, copy ... and compare: make chaos ARGS="--only kill/embed --seed 17"
 	$(BIN)/python -m tests.chaos $(ARGS)
 
@@ -112,10 +115,13 @@ bench-captions: $(VENV)/.installed-dev  ## Measure what lite's caption vectors a
 bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the same over SQL, and the memory of all processes
 	$(BIN)/python benchmarks/serve.py $(ARGS)
 
+bench-access: $(VENV)/.installed-dev  ## Measure what hosts, keys, limits and bounded connections cost a request
+	$(BIN)/python benchmarks/access.py
+
 bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and with one changed asset
 	$(BIN)/python benchmarks/update.py $(ARGS)
 
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean
+.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-access bench-update clean

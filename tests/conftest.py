@@ -42,10 +42,10 @@ class ServedLibrary:
     """Settings that make any process of ours use it."""
     asset_ids: tuple[str, ...]
 
-    def opened(self) -> Meshseek:
+    def opened(self, **settings: str) -> Meshseek:
         """All that this process needs to serve it."""
-        prefix = len(PREFIX)
-        return Meshseek(read_settings(**{name[prefix:].lower(): value for name, value in self.environment.items()}))
+        given = {name.removeprefix(PREFIX).lower(): value for name, value in self.environment.items()}
+        return Meshseek(read_settings(**given, **settings))
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""Trials in which files were altered while nobody ran: it is noticed, the cure that is named works, nothing is wrong."""
+"""Trials in which files were altered while nobody ran: it is noticed, and the cure that is named works."""
 
 from __future__ import annotations
 

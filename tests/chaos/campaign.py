@@ -14,15 +14,15 @@ from typing import Any
 
 from tests.chaos import altered, databases, elsewhere
 from tests.chaos.damage import KINDS
-from tests.chaos.trials import Bench, Trial, disturb
+from tests.chaos.trials import Bench, Trial, disturb, disturb_restore
 from tests.chaos.victims import VICTIMS
 
 SHORT = (
-    *(f"kill/{name}" for name in VICTIMS if name != "update-in-place"),
-    *("kill-time/update", "full/embed", "read-only/import", "memory/render", "clock/update"),
-    *("kill-postmaster/publish", "kill-backend/update", "kill-keeper/publish-in-place", "database-full/publish"),
-    *("altered/manifests", "altered/shards", "altered/listings", "altered/ledgers", "altered/views"),
-    *("together/update+update", "together/clean+embed", "workspace/moved", "workspace/copied-one-database"),
+    *("kill/import", "kill/translate", "kill/publish", "kill/tune", "kill/forget", "kill/forget-library"),
+    *("kill/backup", "kill/restore", "kill/clean", "kill-time/embed", "full/render", "read-only/import"),
+    *("memory/publish", "clock/update", "kill-postmaster/publish-in-place", "kill-backend/update"),
+    *("kill-keeper/publish", "database-full/publish", "together/clean+embed", "workspace/moved"),
+    *("altered/manifests", "altered/shards", "altered/listings", "altered/ledgers"),
 )
 """The scenarios of the short form: each victim and each fault, one trial of each."""
 Run = Callable[[Bench, Random], Trial]
@@ -56,6 +56,8 @@ def _scenarios() -> Iterator[Scenario]:
     for fault, times in outside.items():
         for victim in VICTIMS.values():
             yield Scenario(fault, victim.name, _outside(victim.name, fault), times)
+    for fault, times in {"kill": 30, "kill-time": 20, "full": 15}.items():
+        yield Scenario(fault, "restore", partial(_restore, fault), times)
     for whom in ("postmaster", "backend", "keeper"):
         for name in OF_DATABASE:
             yield Scenario(f"kill-{whom}", name, _database(name, whom), 5)
@@ -76,6 +78,10 @@ def _scenarios() -> Iterator[Scenario]:
 
 def _outside(name: str, fault: str) -> Run:
     return lambda bench, random: disturb(bench, VICTIMS[name], fault, random)
+
+
+def _restore(fault: str, bench: Bench, random: Random) -> Trial:
+    return disturb_restore(bench, fault, random)
 
 
 def _database(name: str, whom: str) -> Run:

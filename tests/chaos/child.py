@@ -32,17 +32,21 @@ for package in (meshseek.embedders, meshseek.renderers):
 
 import meshseek.bootstrap  # noqa: E402  # names of plug-ins are read once
 import meshseek.interfaces.cli  # noqa: E402
+import meshseek.interfaces.cli.backing_up  # noqa: E402
 import meshseek.interfaces.cli.libraries  # noqa: E402
 import meshseek.interfaces.cli.searching  # noqa: E402
 import meshseek.interfaces.cli.stages  # noqa: E402
 import meshseek.interfaces.cli.tuning  # noqa: E402
 import meshseek.interfaces.cli.upkeep  # noqa: E402
+import meshseek.pipeline.backup  # noqa: E402
+import meshseek.pipeline.backup_check  # noqa: E402
 import meshseek.pipeline.check  # noqa: E402
 import meshseek.pipeline.clean  # noqa: E402
 import meshseek.pipeline.embed  # noqa: E402
 import meshseek.pipeline.import_assets  # noqa: E402
 import meshseek.pipeline.publish  # noqa: E402
 import meshseek.pipeline.render  # noqa: E402
+import meshseek.pipeline.restore  # noqa: E402
 import meshseek.pipeline.update  # noqa: E402
 import meshseek.search.tuning  # noqa: E402
 import meshseek.store.write.publisher  # noqa: E402

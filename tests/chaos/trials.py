@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+import psycopg
+
 from tests.chaos import disk
-from tests.chaos.child import Fault, Ran, Running
+from tests.chaos.child import Fault, Job, Ran, Running
 from tests.chaos.child import run as run_job
-from tests.chaos.model import Difference, published_facts, rows_of
+from tests.chaos.model import Difference, Facts, published_facts, rows_of
 from tests.chaos.reader import Reader
 from tests.chaos.victims import Undisturbed, Victim, finishing, undisturbed
-from tests.chaos.world import ROOMY, World, filled
+from tests.chaos.world import DATABASE, ROOMY, World, filled
+from tests.living import contents
 
+RESTORE_STEPS, RESTORE_SECONDS = 250, 1.0
+"""About so many files and tables a restore changes, in about so long."""
 YEAR = 365 * 24 * 3600
 REPORT = "run 'meshseek check --repair' to repair this"
 EXCEPTION = re.compile(r"Traceback|\b[A-Z]\w+(?:Error|Exception)\b")
@@ -156,13 +162,63 @@ def finish(
     for command, code, said in zip(commands, ran.exits, ran.said, strict=False):
         trial.expect(code == 0 or victim.done in said, f"{command[0]} afterwards: status {code}: {said[-400:]}")
     compare(trial, world, known)
+    if victim.is_restored:
+        expect_restored(trial, world, known.after)
+
+
+RESTORED = "restored"
+
+
+def restoring(world: World, *more: Sequence[str]) -> Job:
+    """Restore the home's backup beside the workspace, into a database of the same server; then more commands."""
+    settings = {
+        **world.settings,
+        "MESHSEEK_WORKSPACE": str(world.home / RESTORED),
+        "MESHSEEK_DATABASE_URL": world.conninfo("postgres"),
+        "MESHSEEK_DATABASE_PREFIX": f"{RESTORED}_",
+    }
+    return replace(world.job([["restore", str(world.home / "backup")], *more]), settings=settings)
+
+
+def expect_restored(trial: Trial, world: World, wanted: Facts, *, anew: bool = True) -> None:
+    """Restore and compare all that is published, and the files that it names, with what is wanted."""
+    if anew:
+        world.forget_database(f"{RESTORED}_{DATABASE}")
+    ran = run_job(restoring(world, ["check", "--verify"]), world.scratch)
+    judge_words(trial, ran)
+    trial.expect(ran.exits == [0, 0], f"it cannot be restored: {[said[-300:] for said in (*ran.said, *ran.shown)]}")
+    with psycopg.connect(world.conninfo(f"{RESTORED}_{DATABASE}"), autocommit=True) as connection:
+        trial.difference.add_facts(wanted, published_facts(contents(connection), world.home / RESTORED))
+
+
+def disturb_restore(bench: Bench, kind: str, random: Random) -> Trial:
+    """Disturb a restore, and run it again."""
+    world = bench.world
+    world.bring_back("backed_up")
+    world.forget_database(f"{RESTORED}_{DATABASE}")
+    trial = Trial()
+    job = restoring(world)
+    fault = Fault(kind="kill", step=random.randint(1, RESTORE_STEPS)) if kind == "kill" else Fault()
+    if kind == "full":
+        fault = Fault(
+            kind="full", step=random.randint(1, RESTORE_STEPS), folder=world.home, amount=random.randint(0, 40)
+        )
+    running = Running(replace(job, fault=fault), world.scratch)
+    running.wait_until_ready()
+    running.go()
+    ran = running.ended_or_killed(random.uniform(0, RESTORE_SECONDS)) if kind == "kill-time" else running.ended()
+    _judge(trial, ran, kind)
+    if world.has_mounts:
+        disk.resize_disk(world.home, ROOMY)
+    expect_restored(trial, world, world.facts(), anew=False)
+    return trial
 
 
 def compare(trial: Trial, world: World, known: Undisturbed) -> None:
     """Compare all that is there with what an undisturbed run leaves."""
-    contents = world.published()
-    trial.difference.add_facts(known.after, published_facts(contents, world.folder))
-    trial.difference.add_contents(known.contents, contents)
+    now = world.published()
+    trial.difference.add_facts(known.after, published_facts(now, world.folder))
+    trial.difference.add_contents(known.contents, now)
     trial.difference.add_rows(known.rows, rows_of(world.workspace))
     paid: dict[str, Any] = dict(world.service.paid)
     trial.difference.doubled += [

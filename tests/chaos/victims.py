@@ -27,10 +27,15 @@ class Victim:
     """Assets that are to be gone afterwards."""
     library: str | None = None
     """Likewise a library."""
+    afterwards: Sequence[Sequence[str]] = ()
+    """What is run before all that is left to do, so that what was made is needed."""
+    is_restored: bool = False
+    """Whether there is a backup then, which must give the same elsewhere."""
     done: str = "nothing of the kind"
     """What it says where it is run again though it was done."""
 
 
+BACKUP = ["backup", "{home}/backup"]
 VICTIMS = {
     victim.name: victim
     for victim in (
@@ -52,6 +57,7 @@ VICTIMS = {
             done="there is no library 'second' here",
         ),
         Victim(name="clean", point="published", command=["clean"]),
+        Victim(name="backup", point="published", command=BACKUP, afterwards=[[*BACKUP, "--check"]], is_restored=True),
     )
 }
 
@@ -77,7 +83,8 @@ class Undisturbed:
 
 def finishing(world: World, victim: Victim) -> list[list[str]]:
     """What a user does after a fault: the same again, then all that is left to do, and a look whether all is well."""
-    return [filled(victim.command, world), worlds.UPDATE, ["clean"], ["check", "--verify"]]
+    own = [filled(command, world) for command in (victim.command, *victim.afterwards)]
+    return [*own, worlds.UPDATE, ["clean"], ["check", "--verify"]]
 
 
 def undisturbed(world: World, victim: Victim, reader: Reader) -> Undisturbed:
@@ -86,7 +93,7 @@ def undisturbed(world: World, victim: Victim, reader: Reader) -> Undisturbed:
     before = published_facts(world.published(), world.folder)
     first = reader.once(world.folder)
     alone = run(world.job([filled(victim.command, world)], share=victim.share), world.scratch)
-    world.run(worlds.UPDATE, ["clean"], ["check", "--verify"], share=victim.share)
+    world.run(*finishing(world, victim)[1:], share=victim.share)
     contents = world.published()
     after = world.facts(victim.forgotten, victim.library)
     difference = Difference()

@@ -1,4 +1,4 @@
-"""Two libraries, a workspace over them and its database, at each point from which a stage begins; brought back at will."""
+"""Two libraries, a workspace over them and its database, at each point from which a stage begins."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from meshseek.errors import DatabaseError
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
 from meshseek.workspace.workspace import Workspace
@@ -113,7 +114,8 @@ class World:
 
     def stop_server(self) -> None:
         """Let go of the server and wait until it is gone."""
-        self._embedded.stop()
+        with suppress(DatabaseError):  # it does not run
+            self._embedded.stop()
 
     def published(self) -> Contents:
         """Every table of what is live; nothing where nothing is."""
@@ -150,6 +152,11 @@ class World:
         for name, value in self.prepared[point].items():
             setattr(self.service, name, value.copy())
         self._copy_database(DATABASE, f"point_{point}")
+
+    def forget_database(self, name: str) -> None:
+        """Drop a database, where it is there."""
+        with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
 
     def _copy_database(self, target: str, source: str) -> None:
         with psycopg.connect(self.conninfo("postgres"), autocommit=True) as connection:
@@ -283,6 +290,8 @@ def prepared_world(root: Path, service: Service, *, has_mounts: bool) -> Iterato
             world.keep(point)
         world.run(UPDATE, ["clean"])
         world.keep("settled")
+        world.run(["backup", str(world.home / "backup")])
+        world.keep("backed_up")
         yield world
     finally:
         world.close()

@@ -6,128 +6,158 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.stages import ALGORITHM, Stages
+from tests.living import ALGORITHM, CAPTIONS, LibraryFolder, LivingParts, contents
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import FileLock
 from meshseek.pipeline.check import check
-from meshseek.pipeline.clean import clean
+from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
+from meshseek.store.postgres import Server
+from meshseek.workspace.workspace import Workspace
 
 DRAFT = ".0123456789abcdef.tmp"
 
 
-def clean_up(stages: Stages) -> None:
-    """Delete what nobody needs."""
-    clean(stages.workspace, stages.server, [ALGORITHM], dry_run=False)
+@pytest.fixture
+def parts(workspace: Workspace, server: Server, tmp_path: Path) -> LivingParts:
+    """Two libraries of two assets each, brought through every stage with quick parts."""
+    parts = LivingParts(workspace, server)
+    for name in ("first", "second"):
+        folder = LibraryFolder(tmp_path / name)
+        for number, model in enumerate(("chair", "table"), 1):
+            folder.put(model, number)
+            folder.describe(model, CAPTIONS[number + 1])
+        parts.bring_in(folder.path)
+    parts.update()
+    return parts
 
 
-def damaged(stages: Stages) -> list[Path]:
-    """What a check finds among tables, records and listings."""
-    return check(stages.workspace, SilentReporter(), verify=True).damaged
+def damaged(parts: LivingParts) -> list[Path]:
+    """What a check finds among tables, records, listings and options."""
+    return sorted(check(parts.workspace, SilentReporter(), verify=True).damaged)
 
 
-def flip(path: Path, what: bytes) -> None:
-    """Turn over the lowest bit of the first byte of something in a file."""
-    content = path.read_bytes()
-    place = content.index(what)
-    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+def published(parts: LivingParts) -> object:
+    """All that is live."""
+    with parts.server.connect(ALGORITHM) as connection:
+        return contents(connection)
 
 
-@pytest.mark.parametrize(
-    "lose", [Path.unlink, lambda path: flip(path, b"glb_folder"), lambda path: path.write_bytes(b"")]
-)
-def test_a_lost_record_is_known_from_its_copy(stages: Stages, lose: Callable[[Path], object]) -> None:
+def publish_alone(parts: LivingParts) -> None:
+    """Publish what is there."""
+    publish(ALGORITHM, parts.workspace, parts.server, max_assets=None, reporter=SilentReporter())
+
+
+def flip(path: Path, place: int = 70) -> None:
+    """Turn over a bit."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+LOSE = [Path.unlink, flip, lambda path: path.write_bytes(b"")]
+
+
+@pytest.mark.parametrize("lose", LOSE)
+def test_a_lost_record_is_known_from_its_copy(parts: LivingParts, lose: Callable[[Path], object]) -> None:
     """Its libraries, what was forgotten of them and all ids stay; it is told, and an update writes it again."""
-    libraries = stages.workspace.libraries
-    first = stages.ids()[0]
-    libraries.forget([first])
+    libraries = parts.workspace.libraries
+    libraries.forget(["chair"])
     before = libraries.all()
-    (record,) = libraries.folder.glob("*/library.json")
+    record = libraries.folder / "first" / "library.json"
     lose(record)
-    assert (libraries.all(), damaged(stages)) == (before, [record])
-    clean_up(stages)
-    stages.update()
-    assert damaged(stages) == []
-    assert set(stages.searchable()) == set(stages.ids()) != {first}
+    assert (libraries.all(), damaged(parts)) == (before, [record])
+    parts.clean()
+    parts.update()
+    assert damaged(parts) == []
+    assert {asset.asset_id for asset in parts.workspace.assets()} == {"table", "second/chair", "second/table"}
 
 
-@pytest.mark.parametrize(
-    "lose", [Path.unlink, lambda path: flip(path, path.read_bytes()[60:80]), lambda path: path.write_bytes(b"")]
-)
-def test_a_lost_listing_takes_no_asset_away(stages: Stages, lose: Callable[[Path], object]) -> None:
+@pytest.mark.parametrize("lose", LOSE)
+def test_a_lost_listing_takes_no_asset_away(parts: LivingParts, lose: Callable[[Path], object]) -> None:
     """It is told with its cure, and until that is done nothing is published without its assets."""
-    before = stages.searchable()
-    (listing,) = stages.workspace.libraries.folder.glob("*/listing.parquet")
+    before = published(parts)
+    listing = parts.workspace.libraries.folder / "first" / "listing.parquet"
     lose(listing)
-    assert damaged(stages) == [listing]
+    assert damaged(parts) == [listing]
     with pytest.raises(WorkspaceError, match=r"^[^\n]*listing\.parquet is missing or damaged; run 'meshseek update'"):
-        stages.publish()
-    stages.update()
-    assert (damaged(stages), stages.searchable()) == ([], before)
+        publish_alone(parts)
+    parts.update()
+    assert (damaged(parts), published(parts)) == ([], before)
 
 
-def test_listings_of_two_libraries_cannot_be_mistaken(stages: Stages, samples: Path) -> None:
+@pytest.mark.parametrize("file", ["listing.parquet", "library.json"])
+def test_files_of_two_libraries_cannot_be_mistaken(parts: LivingParts, file: str) -> None:
     """Each says whose it is."""
-    stages.import_folder(samples, "second")
-    one, other = sorted(stages.workspace.libraries.folder.glob("*/listing.parquet"))
-    content = one.read_bytes()
+    one, other = (parts.workspace.libraries.folder / name / file for name in ("first", "second"))
+    before, content = parts.workspace.libraries.all(), one.read_bytes()
     one.write_bytes(other.read_bytes())
     other.write_bytes(content)
-    assert sorted(damaged(stages)) == [one, other]
+    assert damaged(parts) == [one, other]
+    assert parts.workspace.libraries.all() == before
 
 
 @pytest.mark.parametrize("table", ["assets", "rendered", "captions_zh", "vectors/toy/caption_english"])
-def test_a_lost_manifest_takes_no_row_away(stages: Stages, table: str) -> None:
+def test_a_lost_manifest_takes_no_row_away(parts: LivingParts, table: str) -> None:
     """Shards without a manifest are told of; nothing is published without them, and an update makes them again."""
-    before, vectors = stages.searchable(), stages.vectors("english")
-    manifest = stages.workspace.folder / table / "manifest.json"
+    before = published(parts)
+    manifest = parts.workspace.folder / table / "manifest.json"
     manifest.unlink()
-    assert damaged(stages) == [manifest]
+    assert damaged(parts) == [manifest]
     with pytest.raises(WorkspaceError, match=r"^[^\n]*manifest\.json is missing; run [^\n]*$"):
-        stages.publish()
-    stages.update()
-    assert damaged(stages) == []
-    assert (stages.searchable(), stages.vectors("english")) == (before, vectors)
+        publish_alone(parts)
+    parts.update()
+    assert (damaged(parts), published(parts)) == ([], before)
 
 
-def test_manifests_of_two_tables_cannot_be_mistaken(stages: Stages) -> None:
+def test_manifests_of_two_tables_cannot_be_mistaken(parts: LivingParts) -> None:
     """Nor is one believed of which a number was altered."""
-    rendered, assets = (stages.workspace.folder / name / "manifest.json" for name in ("rendered", "assets"))
+    rendered, assets = (parts.workspace.folder / name / "manifest.json" for name in ("rendered", "assets"))
     content = rendered.read_bytes()
     rendered.write_bytes(assets.read_bytes())
     with pytest.raises(WorkspaceError, match=r"^[^\n]*is damaged or of another version[^\n]*remove"):
-        stages.render()
-    rendered.write_bytes(content.replace(b'"rows": 6', b'"rows": 7'))
+        parts.update()
+    rendered.write_bytes(content.replace(b'"rows": 4', b'"rows": 5'))
     with pytest.raises(WorkspaceError, match=r"^[^\n]*its checksum differs[^\n]*remove"):
-        stages.render()
+        parts.update()
 
 
-def test_forgetting_goes_on_where_it_was_killed(stages: Stages, samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_of_two_stages_cannot_be_mistaken(workspace: Workspace) -> None:
+    """Nor are altered ones believed."""
+    workspace.remembered.keep("render", {"views": 4})
+    workspace.remembered.keep("publish", {"index": "hnsw"}, "toy")
+    render, publication = (workspace.folder / "remembered" / name for name in ("render.json", "publish-toy.json"))
+    assert workspace.remembered.get("render") == {"views": 4}
+    content = render.read_bytes()
+    for other in (publication.read_bytes(), content.replace(b"4", b"5"), content.replace(b"checksum", b"checksun")):
+        render.write_bytes(other)
+        assert workspace.remembered.damaged() == [render]
+        with pytest.raises(WorkspaceError, match=r"^[^\n]*render\.json is damaged; remove it, and name the options"):
+            workspace.remembered.get("render")
+
+
+def test_forgetting_goes_on_where_it_was_killed(parts: LivingParts) -> None:
     """Assets of two libraries, of which the first had been done."""
-    stages.import_folder(samples, "second")
-    libraries, ids = stages.workspace.libraries, stages.ids()
-    wanted = [ids[0], next(asset_id for asset_id in ids if asset_id.startswith("second/"))]
-    libraries.forget(wanted[:1])
-    libraries.forget(wanted)
-    assert set(stages.ids()) == set(ids) - set(wanted)
+    parts.workspace.libraries.forget(["chair"])
+    parts.workspace.libraries.forget(["chair", "second/chair"])
+    assert [asset.asset_id for asset in parts.workspace.assets()] == ["table", "second/table"]
 
 
-def test_what_killed_processes_left_is_cleaned(stages: Stages, samples: Path) -> None:
+def test_what_killed_processes_left_is_cleaned(parts: LivingParts) -> None:
     """Drafts that nobody writes any longer, and folders of libraries that are none, whatever they hold."""
-    folder = stages.workspace.folder
-    library = next((folder / "libraries").glob("*/"))
-    left = [folder / "remembered" / DRAFT, library / DRAFT, folder / "libraries" / DRAFT]
+    folder = parts.workspace.folder
+    left = [folder / "remembered" / DRAFT, folder / "libraries" / "first" / DRAFT, folder / "libraries" / DRAFT]
     left += [folder / "libraries" / ".forgotten-0123456789abcdef" / "listing.parquet"]
-    left[-1].parent.mkdir()
     for path in left:
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"half")
     in_use = folder / "remembered" / ".fedcba9876543210.tmp"
     lock = FileLock(in_use)
     assert lock.take()
-    clean_up(stages)
+    parts.clean()
     assert [path for path in left if path.exists()] == []
     assert in_use.exists()
     assert not left[-1].parent.exists()
-    assert stages.workspace.libraries.all()
+    assert [library.name for library in parts.workspace.libraries.all()] == ["first", "second"]
     lock.release()

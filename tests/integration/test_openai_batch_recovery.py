@@ -184,10 +184,11 @@ def test_a_disk_that_fills_up(service: Service, tmp_path: Path) -> None:
     assert len(service.batches) == 3
 
 
+SEAL = "'$.sealed', '$.checksum'"
 STEPS = {
-    "creating": "UPDATE entries SET value = json_remove(value, '$.batch_id', '$.host')",
-    "uploading": "UPDATE entries SET value = json_remove(value, '$.batch_id', '$.host', '$.file_id')",
-    "asking": "UPDATE entries SET value = json_remove(value, '$.answer')",
+    "creating": f"UPDATE entries SET value = json_remove(value, {SEAL}, '$.batch_id', '$.host')",
+    "uploading": f"UPDATE entries SET value = json_remove(value, {SEAL}, '$.batch_id', '$.host', '$.file_id')",
+    "asking": f"UPDATE entries SET value = json_remove(value, {SEAL}, '$.answer')",
 }
 """What the ledger had before the last steps."""
 
@@ -289,3 +290,24 @@ def test_of_several_answers_a_good_one_is_taken(service: Service, tmp_path: Path
     (tmp_path / "answers.jsonl").write_text(line("unknown", good))
     with pytest.raises(TranslatorError, match=r"^[^\n]*answers none of the captions[^\n]*$"):
         list(batch.read_answers(TEXTS[:2], tmp_path / "answers.jsonl"))
+
+
+def test_altered_answers_are_fetched_again(service: Service, tmp_path: Path) -> None:
+    """What the disk has made of a translation is not believed; the service still has what was paid for."""
+    assert run(service, tmp_path) == ALL
+    first = min(tmp_path.rglob("*.output.jsonl"))
+    first.write_bytes(first.read_bytes().replace("号".encode(), "吗".encode()))
+    assert run(service, tmp_path) == ALL
+    assert (len(service.batches), set(service.paid.values())) == (3, {1})
+
+
+def test_an_altered_ledger_is_told_of(service: Service, tmp_path: Path) -> None:
+    """An entry that says something else than was written could pay twice."""
+    assert run(service, tmp_path) == ALL
+    (file,) = tmp_path.rglob("ledger.sqlite3")
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE entries SET value = replace(value, 'batch_1', 'batch_2')")
+    with pytest.raises(
+        TranslatorError, match=r"^[^\n]*ledger\.sqlite3 is damaged[^\n]*restore it from a backup[^\n]*$"
+    ):
+        run(service, tmp_path)

@@ -90,7 +90,7 @@ def test_ids_are_safe_and_unique() -> None:
     """No id leaves its folder or differs from another by case alone."""
     assert safe_name("../a b/ç#?") == "a-b-ç"
     assert safe_name("...") == "unnamed"
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     assert [unique_id(name, taken) for name in ("a/B", "a/b", "a/b", "c")] == ["a/B", "a/b-2", "a/b-3", "c"]
 
 

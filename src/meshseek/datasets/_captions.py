@@ -29,13 +29,6 @@ class Description:
     chinese: tuple[str, ...] = ()
     attributes: Mapping[str, Any]
 
-    def __add__(self, other: Description) -> Description:
-        return Description(
-            english=self.english + other.english,
-            chinese=self.chinese + other.chinese,
-            attributes={**self.attributes, **other.attributes},
-        )
-
 
 def read_descriptions(path: Path) -> dict[str, Description]:
     """Read a captions file for a folder of models, by the ids as written there.
@@ -47,12 +40,11 @@ def read_descriptions(path: Path) -> dict[str, Description]:
     Raises:
         DatasetError: The file is missing, damaged, or of another form.
     """
-    descriptions: dict[str, Description] = {}
+    rows: dict[str, list[Description]] = {}
     for key, fields in _rows_of_csv(path) if is_csv(path) else _rows_of_json(path):
         name = key.strip().replace("\\", "/").removeprefix("./")
-        description = _describe(key, fields)
-        descriptions[name] = descriptions[name] + description if name in descriptions else description
-    return descriptions
+        rows.setdefault(name, []).append(_describe(key, fields))
+    return {name: _joined(own) for name, own in rows.items()}
 
 
 def is_csv(path: Path) -> bool:
@@ -110,6 +102,17 @@ def _rows_of_json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield key, value
         else:
             raise DatasetError(f"{path}: the value of '{key}' is neither a caption nor an object; fix it")
+
+
+def _joined(rows: list[Description]) -> Description:
+    """One description of all; of an attribute that several give, the last."""
+    if len(rows) == 1:
+        return rows[0]
+    return Description(
+        english=tuple(text for row in rows for text in row.english),
+        chinese=tuple(text for row in rows for text in row.chinese),
+        attributes={name: value for row in rows for name, value in row.attributes.items()},
+    )
 
 
 def _describe(key: str, fields: Mapping[str, Any]) -> Description:

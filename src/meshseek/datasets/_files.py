@@ -24,13 +24,19 @@ def safe_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).strip(".-")[:_MAX_NAME] or "unnamed"
 
 
-def unique_id(wanted: str, taken: set[str]) -> str:
-    """The id, with a number behind it where it is taken; case does not tell ids apart, as some file systems cannot."""
-    asset_id, number = wanted, 1
+def unique_id(wanted: str, taken: dict[str, int]) -> str:
+    """The id, with a number behind it where it is taken; case does not tell ids apart, as some file systems cannot.
+
+    Args:
+        wanted: The id.
+        taken: Ids that are taken, in small letters, each with the last number that was put behind it.
+    """
+    asset_id, number = wanted, taken.get(wanted.casefold(), 1)
     while asset_id.casefold() in taken:
         number += 1
         asset_id = f"{wanted}-{number}"
-    taken.add(asset_id.casefold())
+    taken[wanted.casefold()] = number
+    taken.setdefault(asset_id.casefold(), 1)
     return asset_id
 
 

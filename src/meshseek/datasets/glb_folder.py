@@ -38,6 +38,7 @@ _MODELS = frozenset({".glb", ".gltf", ".obj"})
 _NOWHERE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
 MOST_GLB_BYTES = 1 << 32
 """A GLB cannot be larger."""
+_FEW, _SHOWN = 3, 80
 _SAYS_NOTHING = frozenset({"scene", "model", "mesh", "object", "untitled"})
 """File names that programs choose; the folder's name is taken instead."""
 
@@ -63,7 +64,7 @@ class GlbFolder(Dataset):
         descriptions = None if self.options.captions is None else read_descriptions(self.options.captions)
         sidecars = _sidecars(files)
         shared = Counter(file.with_suffix("") for file in models)
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         used: set[str] = set()
         for file in models:
             bare = file.with_suffix("")
@@ -214,6 +215,8 @@ def _put(source: Path, root: Path, target: Path) -> int:
         conversion = convert_obj(content, files)
         data, faces = conversion.glb, conversion.faces
         if conversion.missing_textures:
-            log.warning("%s: no textures %s; plain colours are shown", source, ", ".join(conversion.missing_textures))
+            missing = conversion.missing_textures
+            shown = ", ".join(name[:_SHOWN] for name in missing[:_FEW])
+            log.warning("%s: no %d textures (%s); plain colours are shown", source, len(missing), shown)
     write_whole(target, data)
     return faces

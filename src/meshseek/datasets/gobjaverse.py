@@ -25,6 +25,7 @@ from meshseek.meshes.model_files import readable
 from meshseek.model import Asset, ViewSet
 from meshseek.tables import read_rows
 from meshseek.untrusted.files import open_inside
+from meshseek.untrusted.text import plain
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ VIEWS = 8
 
 _SERVER_FOLDER = "campos_512_v4"
 _DIGITS = 5
+_LONGEST_MODEL = 1000
 _LAYOUT = "<folder>/<index>/<NNNNN>/<NNNNN>.png"
 _CURE = "give the folder that the G-Objaverse downloader wrote to"
 
@@ -159,7 +161,7 @@ def _read_models(path: Path, ids: set[str]) -> dict[str, str]:
     models = {key: value for key, value in read_json_object(path).items() if key in ids}
     for key, value in models.items():
         parts = PurePosixPath(value).parts if isinstance(value, str) else ()
-        if not parts or parts[0] == "/" or ".." in parts:
+        if not parts or parts[0] == "/" or ".." in parts or len(value) > _LONGEST_MODEL or plain(value) != value:
             raise DatasetError(
                 f"{path}: the value of '{key}' is not the relative path of a model; download the map again"
             )

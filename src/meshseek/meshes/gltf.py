@@ -88,6 +88,8 @@ def read_glb(path: Path) -> GlbFile:
             raise UnreadableAssetError(f"it is glTF {version}; save it as glTF 2.0")
         if length > size or _HEADER + json_length > length:
             whole = max(length, _HEADER + json_length)
+            if whole <= size:
+                raise UnreadableAssetError("its header is damaged; export it again")
             raise UnreadableAssetError(f"it is cut off ({size:,} of {whole:,} bytes); copy or export it again")
         if json_length > MOST_JSON_BYTES:
             raise UnreadableAssetError(f"its structure alone has {json_length / 1e6:,.0f} MB; reduce the model")

@@ -14,6 +14,7 @@ _GREY = (0.8, 0.8, 0.8)
 _SRGB_KNEE = 0.04045
 """Where the straight part of the sRGB curve (IEC 61966-2-1) ends."""
 
+_MOST_NUMBERS = 4
 _OPTION = re.compile(
     r"-(?:blend[uv]|cc|clamp|boost|texres|imfchan|type|bm)\s+\S+\s+"
     r"|-mm(?:\s+[-+.\deE]+){2}\s+"
@@ -85,6 +86,7 @@ def _roughness(block: dict[str, str]) -> float:
 
 def _numbers(text: str) -> list[float]:
     try:
-        return [float(token) for token in text.split()]
+        values = [float(token) for token in text.split()[:_MOST_NUMBERS]]
     except ValueError:
         return []
+    return values if all(map(math.isfinite, values)) else []

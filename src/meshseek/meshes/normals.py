@@ -46,7 +46,8 @@ def crease_normals(points: Singles, vertices: Ints) -> Singles:
     direction, weighted = flat[faces], scaled[faces]
     total = weighted.copy()
     cosine = np.cos(np.radians(CREASE_DEGREES))
-    pairs = np.arange(len(vertex))
+    crowded = np.bincount(vertex)[vertex] > _CROWDED
+    pairs = np.flatnonzero(~crowded)
     for shift in range(1, _CROWDED):
         pairs = pairs[: np.searchsorted(pairs, len(vertex) - shift)]
         pairs = pairs[vertex[pairs] == vertex[pairs + shift]]
@@ -56,8 +57,6 @@ def crease_normals(points: Singles, vertices: Ints) -> Singles:
         here, there = pairs[near], pairs[near] + shift
         total[here] += weighted[there]
         total[there] += weighted[here]
-    crowded = np.bincount(vertex)[vertex] > _CROWDED
-    total[crowded] = weighted[crowded]
     result = np.empty((len(order), 3), np.float32)
     result[order] = unit(total)
     return result.reshape(points.shape)

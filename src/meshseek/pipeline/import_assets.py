@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from meshseek.datasets import Dataset, Entry
-from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError
+from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError, UnreadableAssetError
 from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
 from meshseek.pipeline.bounds import cleaned, id_fault, within_bounds
@@ -21,6 +21,7 @@ from meshseek.pipeline.measure import REVISION, measure_older, with_size
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
 from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
+from meshseek.untrusted.text import plain
 from meshseek.workspace.integrity import checksum, faulty_models
 from meshseek.workspace.libraries import LibrarySource, check_name, default_name
 from meshseek.workspace.made_from import version_of
@@ -78,6 +79,11 @@ class _Reading:
 
     def _row(self, entry: Entry, left_out: list[str]) -> dict[str, Any]:
         asset, left = within_bounds(self._read(entry))
+        for name in filter(None, (asset.model, str(asset.views.folder) if asset.views else None)):
+            if plain(name) != name:
+                raise UnreadableAssetError(
+                    f"its file '{plain(name)}' is named with characters that nobody sees; rename it"
+                )
         left_out += left
         return {**asset_row(cleaned(asset)), MEASURED: REVISION}
 
@@ -187,6 +193,8 @@ def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> L
         "captions": str(options.captions.absolute()) if options.captions else None,
         "id_map": str(options.id_map.absolute()) if options.id_map else None,
     }
+    if plain(path) != path:  # it would be recorded, which takes UTF-8
+        raise DatasetError(f"{plain(path)} is named with characters that nobody sees; rename the folder")
     name = wanted.name
     if name is not None:
         check_name(name)

@@ -8,10 +8,13 @@ import os
 import resource
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, Final
+
+import psutil
 
 from meshseek.errors import ServiceError
 from meshseek.pipeline.stage import Outcome, Task
@@ -19,6 +22,10 @@ from meshseek.pipeline.stage import Outcome, Task
 START_SECONDS: Final = 120.0
 """For a new process to import what it needs, on a busy machine."""
 END_SECONDS: Final = 10.0
+LOOK_SECONDS: Final = 0.1
+"""How often the memory of a process is looked at: in this time none can fill much more than a few hundred megabytes."""
+RESERVED: Final = 4 << 30
+"""What a process may reserve beyond what it may take; one that asks for more at once gets nothing."""
 
 
 class WorkerDied(Exception):  # noqa: N818  # a turn of events, never told
@@ -39,6 +46,7 @@ class WorkerProcess:
 
     def __init__(self, function: Callable[[Any], Outcome], memory: int) -> None:
         context = multiprocessing.get_context("spawn")
+        self._memory = memory
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(function, memory, theirs), daemon=True)
         self._process.start()
@@ -71,9 +79,7 @@ class WorkerProcess:
         """
         try:
             self._connection.send(task)
-            if not self._connection.poll(seconds):
-                self.end()
-                raise WorkerLate
+            self._wait(seconds)
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
             self.end()
@@ -84,6 +90,28 @@ class WorkerProcess:
             raise answer
         outcome: Outcome = answer
         return outcome
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for the answer, and look meanwhile at what the process takes.
+
+        What it has reserved says nothing: Embree reserves 1.5 GB for a cube, and crashes where it gets only a part.
+        """
+        deadline = time.monotonic() + seconds
+        while not self._connection.poll(max(0.0, min(LOOK_SECONDS, deadline - time.monotonic()))):
+            if self._taken() > self._memory:
+                self.end()
+                raise MemoryError
+            if time.monotonic() >= deadline:
+                self.end()
+                raise WorkerLate
+
+    def _taken(self) -> int:
+        """Bytes of memory that the process has by itself; 0 when it is gone."""
+        try:
+            facts = psutil.Process(self._process.pid).memory_info()
+        except psutil.Error:
+            return 0
+        return int(facts.rss - getattr(facts, "shared", 0))
 
     def kill(self) -> None:
         """Kill it; whoever waits for it gets a :class:`WorkerDied`."""
@@ -122,9 +150,8 @@ def _prepare(memory: int) -> None:
     with contextlib.suppress(OSError, ValueError):  # some systems bound only in name
         # Data, not addresses: files that are mapped and room that is merely reserved cost nothing.
         most = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        resource.setrlimit(
-            resource.RLIMIT_DATA, (memory if most == resource.RLIM_INFINITY else min(memory, most), most)
-        )
+        allowed = memory + RESERVED if most == resource.RLIM_INFINITY else min(memory + RESERVED, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (allowed, most))
 
 
 def follow_parent() -> None:

@@ -105,7 +105,7 @@ class BatchService:
             self._ask(batch)
             if batch.answer.get("status") in ENDED:
                 self._download(batch)
-                batch.collected = True
+                batch.collected, batch.checksums = True, self._ledger.checksums(batch)
                 self._ledger.save(batch)
         except HostedError as error:
             if error.retryable:

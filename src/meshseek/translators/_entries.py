@@ -51,6 +51,9 @@ class Entries:
             reason = getattr(error, "strerror", None) or error
             raise TranslatorError(f"{self._file} cannot be written: {reason}; make room and run again") from error
         except sqlite3.DatabaseError as error:
-            raise TranslatorError(
-                f"{self._file} is damaged ({error}); restore it from a backup, or remove it and pay again"
-            ) from error
+            raise damaged(self._file, error) from error
+
+
+def damaged(file: Path, reason: object) -> TranslatorError:
+    """An error that says what is lost with a file of entries."""
+    return TranslatorError(f"{file} is damaged ({reason}); restore it from a backup, or remove it and pay again")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 from meshseek.errors import TranslatorError
-from meshseek.translators._entries import Entries
+from meshseek.sealed import sealed, unsealed
+from meshseek.translators._entries import Entries, damaged
 
 LEDGER: Final = "ledger.sqlite3"
 OLD_JOURNAL: Final = "journal.jsonl"
@@ -43,6 +45,8 @@ class Batch:
     shortfalls: int = 0
     """In how many runs its answers came cut off."""
     collected: bool = False
+    checksums: list[str] = field(default_factory=list)
+    """Of the files of its answers, as they came; none where an older Meshseek collected it."""
 
 
 class Ledger:
@@ -62,9 +66,25 @@ class Ledger:
                 f"{folder} was written by an older Meshseek; remove it: what is under way there is then sent again"
             )
         self._entries = Entries(folder / LEDGER)
-        values = (json.loads(entry) for entry in self._entries.read().values())
-        batches = [Batch(**{**value, "keys": frozenset(value["keys"])}) for value in values]
+        batches = [self._read(entry) for entry in self._entries.read().values()]
         self.batches = {batch.number: batch for batch in sorted(batches, key=lambda batch: batch.number)}
+
+    def _read(self, entry: str) -> Batch:
+        try:
+            value = unsealed(entry.encode())
+            batch = Batch(**{**value, "keys": frozenset(value["keys"])})
+            kinds = {"number": int, "name": str, "checksums": list}
+            if not all(isinstance(getattr(batch, name), kind) for name, kind in kinds.items()):
+                raise TypeError("a field is of another kind")  # noqa: TRY301  # told as all others
+        except (ValueError, TypeError, KeyError) as error:
+            raise damaged(self.folder / LEDGER, "an entry is not as it was written") from error
+        if batch.checksums and batch.checksums != self.checksums(batch):
+            batch.collected = False  # its answers were altered here; the service still has them
+        return batch
+
+    def checksums(self, batch: Batch) -> list[str]:
+        """Of the files of a batch's answers; empty for one that is not there."""
+        return [_checksum(file) for file in self.answer_files(batch)]
 
     def input_file(self, batch: Batch) -> Path:
         """The requests of a batch."""
@@ -93,7 +113,8 @@ class Ledger:
 
     def save(self, batch: Batch) -> None:
         """Write down how far a batch has come, and wait until that is on the disk."""
-        self._entries.write(str(batch.number), json.dumps({**asdict(batch), "keys": sorted(batch.keys)}))
+        entry = sealed({**asdict(batch), "keys": sorted(batch.keys)})
+        self._entries.write(str(batch.number), entry.decode())
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -127,6 +148,14 @@ class Ledger:
             ) from error
 
 
+def _checksum(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
 def write_lines(file: Path, lines: Iterable[bytes]) -> int:
     """Write a file of lines, whole or not at all; returns how many."""
     part = file.with_name(f"{file.name}.part")
@@ -151,7 +180,7 @@ def read_lines(file: Path) -> tuple[list[dict[str, Any]], bool]:
                 continue
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 whole = False
                 continue
             if isinstance(value, dict) and isinstance(value.get("custom_id"), str):

@@ -20,6 +20,7 @@ DAMAGED = (
     ArithmeticError,
     AttributeError,
     RuntimeError,
+    AssertionError,
     struct.error,
     zlib.error,
 )

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from meshseek.errors import InputError, WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
+from meshseek.sealed import sealed
 from meshseek.workspace.library_files import (
     LISTING,
     LISTING_SCHEMA,
@@ -27,7 +28,6 @@ from meshseek.workspace.library_files import (
     record_of,
     write_listing,
 )
-from meshseek.workspace.sealed import sealed
 
 __all__ = ["Libraries", "LibrarySource", "Listing", "check_name", "default_name"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
-from meshseek.workspace.sealed import sealed, unsealed
+from meshseek.sealed import sealed, unsealed
 
 OF = "remembered of"
 """Says whose values they are, so that files are not mistaken for each other."""

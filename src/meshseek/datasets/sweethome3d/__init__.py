@@ -46,7 +46,7 @@ class Sweethome3d(Dataset):
 
     def entries(self) -> Iterator[FurnitureEntry]:
         """List the items, library by library, in the order of their catalogues."""
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         for library in _libraries(self.options.path):
             for item in read_catalogue(library, self.options.path, revision=REVISION):
                 asset_id = unique_id(f"{safe_name(library.stem)}/{safe_name(item.short_id)}", taken)
@@ -60,7 +60,7 @@ class Sweethome3d(Dataset):
         """Convert one model to GLB and describe it."""
         assert isinstance(entry, FurnitureEntry)
         library, item = entry.library, entry.item
-        what = f"{entry.asset_id}: cannot convert {item.model} in {library.name}"
+        what = f"{entry.asset_id}: cannot convert {item.model[:80]} in {library.name}"
         with readable(what, "copy or download the library again"):
             conversion = _convert(library, self.options.path, item)
         attributes = _attributes(library, item, conversion.faces)

@@ -28,6 +28,7 @@ _ITEM_KEY = re.compile(r"(\w+)#([0-9]{1,9})")
 MOST_TEXT_BYTES = 16 << 20
 """Of each text of the catalogue, unpacked."""
 _MANY_FILES = 1000
+_LARGEST_CM = 1e7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class CatalogueItem:
             UnreadableAssetError: One is missing or not a positive number.
         """
         width, depth, height = (_number(self.fields.get(key, "")) for key in ("width", "depth", "height"))
-        if not all(0 < side < float("inf") for side in (width, depth, height)):
+        if not all(0 < side <= _LARGEST_CM for side in (width, depth, height)):
             raise UnreadableAssetError("the catalogue gives it no valid size; fix the catalogue")
         return width, depth, height
 
