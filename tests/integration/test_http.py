@@ -358,6 +358,9 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
         "/assets/{asset_id}/views/{viewpoint_id}/camera",
         "/facets/{attribute}",
         "/health",
+        "/live",
+        "/metrics",
+        "/ready",
         "/search/image",
         "/search/text",
     ]

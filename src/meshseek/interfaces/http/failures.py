@@ -130,7 +130,10 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    answer = error_answer(status, status.name.lower(), str(error.detail))
+    code, message = status.name.lower(), str(error.detail)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # told while the body is read, where its length was not declared
+        code, message = _PLAIN[status]
+    answer = error_answer(status, code, message)
     answer.headers.update(error.headers or {})
     return answer
 
