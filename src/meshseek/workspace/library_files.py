@@ -16,7 +16,8 @@ from meshseek.files import write_whole
 from meshseek.sealed import sealed, unsealed
 
 RECORD, LISTING = "library.json", "listing.parquet"
-LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "former": pa.string()})
+FORMER = "former"
+LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), FORMER: pa.string()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,14 @@ def record_of(folder: Path) -> LibrarySource | None:
 def _parsed(content: bytes) -> LibrarySource:
     values = unsealed(content)
     known = {field.name: values[field.name] for field in fields(LibrarySource) if field.name in values}
-    return LibrarySource(**{**known, "forgotten": tuple(values.get("forgotten", ()))})
+    for name, value in known.items():
+        kind: type | tuple[type, ...] = {"number": int, "max_assets": int, "forgotten": list}.get(name, str)
+        needed = name in {"name", "number", "prefix"}
+        if not isinstance(value, kind) and (needed or value is not None):
+            raise ValueError(f"its {name} is no {kind}")  # what is on a disk has no type
+    if not all(isinstance(name, str) for name in known.get("forgotten", ())):
+        raise ValueError("it names no assets")
+    return LibrarySource(**{**known, "forgotten": tuple(known.get("forgotten") or ())})
 
 
 def is_whole(record: Path) -> bool:
@@ -102,8 +110,11 @@ def _copied_record(listing: Path) -> LibrarySource | None:
 def read_listing(path: Path) -> pa.Table | None:
     """A listing; None where it is missing, damaged or another library's; an older Meshseek wrote none of what tells."""
     try:
-        facts = pq.read_schema(path).metadata or {}
-        table = pq.read_table(path, schema=LISTING_SCHEMA).replace_schema_metadata(facts)
+        with pq.ParquetFile(path) as file:
+            facts, table = file.schema_arrow.metadata or {}, file.read(use_threads=False)
+        if FORMER not in table.column_names:  # an older Meshseek has written it
+            table = table.append_column(FORMER, pa.nulls(len(table), pa.string()))
+        table = table.select(LISTING_SCHEMA.names).cast(LISTING_SCHEMA).replace_schema_metadata(facts)
         if b"checksum" in facts and _checksum(table) != facts[b"checksum"].decode():
             return None
         record = facts.get(b"record")
