@@ -396,6 +396,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
             "unknown_plugin",
             "no mode 'no such'; choose one of: appearance, both, caption",
         ),
+        ({"query": "a", "target": ""}, "unknown_plugin", "no mode ''"),
         ({"query": "a", "query_type": "klingon"}, "invalid", "query_type"),
         (
             {"query": "a", "filters": {"price": "1"}},
