@@ -1,19 +1,23 @@
-"""The page in a real browser: Chromium, visitors, and a front end that runs as a process of its own."""
+"""The page as people and programs see it: a front end that is a process, Chromium, and events without a browser."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from tests.conftest import free_port
 
@@ -37,6 +41,7 @@ PATIENCE = 30_000
 def launched() -> Iterator[Browser]:
     """Debian's Chromium."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    expect.set_options(timeout=PATIENCE)
     assert program, "the page's tests need Chromium; install it with 'apt-get install chromium'"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
@@ -104,3 +109,34 @@ def search(page: Page, words: str) -> None:
 def results(page: Page) -> Locator:
     """The tiles of the results."""
     return page.locator("#gallery button.thumbnail-item")
+
+
+@dataclass(frozen=True)
+class Events:
+    """Asks a page what its own script would ask."""
+
+    client: httpx.Client
+    config: dict[str, Any]
+
+    @classmethod
+    def of(cls, client: httpx.Client) -> Events:
+        """Of the page that a client is shown."""
+        found = re.search(r"window\.gradio_config = (.*?);</script>", client.get("/").text, re.DOTALL)
+        assert found
+        return cls(client, json.loads(found[1]))
+
+    def send(self, trigger: str, session: str, *, words: str = "chair", **more: Any) -> httpx.Response:
+        """Send the first event of a kind, with what the page's parts hold at first."""
+        event = next(each for each in self.config["dependencies"] if trigger in [kind for _, kind in each["targets"]])
+        parts = {part["id"]: part for part in self.config["components"]}
+        values = [
+            words if parts[number]["type"] == "textbox" else parts[number]["props"].get("value")
+            for number in event["inputs"]
+        ]
+        body = {"fn_index": event["id"], "data": values, "session_hash": session, **more}
+        return self.client.post("/gradio_api/run/predict", json=body)
+
+    def picture(self, event: dict[str, Any]) -> int | None:
+        """The number of the part that holds a picture, among those whose values an event takes."""
+        kinds = {part["id"]: part["type"] for part in self.config["components"]}
+        return next((number for number in event["inputs"] if kinds[number] == "image"), None)

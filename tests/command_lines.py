@@ -23,11 +23,10 @@ from click.testing import CliRunner
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.interfaces.cli import main
 from meshseek.settings import Settings, read_settings
+from tests.shared_lite import shared_lite
 
 Ended = subprocess.CompletedProcess[str]
 SECONDS = 300
-
-_lite: dict[tuple[object, ...], Embedder] = {}
 
 
 def run_process(
@@ -65,13 +64,7 @@ def _shared_models() -> Iterator[None]:
     load = EMBEDDERS.load
 
     def shared(name: str) -> Callable[[EmbedderOptions], Embedder]:
-        def make(options: EmbedderOptions) -> Embedder:
-            asked = (options.model, options.languages)
-            if asked not in _lite:
-                _lite[asked] = load("lite")(options)
-            return _lite[asked]
-
-        return make if name == "lite" else load(name)
+        return shared_lite if name == "lite" else load(name)
 
     with mock.patch.object(EMBEDDERS, "load", shared):
         yield

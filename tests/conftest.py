@@ -28,6 +28,8 @@ from tests.sample_library import make_library
 from tests.toy import embed_toys, import_toys, publish_toys
 
 START_SECONDS = 120
+SLOW_FIRST = ("docs", "acceptance", "integration", "contract", "unit")
+"""In this order short files are left for the end, where they fill what the last long one leaves to other workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +42,17 @@ class ServedLibrary:
     """Settings that make any process of ours use it."""
     asset_ids: tuple[str, ...]
 
-    def opened(self) -> Meshseek:
+    def opened(self, **settings: str) -> Meshseek:
         """All that this process needs to serve it."""
-        prefix = len(PREFIX)
-        return Meshseek(read_settings(**{name[prefix:].lower(): value for name, value in self.environment.items()}))
+        given = {name.removeprefix(PREFIX).lower(): value for name, value in self.environment.items()}
+        return Meshseek(read_settings(**given, **settings))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the folders; within each the order stays."""
+    folders = {name: number for number, name in enumerate(SLOW_FIRST)}
+    items.sort(key=lambda item: folders.get(item.path.relative_to(Path(__file__).parent).parts[0], 0))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,13 +64,31 @@ def _no_settings_from_outside() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Leave writing to the disk to the system: that matters after a power cut, which no test makes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the session's PostgreSQL is, as libpq understands it."""
     folder = tmp_path_factory.mktemp("server")
     with EmbeddedServer(folder) as embedded:
-        yield embedded.acquire()
+        conninfo = embedded.acquire()
+        _wait_for_no_disk(conninfo)
+        yield conninfo
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for_no_disk(conninfo: str) -> None:
+    """Let the server leave writing to the disk to the system; one that is killed loses nothing by that."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 from meshseek.datasets import DATASETS, DatasetOptions
-from meshseek.embedders import EMBEDDERS, EmbedderOptions
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.import_assets import import_assets
 from meshseek.pipeline.publish import publish
@@ -20,6 +19,7 @@ from meshseek.store.postgres import Server
 from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
 from meshseek.workspace.workspace import Workspace
+from tests.shared_lite import shared_lite
 
 SAMPLES = 20
 VIEWS = 3
@@ -51,7 +51,6 @@ def make_library(workspace: Workspace, server: Server, source: Path) -> list[str
     renderer = RENDERERS.load("embree")(views=VIEWS, size=SIZE)
     render(renderer, workspace, workers=0, max_assets=None, reporter=reporter)
     translate(Existing(TranslatorOptions()), workspace, max_assets=None, reporter=reporter)
-    lite = EMBEDDERS.load("lite")(EmbedderOptions())
-    embed(lite, "lite", workspace, max_assets=None, reporter=reporter)
+    embed(shared_lite(), "lite", workspace, max_assets=None, reporter=reporter)
     publish("lite", workspace, server, max_assets=None, reporter=reporter)
     return [asset.asset_id for asset in workspace.assets()]

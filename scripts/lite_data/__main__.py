@@ -25,6 +25,7 @@ from wordnet import read_nouns
 
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.embedders import lite as module
+from meshseek.embedders.lite.dimensions import TEXT_DIM
 from meshseek.embedders.lite.glosses import GLOSSES_FILE
 
 BATCH = 1024
@@ -73,7 +74,7 @@ def _vectors(texts: list[str]) -> dict[str, NDArray[np.float32]]:
     found: dict[str, NDArray[np.float32]] = {}
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
-        vectors = embedder.embed_texts(batch, role="document")[:, : module.TEXT_DIM]
+        vectors = embedder.embed_texts(batch, role="document")[:, :TEXT_DIM]
         found.update(zip(batch, vectors, strict=True))
     return found
 

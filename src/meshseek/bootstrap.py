@@ -62,7 +62,7 @@ class Meshseek:
         """The database server: the user's own, or the embedded one."""
         url = self.settings.database_url
         conninfo = url.get_secret_value if url else self.embedded.acquire
-        return Server(conninfo, self.settings.database_prefix)
+        return Server(conninfo, self.settings.database_prefix, self.settings.statement_seconds)
 
     @cached_property
     def search_service(self) -> SearchService:

@@ -26,7 +26,7 @@
     ├── DatabaseError              the database refused
     │   ├── DatabaseDownError      the database cannot be reached (HTTP 503)
     │   ├── DatabaseVersionError   PostgreSQL or pgvector is too old
-    │   └── NotPublishedError      the algorithm has no published version (HTTP 503)
+    │   └── NotPublishedError      the algorithm has no published version (HTTP 409)
     ├── FetchError                 something could not be downloaded
     ├── BusyError                  more is asked than can be answered soon (HTTP 503 with Retry-After)
     │   └── TooSlowError           it took so long that nobody waits for it any longer
@@ -35,7 +35,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Self
 
 LOG = "the server's log says why"
 
@@ -43,7 +43,7 @@ LOG = "the server's log says why"
 class MeshseekError(Exception):
     """Something that Meshseek foresaw went wrong; the message carries the cure."""
 
-    general: ClassVar[str | None] = None
+    general: str | None = None
     """What others than the operator are told, where the message may hold addresses or paths; None where it never does.
     """
 
@@ -124,7 +124,12 @@ class EmbedderError(MeshseekError):
 class RerankerError(MeshseekError):
     """A reranker cannot be loaded or used, or its answer makes no sense."""
 
-    general = f"the reranker cannot be loaded or used; {LOG}"
+    @classmethod
+    def of(cls, error: MeshseekError) -> Self:
+        """What kept the reranker from being loaded or used, which strangers are told no more of than before."""
+        made = cls(str(error))
+        made.general = error.general
+        return made
 
 
 class TranslatorError(MeshseekError):
@@ -157,7 +162,7 @@ class HostedItemError(HostedError):
 class DatabaseError(MeshseekError):
     """The database refused."""
 
-    general: ClassVar[str | None] = f"the database refused or took too long; ask for less at once, {LOG}"
+    general: str | None = f"the database refused or took too long; ask for less at once, {LOG}"
 
 
 class DatabaseDownError(DatabaseError):

@@ -21,16 +21,20 @@ COPIED_BYTES = 1 << 30
 
 
 @contextlib.contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
+def whole_file(target: Path, mode: int = 0o666) -> Iterator[Path]:
     """Give a new path beside the target; what is put there takes the target's place when the block ends well.
 
     Readers see the old content or the new one. When the block has ended, the new one is on the disk.
+
+    Args:
+        target: The file.
+        mode: Who may open it, where it is written to the path as it is given.
 
     Raises:
         OSError: It cannot be written.
     """
     draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
-    with _in_use(draft):
+    with _in_use(draft, mode):
         try:
             yield draft
             move_whole(draft, target)
@@ -39,9 +43,9 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _in_use(draft: Path) -> Iterator[None]:
+def _in_use(draft: Path, mode: int) -> Iterator[None]:
     """Hold a lock on a draft, which the kernel drops when this process ends, however it ends."""
-    lock = FileLock(draft)
+    lock = FileLock(draft, mode)
     try:
         with contextlib.suppress(OSError):  # a file system without locks
             lock.take()

@@ -9,7 +9,7 @@ import os
 import random
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -29,6 +29,9 @@ ANSWER_SECONDS = 180.0
 SOON_ATTEMPTS, SOON_SECONDS = 2, 15.0
 """For what a search waits for."""
 MINUTE = 60.0
+MOST_BYTES, MOST_FILE_BYTES = 64_000_000, 4_000_000_000
+"""Of an answer, and of the file with the results of a batch."""
+_OF_THE_BODY = {"content-encoding", "content-length", "transfer-encoding"}
 MESSAGE_CHARACTERS = 200
 ASCII_PER_TOKEN, OTHER_PER_TOKEN = 4.0, 1.5
 
@@ -58,8 +61,8 @@ class HostedOptions:
 
     @property
     def host(self) -> str:
-        """Name of the service for messages."""
-        return urlsplit(self.base_url).netloc
+        """Name of the service for messages, without the password that its address may hold."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
 
 
 class RateLimiter:
@@ -117,7 +120,7 @@ class HostedClient:
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Ask for a JSON object."""
-        return self._json(lambda: self._http.get(path, params=params), 0, ATTEMPTS)
+        return self._json(lambda: self._asked("GET", path, params=params), 0, ATTEMPTS)
 
     def post(
         self, path: str, body: Mapping[str, Any], *, tokens: int = 0, attempts: int = ATTEMPTS, soon: bool = False
@@ -133,14 +136,14 @@ class HostedClient:
         """
         timeout = self._soon if soon else self._patient
         tries = min(attempts, SOON_ATTEMPTS) if soon else attempts
-        return self._json(lambda: self._http.post(path, json=body, timeout=timeout), tokens, tries)
+        return self._json(lambda: self._asked("POST", path, json=body, timeout=timeout), tokens, tries)
 
     def upload(self, path: str, file: Path, fields: Mapping[str, str]) -> dict[str, Any]:
         """Send a file as a form."""
 
         def send() -> httpx.Response:
             with file.open("rb") as content:
-                return self._http.post(path, data=dict(fields), files={"file": (file.name, content)})
+                return self._asked("POST", path, data=dict(fields), files={"file": (file.name, content)})
 
         return self._json(send, 0, ATTEMPTS)
 
@@ -154,10 +157,9 @@ class HostedClient:
         def fetch() -> httpx.Response:
             with self._http.stream("GET", path) as answer:
                 if answer.is_error:
-                    answer.read()
-                    return answer
+                    return self._read(answer)
                 with part.open("wb") as file:
-                    for piece in answer.iter_bytes():
+                    for piece in self._pieces(answer, MOST_FILE_BYTES):
                         file.write(piece)
                     file.flush()
                     os.fsync(file.fileno())
@@ -166,6 +168,26 @@ class HostedClient:
         headers = self._retrying(fetch, 0, ATTEMPTS).headers
         part.replace(target)
         return "Content-Length" in headers or "Transfer-Encoding" in headers
+
+    def _asked(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Send a request, and read no more of the answer than is sane."""
+        with self._http.stream(method, path, **content) as answer:
+            return self._read(answer)
+
+    def _read(self, answer: httpx.Response) -> httpx.Response:
+        import httpx  # noqa: PLC0415  # likewise
+
+        content = b"".join(self._pieces(answer, MOST_BYTES))
+        headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_BODY]
+        return httpx.Response(answer.status_code, headers=headers, content=content, request=answer.request)
+
+    def _pieces(self, answer: httpx.Response, most: int) -> Iterator[bytes]:
+        size = 0
+        for piece in answer.iter_bytes():
+            size += len(piece)
+            if size > most:
+                raise HostedError(f"{self.options.host} sent more than {most // 1_000_000:,} MB; check its address")
+            yield piece
 
     def _json(self, send: Callable[[], httpx.Response], tokens: int, attempts: int) -> dict[str, Any]:
         def checked() -> httpx.Response:

@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """``postgresql://`` URL of an own PostgreSQL with pgvector; without it an embedded server is used."""
     database_prefix: str = Field("", pattern=r"^[a-z0-9_]*$")
     """Put before the database names, as in ``<prefix>siglip_embeddings``."""
+    statement_seconds: PositiveFloat = 20.0
+    """How long the database may take for one statement of a search."""
     max_assets: PositiveInt | None = None
     """Every stage takes only the first so many assets of each library; for trials."""
     base_url: str | None = Field(None, pattern=r"^https?://")

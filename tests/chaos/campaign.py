@@ -18,11 +18,11 @@ from tests.chaos.trials import Bench, Trial, disturb, disturb_restore
 from tests.chaos.victims import VICTIMS
 
 SHORT = (
-    *(f"kill/{name}" for name in (*VICTIMS, "restore") if name != "update-in-place"),
-    *("kill-time/update", "full/embed", "read-only/import", "memory/render", "clock/update"),
-    *("kill-postmaster/publish", "kill-backend/update", "kill-keeper/publish-in-place", "database-full/publish"),
-    *("altered/manifests", "altered/shards", "altered/listings", "altered/ledgers", "altered/views"),
-    *("together/update+update", "together/clean+embed", "workspace/moved", "workspace/copied-one-database"),
+    *("kill/import", "kill/translate", "kill/publish", "kill/tune", "kill/forget", "kill/forget-library"),
+    *("kill/backup", "kill/restore", "kill/clean", "kill-time/embed", "full/render", "read-only/import"),
+    *("memory/publish", "clock/update", "kill-postmaster/publish-in-place", "kill-backend/update"),
+    *("kill-keeper/publish", "database-full/publish", "together/clean+embed", "workspace/moved"),
+    *("altered/manifests", "altered/shards", "altered/listings", "altered/ledgers"),
 )
 """The scenarios of the short form: each victim and each fault, one trial of each."""
 Run = Callable[[Bench, Random], Trial]

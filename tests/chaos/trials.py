@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from tests.chaos import disk
-from tests.chaos.child import NOTHING, Fault, Job, Ran, Running
+from tests.chaos.child import Fault, Job, Ran, Running
 from tests.chaos.child import run as run_job
 from tests.chaos.model import Difference, Facts, published_facts, rows_of
 from tests.chaos.reader import Reader

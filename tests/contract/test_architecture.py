@@ -110,7 +110,19 @@ def test_a_broken_rule_is_reported(copy: Path, file: str, line: str, contract: s
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["import"], ["translate"], ["embed"], ["search"], ["publish"], ["serve"], ["demo"], ["evaluate"], ["db"]],
+    [
+        [],
+        ["import"],
+        ["translate"],
+        ["embed"],
+        ["search"],
+        ["publish"],
+        ["serve"],
+        ["demo"],
+        ["evaluate"],
+        ["db"],
+        ["keys", "add"],
+    ],
 )
 def test_help_is_light(command: list[str]) -> None:
     """No command's help imports what is heavy."""

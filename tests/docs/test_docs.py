@@ -55,10 +55,9 @@ def run(command: str, cwd: Path, **environment: str) -> subprocess.CompletedProc
 
 
 def follow(command: str, cwd: Path, **environment: str) -> Ended:
-    """Run a documented command of Meshseek to its success, without a process of its own."""
+    """Run a documented command to its success, one of Meshseek without a process of its own."""
     program, *arguments = shlex.split(command)
-    assert program == "meshseek"
-    ended = run_here(arguments, environment, cwd)
+    ended = run_here(arguments, environment, cwd) if program == "meshseek" else run(command, cwd, **environment)
     assert ended.returncode == 0, f"{command}\n{ended.stderr}"
     return ended
 
@@ -262,6 +261,9 @@ def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, database: dict[str,
     environment = _package_with(tmp_path) | database
     _write_models(tmp_path / "models")
     prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32", "meshseek embed")
+
+    for command in (line for page in pages for line in commands(page) if not line.startswith(("meshseek", "make"))):
+        follow(command, tmp_path)
 
     ended = follow_all([*prepared, *(line for page in pages for line in _of_meshseek(page))], tmp_path, environment)[-1]
 

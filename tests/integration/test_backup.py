@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 def answers(workspace: Workspace, server: Server) -> list[Any]:
     """What searches of every kind find, and why."""
     picture = read_image(workspace.folder / "pictures" / "007" / "00000" / "00000.png")
-    shown = {"explain": True, "top_k": 40}
+    shown: dict[str, Any] = {"explain": True, "top_k": 40}
     queries = [
         Query(text="a red chair", **shown),
         Query(text="红色的椅子", **shown),
@@ -254,7 +254,7 @@ def test_links_are_told_and_a_large_folder_on_another_disk_is_followed(
     (toys.folder / "passwd").symlink_to("/etc/passwd")
     said: list[str] = []
     reporter = SilentReporter()
-    reporter.say = said.append  # type: ignore[method-assign]
+    reporter.say = said.append  # type: ignore[method-assign, assignment]
 
     backup(toys, server, [], folder, BackupOptions(), reporter)
     target = restored(folder, tmp_path / "target", server).folder

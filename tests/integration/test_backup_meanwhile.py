@@ -1,27 +1,27 @@
-"""Backups while stages run and versions go live, and backups and restores that are killed or find no room."""
+"""Backups while stages run, versions go live, somebody cleans, and a ledger is written."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
-import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from tests.backups import backed_up, copied, files, restored, tables
-from tests.conftest import drop_databases
-from tests.living import ALGORITHM, CAPTIONS, Command, LibraryFolder, LivingParts, contents
+from tests.backups import backed_up, copied, restored, tables
+from tests.living import ALGORITHM, CAPTIONS, LibraryFolder, LivingParts, contents
 from tests.toy import publish_toys, toy
 
 from meshseek.errors import WorkspaceError
-from meshseek.pipeline import backup as backup_stage
-from meshseek.pipeline.backup_check import check_backups, list_snapshots
+from meshseek.pipeline import backup_databases, backup_files
+from meshseek.pipeline.backup import BackupOptions, backup
 from meshseek.pipeline.check import check
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.import_assets import LibraryOptions, import_assets
@@ -32,13 +32,12 @@ from meshseek.store.postgres import Server
 from meshseek.store.read.files_in_use import files_in_use
 from meshseek.store.read.held import HeldVersion, held_version
 from meshseek.store.write.publisher import published_content, published_digests
-from meshseek.workspace.format import expect_usable
+from meshseek.translators._entries import Entries
+from meshseek.workspace.belongings import Table, read_table
 from meshseek.workspace.objects import Kept, Objects
 from meshseek.workspace.workspace import Workspace
 
 REPORTER = SilentReporter()
-STEPS = (1, 4, 9, 17, 26, 40)
-"""Just before which change of files or tables a process is killed."""
 SEEDS = int(os.environ.get("LIVES", "2"))
 
 
@@ -132,7 +131,7 @@ def test_a_backup_is_of_one_moment_whatever_runs_meanwhile(
 
     with monkeypatch.context() as patch:
         patch.setattr(Objects, "add", step_and_add)
-        patch.setattr(backup_stage, "held_version", held)
+        patch.setattr(backup_databases, "held_version", held)
         backed_up(life.parts.workspace, server, tmp_path / "backups")
     other = LivingParts(restored(tmp_path / "backups", tmp_path / "other", elsewhere), elsewhere)
 
@@ -151,6 +150,27 @@ def test_a_backup_is_of_one_moment_whatever_runs_meanwhile(
         assert contents(another) == contents(one)
 
 
+def test_listings_and_tables_are_of_one_moment(
+    server: Server, elsewhere: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import that ends between them would leave assets whose rows are not those that their library lists."""
+    life = Life(0, LivingParts(Workspace(tmp_path / "workspace"), server), tmp_path / "library")
+
+    def change_and_read(workspace: Workspace, folder: str) -> Table | None:
+        if not life.steps:
+            life.steps["change"] += 1
+            for number in range(4):
+                life.library.put(f"model{number}", (number + 1) % 4)
+            life.make()
+        return read_table(workspace, folder)
+
+    monkeypatch.setattr(backup_files, "read_table", change_and_read)
+    backed_up(life.parts.workspace, server, tmp_path / "backups")
+
+    found = assets(restored(tmp_path / "backups", tmp_path / "other", elsewhere))
+    assert found == assets(life.parts.workspace) != life.states[0]
+
+
 def test_another_version_may_go_live_while_one_is_copied(published_toys: Workspace, server: Server) -> None:
     """Searches see the new one at once; the copy has the one that it began with; the publication then ends."""
     before = tables(server)
@@ -166,62 +186,27 @@ def test_another_version_may_go_live_while_one_is_copied(published_toys: Workspa
     assert after == before
 
 
-@pytest.fixture(scope="module")
-def backed_up_life(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    """A folder with a workspace that is published, its backup, and what is new since; and the databases' prefix."""
-    folder = tmp_path_factory.mktemp("life")
-    prefix = f"life_{uuid4().hex[:12]}_"
-    parts = LivingParts(Workspace(folder / "workspace"), Server(lambda: conninfo, prefix))
-    library = LibraryFolder(folder / "library")
-    for number in range(3):
-        library.put(f"model{number}", number)
-    parts.bring_in(library.path)
-    parts.update()
-    parts.back_up(folder / "backups")
-    library.put("model1", 3)
-    library.put("later", 0)
-    parts.update()
-    yield folder, prefix
-    drop_databases(conninfo, prefix)
+def test_a_cleaning_is_waited_for(toys: Workspace, server: Server, tmp_path: Path) -> None:
+    """What it deletes is not to be half copied; the backup says what it waits for, and goes on by itself."""
+    said: Queue[str] = Queue()
+    reporter = SilentReporter()
+    reporter.say = said.put  # type: ignore[method-assign, assignment]
+    with ThreadPoolExecutor(1) as pool:
+        with toys.lock("backup"):
+            made = pool.submit(backup, toys, server, [], tmp_path / "backups", BackupOptions(), reporter)
+            assert "waiting for 'clean'" in said.get(timeout=60)
+            assert not made.done()
+        assert made.result().details["snapshot"].startswith("000001-")
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_killed_backup_loses_nothing(
-    step: int, backed_up_life: tuple[Path, str], conninfo: str, tmp_path: Path, elsewhere: Server
-) -> None:
-    """The snapshots that are listed are whole; the next backup goes on, and what it has is what there is."""
-    life, prefix = backed_up_life
-    folder = tmp_path / "backups"
-    shutil.copytree(life / "backups", folder)
-    command = Command("back_up", life / "workspace", conninfo, prefix, (folder, 1))
+def test_a_ledger_is_copied_between_its_steps(toys: Workspace, server: Server, tmp_path: Path) -> None:
+    """A step that is half written while it is copied is not in the snapshot, and those before it are."""
+    file = toys.folder / "translations" / "openai_batch" / "ledger.sqlite3"
+    Entries(file).write("1", "sent")
+    with contextlib.closing(sqlite3.connect(file)) as writer:
+        writer.execute("PRAGMA cache_spill = 1")
+        writer.execute("INSERT OR REPLACE INTO entries VALUES ('2', 'half')")
+        backed_up(toys, server, tmp_path / "backups")
 
-    assert command.killed(step)
-    assert check_backups(folder, REPORTER).faults == {}
-    assert len(list_snapshots(folder)) in {1, 2}
-    assert not command.killed(1000)
-
-    assert [len(list_snapshots(folder)), check_backups(folder, REPORTER).faults] == [1, {}]
-    workspace = restored(folder, tmp_path / "other", elsewhere)
-    assert files(workspace) == files(Workspace(life / "workspace"))
-    assert list((folder / "drafts").iterdir()) == []
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_killed_restore_goes_on(
-    step: int, backed_up_life: tuple[Path, str], conninfo: str, tmp_path: Path, elsewhere: Server
-) -> None:
-    """Until it has ended nothing opens the workspace; run again, it ends with all that was there."""
-    life, prefix = backed_up_life
-    folder, target = tmp_path / "backups", tmp_path / "target"
-    backed_up(Workspace(life / "workspace"), Server(lambda: conninfo, prefix), folder)
-    command = Command("restore_from", target, conninfo, elsewhere.database_name("")[: -len("_embeddings")], (folder,))
-
-    assert command.killed(step)
-    if target.exists():
-        with pytest.raises(WorkspaceError, match="has not ended"):
-            expect_usable(target)
-    assert not command.killed(1000)
-
-    expect_usable(target)
-    assert files(Workspace(target)) == files(Workspace(life / "workspace"))
-    assert tables(elsewhere) == tables(Server(lambda: conninfo, prefix))
+    target = restored(tmp_path / "backups", tmp_path / "target", server).folder
+    assert Entries(target / file.relative_to(toys.folder)).read() == {"1": "sent"}

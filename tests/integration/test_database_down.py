@@ -43,6 +43,8 @@ class Cable:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self._listener: socket.socket | None = None
+        self.swallows = False
+        """Takes what is sent, and passes nothing on: neither side learns of it."""
 
     def plug_in(self) -> None:
         """Let clients through."""
@@ -67,19 +69,19 @@ class Cable:
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(self._target)
                 self._open += [client, server]
-                threading.Thread(target=_carry, args=[client, server], daemon=True).start()
+                threading.Thread(target=self._carry, args=[client, server], daemon=True).start()
 
-
-def _carry(one: socket.socket, other: socket.socket) -> None:
-    with one, other, selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
-        selector.register(one, selectors.EVENT_READ, other)
-        selector.register(other, selectors.EVENT_READ, one)
-        while True:
-            for key, _ in selector.select():
-                content = key.fileobj.recv(65536)  # type: ignore[union-attr]
-                if not content:
-                    return
-                key.data.sendall(content)
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with one, other, selectors.DefaultSelector() as selector, contextlib.suppress(OSError):
+            selector.register(one, selectors.EVENT_READ, other)
+            selector.register(other, selectors.EVENT_READ, one)
+            while True:
+                for key, _ in selector.select():
+                    content = key.fileobj.recv(65536)  # type: ignore[union-attr]
+                    if not content:
+                        return
+                    if not self.swallows:
+                        key.data.sendall(content)
 
 
 @pytest.fixture
@@ -137,6 +139,25 @@ def test_away_and_back_again(algorithm: Algorithm, cable: Cable, monkeypatch: py
         cable.plug_in()
         eventually(lambda: answers(algorithm), seconds=10)
         assert algorithm.health() == "ready"
+
+
+def test_a_database_that_falls_silent(
+    published_toys: Workspace, server: Server, cable: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that swallows all, like a server that is stopped, ends a search in time; later all is well again."""
+    monkeypatch.setattr(postgres, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(postgres, "POOL_SECONDS", 1)
+    monkeypatch.setattr(postgres, "CONNECT_SECONDS", 2)
+    remote = f"host=127.0.0.1 port={cable.port} user=meshseek dbname=postgres"
+    algorithm = toy_algorithm(Server(lambda: remote, server.database_name("").removesuffix("_embeddings"), 0.2))
+    eventually(lambda: answers(algorithm))
+    cable.swallows = True
+    for _ in range(3):
+        fails_soon(lambda: algorithm.search(CHAIR))
+        fails_soon(lambda: algorithm.library.asset("toys/000"))
+    cable.swallows = False
+    eventually(lambda: answers(algorithm))
+    algorithm.library.close()
 
 
 def test_away_at_the_start(algorithm: Algorithm, cable: Cable) -> None:

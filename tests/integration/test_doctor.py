@@ -22,7 +22,7 @@ from tests.conftest import free_port
 from tests.http_service import JsonHandler, serving_json
 
 from meshseek.bootstrap import Meshseek
-from meshseek.doctor import install, machine, services
+from meshseek.doctor import install, machine, permissions, ports, services
 from meshseek.doctor.examination import examine, look_at
 from meshseek.doctor.findings import Finding
 from meshseek.errors import WorkspaceError
@@ -117,8 +117,8 @@ def test_a_clock_that_is_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_workspace_that_cannot_be_written(tmp_path: Path) -> None:
     """One that is not there is only told; where nothing can be written, that is a problem even to root."""
-    assert "there is none in" in found(machine.look_at_permissions(tmp_path / "nowhere"), "warning")[0]
-    assert "cannot be written" in found(machine.look_at_permissions(Path("/proc/self")), "problem")[0]
+    assert "there is none in" in found(permissions.look_at_permissions(tmp_path / "nowhere"), "warning")[0]
+    assert "cannot be written" in found(permissions.look_at_permissions(Path("/proc/self")), "problem")[0]
 
 
 def test_secrets_that_others_can_read(tmp_path: Path) -> None:
@@ -128,15 +128,15 @@ def test_secrets_that_others_can_read(tmp_path: Path) -> None:
     keys.chmod(0o644)
     settings.write_text("workers = 1\n")
     settings.chmod(0o644)
-    (only,) = found(machine.look_at_permissions(tmp_path), "problem")
+    (only,) = found(permissions.look_at_permissions(tmp_path), "problem")
     settings.write_text('dashscope_api_key = "sk"\n')
-    both = found(machine.look_at_permissions(tmp_path), "problem")
+    both = found(permissions.look_at_permissions(tmp_path), "problem")
 
     assert only.startswith(f"others can read {keys}, which holds secrets; run: chmod 600")
     assert len(both) == 2
     for problem in both:
         subprocess.run(problem.partition("run: ")[2], shell=True, check=True)
-    assert found(machine.look_at_permissions(tmp_path), "problem") == []
+    assert found(permissions.look_at_permissions(tmp_path), "problem") == []
 
 
 def test_ports_that_are_taken(tmp_path: Path) -> None:
@@ -152,12 +152,10 @@ def test_ports_that_are_taken(tmp_path: Path) -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert "give another --ui-port" in found(services.look_at_ports("127.0.0.1", {"--ui-port": port}), "warning")[0]
+        assert "give another --ui-port" in found(ports.look_at_ports("127.0.0.1", {"--ui-port": port}), "warning")[0]
     with serving_json(Living, None) as url:
         port = int(url.rpartition(":")[2])
-        assert found(services.look_at_ports("127.0.0.1", {"--api-port": port}), "ok")[0].startswith(
-            "Meshseek serves at"
-        )
+        assert found(ports.look_at_ports("127.0.0.1", {"--api-port": port}), "ok")[0].startswith("Meshseek serves at")
 
 
 def workspace_with(folder: Path, algorithm: str, model: str) -> Workspace:
@@ -287,15 +285,32 @@ def doctor(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *arguments])
 
 
+def test_what_the_page_of_operating_says(conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands run, and the table names everything that is looked at."""
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
+    section = text.partition("## Is everything there?")[2].partition("\n## ")[0]
+    monkeypatch.setenv("MESHSEEK_DATABASE_URL", conninfo)
+    monkeypatch.setenv("MESHSEEK_WORKSPACE", str(tmp_path))
+    commands = re.findall(r"^meshseek (.+)$", section, re.MULTILINE)
+    named = {word.strip() for row in re.findall(r"^\| (.+?) \|", section, re.MULTILINE) for word in row.split(",")}
+
+    assert len(commands) == 2
+    for command in commands:
+        ended = CliRunner().invoke(main, command.split())
+        assert ended.exit_code in {0, 1}, ended.output
+        assert "ok" in ended.stdout
+    assert named >= WORKS | {"pgvector", "models", "published", "permissions"}
+
+
 def test_the_command(conninfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines for people, JSON for programs; the status is 1 if there is a problem, and not for a warning."""
-    ports = ["--api-port", str(free_port()), "--ui-port", str(free_port())]
+    options = ["--api-port", str(free_port()), "--ui-port", str(free_port())]
     monkeypatch.setenv("MESHSEEK_DATABASE_URL", conninfo)
-    well = doctor("--workspace", str(tmp_path), "--json", *ports)
+    well = doctor("--workspace", str(tmp_path), "--json", *options)
     (tmp_path / "keys.json").touch(0o644)
-    bad = doctor("--workspace", str(tmp_path), *ports)
+    bad = doctor("--workspace", str(tmp_path), *options)
     monkeypatch.setenv("MESHSEEK_WORKERS", "none")
-    unreadable = doctor("--workspace", str(tmp_path), *ports)
+    unreadable = doctor("--workspace", str(tmp_path), *options)
 
     assert (well.exit_code, bad.exit_code, unreadable.exit_code) == (0, 1, 1)
     assert {finding["about"] for finding in json.loads(well.stdout)} >= WORKS

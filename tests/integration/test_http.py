@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import io
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -74,7 +75,9 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
     for query, query_type in (("an antique wooden chair", "english"), ("一把古董木椅", "chinese")):
         answer = api.post("/search/text", json={"query": query, "top_k": 3}).json()
 
-        assert {**answer, "results": None, "took_ms": None} == {
+        assert re.fullmatch(r"[0-9a-f]{16,}", answer["version"])
+        assert {**answer, "results": None, "took_ms": None, "version": None} == {
+            "version": None,
             "results": None,
             "algorithm": "lite",
             "query_type": query_type,

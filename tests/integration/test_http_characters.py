@@ -20,7 +20,7 @@ JSON = {"content-type": "application/json"}
 @pytest.fixture(scope="module")
 def api(library: ServedLibrary) -> Iterator[TestClient]:
     """The API over the small real library, in this process."""
-    with TestClient(create_app(library.opened()), raise_server_exceptions=False) as client:
+    with TestClient(create_app(library.opened()), "http://localhost", raise_server_exceptions=False) as client:
         yield client
 
 
@@ -81,3 +81,16 @@ def test_in_paths_and_queries(api: TestClient) -> None:
         ):
             is_refused(api, "GET", path)
         assert api.get(f"/assets/chair-0001/views/0?algorithm=lite&v={odd}").status_code == 200
+
+
+def test_files_in_parts(api: TestClient) -> None:
+    """A part of a file is sent as asked; what cannot be a part is refused in the form of every error."""
+    for path in ("/assets/chair-0001/views/0", "/assets/chair-0001/model", "/assets/chair-0001/views/0/camera"):
+        whole = api.get(path).content
+        part = api.get(path, headers={"Range": "bytes=1-4"})
+        assert (part.status_code, part.content) == (206, whole[1:5])
+        for asked, status in (("bytes=a-b", 400), ("lines=1-2", 400), (f"bytes={len(whole)}-", 416)):
+            answer = api.get(path, headers={"Range": asked})
+            assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+            assert answer.json()["error"]["message"]
+        assert answer.headers["content-range"] == f"bytes */{len(whole)}"

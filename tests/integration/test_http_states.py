@@ -96,6 +96,20 @@ def test_slow_searches_hold_up_nothing_else(api: TestClient, server: Server) -> 
         assert time.monotonic() - started < POOL_SECONDS
 
 
+def test_a_search_that_takes_too_long_is_given_up(published_toys: Workspace, server: Server) -> None:
+    """Its caller is told so in time, its thread ends when the database lets it go, and its place is free again."""
+    algorithm = toy_algorithm(server)
+    with client_of(published_toys, algorithm, request_seconds="2") as client:
+        eventually(lambda: client.get("/health").status_code == HTTPStatus.OK)
+        with server.connect("toy") as other, other.transaction():
+            other.execute("LOCK TABLE live.text_embeddings IN ACCESS EXCLUSIVE MODE")
+            answer = client.post("/search/text", json=SEARCH)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+        assert answer.json()["error"]["code"] == "too_slow"
+        eventually(lambda: algorithm._admission._running._value == POOL_SIZE)
+        assert client.post("/search/text", json=SEARCH).status_code == HTTPStatus.OK
+
+
 def test_a_warm_up_that_finds_no_connection_is_made_again(
     api: TestClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

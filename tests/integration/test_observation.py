@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import platform
+import re
 import sys
 import threading
 import time
@@ -38,6 +40,8 @@ from meshseek.search.reranking import Found, Reranking
 from meshseek.store.postgres import Server
 from meshseek.store.read.published import Tuning
 from meshseek.workspace.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
 
 
 class Named:
@@ -348,3 +352,23 @@ def test_traces_without_what_makes_them(monkeypatch: pytest.MonkeyPatch, caplog:
     assert make_tracing({"OTEL_TRACES_EXPORTER": "otlp"}) is None
     (record,) = caplog.records
     assert "pip install 'meshseek[tracing]'" in record.getMessage()
+
+
+def test_the_dashboard_asks_for_figures_that_there_are(api: TestClient) -> None:
+    """Every figure and label that a panel names is one that the service gives, so that no panel stays empty."""
+    dashboard = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text("utf-8"))
+    api.post("/search/text", json=SEARCH)
+    page = api.get("/metrics").text
+    given = set(re.findall(r"^(\w+)", page, re.MULTILINE)) | set(re.findall(r"^# TYPE (\w+)", page, re.MULTILINE))
+    labels = set(re.findall(r'[{,](\w+)="', page)) | {"instance", "le", "algorithm", "target", "query"}
+    asked = [target for panel in dashboard["panels"] for target in panel["targets"]]
+    named = {name for each in asked for name in re.findall(r"\b(?:meshseek|process|python)_\w+", each["expr"])}
+
+    assert len(dashboard["panels"]) >= 16
+    assert sorted(named - given) == []
+    for each in asked:
+        used = re.findall(r"\{\{(\w+)\}\}", each["legendFormat"]) + re.findall(r"(\w+)[=!]~", each["expr"])
+        grouped = [name for names in re.findall(r"by \((.*?)\)", each["expr"]) for name in names.split(", ")]
+        assert {*used, *grouped} <= labels, each
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))

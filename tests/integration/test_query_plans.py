@@ -1,4 +1,4 @@
-"""How the server carries out every statement that a service sends, at its default settings, over 20,000 assets.
+"""How the server carries out every statement that a service sends, at its default settings, over 8,000 assets.
 
 The server tells the plan of each statement as it runs it (``auto_explain``): the service's own text, connection and way
 of preparing.
@@ -30,8 +30,8 @@ from meshseek.store.postgres import Connection, Server
 from meshseek.store.read.library import Library, Request
 from meshseek.workspace.workspace import Workspace
 
-COUNT = 20_000
-CREATORS = 5_000
+COUNT = 8_000
+CREATORS = 2_000
 TELL_PLANS = {
     "session_preload_libraries": "auto_explain",
     "auto_explain.log_min_duration": "0",
@@ -47,7 +47,7 @@ GRAPHS = {
 VECTORS = {"text_embeddings", "image_embeddings", "asset_centroids"}
 TABLES = {"assets", "asset_words", "labels", *VECTORS}
 FEW, MANY = {"category": "cluster 3"}, {"tags": "even"}
-"""667 assets and 10,000: of 20,000, up to a quarter is compared one by one."""
+"""267 assets and 4,000: of 8,000, up to a quarter is compared one by one."""
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ def read_whole(plan: Mapping[str, Any]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def crowd() -> Crowd:
-    """20,000 assets with captions in both languages, many labels, and two views of every fourth: graphs take time."""
+    """8,000 assets with captions in both languages, many labels, and two views of every fourth: graphs take time."""
     crowd = Crowd.of(COUNT, views=2)
     crowd.views = {name: crowd.views[name] for name in list(crowd.views)[::4]}
     crowd.assets = [

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event, Semaphore, Thread
@@ -17,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from tests.command_lines import Ended, run_here
 from tests.conftest import ServedLibrary, drop_databases, serving, wait_until_ready
 from tests.toy import embed_toys, import_toys, publish_toys, toy, toy_algorithm
 from tests.vlm_service import KEY, MODEL, Service, vlm_service
@@ -240,11 +238,9 @@ def environment(library: ServedLibrary, service: Service) -> dict[str, str]:
     }
 
 
-def command(settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(settings: dict[str, str], *arguments: str) -> Ended:
     """A search by command."""
-    words = [sys.executable, "-m", "meshseek", "search", *arguments]
-    settings = {**os.environ, **settings}
-    return subprocess.run(words, env=settings, capture_output=True, text=True, check=False, timeout=120)
+    return run_here(["search", *arguments], settings)
 
 
 def test_by_command(library: ServedLibrary, service: Service) -> None:

@@ -1,4 +1,4 @@
-"""Workspaces and publications of earlier versions, kept as files: what today's code says is to be done makes them right."""
+"""Workspaces and publications of earlier versions, kept as files: what today's code says to do makes them right."""
 
 from __future__ import annotations
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
+from hypothesis import given
+from hypothesis import strategies as some
 from starlette.testclient import TestClient
 
 from meshseek.access import ring
@@ -19,6 +22,7 @@ from meshseek.errors import SettingsError
 from meshseek.interfaces.http import create_app
 from meshseek.interfaces.http.access import needs
 from meshseek.interfaces.http.gate import WITHOUT_KEY
+from meshseek.interfaces.http.hosts import Hosts
 from meshseek.settings import read_settings
 
 HERE, LAN = "http://localhost:8000", "http://192.168.1.5:8000"
@@ -264,6 +268,15 @@ def test_dns_cannot_lead_a_website_here(connect: Connect, tmp_path: Path, host: 
             )
             assert code(answer) == (400, "unknown_host")
             assert "access-control-allow-origin" not in answer.headers
+
+
+@given(some.binary(max_size=60) | some.from_regex(rb"(localhost|127\.0\.0\.1|\[::1\]|192\.168\.1\.5)[ -~]*"))
+def test_any_host_is_one_of_ours_or_refused(host: bytes) -> None:
+    """Whatever stands there, what is let in is a name of ours with or without a port, to the letter."""
+    hosts = Hosts(FastAPI())
+    if hosts._is_ours(host, {"server": ("192.168.1.5", 8000)}):
+        name = re.sub(rb":[0-9]{0,5}\Z", b"", host).decode("ascii").lower().removesuffix(".")
+        assert name in {"localhost", "127.0.0.1", "[::1]", "192.168.1.5", "[::ffff:192.168.1.5]", "[::ffff:c0a8:105]"}
 
 
 def test_names_of_ours(connect: Connect) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 from meshseek.access.keys import KEY
-from meshseek.access.keys_file import KeysFile
+from meshseek.access.keys_file import MOST_KEYS, KeysFile
 from meshseek.access.ring import KeyRing
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import KeysError, ServiceError
+from meshseek.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from meshseek.interfaces.cli import main
 from meshseek.interfaces.cli.serving import check_keys
+from meshseek.interfaces.http.protocol import BODY_SECONDS, HEAD_SECONDS, MOST_HEAD_BYTES, MOST_HEADERS, STALL_SECONDS
+from meshseek.interfaces.http.rates import FAILURES, MOST_COUNTED
+from meshseek.interfaces.http.schemas import FIELD_BYTES
+from meshseek.search.algorithm import WAITING
 from meshseek.settings import read_settings
+from meshseek.store.postgres import POOL_SIZE
 
 
 @pytest.fixture
@@ -124,3 +131,42 @@ def test_this_machine_needs_no_key(folder: Path, host: str) -> None:
     check_keys(Meshseek(read_settings(workspace=folder, host=host)))
     with pytest.raises(KeysError):
         KeysFile(folder).read()
+
+
+def test_the_page_on_security_is_true(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands run, one after the other, and its bounds are those of the code."""
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
+    monkeypatch.chdir(folder.parent)
+    commands = re.findall(r"^meshseek (keys .*)$", page, re.MULTILINE)
+    assert [words.split()[1] for words in commands] == ["add", "add", "list", "revoke"]
+    for words in commands:
+        ended = run(folder, *words.split())
+        assert ended.exit_code == 0, ended.stderr
+    assert [key.name for key in KeysFile(folder).read()] == ["alice"]
+
+    settings = read_settings(workspace=folder)
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|", page, re.MULTILINE))
+    for bound, told in {
+        "headers of a request": f"{MOST_HEADERS}, and {MOST_HEAD_BYTES // 1024} kB",
+        "time for all headers to arrive": f"{HEAD_SECONDS:g} s",
+        "time for the body to arrive": f"{BODY_SECONDS:g} s",
+        "body of a text search": f"{FIELD_BYTES // 1000} kB",
+        "body of an image search": f"{MAX_IMAGE_BYTES // 1_000_000} MB, and {FIELD_BYTES // 1000} kB",
+        "pixels of a picture": f"{MAX_IMAGE_PIXELS // 1_000_000} million",
+        "time until the answer begins": f"{settings.request_seconds:g} s, then 503",
+        "searches of an algorithm at a time": f"{POOL_SIZE}, and {WAITING} that wait",
+        "time for a client to take the next 64 kB of an answer": f"{STALL_SECONDS:g} s",
+        "connections at a time": f"{settings.max_connections}; then 503",
+        "requests with one key": f"{_number(settings.rate_limit)} a minute",
+        "requests from one address of another machine": f"{_number(settings.rate_limit_address)} a minute",
+        "keys that are no good, from one address": f"{_number(FAILURES)} a minute",
+        "addresses that are counted one by one": f"{MOST_COUNTED:,}, an IPv6 network",
+        "keys": f"{MOST_KEYS:,}",
+    }.items():
+        assert told in rows[bound], bound
+
+
+def _number(rate: str | None) -> str:
+    number, _, each = (rate or "").partition("/")
+    assert each == "minute"
+    return f"{int(number):,}"

@@ -15,6 +15,8 @@ from meshseek.interfaces.cli import OUT_OF_MEMORY, main
     [
         MemoryError(),
         pa.ArrowMemoryError("malloc of size 4096 failed"),
+        RuntimeError("can't start new thread"),
+        OSError(12, "Cannot allocate memory"),
         ImportError("libarrow.so: failed to map segment from shared object"),
     ],
 )

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from meshseek.errors import BusyError
+from meshseek.search import admission
 from meshseek.search.admission import Admission
 from meshseek.store.indexes import INDEXES
 from meshseek.store.write.index_build import LEAST_MEMORY, plan_build
@@ -42,6 +43,18 @@ def test_a_few_run_some_wait_and_the_rest_are_turned_away() -> None:
     for thread in threads:
         thread.join()
     assert entered.is_set()
+    with door.admitted():
+        pass
+
+
+def test_none_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a turn that does not come is told to come back, and leaves its place."""
+    monkeypatch.setattr(admission, "WAIT_SECONDS", 0.01)
+    door = Admission(running=1, waiting=1)
+    with door.admitted():
+        for _ in range(3):
+            with pytest.raises(BusyError, match="take too long"), door.admitted():
+                pass
     with door.admitted():
         pass
 

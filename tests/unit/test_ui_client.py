@@ -8,8 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from meshseek.errors import InputError, MeshseekError, ServiceError
+from meshseek.interfaces.ui import PageOptions
+from meshseek.interfaces.ui.__main__ import main
 from meshseek.interfaces.ui.answers import Result, Search
 from meshseek.interfaces.ui.client import ApiClient, sentence
 
@@ -217,6 +220,86 @@ def test_camera_that_is_not_told_is_none() -> None:
 
     assert refusing.camera(Result(asset_id="a", score=1, thumbnail_url="/assets/a/views/0")) is None
     assert refusing.camera(Result(asset_id="a", score=1)) is None
+
+
+def test_a_key_is_sent_for_its_visitor_only() -> None:
+    """With every request that is made on their behalf, and with no other."""
+    sent: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("Authorization"))
+        return httpx.Response(200, json={"algorithms": {}})
+
+    shared = client(answer)
+    mary, fred = (shared.on_behalf_of(key, list) for key in ("msk_mary", "msk_fred"))
+    for each in (shared, mary, fred, mary, shared):
+        each.health()
+
+    assert sent == [None, "Bearer msk_mary", "Bearer msk_fred", "Bearer msk_mary", None]
+
+
+def test_a_refused_key_is_noted(tmp_path: Path) -> None:
+    """Whatever was asked for; a key that may not do something is not refused."""
+    noted: list[int] = []
+    status = 401
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json={"error": {"code": "unauthorized", "message": "this is no key"}})
+
+    mary = client(answer).on_behalf_of("msk_mary", lambda: noted.append(1))
+    with pytest.raises(InputError, match="This is no key"):
+        mary.search(Search(text="chair"))
+    with pytest.raises(InputError, match="This is no key"):
+        mary.download("/file", tmp_path / "file", limit=10)
+    assert len(noted) == 2
+    status = 403
+    with pytest.raises(InputError):
+        mary.search(Search(text="chair"))
+    assert len(noted) == 2
+
+
+def test_credentials_in_the_address_are_sent_and_never_shown() -> None:
+    """They are for a proxy before the API; a visitor's key takes their place."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        raise httpx.ConnectError("refused")
+
+    shared = ApiClient("http://user:pass%40word@api.test:8000/", httpx.MockTransport(answer))
+    for each in (shared, shared.on_behalf_of("msk_mary", list)):
+        with pytest.raises(ServiceError) as told:
+            each.health()
+        assert "pass" not in str(told.value)
+        assert "http://api.test:8000 does not answer" in str(told.value)
+    assert [request.headers["Authorization"] for request in sent] == ["Basic dXNlcjpwYXNzQHdvcmQ=", "Bearer msk_mary"]
+    assert {str(request.url) for request in sent} == {"http://api.test:8000/health"}
+
+
+def test_credentials_are_not_printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither where the page says what it is the page of, nor where the address is wrong."""
+    monkeypatch.chdir(tmp_path)
+    started: list[PageOptions] = []
+    monkeypatch.setattr("meshseek.interfaces.ui.__main__.launch", started.append)
+    for address in ("http://user:secret@api.test", "http://user:secret@api.test:port", "user:secret@api.test"):
+        told = CliRunner().invoke(main, ["--api-url", address])
+        assert "secret" not in told.output
+        assert "Traceback" not in told.output
+    assert [options.api_url for options in started] == ["http://user:secret@api.test"]
+
+
+@pytest.mark.parametrize("address", ["http://evil.example/a", "//evil.example/a", "a", ""])
+def test_no_answer_leads_elsewhere(tmp_path: Path, address: str) -> None:
+    """A key goes to the one API, whatever addresses stand in what it says."""
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200)
+
+    with pytest.raises(ServiceError, match="does not understand"):
+        client(answer).download(address, tmp_path / "file", limit=10)
+    assert sent == []
 
 
 def test_download_is_bounded(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_a_revoked_key_is_forgotten(tmp_path: Path) -> None:
 
 def test_a_key_goes_on_while_the_api_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was in stays in; who comes with a key of which nothing is known waits, and comes in by itself later."""
-    monkeypatch.setattr("meshseek.interfaces.ui.keys.FRESH_SECONDS", -1.0)
+    monkeypatch.setattr("meshseek.interfaces.ui.memory.FRESH_SECONDS", -1.0)
     api = Api()
 
     async def asking(browser: httpx.AsyncClient) -> list[httpx.Response]:
@@ -245,6 +245,20 @@ def test_a_key_goes_on_while_the_api_is_away(tmp_path: Path, monkeypatch: pytest
     assert (before.status_code, after.status_code) == (200, 200)
     assert other.status_code == 503
     assert '<meta http-equiv="refresh" content="3;url=/">' in other.text
+
+
+def test_a_page_that_was_open_before_the_api_leads_to_the_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing is known the page says that it waits; once the API says that it needs keys, it asks for one."""
+    monkeypatch.setattr("meshseek.interfaces.ui.memory.UNKNOWN_SECONDS", -1.0)
+    api = Api()
+    api.status = 503
+
+    async def asking(browser: httpx.AsyncClient) -> list[int]:
+        codes = [(await browser.post("/gradio_api/run/predict")).status_code]
+        api.status = None
+        return [*codes, (await browser.post("/gradio_api/run/predict")).status_code]
+
+    assert visit(tmp_path, api, asking) == [200, 401]
 
 
 def test_the_api_is_asked_once_for_many_requests(tmp_path: Path) -> None:

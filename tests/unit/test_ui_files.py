@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
-from meshseek.errors import InputError
-from meshseek.interfaces.ui.files import FileCache
+from meshseek.errors import ImageError, InputError
+from meshseek.interfaces.ui.answers import Result
+from meshseek.interfaces.ui.client import ApiClient
+from meshseek.interfaces.ui.files import FileCache, Pictures
 from meshseek.interfaces.ui.glb import FRONT, camera_position, diagonal, read_document, unsupported_compression
-from meshseek.interfaces.ui.tiles import TILE, on_tile
+from meshseek.interfaces.ui.tiles import TILE, on_tile, write_tile
 
 
 def glb(path: Path, document: object) -> Path:
@@ -93,6 +97,68 @@ def test_white_object_stands_out_on_its_tile() -> None:
     corner = tile.getpixel((2, 2))
     assert isinstance(corner, tuple)
     assert max(corner) < 240
+
+
+def test_views_of_too_many_pixels_are_not_unpacked(tmp_path: Path) -> None:
+    """A view that is small on the disk and huge in memory is shown as one that is missing."""
+    view = tmp_path / "view.png"
+    Image.new("1", (8000, 7000)).save(view)
+    assert view.stat().st_size < 100_000
+
+    with pytest.raises(ImageError, match="8000 x 7000"):
+        write_tile(view, tmp_path / "tile.webp")
+    assert not (tmp_path / "tile.webp").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+def test_what_is_no_view_is_no_tile(tmp_path: Path, content: bytes) -> None:
+    """Among it what Pillow would start another program for."""
+    view = tmp_path / "view.png"
+    view.write_bytes(content)
+
+    with pytest.raises(ImageError):
+        write_tile(view, tmp_path / "tile.webp")
+
+
+def test_a_view_that_cannot_be_had_is_a_plain_tile(tmp_path: Path) -> None:
+    """And the others are shown."""
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=picture.getvalue() if request.url.path == "/good" else b"nonsense")
+
+    client = ApiClient("http://api.test", httpx.MockTransport(answer))
+    results = [Result(asset_id=path, score=1, thumbnail_url=path) for path in ("/good", "/bad")]
+    good, bad = Pictures(client, FileCache(tmp_path), "mary").tiles(results)
+
+    assert Image.open(good).convert("RGB").getpixel((TILE // 2, TILE // 2)) != (247, 248, 250)
+    assert good.parent != bad.parent
+    assert {path.parent.parent.name for path in (good, bad)} == {"mary"}
+
+
+def test_rooms_of_the_cache_are_kept_apart(tmp_path: Path) -> None:
+    """What one visitor may see another may not."""
+    made: list[Path] = []
+
+    def make(file: Path) -> None:
+        made.append(file)
+        file.write_bytes(b"x")
+
+    cache = FileCache(tmp_path)
+    paths = {cache.file(room, "key", "a.txt", make) for room in ("mary", "fred", "mary")}
+
+    assert len(paths) == len(made) == 2
+
+
+def test_long_names_fit_on_the_disk(tmp_path: Path) -> None:
+    """An id may have more characters than a file's name may have bytes."""
+    client = ApiClient("http://api.test", httpx.MockTransport(lambda _: httpx.Response(200, content=b"glTF")))
+    result = Result(asset_id="椅" * 300, score=1, model_url="/model")
+    model = Pictures(client, FileCache(tmp_path), "mary").model(result)
+
+    assert model is not None
+    assert model.path.is_file()
 
 
 def test_glb_tells_its_size(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -40,9 +41,9 @@ def request(chunks: Sequence[bytes], announced: int | None = None, *, silent: bo
 
     length = [] if announced is None else [(b"content-length", str(announced).encode())]
     kind = f"multipart/form-data; boundary={BOUNDARY}".encode()
-    scope = {"type": "http", "taken": 0, "headers": [*length, (b"content-type", kind)]}
+    scope: dict[str, Any] = {"type": "http", "taken": 0, "headers": [*length, (b"content-type", kind)]}
     messages = sent()
-    return Request(scope, lambda: anext(messages))  # type: ignore[arg-type]
+    return Request(scope, lambda: anext(messages))
 
 
 def files(folder: Path) -> list[Path]:

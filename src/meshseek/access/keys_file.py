@@ -126,10 +126,8 @@ def write_private(path: Path, content: bytes) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    with whole_file(path) as draft:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123  # a descriptor, not a path
-            file.write(content)
+    with whole_file(path, 0o600) as draft:
+        draft.write_bytes(content)
 
 
 def _unreadable(path: Path, why: str) -> KeysError:

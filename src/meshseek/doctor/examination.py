@@ -11,8 +11,10 @@ from typing import Final
 from meshseek.bootstrap import Meshseek
 from meshseek.doctor.findings import Finding
 from meshseek.doctor.install import look_at_install, look_at_locale
-from meshseek.doctor.machine import look_at_clock, look_at_disk, look_at_memory, look_at_permissions
-from meshseek.doctor.services import look_at_database, look_at_models, look_at_ports
+from meshseek.doctor.machine import look_at_clock, look_at_disk, look_at_memory
+from meshseek.doctor.permissions import look_at_permissions
+from meshseek.doctor.ports import look_at_ports
+from meshseek.doctor.services import look_at_database, look_at_models
 from meshseek.errors import MeshseekError
 
 SECONDS: Final = 30.0

@@ -17,18 +17,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from meshseek import __version__
-from meshseek.errors import BackupError, DatabaseVersionError
+from meshseek.errors import BackupError
 from meshseek.files import FileLock, disk_error
-from meshseek.pipeline.backup_files import Destination, FilesBackup
+from meshseek.pipeline.backup_databases import DatabasesBackup
+from meshseek.pipeline.backup_destination import Destination
+from meshseek.pipeline.backup_files import FilesBackup
+from meshseek.pipeline.prune import prune
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import Reporter
 from meshseek.store.postgres import Server
-from meshseek.store.read.held import CHANGING, HeldVersion, held_version
 from meshseek.workspace.backup_folder import BackupFolder, Snapshot
-from meshseek.workspace.belongings import from_lines
 from meshseek.workspace.format import workspace_format
 from meshseek.workspace.workspace import Workspace
 
@@ -80,7 +80,7 @@ def backup(
                 destination = Destination(
                     objects=backups.objects, drafts=drafts, former=former, verify=options.verify, reporter=reporter
                 )
-                databases = _Databases(destination)
+                databases = DatabasesBackup(destination)
                 held = [found for name in algorithms if (found := databases.back_up(server, name)) is not None]
                 files = FilesBackup(workspace, destination)
                 listed = files.back_up()
@@ -121,85 +121,6 @@ def _prune(backups: BackupFolder, keep: int, reporter: Reporter) -> int:
     except BackupError as error:
         reporter.say(f"backup: the new snapshot is there, and no old one is removed: {error}")
         return 0
-
-
-def prune(backups: BackupFolder, keep: int) -> int:
-    """Remove the oldest snapshots, and then the contents that none of the others has; returns how many snapshots.
-
-    Raises:
-        BackupError: A snapshot that stays is damaged; then nothing is removed.
-        OSError: The folder cannot be written.
-    """
-    names = backups.names()
-    gone, kept = names[: max(0, len(names) - keep)], names[max(0, len(names) - keep) :]
-    snapshots = [backups.read(name) for name in kept]
-    for snapshot in snapshots:  # all that stay can be read, before anything goes
-        for digest in snapshot["files"]["lists"]:
-            b"".join(backups.objects.read(digest))
-    for name in gone:
-        backups.remove(name)
-    backups.objects.remove_others(digest for snapshot in snapshots for digest in contents_of(backups, snapshot))
-    return len(gone)
-
-
-def contents_of(backups: BackupFolder, snapshot: Snapshot) -> Iterator[str]:
-    """The digests of all contents of a snapshot; those of files come first, some of them more than once."""
-    for digest in snapshot["files"]["lists"]:
-        yield digest
-        for entry in from_lines(b"".join(backups.objects.read(digest))):
-            yield entry.digest
-    for database in snapshot["databases"]:
-        for table in database["tables"].values():
-            yield from table["contents"]
-
-
-class _Databases:
-    """Copies published versions out of their databases."""
-
-    def __init__(self, destination: Destination) -> None:
-        self._destination = destination
-        former = destination.former or {}
-        self._former = {database["algorithm"]: database for database in former.get("databases", ())}
-        self.new_bytes = 0
-
-    def back_up(self, server: Server, algorithm: str) -> dict[str, Any] | None:
-        """What a snapshot says of an algorithm's live version; None where there is none that could be restored."""
-        try:
-            with held_version(server, algorithm) as held:
-                return None if held is None else self._copied(algorithm, held)
-        except DatabaseVersionError as error:
-            self._destination.reporter.say(f"backup: what is published of '{algorithm}' is left out: {error}")
-            return None
-
-    def _copied(self, algorithm: str, held: HeldVersion) -> dict[str, Any]:
-        identity, bounds = held.identity, held.bounds()
-        former = self._former.get(algorithm, {})
-        same = former.get("identity") == identity and not self._destination.verify
-        tables: dict[str, Any] = {}
-        size = 0
-        with self._destination.reporter.bar(f"backup {algorithm}", len(held.columns)) as advance:
-            for table, columns in held.columns.items():
-                known = former["tables"].get(table) if same and table not in CHANGING else None
-                if known is not None and all(map(self._destination.objects.has, known["contents"])):
-                    tables[table] = known
-                else:
-                    kept = [self._destination.add(part) for part in held.parts(table, bounds)]
-                    self.new_bytes += sum(content.bytes for content in kept if content.is_new)
-                    tables[table] = {
-                        "columns": columns,
-                        "contents": [content.digest for content in kept],
-                        "bytes": sum(content.bytes for content in kept),
-                    }
-                size += tables[table]["bytes"]
-                advance(1)
-        description = held.description
-        return {
-            "algorithm": algorithm,
-            "identity": identity,
-            "description": description,
-            "tables": tables,
-            "bytes": size,
-        }
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from meshseek.errors import BackupError
-from meshseek.pipeline.backup import contents_of
+from meshseek.pipeline.prune import contents_of
 from meshseek.reporting import Reporter
 from meshseek.workspace.backup_folder import BackupFolder
 
@@ -37,9 +37,9 @@ def check_backups(folder: Path, reporter: Reporter) -> BackupReport:
     report = BackupReport()
     with backups.locked(shared=True):
         damaged = set()
-        digests = list(backups.objects.digests())
-        with reporter.bar("check contents", len(digests)) as advance:
-            for digest in digests:
+        total = sum(1 for _ in backups.objects.digests())
+        with reporter.bar("check contents", total) as advance:
+            for digest in backups.objects.digests():
                 report.contents += 1
                 if not backups.objects.is_whole(digest):
                     damaged.add(digest)

@@ -4,61 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import stat
-import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from meshseek.errors import BackupError, WorkspaceError
-from meshseek.reporting import Reporter
-from meshseek.workspace.backup_folder import Snapshot
-from meshseek.workspace.belongings import (
-    Entry,
-    Table,
-    from_lines,
-    library_files,
-    other_files,
-    read_table,
-    table_folders,
-    to_lines,
-)
-from meshseek.workspace.drafts import Drafts
+from meshseek.pipeline.backup_destination import Destination
+from meshseek.pipeline.copying import pieces
+from meshseek.pipeline.file_lists import Known, in_lists
+from meshseek.workspace.backup_folder import read_list
+from meshseek.workspace.belongings import Table, library_files, other_files, read_table, table_folders
+from meshseek.workspace.entries import Entry, to_lines
 from meshseek.workspace.manifest import MANIFEST
-from meshseek.workspace.objects import PIECE, Kept, Objects
+from meshseek.workspace.objects import Kept
 from meshseek.workspace.workspace import Workspace
 
 ATTEMPTS = 20
 """How often a table is looked at again whose shards were replaced meanwhile."""
-LIST_EVERY = 4096
-"""A list of files ends about so often, always after the same ones: lists that are as before are kept once."""
-LONGEST_LIST = 8 * LIST_EVERY
 TOLD = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
-    """Where a backup goes, and what is there already."""
-
-    objects: Objects
-    drafts: Drafts
-    """Of the contents that are on their way."""
-    former: Snapshot | None
-    """The last snapshot."""
-    verify: bool
-    """Whether to read also what looks as it did, and what is there."""
-    reporter: Reporter
-
-    def add(self, pieces: Iterable[bytes]) -> Kept:
-        """Keep a content.
-
-        Raises:
-            OSError: The disk refuses.
-        """
-        return self.objects.add(pieces, self.drafts, verify=self.verify)
 
 
 class FilesBackup:
@@ -94,7 +57,7 @@ class FilesBackup:
         lists, count, size = [], 0, 0
         odd: list[str] = []
         files = self._others(odd)
-        for part in (entries, *_in_lists(files)):
+        for part in (entries, *in_lists(files)):
             kept = self._destination.add([to_lines(part)])
             lists.append(kept.digest)
             count += len(part)
@@ -162,7 +125,7 @@ class FilesBackup:
 
     def _others(self, odd: list[str]) -> Iterator[Entry]:
         """The entries of all other files, each beside what the last snapshot says of it."""
-        known = _Known(self._former_entries())
+        known = Known(self._former_entries())
         total = sum(1 for _ in other_files(self._workspace, []))
         with self._reporter.bar("backup files", total) as advance:
             for path, found in other_files(self._workspace, odd):
@@ -180,18 +143,16 @@ class FilesBackup:
     def _former_entries(self) -> Iterator[Entry]:
         try:
             for digest in self._former["files"]["lists"][1:] if self._former else ():
-                yield from from_lines(b"".join(self._objects.read(digest)))
+                yield from read_list(self._objects, digest)
         except BackupError as error:
             self._reporter.say(f"backup: files are read again, as a list of the last snapshot is of no use: {error}")
 
     def _copied(self, path: str, found: os.stat_result) -> Entry:
         source = self._workspace.folder / path
-        if path.endswith(".sqlite3"):
-            return self._entry(path, found, self._counted(_database(source)))
-        return self._entry(path, found, self._counted(_pieces(source)))
+        return self._entry(path, found, self._counted(pieces(source)))
 
-    def _counted(self, pieces: Iterable[bytes]) -> Kept:
-        kept = self._destination.add(pieces)
+    def _counted(self, content: Iterable[bytes]) -> Kept:
+        kept = self._destination.add(content)
         if kept.is_new:
             self.new += 1
             self.new_bytes += kept.bytes
@@ -200,57 +161,3 @@ class FilesBackup:
     def _entry(self, path: str, found: os.stat_result, kept: Kept) -> Entry:
         mode = stat.S_IMODE(found.st_mode)
         return Entry(path, kept.bytes, found.st_mtime_ns, found.st_ino, mode, kept.digest)
-
-
-class _Known:
-    """Entries in the order of their keys, asked for in that order."""
-
-    def __init__(self, entries: Iterator[Entry]) -> None:
-        self._entries = entries
-        self._next = next(entries, None)
-
-    def at(self, path: str) -> Entry | None:
-        """The entry of a path."""
-        key = tuple(path.split("/"))
-        while self._next is not None and self._next.key < key:
-            self._next = next(self._entries, None)
-        return self._next if self._next is not None and self._next.path == path else None
-
-
-def _in_lists(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """The same, cut after entries whose paths hash to a certain number."""
-    part: list[Entry] = []
-    for entry in entries:
-        part.append(entry)
-        ends = zlib.crc32(entry.path.encode(errors="surrogateescape")) % LIST_EVERY == 0
-        if ends or len(part) >= LONGEST_LIST:
-            yield part
-            part = []
-    if part:
-        yield part
-
-
-def _pieces(source: Path) -> Iterator[bytes]:
-    with source.open("rb") as file:
-        while piece := file.read(PIECE):
-            yield piece
-
-
-def _database(source: Path) -> Iterator[bytes]:
-    """The content of an SQLite file at one moment, whoever writes it meanwhile.
-
-    Raises:
-        WorkspaceError: It is damaged.
-    """
-    with tempfile.NamedTemporaryFile(suffix=".sqlite3") as copy:
-        try:
-            with (
-                contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)) as database,
-                contextlib.closing(sqlite3.connect(copy.name)) as target,
-            ):
-                database.backup(target)
-        except sqlite3.Error as error:
-            raise WorkspaceError(
-                f"{source} cannot be read ({error}); restore it from a backup, or remove it"
-            ) from error
-        yield from _pieces(Path(copy.name))

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from meshseek import __version__
 from meshseek.errors import BackupError, ConfirmationNeededError, WorkspaceError
 from meshseek.files import disk_error, locked, make_folder, sync, write_whole
-from meshseek.model import Space
+from meshseek.pipeline.restore_databases import expect_free, restore_database
+from meshseek.pipeline.restore_files import SETTINGS_FILE, FilesRestore
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import Reporter
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
-from meshseek.store.read.held import live_identity
 from meshseek.store.schema import CURRENT
-from meshseek.store.write.publisher import publishing
 from meshseek.workspace.backup_folder import BackupFolder, Snapshot
-from meshseek.workspace.belongings import Entry, from_lines
 from meshseek.workspace.drafts import Drafts
 from meshseek.workspace.format import CURRENT_FORMAT, RESTORING_FILE
 
-SETTINGS_FILE = "meshseek.toml"
 DRAFTS = ".restoring"
 NO_CONTENT = {"database", "cache", SETTINGS_FILE, "format.json", DRAFTS}
 """What may be in a workspace that is restored into: settings that were put there, and a server that was started."""
-SPACE = ("embedder", "model", "revision", "dim", "preprocessing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,15 +72,15 @@ def restore(
         try:
             with _unfinished(workspace, folder, wanted), locked(workspace / ".restore.lock", busy):
                 with Drafts(workspace / DRAFTS) as drafts:
-                    files = _Files(backups, workspace, drafts)
+                    files = FilesRestore(backups, workspace, drafts)
                     files.settings(snapshot, reporter)
                 if snapshot["databases"]:
-                    _expect_free(connect(), snapshot, options)
+                    expect_free(connect(), snapshot, replace=options.yes)
                 with Drafts(workspace / DRAFTS) as drafts:
-                    files = _Files(backups, workspace, drafts)
+                    files = FilesRestore(backups, workspace, drafts)
                     files.restore(snapshot, reporter)
                 summary.done, summary.already_there = files.done, files.already_there
-                live = [_restore_database(connect(), each, backups, reporter) for each in snapshot["databases"]]
+                live = [restore_database(connect(), each, backups, reporter) for each in snapshot["databases"]]
                 summary.details["databases"] = sum(live)
         except OSError as error:
             raise disk_error(error, workspace) from error
@@ -157,115 +151,3 @@ def _unfinished(workspace: Path, folder: Path, name: str) -> Iterator[None]:
     shutil.rmtree(workspace / DRAFTS, ignore_errors=True)
     marker.unlink()
     sync(workspace)
-
-
-class _Files:
-    """Puts the files of a snapshot into a workspace."""
-
-    def __init__(self, backups: BackupFolder, workspace: Path, drafts: Drafts) -> None:
-        self._objects, self._workspace, self._drafts = backups.objects, workspace, drafts
-        self.done = self.already_there = 0
-
-    def settings(self, snapshot: Snapshot, reporter: Reporter) -> None:
-        """The settings come first, as they say where the databases are; those that are there already stay."""
-        for entry in self._entries(snapshot):
-            if entry.path == SETTINGS_FILE:
-                if not (self._workspace / SETTINGS_FILE).exists():
-                    self._put(entry)
-                elif not self._is_there(entry):
-                    reporter.say(f"restore: {self._workspace / SETTINGS_FILE} was there and stays as it is")
-                return
-
-    def restore(self, snapshot: Snapshot, reporter: Reporter) -> None:
-        """All other files.
-
-        Raises:
-            BackupError: A content is missing or damaged.
-            OSError: The disk refuses.
-        """
-        with reporter.bar("restore files", snapshot["files"]["count"]) as advance:
-            for entry in self._entries(snapshot):
-                if entry.path != SETTINGS_FILE:
-                    if self._is_there(entry):
-                        self.already_there += 1
-                    else:
-                        self._put(entry)
-                        self.done += 1
-                advance(1)
-
-    def _entries(self, snapshot: Snapshot) -> Iterator[Entry]:
-        for digest in snapshot["files"]["lists"]:
-            content = b"".join(self._objects.read(digest))
-            try:
-                yield from from_lines(content)
-            except ValueError as error:
-                raise self._objects.damaged(digest, str(error)) from error
-
-    def _is_there(self, entry: Entry) -> bool:
-        """Whether an interrupted restore has put a file there: it has its time only when it is whole."""
-        try:
-            found = (self._workspace / entry.path).lstat()
-        except OSError:
-            return False
-        return (found.st_size, found.st_mtime_ns) == (entry.bytes, entry.mtime)
-
-    def _put(self, entry: Entry) -> None:
-        draft = self._drafts.new()
-        try:
-            with draft.open("xb") as file:
-                for piece in self._objects.read(entry.digest):
-                    file.write(piece)
-            draft.chmod(entry.mode)
-            os.utime(draft, ns=(entry.mtime, entry.mtime))
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-        self._drafts.add(draft, self._workspace / entry.path)
-
-
-def _expect_free(server: Server, snapshot: Snapshot, options: RestoreOptions) -> None:
-    """Refuse to replace a live version, unless somebody has agreed.
-
-    Raises:
-        ConfirmationNeededError: Another one is live.
-        DatabaseError: The database cannot be asked.
-    """
-    for database in snapshot["databases"]:
-        algorithm = database["algorithm"]
-        live = live_identity(server, algorithm)
-        if live not in (None, database["identity"]) and not options.yes:
-            raise ConfirmationNeededError(
-                f"another version of '{algorithm}' is live in {server.shown_conninfo(algorithm)}; give --yes to "
-                "replace it, or set MESHSEEK_DATABASE_PREFIX or MESHSEEK_DATABASE_URL to restore elsewhere"
-            )
-
-
-def _restore_database(server: Server, database: Mapping[str, Any], backups: BackupFolder, reporter: Reporter) -> bool:
-    """Make a version live as it was; returns whether it is now."""
-    algorithm, description = database["algorithm"], database["description"]
-    if description["schema_version"] != CURRENT:
-        reporter.say(
-            f"restore: '{algorithm}' was published by an older Meshseek, whose tables this one does not read; "
-            f"run 'meshseek publish --algorithm {algorithm}'"
-        )
-        return False
-    if live_identity(server, algorithm) == database["identity"]:
-        return True
-    space = Space(**{name: description[name] for name in SPACE})
-    chinese = description["chinese_captions"]
-    captions = description["assets"]  # at most
-    sizes = {
-        "vectors": captions + description["english_captions"] + chinese + description["views"],
-        "graph_vectors": (2 + (chinese > 0)) * captions,
-    }
-    index_kind = description["index_kind"]
-    with publishing(server, algorithm, space, reporter) as publisher:
-        with (
-            publisher.loading(**sizes, index_kind=index_kind) as loader,
-            reporter.bar(f"restore {algorithm}", len(database["tables"])) as advance,
-        ):
-            for name, table in database["tables"].items():
-                loader.load_copied(name, table["columns"], map(backups.objects.read, table["contents"]))
-                advance(1)
-        publisher.adopt(index_kind, chinese=chinese > 0)
-    return True

@@ -53,7 +53,7 @@ class QwenReranker(Reranker):
         try:
             self._load(options)
         except EmbedderError as error:
-            raise RerankerError(str(error)) from error
+            raise RerankerError.of(error) from error
         self._turn = Lock()
 
     def _load(self, options: RerankerOptions) -> None:
@@ -88,7 +88,7 @@ class QwenReranker(Reranker):
             with self._turn:
                 logits = torch.cat(self._batches.run(pairs, self._logits))
         except EmbedderError as error:
-            raise RerankerError(str(error)) from error
+            raise RerankerError.of(error) from error
         return Judgement(scores=torch.sigmoid(logits).numpy())
 
     def _part_of(self, text: str | None, images: Sequence[Image]) -> list[Part]:

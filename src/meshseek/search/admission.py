@@ -10,6 +10,9 @@ from meshseek.deadlines import TOO_SLOW, seconds_left
 from meshseek.errors import BusyError, TooSlowError
 from meshseek.spans import WAIT, Span
 
+WAIT_SECONDS = 10.0
+"""How long one waits at the door: what runs may hang for a while, and none of those who wait does so for ever."""
+
 
 class Admission:
     """A door that lets a few in at a time. Threads may share it.
@@ -35,7 +38,7 @@ class Admission:
         """Wait for a turn.
 
         Raises:
-            BusyError: Too many wait already.
+            BusyError: Too many wait already, or the turn did not come in time.
             TooSlowError: Nobody waits any longer for what would come of it.
         """
         if not self._places.acquire(blocking=False):
@@ -45,8 +48,7 @@ class Admission:
         self._count(admitted=1)
         try:
             with Span(WAIT):
-                if not self._running.acquire(timeout=seconds_left()):
-                    raise TooSlowError(TOO_SLOW)
+                self._take_turn()
             self._count(running=1)
             try:
                 yield
@@ -56,6 +58,15 @@ class Admission:
         finally:
             self._count(admitted=-1)
             self._places.release()
+
+    def _take_turn(self) -> None:
+        left = seconds_left()
+        patience = WAIT_SECONDS if left is None else min(left, WAIT_SECONDS)
+        if self._running.acquire(timeout=patience):
+            return
+        if patience == left:
+            raise TooSlowError(TOO_SLOW)
+        raise BusyError("the searches before this one take too long; try again in a second")
 
     def _count(self, *, admitted: int = 0, running: int = 0) -> None:
         with self._counting:

@@ -41,6 +41,8 @@ class Answer:
     nothing_close: bool
     """Whether even the best of all assets fits weakly: there is probably nothing like this here."""
     algorithm: str
+    version: str
+    """Digest of all that the version holds that was asked."""
     query_type: QueryType
     cross_modal: bool
     target: str
@@ -55,6 +57,8 @@ class Answer:
     """Name of the reranker that put the first results in order; None where none was asked, or it could not."""
     note: str | None = None
     """What became of the reranking that was asked for: why it could not be done, or what it took."""
+    general_note: str | None = None
+    """The same for strangers: without addresses and paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +157,7 @@ class Algorithm:
             hits=hits,
             nothing_close=found.nothing_close,
             algorithm=self.name,
+            version=found.question.published.content,
             query_type=query.query_type,
             cross_modal=bool(query.cross_modal),
             target=query.mode,
@@ -163,6 +168,7 @@ class Algorithm:
             translated_query=embedded.translated if embedded else None,
             reranked_by=query.rerank if outcome and outcome.order else None,
             note=outcome.note if outcome else None,
+            general_note=(outcome.general or outcome.note) if outcome else None,
         )
 
     def _search(self, query: Query) -> _Found:

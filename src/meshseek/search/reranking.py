@@ -40,6 +40,8 @@ class Outcome:
     """Their places in the new order; None where they stay as they are."""
     note: str
     """Why they do, or how long it took and what it cost."""
+    general: str | None = None
+    """The same without addresses and paths, where the note may have some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class Reranking:
         self._folder = folder
         self._seconds = seconds
         self._loaded: dict[str, Reranker] = {}
-        self._failures: dict[str, tuple[str, float]] = {}
+        self._failures: dict[str, tuple[MeshseekError, float]] = {}
         self._loading: dict[str, Lock] = {}
         self._loaders: dict[str, Thread] = {}
         self._workers, self._waiters = BoundedSemaphore(WORKERS), BoundedSemaphore(WAITERS)
@@ -180,8 +182,9 @@ class Reranking:
             log.info("%s: %s", job.name, outcome.note)
             self._known.keep(key, replace(outcome, note=f"in the order that '{job.name}' gave before"))
         except MeshseekError as error:
-            outcome = _as_it_was(f"'{job.name}' could not judge: {error}")
-            log.warning("not reranked: %s", outcome.note)
+            log.warning("not reranked: '%s' could not judge: %s", job.name, error)
+            words = f"'{job.name}' could not judge: "
+            outcome = Outcome(order=None, note=f"{words}{error}", general=f"{words}{error.in_general}")
         except Exception:
             log.exception("not reranked: '%s' failed", job.name)
             outcome = _as_it_was(f"'{job.name}' failed; the log says why")
@@ -216,7 +219,7 @@ class Reranking:
             if name not in self._loaded:
                 failure = self._failure(name)
                 if failure:
-                    raise RerankerError(failure)
+                    raise RerankerError.of(failure)
                 self._loaded[name] = self._made(name)
             return self._loaded[name]
 
@@ -225,15 +228,15 @@ class Reranking:
             with ONE_LOADS:
                 return self._load(name)
         except MeshseekError as error:
-            self._failures[name] = (str(error), time.monotonic())
+            self._failures[name] = (error, time.monotonic())
             raise
         except Exception as error:
             log.exception("'%s' cannot be loaded", name)
-            told = "it cannot be loaded; the log says why"
-            self._failures[name] = (told, time.monotonic())
-            raise RerankerError(told) from error
+            unknown = RerankerError("it cannot be loaded; the log says why")
+            self._failures[name] = (unknown, time.monotonic())
+            raise unknown from error
 
-    def _failure(self, name: str) -> str | None:
+    def _failure(self, name: str) -> MeshseekError | None:
         """Why a reranker could not be loaded a short while ago."""
         failure, since = self._failures.get(name, (None, 0.0))
         return failure if time.monotonic() - since < TRY_AGAIN_SECONDS else None

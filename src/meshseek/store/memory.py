@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from meshseek.store.postgres import Connection
+from meshseek.store.postgres import BoundedConnection, Connection
 from meshseek.store.queries import query
 
 
@@ -15,6 +15,9 @@ def read_into_memory(connection: Connection, schema: str) -> None:
     Raises:
         psycopg.Error: The connection was lost; whatever else goes wrong only leaves the first searches slower.
     """
+    patience = None
+    if isinstance(connection, BoundedConnection):
+        patience, connection.patience = connection.patience, None
     try:
         with connection.transaction():
             connection.execute("SET LOCAL statement_timeout = 0")
@@ -22,3 +25,6 @@ def read_into_memory(connection: Connection, schema: str) -> None:
     except psycopg.Error:
         if connection.closed:
             raise
+    finally:
+        if isinstance(connection, BoundedConnection):
+            connection.patience = patience

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,7 +30,35 @@ POOL_SIZE = 4
 LOOKUPS = 2
 """Connections beside them for what is quick: health, single assets, their pictures."""
 POOL_SECONDS = 3
-_SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c jit=off -c statement_timeout=60s"
+STATEMENT_SECONDS = 20.0
+"""How long a statement of a search may take, unless the settings say otherwise."""
+SILENCE_SECONDS = 5.0
+"""How much longer than that its answer is waited for: a server that hangs does not even say that it took too long."""
+_SESSION = "-c search_path=live,public -c hnsw.iterative_scan=relaxed_order -c jit=off -c statement_timeout={:.0f}ms"
+_LINK = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+"""A network that swallows everything is noticed, even by a connection that only waits."""
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """Gives up, and closes, where the server says nothing for too long; a server that is stopped would never answer."""
+
+    patience: float | None = None
+    """Seconds that an answer is waited for; None waits."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """As the driver does, in bounded time.
+
+        Raises:
+            psycopg.OperationalError: The server said nothing.
+        """
+        began = time.monotonic()
+        try:
+            return super().wait(gen, interval, self.patience if timeout is None else timeout)
+        except psycopg.OperationalError as error:
+            if self.patience is None or time.monotonic() - began < self.patience:
+                raise
+            self.close()
+            raise psycopg.OperationalError(f"it said nothing for {self.patience:.0f} s") from error
 
 
 class Server:
@@ -38,9 +67,13 @@ class Server:
     Args:
         conninfo: Called before each connection, so that a server of ours that stopped is started again.
         prefix: Put before the database names.
+        statement_seconds: How long a statement of a search may take.
     """
 
-    def __init__(self, conninfo: Callable[[], str], prefix: str = "") -> None:
+    def __init__(
+        self, conninfo: Callable[[], str], prefix: str = "", statement_seconds: float = STATEMENT_SECONDS
+    ) -> None:
+        self._statement_seconds = statement_seconds
         self._conninfo = conninfo
         self._prefix = prefix
 
@@ -97,19 +130,41 @@ class Server:
         with translated(), psycopg.connect(self._address(connect_timeout=CONNECT_SECONDS), autocommit=True) as server:
             yield server
 
+    @contextlib.contextmanager
+    def look(self, algorithm: str) -> Iterator[Connection]:
+        """One connection, for a quick look, in bounded time.
+
+        Raises:
+            DatabaseError: See :func:`translated`.
+        """
+        address = self._searching(algorithm)
+        with translated(), BoundedConnection.connect(address, autocommit=True) as connection:
+            connection.patience = self._statement_seconds + SILENCE_SECONDS
+            yield connection
+
+    def _searching(self, algorithm: str) -> str:
+        session = _SESSION.format(1000 * self._statement_seconds)
+        return make_conninfo(self.conninfo(algorithm), options=session, **_LINK)
+
     def pool(self, algorithm: str, size: int = POOL_SIZE) -> ConnectionPool[Connection]:
         """A small pool of warmed connections; opens in the background."""
         return ConnectionPool(
-            lambda: make_conninfo(self.conninfo(algorithm), options=_SESSION),
+            lambda: self._searching(algorithm),
+            connection_class=BoundedConnection,
             min_size=size,
             max_size=size,
             timeout=POOL_SECONDS,
             reconnect_timeout=POOL_SECONDS,
             kwargs={"autocommit": True},
-            configure=configure,
+            configure=self._configure,
             open=True,
             name=algorithm,
         )
+
+    def _configure(self, connection: Connection) -> None:
+        assert isinstance(connection, BoundedConnection)
+        connection.patience = self._statement_seconds + SILENCE_SECONDS
+        configure(connection)
 
     def create_database(self, algorithm: str) -> None:
         """Make an algorithm's database, with pgvector, where it is not there yet.

@@ -31,5 +31,5 @@ def refuse_newer(version: int | None, algorithm: str) -> None:
     if version is not None and version > CURRENT:
         raise DatabaseVersionError(
             f"'{algorithm}' was published by a newer Meshseek (tables {version}; this one knows {CURRENT}): upgrade "
-            "this one, or set MESHSEEK_DATABASE_PREFIX to publish beside it"
+            "this one, or give it databases of its own with MESHSEEK_DATABASE_PREFIX"
         )

@@ -26,11 +26,14 @@ from typing import Any
 from meshseek import __version__
 from meshseek.errors import BackupError, InputError
 from meshseek.files import FileLock, disk_error, make_folder, sync, write_whole
+from meshseek.workspace.entries import Entry, from_lines
 from meshseek.workspace.objects import Objects
 
 BACKUP_FORMAT = 1
 """Goes up with every change that an earlier Meshseek would restore wrongly."""
 RECORD, SNAPSHOTS, LOCK = "backup.json", "snapshots", ".lock"
+MOST_BYTES = 256 << 20
+"""Of a snapshot's record, and of a list of files: they are held in memory."""
 _NAME = re.compile(r"(\d{6,})-\d{8}T\d{6}Z")
 
 Snapshot = dict[str, Any]
@@ -78,7 +81,9 @@ class BackupFolder:
         """
         record = _read_json(self.folder / RECORD)
         if record is None:
-            raise BackupError(f"{self.folder} holds no backups; check the folder, or make one with 'meshseek backup'")
+            raise BackupError(
+                f"{self.folder} holds no backups; check the folder, or make one with 'meshseek backup DIR'"
+            )
         if record.get("format") != BACKUP_FORMAT:
             raise BackupError(
                 f"the backups in {self.folder} have format {record.get('format')} and this Meshseek {__version__} "
@@ -165,6 +170,21 @@ class BackupFolder:
         sync(self.folder / SNAPSHOTS)
 
 
+def read_list(objects: Objects, digest: str) -> list[Entry]:
+    """A list of files in a snapshot.
+
+    Raises:
+        BackupError: It is missing or damaged, or names what no backup holds.
+    """
+    if objects.size(digest) > MOST_BYTES:
+        raise objects.damaged(digest, "it is too large for a list of files")
+    content = b"".join(objects.read(digest))
+    try:
+        return from_lines(content)
+    except ValueError as error:
+        raise objects.damaged(digest, str(error)) from error
+
+
 def _number(name: str) -> int:
     return int(name.partition("-")[0])
 
@@ -175,7 +195,7 @@ def _digest(snapshot: Snapshot) -> str:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes()) if path.stat().st_size <= MOST_BYTES else {}
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError):

@@ -45,8 +45,7 @@ def compact(table: ShardFolder, kept: Container[str]) -> int:
     except OSError as error:
         raise disk_error(error, table.folder) from error
     finally:  # what was written in vain goes as well
-        for path in _uncounted(table):
-            path.unlink()
+        _remove(_uncounted(table), table.folder)
     return before - _bytes(table)
 
 
@@ -73,6 +72,14 @@ def _dropped(table: ShardFolder, kept: Container[str]) -> list[list[str]]:
 
 def _files(table: ShardFolder) -> list[Path]:
     return [*table.folder.glob("part-*.parquet"), *table.folder.glob(".*.tmp")]
+
+
+def _remove(paths: Iterable[Path], folder: Path) -> None:
+    try:
+        for path in paths:
+            path.unlink()
+    except OSError as error:
+        raise disk_error(error, folder) from error
 
 
 def _bytes(table: ShardFolder) -> int:

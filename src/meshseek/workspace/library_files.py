@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
@@ -16,7 +16,8 @@ from meshseek.files import write_whole
 from meshseek.sealed import sealed, unsealed
 
 RECORD, LISTING = "library.json", "listing.parquet"
-LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "former": pa.string()})
+FORMER = "former"
+LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), FORMER: pa.string()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +110,11 @@ def _copied_record(listing: Path) -> LibrarySource | None:
 def read_listing(path: Path) -> pa.Table | None:
     """A listing; None where it is missing, damaged or another library's; an older Meshseek wrote none of what tells."""
     try:
-        facts = pq.read_schema(path).metadata or {}
-        table = pq.read_table(path, schema=LISTING_SCHEMA).replace_schema_metadata(facts)
+        with pq.ParquetFile(path) as file:
+            facts, table = file.schema_arrow.metadata or {}, file.read(use_threads=False)
+        if FORMER not in table.column_names:  # an older Meshseek has written it
+            table = table.append_column(FORMER, pa.nulls(len(table), pa.string()))
+        table = table.select(LISTING_SCHEMA.names).cast(LISTING_SCHEMA).replace_schema_metadata(facts)
         if b"checksum" in facts and _checksum(table) != facts[b"checksum"].decode():
             return None
         record = facts.get(b"record")
@@ -120,11 +124,13 @@ def read_listing(path: Path) -> pa.Table | None:
 
 
 def _checksum(table: pa.Table) -> str:
-    """Of what a listing says, whatever its form in the file."""
+    """Of what a listing says, whatever its form in the file: the lengths of its texts, and the texts."""
     digest = hashlib.sha256()
     for column in table.columns:
-        texts = column.fill_null("").combine_chunks().cast(pa.binary())
-        lengths = pc.binary_length(texts)
-        digest.update(b"".join(texts.to_pylist()))
-        digest.update(lengths.to_numpy(zero_copy_only=False).tobytes())
+        texts = pa.concat_arrays(column.fill_null("").chunks or [pa.array([], pa.string())])
+        _, places, content = texts.buffers()
+        if len(texts):
+            ends = np.frombuffer(places, np.int32, len(texts) + 1, 4 * texts.offset)
+            digest.update(np.diff(ends).tobytes())
+            digest.update(memoryview(content)[ends[0] : ends[-1]] if content else b"")
     return digest.hexdigest()[:32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from meshseek.errors import BackupError
 from meshseek.workspace.drafts import Drafts
 
 OBJECTS, DRAFTS = "objects", "drafts"
+DIGEST = re.compile("[0-9a-f]{64}")
 PIECE = 1 << 20
 """Bytes that are read at a time."""
 
@@ -46,8 +48,23 @@ class Objects:
         return Drafts(self._drafts_folder)
 
     def path(self, digest: str) -> Path:
-        """Where a content is."""
+        """Where a content is.
+
+        Raises:
+            BackupError: That is no digest; the name may come from a damaged list.
+        """
+        if DIGEST.fullmatch(digest) is None:
+            raise BackupError(
+                f"{digest[:80]!r} is no digest; the backup is damaged, name another snapshot with --snapshot"
+            )
         return self._folder / digest[:2] / digest
+
+    def size(self, digest: str) -> int:
+        """How large a content is; 0 where it is not there."""
+        try:
+            return self.path(digest).stat().st_size
+        except OSError:
+            return 0
 
     def has(self, digest: str, size: int | None = None) -> bool:
         """Whether a content is there, of that size where one is given."""
@@ -120,7 +137,7 @@ class Objects:
 
     def digests(self) -> Iterator[str]:
         """The names of all contents."""
-        return (path.name for path in self._folder.glob("??/*"))
+        return (path.name for path in self._folder.glob("??/*") if DIGEST.fullmatch(path.name))
 
     def remove_others(self, needed: Iterable[str]) -> tuple[int, int]:
         """Remove the contents that are not needed; returns how many there were and their bytes.
@@ -132,8 +149,8 @@ class Objects:
         """
         known = np.unique(np.fromiter((int(digest[:16], 16) for digest in needed), dtype=np.uint64))
         count = size = 0
-        for path in self._folder.glob("??/*"):
-            number = np.uint64(int(path.name[:16], 16))
+        for digest in self.digests():
+            path, number = self.path(digest), np.uint64(int(digest[:16], 16))
             place = int(np.searchsorted(known, number))
             if place == len(known) or known[place] != number:
                 size += path.stat().st_size

@@ -18,6 +18,8 @@ from meshseek.files import disk_error, make_folder, write_whole
 from meshseek.workspace.halves import COLUMN, renewed
 from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest, write_manifest
 
+THREADED_BYTES = 1_000_000
+
 
 class ShardFolder:
     """A table of rows about assets, written shard by shard; a shard counts whole or not at all.
@@ -173,7 +175,8 @@ class ShardFolder:
 
     def _read(self, shard: dict[str, Any], columns: list[str]) -> pa.Table:
         try:
-            return pq.read_table(self.folder / shard["file"], columns=columns, schema=self.schema)
+            with pq.ParquetFile(self.folder / shard["file"], memory_map=True) as file:
+                return file.read(columns, use_threads=_is_large(shard))
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
 
@@ -224,6 +227,11 @@ class ShardFolder:
         by_system = isinstance(reason, OSError) and reason.strerror  # what Arrow says is not meant for people
         why = reason if isinstance(reason, str) else by_system or "it is no longer Parquet"
         return WorkspaceError(f"{path} is damaged ({why}); run its stage again: only this part is made anew")
+
+
+def _is_large(shard: dict[str, Any]) -> bool:
+    """Whether threads read a shard faster; where none can be started, Arrow would wait for them without an end."""
+    return bool(shard["bytes"] >= THREADED_BYTES)
 
 
 def replaced_ids(ids_by_shard: Sequence[Sequence[str]]) -> list[list[str]]:

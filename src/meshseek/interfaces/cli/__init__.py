@@ -42,8 +42,8 @@ OUT_OF_MEMORY = (
     "there is not enough memory for this; end other programs, give it more, or set MESHSEEK_WORKERS to 1, "
     "then run the same command again: what is finished is kept"
 )
-_NO_ROOM = re.compile("annot allocate memory|failed to map segment")
-"""What the system says where a library does not fit into memory."""
+_NO_ROOM = re.compile("annot allocate memory|failed to map segment|can't start new thread")
+"""What is said where a library or a thread does not fit into memory."""
 
 
 class _Commands(click.Group):
@@ -70,8 +70,8 @@ class _Commands(click.Group):
         except MeshseekError as error:
             click.echo(printable(f"meshseek: {error}"), err=True)
             sys.exit(1)
-        except (MemoryError, ImportError) as error:
-            if isinstance(error, ImportError) and not _NO_ROOM.search(str(error)):
+        except (MemoryError, ImportError, RuntimeError, OSError) as error:
+            if not isinstance(error, MemoryError) and not _NO_ROOM.search(str(error)):
                 raise
             del error  # with what it holds, so that there is room for the line
             click.echo(f"meshseek: {OUT_OF_MEMORY}", err=True)

@@ -16,7 +16,7 @@ from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.access import REFUSED, add_access, close_access
 from meshseek.interfaces.http.deadline import Deadline
-from meshseek.interfaces.http.failures import TooLargeAsJson, add_error_handlers
+from meshseek.interfaces.http.failures import PlainAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.reference import add_reference
@@ -66,7 +66,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.state.upstream = Upstream(meshseek.settings)
     app.include_router(router)
     add_reference(app)
-    app.add_middleware(TooLargeAsJson)
+    app.add_middleware(PlainAsJson)
     app.add_middleware(Deadline, seconds=meshseek.settings.request_seconds)
     add_access(app, meshseek)
     add_error_handlers(app)

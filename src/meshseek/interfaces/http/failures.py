@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +26,20 @@ from meshseek.images import MAX_IMAGE_BYTES
 from meshseek.interfaces.http.request_ids import request_id
 
 RETRY_SECONDS = "1"
+_MEGABYTES = MAX_IMAGE_BYTES // 1_000_000
+JSON_TYPE = "application/json"
+_PLAIN = {
+    HTTPStatus.BAD_REQUEST: ("bad_request", "the header Range cannot be read; write bytes=0-99, or leave it out"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (
+        "too_large",
+        f"the request is too large; send a picture of at most {_MEGABYTES} MB, and less without a picture",
+    ),
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: (
+        "range_not_satisfiable",
+        "the file is shorter than the part that the header Range asks for",
+    ),
+}
+"""What the framework says in plain text: to a file that is asked for in parts, and to a body that is too large."""
 log = logging.getLogger(__name__)
 
 
@@ -36,28 +51,38 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unforeseen)
 
 
-class TooLargeAsJson:
-    """Gives the server's plain-text 413 the form of every other error."""
+class PlainAsJson:
+    """Gives the plain-text refusals of the framework the form of every other error."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on but the plain text."""
-        started: Message | None = None
+        refusal: JSONResponse | None = None
 
         async def send_as_json(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start" and message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                started = message
-            elif started is None:
+            nonlocal refusal
+            if message["type"] == "http.response.start":
+                refusal = _in_our_form(message)
+            if refusal is None:
                 await send(message)
             elif message["type"] == "http.response.body" and not message.get("more_body"):
-                limit = f"{MAX_IMAGE_BYTES // 1_000_000} MB"
-                text = f"the request is too large; send a picture of at most {limit}, and less without a picture"
-                await error_answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)(scope, receive, send)
+                await refusal(scope, receive, send)
 
         await self.app(scope, receive, send_as_json)
+
+
+def _in_our_form(message: Message) -> JSONResponse | None:
+    """What is said instead of an answer that begins so; None where it has our form, or is no refusal."""
+    headers = Headers(raw=message["headers"])
+    words = _PLAIN.get(message["status"])
+    if words is None or headers.get("content-type", "text/plain").startswith(JSON_TYPE):
+        return None
+    answer = error_answer(HTTPStatus(message["status"]), *words)
+    if "content-range" in headers:
+        answer.headers["Content-Range"] = headers["content-range"]
+    return answer
 
 
 def status_of(error: MeshseekError) -> HTTPStatus:

@@ -23,7 +23,7 @@ WITHOUT_KEY = frozenset({"/access", "/health", "/live", "/ready"})
 """What anybody may ask for."""
 SCOPE_OF: dict[str, Scope] = {"/metrics": "admin"}
 """What more than ``read`` is needed for, whatever is asked; what costs is told by the routes."""
-CURE = "run 'meshseek keys add NAME' in its workspace, or start it with --insecure if nobody else can reach it"
+CURE = "run 'meshseek keys add NAME' in its workspace, or set MESHSEEK_INSECURE=true if all of them may come in"
 
 
 class Gate:

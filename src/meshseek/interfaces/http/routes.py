@@ -57,6 +57,7 @@ _WORDS = {
     404: "There is no such algorithm, asset, view or file",
     409: "Nothing is published of this algorithm",
     413: "The request is too large",
+    416: "The file is shorter than the part that the header Range asks for",
     422: "A value is not as it should be; the message says which, and how",
     503: "Not now: too much is asked at once, or something behind the API is away",
 }
@@ -67,11 +68,15 @@ def _refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
     answers: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorAnswer, "description": _WORDS[status]} for status in statuses
     }
-    return {**answers, **({200: {"content": content["content"]}} if content else {})}
+    if content:
+        part = {"description": "The part that the header Range asks for", "content": content["content"]}
+        answers |= {200: {"content": content["content"]}, 206: part}
+    return answers
 
 
 SEARCHED = _refused(400, 404, 409, 413, 422, 503)
 LOOKED_UP = (404, 409, 422, 503)
+FILE = (400, *LOOKED_UP, 416)
 
 router = APIRouter(dependencies=[Depends(key_scheme)])
 
@@ -158,7 +163,7 @@ def similar(
 @router.get(
     "/assets/{asset_id:path}/model",
     response_class=Response,
-    responses=_refused(*LOOKED_UP, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
+    responses=_refused(*FILE, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
 )
 def model(
     meshseek: Application, upstream: ModelHost, asset_id: AssetId, algorithm: AlgorithmName | None = None
@@ -179,7 +184,7 @@ def model(
 @router.get(
     "/assets/{asset_id:path}/views/{viewpoint_id}",
     response_class=Response,
-    responses=_refused(*LOOKED_UP, content={PNG: {}}),
+    responses=_refused(*FILE, content={PNG: {}}),
 )
 def view(
     meshseek: Application,
@@ -195,7 +200,7 @@ def view(
 @router.get(
     "/assets/{asset_id:path}/views/{viewpoint_id}/camera",
     response_class=Response,
-    responses=_refused(*LOOKED_UP, content={JSON: {"schema": {"type": "object"}}}),
+    responses=_refused(*FILE, content={JSON: {"schema": {"type": "object"}}}),
 )
 def camera(
     meshseek: Application,

@@ -168,6 +168,7 @@ class SearchAnswer(BaseModel):
     results: list[Result]
     nothing_close: bool = Field(description="Even the best fits weakly: there is probably nothing like this here")
     algorithm: str
+    version: str = Field(description="Names what was published when this was asked; another publication, another name")
     query_type: AnsweredQueryType
     cross_modal: bool
     target: str
@@ -183,12 +184,13 @@ class SearchAnswer(BaseModel):
             results=[Result.of(hit, answer.algorithm, explained=answer.explained) for hit in answer.hits],
             nothing_close=answer.nothing_close,
             algorithm=answer.algorithm,
+            version=answer.version,
             query_type=answer.query_type,
             cross_modal=answer.cross_modal,
             target=answer.target,
             translated_query=answer.translated_query,
             reranked_by=answer.reranked_by,
-            note=answer.note,
+            note=answer.general_note,
             took_ms=Took(
                 embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)
             ),

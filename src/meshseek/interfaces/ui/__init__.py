@@ -41,7 +41,7 @@ def launch(options: PageOptions) -> None:
             "GRADIO_TEMP_DIR": str(Path(folder).resolve() / "uploads"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
-        from meshseek.interfaces.ui.app import serve  # noqa: PLC0415  # seconds to import, and it reads the above
+        from meshseek.interfaces.ui.server import serve  # noqa: PLC0415  # seconds to import, and it reads the above
 
         serve(options, Path(folder).resolve())
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 
 import gradio as gr
-import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from meshseek.errors import ServiceError
 from meshseek.interfaces.http.hosts import Hosts
-from meshseek.interfaces.http.protocol import BoundedProtocol
 from meshseek.interfaces.ui import PageOptions
 from meshseek.interfaces.ui.blocks import build
 from meshseek.interfaces.ui.door import LEAD_BACK, Door
@@ -33,11 +27,6 @@ from meshseek.interfaces.ui.uploads import PICTURE_BYTES, Uploads
 from meshseek.interfaces.ui.visitors import Rooms
 
 STYLE = Path(__file__).with_name("style.css")
-GRACE_SECONDS = 1
-"""How long open pages may keep the service from stopping; each of them holds a connection."""
-MOST_CONNECTIONS = 500
-IDLE_SECONDS = 15
-"""How long a connection may wait for its next request."""
 KINDS = {".glb": "model/gltf-binary", ".webp": "image/webp"}
 """Of files that the page made; uploads are shown as what their names end in."""
 
@@ -65,7 +54,7 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
     _add_routes(app, rooms, uploads)
     blocks = build(options.api_url, rooms)
     app.add_middleware(CORSMiddleware)  # with it Gradio adds none of its own, which lets every website ask
-    app.add_middleware(Events, rooms=rooms, events={id_: len(each.inputs) for id_, each in blocks.fns.items()})
+    app.add_middleware(Events, rooms=rooms, events=_events(blocks))
     door = {"host": options.host, "hosts": options.hosts, "insecure": options.insecure}
     app.add_middleware(Door, keys=keys, rooms=rooms, **door)  # type: ignore[arg-type]
     app.add_middleware(Routes)
@@ -111,37 +100,6 @@ def _add_routes(app: FastAPI, rooms: Rooms, uploads: Uploads) -> None:
         return refusal(error)
 
 
-def serve(options: PageOptions, folder: Path) -> None:
-    """Serve the page until told to stop.
-
-    Raises:
-        ServiceError: The address cannot be listened on.
-    """
-    app = create_app(options, folder)
-    with _listening(options.host, options.port) as listener:
-        config = uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            ws="none",
-            log_level="error",
-            server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-        server = uvicorn.Server(config)
-        logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # pages are cut off then
-        server.run(sockets=[listener])
-
-
-@contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise ServiceError(
-            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}; choose another --port"
-        ) from error
-    with listener:
-        yield listener
+def _events(blocks: gr.Blocks) -> dict[int, int]:
+    """How many values each event takes; those that only run in the browser are none here."""
+    return {number: len(event.inputs) for number, event in blocks.fns.items() if event.fn is not None}

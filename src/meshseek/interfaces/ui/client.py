@@ -66,9 +66,9 @@ class ApiClient:
         self.api_url = address.shown
         self._http = httpx.Client(base_url=address.shown, timeout=TIMEOUT, transport=transport, trust_env=False)
         self._headers: Mapping[str, str] = address.headers
-        self._on_refusal: Callable[[], None] | None = None
+        self._on_refusal: Callable[[], object] | None = None
 
-    def on_behalf_of(self, key: str, on_refusal: Callable[[], None]) -> Self:
+    def on_behalf_of(self, key: str, on_refusal: Callable[[], object]) -> Self:
         """The same API, asked with somebody's key.
 
         Args:

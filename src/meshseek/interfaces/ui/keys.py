@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import math
 import re
-import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Generic, Literal, TypeVar
+from typing import Literal
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from meshseek.interfaces.ui.client import Address, sentence
+from meshseek.interfaces.ui.memory import Memory
 
 TIMEOUT = httpx.Timeout(5, connect=3)
-FRESH_SECONDS, UNKNOWN_SECONDS = 10.0, 2.0
-"""How long an answer is believed, and how long the lack of one."""
 MOST_KEYS = 1000
 SENDABLE = re.compile(r"[A-Za-z0-9_.~+/=-]{1,200}")
 SILENT = "The search service does not answer; it may still be starting."
 TOO_OLD = "The search service knows no keys; update it, or start this page with --insecure."
-
-Told = TypeVar("Told")
 
 
 class Access(BaseModel, frozen=True):
@@ -62,8 +54,8 @@ class Keys:
         address = Address.parse(api_url)
         self._headers = address.headers
         self._http = httpx.AsyncClient(base_url=address.shown, timeout=TIMEOUT, transport=transport, trust_env=False)
-        self._needed: _Memory[bool] = _Memory(1)
-        self._standings: _Memory[Standing] = _Memory(MOST_KEYS)
+        self._needed: Memory[bool] = Memory(1)
+        self._standings: Memory[Standing] = Memory(MOST_KEYS)
 
     async def are_needed(self) -> bool:
         """Whether the API takes keys only; while it does not answer, what it said last, and at first no."""
@@ -128,39 +120,3 @@ def _told(answer: httpx.Response) -> str:
         return sentence(str(answer.json()["error"]["message"]))
     except (KeyError, TypeError, ValueError):
         return f"The search service answered with HTTP {answer.status_code}; its log says why."
-
-
-class _Memory(Generic[Told]):
-    """Answers by key: asked for once while fresh; where asking fails, the last one that was sure goes on."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: OrderedDict[str, tuple[float, asyncio.Future[Told]]] = OrderedDict()
-        self._sure: OrderedDict[str, Told] = OrderedDict()
-
-    async def get(self, key: str, ask: Callable[[], Awaitable[tuple[Told, bool]]]) -> Told:
-        until, asked = self._known.get(key, (0.0, None))
-        if asked is None or time.monotonic() > until:
-            asked = asyncio.ensure_future(self._asked(key, ask))
-            self._known[key] = (math.inf, asked)
-            _bound(self._known, self._most)
-        return await asyncio.shield(asked)
-
-    def forget(self, key: str) -> None:
-        self._known.pop(key, None)
-        self._sure.pop(key, None)
-
-    async def _asked(self, key: str, ask: Callable[[], Awaitable[tuple[Told, bool]]]) -> Told:
-        told, is_sure = await ask()
-        if key in self._known:
-            self._known[key] = (time.monotonic() + (FRESH_SECONDS if is_sure else UNKNOWN_SECONDS), self._known[key][1])
-        if not is_sure:
-            return self._sure.get(key, told)
-        self._sure[key] = told
-        _bound(self._sure, self._most)
-        return told
-
-
-def _bound(known: OrderedDict[str, Any], most: int) -> None:
-    while len(known) > most:
-        known.popitem(last=False)

@@ -10,7 +10,7 @@ from PIL import ImageOps
 
 from meshseek.errors import ImageError
 from meshseek.images import FORMATS, MAX_IMAGE_PIXELS, MAX_SIDE
-from meshseek.untrusted.pictures import DAMAGED
+from meshseek.untrusted.pictures import BOMBS, DAMAGED
 
 TILE = 384
 OBJECT = 352
@@ -35,7 +35,7 @@ def write_tile(view: Path, file: Path) -> None:
             if max(picture.size) > MAX_SIDE:
                 picture.thumbnail((MAX_SIDE, MAX_SIDE))
             tile = on_tile(picture)
-    except (*DAMAGED, OSError, Pillow.DecompressionBombWarning, Pillow.DecompressionBombError) as error:
+    except (*DAMAGED, *BOMBS, OSError) as error:
         raise ImageError("a view is damaged, and is not shown") from error
     _save(tile, file)
 

@@ -145,7 +145,7 @@ class Reader:
             raise DatabaseDownError("the database is still being opened; try again in a moment")
         try:
             if self._pools is None:
-                with self._server.connect(self._algorithm) as connection:
+                with self._server.look(self._algorithm) as connection:
                     check_pgvector(connection)
                     self._check_schema(connection)
                 pools = (Lender(self._server.pool(self._algorithm, size)) for size in (POOL_SIZE, LOOKUPS))
