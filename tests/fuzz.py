@@ -8,11 +8,13 @@ import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import schemathesis
 from fastapi import FastAPI
+from schemathesis import Response
 from schemathesis.engine import Status, events, from_schema
 
 from meshseek.bootstrap import Meshseek
@@ -132,10 +134,17 @@ def _note(event: events.ScenarioFinished, found: Found) -> None:
         if interaction.response is not None:
             found.statuses[interaction.response.status_code] += 1
         for check in event.recorder.checks.get(case_id, ()):
-            if check.status == Status.FAILURE and check.failure_info is not None:
+            if check.status == Status.FAILURE and check.failure_info is not None and not _is_busy(interaction.response):
                 failure = check.failure_info.failure
                 key = f"{event.label}: {failure.title}: {failure.message}"[:MESSAGE]
                 found.failures.setdefault(key, check.failure_info.code_sample)
+
+
+def _is_busy(response: Response | None) -> bool:
+    """Whether it says in our form that it can answer later: a true 503, as on a machine that is crowded."""
+    if response is None or response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+        return False
+    return json.loads(response.content)["error"]["code"] in {"busy", "too_slow"}
 
 
 def main() -> None:

@@ -47,11 +47,10 @@ def build(api_url: str, rooms: Rooms) -> gr.Blocks:
     blocks: gr.Blocks
     with gr.Blocks(title="Meshseek", analytics_enabled=False) as blocks:
         page = lay_out()
-        picture, options = page.questions.picture, page.options
+        picture = page.questions.picture
         picture.preprocess = _picture_path  # type: ignore[method-assign]
-        options.limit.preprocess = _count  # type: ignore[method-assign]
-        for menu in (options.algorithm, options.target, options.category):
-            menu.preprocess = _word  # type: ignore[method-assign]
+        page.options.limit.preprocess = _count  # type: ignore[method-assign]
+        gr.Dropdown.preprocess = _word  # type: ignore[method-assign, assignment]  # a menu that changes is another object
         picture.temp_files = _Forgetful()
         _Wiring(blocks, page, ApiClient(api_url), FileCache(rooms.shown)).connect()
     # Gradio checks the paths that visitors name only in an app that it launched itself, and this one is mounted.
@@ -72,7 +71,7 @@ def _picture_path(payload: Any) -> str | None:
     return None if payload is None else payload.path
 
 
-def _word(payload: Any) -> str | None:
+def _word(_: gr.Dropdown, payload: Any) -> str | None:
     """Leave checking it to the API: Gradio refuses what the menu of a page that it has forgotten showed."""
     return payload if isinstance(payload, str) else None
 
