@@ -45,7 +45,7 @@ not tried either: the users of this machine need none."""
 
 
 @dataclass(slots=True)
-class Found:
+class Outcome:
     """What came of all requests."""
 
     cases: int = 0
@@ -74,7 +74,7 @@ class Making:
     parameters: dict[str, str] = field(default_factory=dict)
 
 
-def fuzz(app: FastAPI, asset_id: str, cases: int, seed: int) -> Found:
+def fuzz(app: FastAPI, asset_id: str, cases: int, seed: int) -> Outcome:
     """Send about so many requests: where they are many, the edges of each field first; then random ones.
 
     Args:
@@ -83,20 +83,20 @@ def fuzz(app: FastAPI, asset_id: str, cases: int, seed: int) -> Found:
         cases: How many requests.
         seed: Of the random ones.
     """
-    found = Found()
+    outcome = Outcome()
     operations = sum(len(methods) for methods in app.openapi()["paths"].values())
     if cases >= EDGES:
-        _run(app, found, cases, seed, Making(("examples", "coverage")))
+        _run(app, outcome, cases, seed, Making(("examples", "coverage")))
     for turn in range(MOST_TURNS):
-        if found.cases >= cases:
+        if outcome.cases >= cases:
             break
-        examples = max(1, min(PER_ROUTE, (cases - found.cases) // operations))
+        examples = max(1, min(PER_ROUTE, (cases - outcome.cases) // operations))
         given = {"asset_id": asset_id} if turn % 2 == 0 else {}
-        _run(app, found, cases, seed + turn, Making(("fuzzing", "stateful"), examples, given))
-    return found
+        _run(app, outcome, cases, seed + turn, Making(("fuzzing", "stateful"), examples, given))
+    return outcome
 
 
-def _run(app: FastAPI, found: Found, cases: int, seed: int, making: Making) -> None:
+def _run(app: FastAPI, outcome: Outcome, cases: int, seed: int, making: Making) -> None:
     config = schemathesis.Config.from_dict(
         {
             "seed": seed,
@@ -118,26 +118,26 @@ def _run(app: FastAPI, found: Found, cases: int, seed: int, making: Making) -> N
     stream = from_schema(schema).execute()
     for event in stream:
         if isinstance(event, events.ScenarioFinished):
-            _note(event, found)
+            _note(event, outcome)
         elif isinstance(event, events.NonFatalError):
-            found.failures[f"{event.label}: {event.value!r}"[:MESSAGE]] = ""
+            outcome.failures[f"{event.label}: {event.value!r}"[:MESSAGE]] = ""
         elif isinstance(event, events.FatalError):
             raise event.exception
-        if found.cases >= cases:
+        if outcome.cases >= cases:
             stream.stop()
 
 
-def _note(event: events.ScenarioFinished, found: Found) -> None:
+def _note(event: events.ScenarioFinished, outcome: Outcome) -> None:
     for case_id, interaction in event.recorder.interactions.items():
-        found.cases += 1
-        found.phases[event.phase.value] += 1
+        outcome.cases += 1
+        outcome.phases[event.phase.value] += 1
         if interaction.response is not None:
-            found.statuses[interaction.response.status_code] += 1
+            outcome.statuses[interaction.response.status_code] += 1
         for check in event.recorder.checks.get(case_id, ()):
             if check.status == Status.FAILURE and check.failure_info is not None and not _is_busy(interaction.response):
                 failure = check.failure_info.failure
                 key = f"{event.label}: {failure.title}: {failure.message}"[:MESSAGE]
-                found.failures.setdefault(key, check.failure_info.code_sample)
+                outcome.failures.setdefault(key, check.failure_info.code_sample)
 
 
 def _is_busy(response: Response | None) -> bool:
@@ -159,16 +159,16 @@ def main() -> None:
         meshseek = Meshseek(read_settings(workspace=workspace, **UNLIMITED))
         asset_id, *_ = make_library(Workspace(workspace), meshseek.server, Path(folder, "models"))
         meshseek.search_service.algorithm("lite").search(Query(text="chair"))
-        found = fuzz(create_app(meshseek), asset_id, arguments.cases, arguments.seed)
+        outcome = fuzz(create_app(meshseek), asset_id, arguments.cases, arguments.seed)
         meshseek.close()
     arguments.json.parent.mkdir(exist_ok=True)
     arguments.json.write_text(
-        json.dumps({"seed": arguments.seed, **found.summary(), "found": found.failures}, indent=1)
+        json.dumps({"seed": arguments.seed, **outcome.summary(), "failed": outcome.failures}, indent=1)
     )
-    print(json.dumps(found.summary()))  # noqa: T201
-    for failure, how in found.failures.items():
+    print(json.dumps(outcome.summary()))  # noqa: T201
+    for failure, how in outcome.failures.items():
         print(f"\n{failure}\n  {how}")  # noqa: T201
-    sys.exit(bool(found.failures))
+    sys.exit(bool(outcome.failures))
 
 
 if __name__ == "__main__":
