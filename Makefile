@@ -124,4 +124,4 @@ bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and 
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-access bench-update clean
+.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-access bench-update clean
