@@ -84,12 +84,16 @@ fuzz: $(VENV)/.installed-dev  ## Send 10,000 made requests to the API: make fuzz
 soak: $(VENV)/.installed-dev  ## Search for ten minutes while everything behind fails: make soak ARGS="--seconds 60 --clients 8"
 	$(BIN)/python -m tests.soak $(ARGS)
 
-check: $(VENV)/.installed-dev  ## Lint, types, import contracts, declared dependencies, formatting
+check: $(VENV)/.installed-dev  ## Lint, types, import contracts, dependencies, advisories, licences, secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
+	$(BIN)/python scripts/supply.py audit licences secrets
+
+sbom: $(VENV)/.installed-dev  ## Write build/sbom.json: what an installation is made of, in CycloneDX
+	$(BIN)/python scripts/supply.py sbom
 
 bench: $(VENV)/.installed-dev  ## Measure the demo: stages, latency, memory
 	$(BIN)/python benchmarks/demo.py $(ARGS)
@@ -111,10 +115,13 @@ bench-captions: $(VENV)/.installed-dev  ## Measure what lite's caption vectors a
 bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the same over SQL, and the memory of all processes
 	$(BIN)/python benchmarks/serve.py $(ARGS)
 
+bench-access: $(VENV)/.installed-dev  ## Measure what hosts, keys, limits and bounded connections cost a request
+	$(BIN)/python benchmarks/access.py
+
 bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and with one changed asset
 	$(BIN)/python benchmarks/update.py $(ARGS)
 
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-update clean
+.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-access bench-update clean

@@ -22,7 +22,7 @@ from meshseek.interfaces.http.observation import add_observation
 from meshseek.settings import read_settings
 from meshseek.spans import DATABASE, Span
 
-ROUNDS = 40
+ROUNDS = 20
 """Rounds of each kind, by turns, so that what else the machine does falls on all of them."""
 EACH = 100
 """Requests of a round."""

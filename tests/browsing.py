@@ -135,3 +135,8 @@ class Events:
         ]
         body = {"fn_index": event["id"], "data": values, "session_hash": session, **more}
         return self.client.post("/gradio_api/run/predict", json=body)
+
+    def picture(self, event: dict[str, Any]) -> int | None:
+        """The number of the part that holds a picture, among those whose values an event takes."""
+        kinds = {part["id"]: part["type"] for part in self.config["components"]}
+        return next((number for number in event["inputs"] if kinds[number] == "image"), None)

@@ -26,7 +26,7 @@
     ├── DatabaseError              the database refused
     │   ├── DatabaseDownError      the database cannot be reached (HTTP 503)
     │   ├── DatabaseVersionError   PostgreSQL or pgvector is too old
-    │   └── NotPublishedError      the algorithm has no published version (HTTP 503)
+    │   └── NotPublishedError      the algorithm has no published version (HTTP 409)
     ├── FetchError                 something could not be downloaded
     ├── BusyError                  more is asked than can be answered soon (HTTP 503 with Retry-After)
     │   └── TooSlowError           it took so long that nobody waits for it any longer

@@ -23,7 +23,10 @@ def unsealed(content: bytes) -> dict[str, Any]:
     Raises:
         ValueError: They are not as they were written; the message says so in a few words.
     """
-    values: Any = json.loads(content)
+    try:
+        values: Any = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it holds values inside values, too deep to be read") from error
     if not isinstance(values, dict):
         raise ValueError("it holds no object")  # noqa: TRY004  # what is on a disk has no type
     kept, is_sealed = values.pop(CHECKSUM, None), values.pop(SEALED, None)

@@ -18,15 +18,22 @@ import httpx
 import psutil
 import pytest
 from tests.conftest import free_port, wait_until_ready
+from tests.recorder import Recorder
 
 ASSETS = 6
 SECONDS = 240
 
 
 @pytest.fixture(scope="module")
-def no_apt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """An environment whose path has no apt-get, so that the demo makes its own assets and needs no network."""
-    return {**os.environ, "PATH": str(tmp_path_factory.mktemp("bin"))}
+def recorder(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+    """Refuses and writes down what is asked of other machines."""
+    return Recorder(tmp_path_factory.mktemp("recorder"))
+
+
+@pytest.fixture(scope="module")
+def no_apt(tmp_path_factory: pytest.TempPathFactory, recorder: Recorder) -> dict[str, str]:
+    """An environment whose path has no apt-get, so that the demo makes its own assets; with no other machines."""
+    return {**os.environ, **recorder.environment(), "PATH": str(tmp_path_factory.mktemp("bin"))}
 
 
 def command(workspace: Path, *options: str) -> list[str]:
@@ -117,19 +124,46 @@ def serving_demo(
             child.kill()
 
 
-def test_serves_and_stops(whole: Path, no_apt: dict[str, str]) -> None:
-    """The demo shows searches and two addresses that answer; Ctrl-C stops everything, database included."""
+def test_serves_and_stops(whole: Path, no_apt: dict[str, str], recorder: Recorder) -> None:
+    """The demo shows searches and two addresses that answer; Ctrl-C stops everything; nobody else was asked for it."""
     with serving_demo(whole, no_apt) as (child, printed, url):
         assert "wooden chair" in printed[1]
         addresses = [word for text in printed for word in text.split() if word.startswith("http")]
         wait_until_ready(url)
         assert [httpx.get(address).status_code for address in addresses] == [200, 200]
+        answer = httpx.post(f"{url}/search/text", json={"query": "沙发"}, timeout=60)
+        assert answer.json()["results"]
+        line = [sys.executable, "-m", "meshseek", "search", "wooden chair", "--workspace", str(whole)]
+        assert subprocess.run(line, env=no_apt, capture_output=True, check=True).stdout
         child.send_signal(signal.SIGINT)
         child.wait(timeout=30)
         _, errors = child.communicate()
 
     assert "Traceback" not in errors
     wait_for(lambda: processes(whole) == [])
+    started = recorder.started()
+    for program in ("meshseek demo", "meshseek search", "meshseek.interfaces.ui"):
+        assert any(program in line for line in started), program
+    assert recorder.asked() == []
+
+
+def test_what_is_asked_of_others_is_recorded(tmp_path: Path) -> None:
+    """The recorder sees a name that is looked up and an address that is connected to, also in a program's program."""
+    recorder = Recorder(tmp_path)
+    asking = (
+        "import contextlib, socket, urllib.request as r\n"
+        "for ask in (lambda: r.urlopen('http://telemetry.test'), lambda: r.urlopen('http://192.0.2.1')):\n"
+        "    with contextlib.suppress(OSError):\n"
+        "        ask()\n"
+        "    with contextlib.suppress(OSError):\n"
+        "        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'', ('192.0.2.2', 9))\n"
+        "    with contextlib.suppress(ConnectionRefusedError):\n"
+        "        socket.create_connection(('127.0.0.1', 9))\n"
+    )
+    starting = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {asking!r}], check=True)"
+    subprocess.run([sys.executable, "-c", starting], env={**os.environ, **recorder.environment()}, check=True)
+
+    assert [what for what, _ in recorder.asked()] == ["telemetry.test", "192.0.2.2:9", "192.0.2.1:80", "192.0.2.2:9"]
 
 
 def test_killed_while_serving(whole: Path, no_apt: dict[str, str]) -> None:

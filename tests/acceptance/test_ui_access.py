@@ -135,6 +135,23 @@ def test_other_names_and_websites_are_refused(page: httpx.Client) -> None:
     assert "access-control-allow-credentials" not in own.headers
 
 
+def test_odd_values_are_answered(page: httpx.Client) -> None:
+    """What no page would send is no traceback in the log, and a page that the server has forgotten is served."""
+    events = Events.of(page)
+    for odd in (None, 7, 1e300, -1, "nonsense", [], ["a"]):
+        for event in events.config["dependencies"]:
+            picture = events.picture(event)
+            values = [None if number == picture else odd for number in event["inputs"]]
+            body = {
+                "fn_index": event["id"],
+                "data": values,
+                "session_hash": "odd",
+                "event_data": odd,
+                "trigger_id": odd,
+            }
+            assert page.post("/gradio_api/run/predict", json=body).status_code in {200, 400}
+
+
 def test_gradio_s_other_routes_are_closed(page: httpx.Client) -> None:
     """Its description, its settings, its fetching for others, its monitoring, its queue."""
     for path in ("/config", "/gradio_api/info", "/monitoring", "/gradio_api/queue/data?session_hash=a", "/login"):

@@ -20,7 +20,7 @@ from tests.living import ALGORITHM, CAPTIONS, LibraryFolder, LivingParts, conten
 from tests.toy import publish_toys, toy
 
 from meshseek.errors import WorkspaceError
-from meshseek.pipeline import backup_databases
+from meshseek.pipeline import backup_databases, backup_files
 from meshseek.pipeline.backup import BackupOptions, backup
 from meshseek.pipeline.check import check
 from meshseek.pipeline.embed import embed
@@ -33,6 +33,7 @@ from meshseek.store.read.files_in_use import files_in_use
 from meshseek.store.read.held import HeldVersion, held_version
 from meshseek.store.write.publisher import published_content, published_digests
 from meshseek.translators._entries import Entries
+from meshseek.workspace.belongings import Table, read_table
 from meshseek.workspace.objects import Kept, Objects
 from meshseek.workspace.workspace import Workspace
 
@@ -147,6 +148,27 @@ def test_a_backup_is_of_one_moment_whatever_runs_meanwhile(
     other.update()
     with server.connect(ALGORITHM) as one, elsewhere.connect(ALGORITHM) as another:
         assert contents(another) == contents(one)
+
+
+def test_listings_and_tables_are_of_one_moment(
+    server: Server, elsewhere: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An import that ends between them would leave assets whose rows are not those that their library lists."""
+    life = Life(0, LivingParts(Workspace(tmp_path / "workspace"), server), tmp_path / "library")
+
+    def change_and_read(workspace: Workspace, folder: str) -> Table | None:
+        if not life.steps:
+            life.steps["change"] += 1
+            for number in range(4):
+                life.library.put(f"model{number}", (number + 1) % 4)
+            life.make()
+        return read_table(workspace, folder)
+
+    monkeypatch.setattr(backup_files, "read_table", change_and_read)
+    backed_up(life.parts.workspace, server, tmp_path / "backups")
+
+    found = assets(restored(tmp_path / "backups", tmp_path / "other", elsewhere))
+    assert found == assets(life.parts.workspace) != life.states[0]
 
 
 def test_another_version_may_go_live_while_one_is_copied(published_toys: Workspace, server: Server) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from tests.sample_library import BARE_ID, ODD_ID
 
+from meshseek.access.keys import make_key
 from meshseek.errors import InputError, MeshseekError, ServiceError
 from meshseek.integrations import holodeck, service
 from meshseek.integrations.holodeck import MeshseekRetriever, place_by_words
@@ -202,6 +203,28 @@ def test_a_busy_service_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ServiceError, match="too much"):
         faked(lambda _: busy).retrieve(["chair"])
     assert len(waits) == 2 + service.ATTEMPTS - 1
+
+
+def test_a_key_is_sent_and_rates_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each request, as the service wants it; after too many it is asked again when it says."""
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    key, _ = make_key("holodeck", "read")
+    sent: list[str | None] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("Authorization"))
+        if len(sent) == 1:
+            refusal = {"error": {"code": "too_many_requests", "message": "too many requests"}}
+            return httpx.Response(429, json=refusal, headers={"Retry-After": "3"})
+        return httpx.Response(200, json={"results": []})
+
+    asked = MeshseekService("http://meshseek.test", httpx.MockTransport(handler), key=key)
+    assert asked.search(query="chair") == []
+    assert (sent, waits) == ([f"Bearer {key}"] * 2, [3])
+    with pytest.raises(InputError, match="'meshseek keys add NAME'") as raised:
+        MeshseekService("http://meshseek.test", key=f"{key}\n")
+    assert key not in str(raised.value)
 
 
 def _refuse(request: httpx.Request) -> httpx.Response:

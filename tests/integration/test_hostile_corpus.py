@@ -49,6 +49,7 @@ EXPECTED = {
     "model/obj-link-to-zeroes": "leads out of the library",
     "model/obj-pipe": "holds no .glb",
     "model/mtl-absolute": "read 1",
+    "model/obj-utf16": "read 1",
     "model/mtl-not-numbers": "read 1",
     "model/texture-eps": "read 1",
     "model/obj-texture-link-to-shadow": "read 1",

@@ -126,7 +126,7 @@ def api(workspace: Workspace, server: Server) -> Iterator[TestClient]:
         (workspace.folder / f"pictures/{asset.asset_id[-3:]}/00000/00000.json").write_text("{}")
     meshseek = Meshseek(read_settings(workspace=workspace.folder))
     meshseek.__dict__["search_service"] = SearchService([toy_algorithm(server)])
-    with TestClient(create_app(meshseek), raise_server_exceptions=False) as client:
+    with TestClient(create_app(meshseek), base_url="http://localhost", raise_server_exceptions=False) as client:
         yield client
 
 

@@ -358,6 +358,9 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
         "/assets/{asset_id}/views/{viewpoint_id}/camera",
         "/facets/{attribute}",
         "/health",
+        "/live",
+        "/metrics",
+        "/ready",
         "/search/image",
         "/search/text",
     ]
@@ -393,6 +396,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
             "unknown_plugin",
             "no mode 'no such'; choose one of: appearance, both, caption",
         ),
+        ({"query": "a", "target": ""}, "unknown_plugin", "no mode ''"),
         ({"query": "a", "query_type": "klingon"}, "invalid", "query_type"),
         (
             {"query": "a", "filters": {"price": "1"}},

@@ -21,6 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tests.checkpoints import write_siglip, write_siglip_1
 from tests.pictures import odd_pictures
+from tests.recorder import Recorder
 from transformers import AutoModel, AutoTokenizer, Siglip2ImageProcessorPil, SiglipImageProcessorPil
 
 from meshseek.embedders import EmbedderOptions
@@ -302,7 +303,7 @@ def test_an_export_needs_a_place(fixed: Path, tmp_path: Path) -> None:
 
 
 def test_a_broken_torchvision_is_no_matter(fixed: Path, tmp_path: Path) -> None:
-    """Torchvision for CUDA beside torch for a CPU cannot be imported; SigLIP does not need it, and does not hide it."""
+    """Torchvision for CUDA beside torch for a CPU cannot be imported; SigLIP goes without it, and asks nobody."""
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text(
         "raise RuntimeError('operator torchvision::nms does not exist')"
@@ -310,14 +311,19 @@ def test_a_broken_torchvision_is_no_matter(fixed: Path, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from meshseek.embedders import EMBEDDERS, EmbedderOptions; "
         "embedder = EMBEDDERS.load('siglip')(EmbedderOptions(model_dir=pathlib.Path(sys.argv[1]))); "
-        "print(embedder.space.revision, 'torchvision' in sys.modules)"
+        "import huggingface_hub.constants as hub;"
+        "print(embedder.space.revision, 'torchvision' in sys.modules, hub.HF_HUB_DISABLE_TELEMETRY)"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    recorder = Recorder(tmp_path / "recorder")
+    path = [str(tmp_path), recorder.environment()["PYTHONPATH"], *sys.path]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     command = [sys.executable, "-c", code, str(fixed)]
     process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert (process.returncode, process.stderr) == (0, "")
     revision = find_checkpoint(EmbedderOptions(model_dir=fixed), "", {"siglip"}).revision
-    assert process.stdout.split() == [revision, "False"]
+    assert process.stdout.split() == [revision, "False", "True"]
+    assert len(recorder.started()) == 1
+    assert recorder.asked() == []
 
 
 def test_pictures_are_of_every_kind() -> None:

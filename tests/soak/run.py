@@ -31,8 +31,8 @@ SCHEDULE = {
     0.82: "database_frozen",
 }
 """When each fault is made, as a part of the whole."""
-WARM = (0.2, 0.3)
-"""When memory and files are measured first: the API was restarted and is warm."""
+WARM, END = 0.06, 0.07
+"""For how much of the whole the API is warmed after its restart and then measured, and how much at the end counts."""
 READY_SECONDS = 5.0
 GROWTH, MORE_MEGABYTES, MORE_FILES = 1.15, 30.0, 16
 POLL_SECONDS = 0.05
@@ -117,7 +117,7 @@ def _run(
     def weigh() -> None:
         while not over.wait(seconds / 200):
             try:
-                weights.append(((time.monotonic() - began) / seconds, *api.weight()))
+                weights.append((time.monotonic(), *api.weight()))
             except Exception:  # noqa: BLE001  # it is being restarted
                 continue
 
@@ -128,13 +128,18 @@ def _run(
             time.sleep(max(0.0, began + part * seconds - time.monotonic()))
             back = getattr(faults, name)()
             outcome.recovery[f"{part:.0%} {name.replace('_', ' ')}"] = _until_answered(clients, back)
+            if name == "api_restarted":
+                time.sleep(WARM * seconds)
+                warm = time.monotonic()
+                time.sleep(WARM * seconds)
+                outcome.first = _middle([weight for weight in weights if weight[0] > warm] or weights[-1:])
             say(f"{part:.0%} {name.replace('_', ' ')}: {sum(clients.record.statuses.values()):,} requests so far")
-        time.sleep(max(0.0, began + seconds - time.monotonic()))
+        time.sleep(max(END * seconds, began + seconds - time.monotonic()))
+        ended = time.monotonic()
     over.set()
     watcher.join()
     outcome.seconds = time.monotonic() - began
-    outcome.first = _middle([weight for weight in weights if WARM[0] <= weight[0] <= WARM[1]] or weights[:1])
-    outcome.last = _middle([weight for weight in weights if weight[0] >= 0.93] or weights[-1:])
+    outcome.last = _middle([weight for weight in weights if weight[0] > ended - END * seconds] or weights[-1:])
     outcome.tracebacks = api.tracebacks()
     outcome.unexpected = sum(
         not any(start - 1 <= when <= end + 1 for start, end in faults.expected) for when in clients.record.cut

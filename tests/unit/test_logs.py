@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
+import re
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from meshseek.errors import SettingsError
 from meshseek.hosted import HostedOptions
 from meshseek.interfaces.http import log_lines, logs
+from meshseek.interfaces.http.log_queue import PatientHandler
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.request_ids import request_id
 from meshseek.settings import read_settings
@@ -39,7 +43,12 @@ def write(tmp_path: Path) -> Iterator[Write]:
     def begin(**settings: Any) -> Callable[[], str]:
         file = tmp_path / "log"
         write_logs(read_settings(workspace=tmp_path, log_file=file, **settings))
-        return lambda: file.read_text("utf-8")
+
+        def read() -> str:
+            logging.getLogger().handlers[0].flush()
+            return file.read_text("utf-8")
+
+        return read
 
     yield begin
     logging.captureWarnings(capture=False)
@@ -132,6 +141,7 @@ def test_the_log_is_bounded(write: Write, tmp_path: Path, monkeypatch: pytest.Mo
     assert len(read()) < log_lines.LONGEST + 200
     for _ in range(100):
         log.info("%s", "word " * 1_000)
+    read()
     files = list(tmp_path.glob("log*"))
 
     assert len(files) == logs.FILES
@@ -147,8 +157,30 @@ def test_a_log_that_cannot_be_written(write: Write, tmp_path: Path, capsys: pyte
     write()
     for _ in range(3):
         log.info("lost")
+    logging.getLogger().handlers[0].flush()
 
     assert capsys.readouterr().err.splitlines() == [f"meshseek: {tmp_path / 'log'} cannot be written; make room there"]
+
+
+def test_a_log_that_nobody_reads() -> None:
+    """It keeps nobody who writes to it waiting; what did not fit is counted, and told when it is read again."""
+    reading, writing = os.pipe()
+    with open(writing, "w") as full, open(reading) as reader:  # noqa: PTH123  # descriptors
+        handler = PatientHandler(logging.StreamHandler(full), most=5)
+        for number in range(100):
+            handler.handle(logging.LogRecord("x", logging.INFO, "", 0, f"{number} {'x' * 50_000}", None, None))
+        lines = (line[:60].split(" x")[0].strip() for line in reader)
+        told = [next(lines)]
+        while "left out" not in told[-1]:
+            told.append(next(lines))
+        rest = threading.Thread(target=lambda: list(lines))
+        rest.start()
+        handler.close()
+        full.close()
+        rest.join()
+
+    assert told[0] == "0"
+    assert re.fullmatch(r"\d\d records were left out: who reads the log was too slow", told[-1])
 
 
 def test_a_hosted_service_is_named_without_its_password() -> None:

@@ -13,6 +13,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,10 @@ def ours(function: Callable[[], Any]) -> Any:
     try:
         return function()
     except MeshseekError as error:
-        assert str(error)
-        assert "\n" not in str(error)
-        return None
+        told = str(error)
+    assert told
+    assert "\n" not in told
+    return None
 
 
 def places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -100,15 +102,18 @@ def damaged(draw: st.DrawFn, whole: Any) -> bytes:
         for key in above:
             holder = holder[key]
         holder[last] = draw(VALUES)
-    text = json.dumps(value).encode()
+    text: bytes = json.dumps(value).encode()
     kind = draw(st.sampled_from(["as it is", "as it is", "cut", "byte", "deep", "other"]))
     if kind == "cut":
-        return text[: draw(st.integers(0, len(text)))]
+        end: int = draw(st.integers(0, len(text)))
+        return text[:end]
     if kind == "byte":
         place = draw(st.integers(0, len(text) - 1))
-        return text[:place] + bytes([draw(st.integers(0, 255))]) + text[place + 1 :]
+        altered: bytes = text[:place] + bytes([draw(st.integers(0, 255))]) + text[place + 1 :]
+        return altered
     if kind == "deep":
-        return text[:-1] + b', "deep": ' + draw(DEEP).encode() + b"}"
+        inner: str = draw(DEEP)
+        return text[:-1] + b', "deep": ' + inner.encode() + b"}"
     return json.dumps(draw(VALUES)).encode() if kind == "other" else text
 
 
@@ -119,33 +124,11 @@ def folder() -> Iterator[Path]:
         yield Path(temporary)
 
 
+FACES = "f 1 2 3|f 1//1 2//1 3//1|f -1 -2 -3|f 1/ 2/ 3/|f 0 0 0|f 1 2 3 4"
+OTHER_LINES = "v 0 0 0|v 1 0 0|v 1 1 0|v 0 1 0|vt 0 1|vn 0 0 1|usemtl a|mtllib a.mtl|v nan inf 0|g|o \x07|\\|#"
 LINES = st.lists(
     st.one_of(
-        st.sampled_from(
-            [
-                "v 0 0 0",
-                "v 1 0 0",
-                "v 1 1 0",
-                "v 0 1 0",
-                "vt 0 1",
-                "vn 0 0 1",
-                "f 1 2 3",
-                "f 1//1 2//1 3//1",
-                "f -1 -2 -3",
-            ]
-            + [
-                "usemtl a",
-                "mtllib a.mtl",
-                "f 1/ 2/ 3/",
-                "f 0 0 0",
-                "v nan inf 0",
-                "f 1 2 3 4",
-                "g",
-                "o \x07",
-                "\\",
-                "#",
-            ]
-        ),
+        st.sampled_from([*FACES.split("|"), *OTHER_LINES.split("|")]),
         st.builds(" ".join, st.lists(st.text(alphabet="vftn0123456789./-e \\\t", max_size=6), max_size=6)),
         st.text(max_size=30),
     ),
@@ -239,7 +222,7 @@ def test_any_catalogue(folder: Path, lines: list[str], cut: int, whole: bool) ->
         path.write_bytes(data[:cut] + data[cut + 1 :])
     for item in ours(lambda: read_catalogue(path, folder, revision=1)) or ():
         for name in ("short_id", "name", "category", "tags", "caption", "size_cm", "rotation"):
-            ours(lambda item=item, name=name: getattr(item, name))
+            ours(partial(getattr, item, name))
 
 
 SAID = {
@@ -435,7 +418,7 @@ def test_any_record_of_a_library(folder: Path, text: bytes, listing: bytes) -> N
     (place / "listing.parquet").write_bytes(b"PAR1" + listing + b"PAR1")
     libraries = Libraries(folder / "libraries")
     for library in ours(libraries.all) or ():
-        ours(lambda library=library: libraries.listing(library))
+        ours(partial(libraries.listing, library))
     ours(lambda: libraries.named("a"))
     ours(lambda: libraries.path_of("a"))
     ours(libraries.current)

@@ -47,12 +47,12 @@ class Echo:
 
 @contextlib.contextmanager
 def served(
-    echo: Echo, *, most: int | None = None, protocol: type[asyncio.Protocol] | str | None = None, **seconds: float
+    echo: Echo, *, most: int | None = None, ws: type[asyncio.Protocol] | str = "auto", **seconds: float
 ) -> Iterator[tuple[str, int]]:
     """A server on a free port, with other limits where given."""
     limits = {f"{name}_seconds": seconds.get(name, LONG) for name in ("head", "body", "stall")}
-    limited: Any = protocol or type("Limited", (BoundedProtocol,), limits)
-    config = uvicorn.Config(echo, http=limited, lifespan="off", log_level="critical", limit_concurrency=most)
+    limited: Any = type("Limited", (BoundedProtocol,), limits)
+    config = uvicorn.Config(echo, http=limited, ws=ws, lifespan="off", log_level="critical", limit_concurrency=most)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -217,3 +217,19 @@ def test_what_is_not_http_is_refused(echo: Echo, sent: bytes) -> None:
         connection.sendall(sent)
         assert error_in(all_of(connection)) == (400, "bad_request")
     assert echo.asked == []
+
+
+class Other(asyncio.Protocol):
+    """What uvicorn would hand a websocket to, were a library for them installed."""
+
+    def __init__(self, **_: Any) -> None:
+        raise AssertionError("it took over")
+
+
+def test_no_other_protocol_takes_over(echo: Echo) -> None:
+    """Who asks for a websocket is answered as anybody, and bounded as anybody."""
+    wish = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==\r\n"
+    with served(echo, head=SOON, ws=Other) as address, connect(address) as connection:
+        connection.sendall(GET[:-2] + wish + b"\r\n")
+        assert connection.recv(1 << 16).endswith(b"nothing")
+        assert error_in(send_until_closed(connection, b"G", 1000, between=0.02)) == (408, "too_slow")

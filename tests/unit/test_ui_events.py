@@ -56,7 +56,14 @@ def upload(tmp_path: Path) -> Path:
 
 def test_an_event_arrives_as_it_was_sent(tmp_path: Path) -> None:
     """Under a session that is of this visitor only, and without what the page never sends."""
-    sent = event("chair", trigger_id=4, event_data={"index": 2}, event_id="x", batched=True, simple_format=True)
+    sent = event(
+        "chair",
+        trigger_id=4,
+        event_data={"index": 2, "value": {"path": "/etc/passwd"}},
+        event_id="x",
+        batched=True,
+        simple_format=True,
+    )
     got = send(tmp_path, sent).json()["body"]
 
     assert got == {
@@ -64,7 +71,7 @@ def test_an_event_arrives_as_it_was_sent(tmp_path: Path) -> None:
         "data": ["chair"],
         "session_hash": "mary-abc123",
         "trigger_id": 4,
-        "event_data": {"index": 2},
+        "event_data": {"index": 2, "value": None, "selected": True},
     }
 
 

@@ -114,7 +114,7 @@ class LastUsed:
         noted, self._times = self._times, {}
         if not noted:
             return
-        times = {**self.read(), **{key_id: datetime.fromtimestamp(used, UTC) for key_id, used in noted.items()}}
+        times = {**self.read(), **{key_id: datetime.fromtimestamp(used, UTC) for key_id, used in dict(noted).items()}}
         latest = sorted(times.items(), key=lambda item: item[1])[-MOST_KEYS:]
         content = {key_id: used.isoformat(timespec="seconds") for key_id, used in latest}
         try:

@@ -69,11 +69,11 @@ def _parsed(line: str) -> Requirement | None:
 
 def look_at_locale() -> Iterator[Finding]:
     """Whether Chinese can be printed, and file names read."""
-    for what, encoding in (("output", sys.stdout.encoding), ("file names", sys.getfilesystemencoding())):
+    for what, encoding in (("output is", sys.stdout.encoding), ("file names are", sys.getfilesystemencoding())):
         try:
             ENOUGH_CHARACTERS.encode(encoding or "ascii")
         except (UnicodeEncodeError, LookupError):
             cure = "set PYTHONUTF8=1, or LC_ALL=C.UTF-8"
-            yield Finding("locale", "warning", f"{what} are in {encoding}, which has no Chinese", cure)
+            yield Finding("locale", "warning", f"{what} in {encoding}, which has no Chinese", cure)
             return
     yield Finding("locale", "ok", f"text is in {sys.stdout.encoding}")

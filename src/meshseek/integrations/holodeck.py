@@ -147,7 +147,7 @@ class MeshseekRetriever:
         retrieval_threshold: Kept for those who read it.
         limit: Results of one query that are looked at, at most 1,000.
         place: Tells where a thing belongs.
-        service: To ask another way; for tests.
+        service: To ask another way, such as with a key.
 
     Raises:
         InputError: The address or the limit is none.

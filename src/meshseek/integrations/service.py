@@ -10,9 +10,11 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from meshseek.access.keys import KEY
 from meshseek.errors import InputError, MeshseekError, NotFoundError, ServiceError
 
 TIMEOUT = httpx.Timeout(60, connect=5)
+BUSY = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
 MOST_BYTES = 64_000_000
 """Of one answer."""
 ATTEMPTS, LONGEST_WAIT = 4, 10.0
@@ -26,17 +28,21 @@ class MeshseekService:
     Args:
         url: As in ``http://127.0.0.1:8000``.
         transport: How requests are sent; for tests.
+        key: As ``meshseek keys add`` shows it, where the service needs one.
 
     Raises:
-        InputError: It is not the address of a service.
+        InputError: It is not the address of a service, or no key.
     """
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None, *, key: str | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise InputError(f"'{url}' is not the address of a Meshseek; give one such as http://127.0.0.1:8000")
+        if key is not None and KEY.fullmatch(key) is None:
+            raise InputError("the key is none of Meshseek's; give one as 'meshseek keys add NAME' shows it")
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT, transport=transport)
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT, transport=transport, headers=headers)
 
     def close(self) -> None:
         """Close the connections."""
@@ -66,7 +72,7 @@ class MeshseekService:
     def _asked(self, method: str, path: str, **content: Any) -> dict[str, Any]:
         for attempt in range(ATTEMPTS):
             status, headers, body = self._send(method, path, **content)
-            if status != HTTPStatus.SERVICE_UNAVAILABLE or "retry-after" not in headers or attempt == ATTEMPTS - 1:
+            if status not in BUSY or "retry-after" not in headers or attempt == ATTEMPTS - 1:
                 break
             time.sleep(_wait(headers["retry-after"]))
         try:

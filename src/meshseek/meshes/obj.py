@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -65,7 +66,9 @@ def parse_obj(data: bytes) -> ObjMesh:
 
 
 def decode_text(data: bytes) -> str:
-    """Text of an OBJ or MTL file, which names no encoding."""
+    """Text of an OBJ or MTL file, which names no encoding; some programs on Windows write UTF-16."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

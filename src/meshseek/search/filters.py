@@ -9,7 +9,9 @@ from typing import Any
 
 from meshseek.errors import QueryError
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, Condition
+from meshseek.untrusted.text import plain
 
+_MOST = 80
 Filters = Mapping[str, Any]
 """By field: a word or words of which one must hold, ``{"min": 1, "max": 5}``, or ``{"not": ...}`` around either."""
 
@@ -25,9 +27,9 @@ def conditions(filters: Filters) -> tuple[Condition, ...]:
 
 def _condition(name: str, value: Any, *, negated: bool) -> Condition:
     if name not in FILTER_FIELDS:
-        raise QueryError(f"cannot filter on '{name}'; known fields: {', '.join(FILTER_FIELDS)}")
-    if isinstance(value, Mapping) and set(value) == {"not"}:
-        return _condition(name, value["not"], negated=not negated)
+        raise QueryError(f"cannot filter on '{_shown(name)}'; known fields: {', '.join(FILTER_FIELDS)}")
+    while isinstance(value, Mapping) and set(value) == {"not"}:
+        value, negated = value["not"], not negated
     if name in NUMBER_FIELDS:
         minimum, maximum = _bounds(name, value)
         return Condition(field=name, minimum=minimum, maximum=maximum, negated=negated)
@@ -56,7 +58,8 @@ def _number(name: str, value: Any) -> float:
     try:
         (number,) = unpack("f", pack("f", float(value)))
     except (TypeError, ValueError) as error:
-        raise QueryError(f"the filter on '{name}' needs numbers; got '{value}'") from error
+        got = f"'{_shown(value)}'" if isinstance(value, str) else "something else"
+        raise QueryError(f"the filter on '{name}' needs numbers; got {got}") from error
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
@@ -64,6 +67,11 @@ def _number(name: str, value: Any) -> float:
             f"the filter on '{name}' needs finite numbers, at most 3.4e38; leave out a bound that you do not need"
         )
     return float(number)
+
+
+def _shown(text: str) -> str:
+    """What somebody gave, on one line and not at length."""
+    return plain(text)[:_MOST]
 
 
 def parse_filter(text: str) -> tuple[str, Any]:
@@ -76,7 +84,7 @@ def parse_filter(text: str) -> tuple[str, Any]:
     negated, name = name.endswith("!"), name.removesuffix("!")
     if not equals:
         raise QueryError(
-            f"'{text}' is not a filter; write field=word, field!=word or field=10..20; "
+            f"'{_shown(text)}' is not a filter; write field=word, field!=word or field=10..20; "
             f"fields: {', '.join(FILTER_FIELDS)}"
         )
     parsed: Any = value

@@ -103,7 +103,7 @@ class Query:
     @property
     def mode(self) -> str:
         """Name of the search mode."""
-        return self.target or MODE[self.query_type, self.cross_modal]
+        return MODE[self.query_type, self.cross_modal] if self.target is None else self.target
 
     @property
     def is_diverse(self) -> bool:

@@ -19,6 +19,7 @@ from meshseek.errors import QueryError
 from meshseek.model import Ranked
 from meshseek.search.phrases import quoted_spans
 from meshseek.sizes import CM
+from meshseek.untrusted.text import plain
 
 SIZED = 100
 """So many of the ranking change places; what stands further down stays."""
@@ -68,7 +69,7 @@ class Size:
         """
         match = _SIZE.fullmatch(_plain(text).strip()) if len(text) <= _MOST else None
         if match is None:
-            raise QueryError(f"'{text[:_MOST]}' is not a size; {_CURE}")
+            raise QueryError(f"'{plain(text)[:_MOST]}' is not a size; {_CURE}")
         return cls._of(match)
 
     @classmethod

@@ -73,6 +73,9 @@ class Ledger:
         try:
             value = unsealed(entry.encode())
             batch = Batch(**{**value, "keys": frozenset(value["keys"])})
+            kinds = {"number": int, "name": str, "checksums": list}
+            if not all(isinstance(getattr(batch, name), kind) for name, kind in kinds.items()):
+                raise TypeError("a field is of another kind")  # noqa: TRY301  # told as all others
         except (ValueError, TypeError, KeyError) as error:
             raise damaged(self.folder / LEDGER, "an entry is not as it was written") from error
         if batch.checksums and batch.checksums != self.checksums(batch):
@@ -177,7 +180,7 @@ def read_lines(file: Path) -> tuple[list[dict[str, Any]], bool]:
                 continue
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 whole = False
                 continue
             if isinstance(value, dict) and isinstance(value.get("custom_id"), str):

@@ -83,7 +83,14 @@ def record_of(folder: Path) -> LibrarySource | None:
 def _parsed(content: bytes) -> LibrarySource:
     values = unsealed(content)
     known = {field.name: values[field.name] for field in fields(LibrarySource) if field.name in values}
-    return LibrarySource(**{**known, "forgotten": tuple(values.get("forgotten", ()))})
+    for name, value in known.items():
+        kind: type | tuple[type, ...] = {"number": int, "max_assets": int, "forgotten": list}.get(name, str)
+        needed = name in {"name", "number", "prefix"}
+        if not isinstance(value, kind) and (needed or value is not None):
+            raise ValueError(f"its {name} is no {kind}")  # what is on a disk has no type
+    if not all(isinstance(name, str) for name in known.get("forgotten", ())):
+        raise ValueError("it names no assets")
+    return LibrarySource(**{**known, "forgotten": tuple(known.get("forgotten") or ())})
 
 
 def is_whole(record: Path) -> bool:

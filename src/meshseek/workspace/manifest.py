@@ -54,9 +54,23 @@ def read_manifest(folder: Path, content: bytes | None = None) -> dict[str, Any] 
         raise WorkspaceError(
             f"{path} was written by a newer Meshseek (format {number}; this one reads {FORMAT}): upgrade this one"
         )
+    is_sound = isinstance(manifest.get("header"), dict) and _are_shards(manifest.get("shards"))
     is_another = number not in READABLE or manifest.get("table", folder.name) != folder.name
-    if is_another or not {"header", "shards"} <= set(manifest):
+    if is_another or not is_sound:
         raise WorkspaceError(
             f"{path} is damaged or of another version of Meshseek; remove {folder} and run its stage again"
         )
     return manifest
+
+
+def _are_shards(value: Any) -> bool:
+    """Whether it lists shards, each a file of this folder."""
+    kinds = {"file": str, "rows": int, "sha256": str}
+    return isinstance(value, list) and all(
+        isinstance(shard, dict)
+        and all(isinstance(shard.get(name), kind) for name, kind in kinds.items())
+        and shard["file"].startswith("part-")
+        and "/" not in shard["file"]
+        and "\0" not in shard["file"]
+        for shard in value
+    )

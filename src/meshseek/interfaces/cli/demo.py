@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meshseek.interfaces.cli.options import application, show
-from meshseek.interfaces.cli.serving import api_port_option, check_port, no_ui_option, serve, ui_port_option
+from meshseek.interfaces.cli.serving import api_port_option, check_keys, check_port, no_ui_option, serve, ui_port_option
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
@@ -41,6 +41,7 @@ def demo_command(
         raise click.BadParameter("give a number of at least 1, or 'all'", param_hint="--assets")
     with application(workspace=workspace) as meshseek:
         if not once:
+            check_keys(meshseek)
             check_port(meshseek.settings.host, api_port, "--api-port")
             if not no_ui:
                 check_port(meshseek.settings.host, ui_port, "--ui-port")

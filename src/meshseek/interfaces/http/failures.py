@@ -39,7 +39,7 @@ _PLAIN = {
         "the file is shorter than the part that the header Range asks for",
     ),
 }
-"""What the framework says in plain text: to a file that is asked for in parts, and to a body that is too large."""
+"""Our words for what the framework refuses: a part of a file that cannot be had, and a body that is too large."""
 log = logging.getLogger(__name__)
 
 
@@ -52,7 +52,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 class PlainAsJson:
-    """Gives the plain-text refusals of the framework the form of every other error."""
+    """Gives the refusals of the framework, most of them plain text, the form and the words of every other error."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -74,10 +74,11 @@ class PlainAsJson:
 
 
 def _in_our_form(message: Message) -> JSONResponse | None:
-    """What is said instead of an answer that begins so; None where it has our form, or is no refusal."""
+    """What is said instead of an answer that begins so; None where it is in our words, or is no refusal."""
     headers = Headers(raw=message["headers"])
     words = _PLAIN.get(message["status"])
-    if words is None or headers.get("content-type", "text/plain").startswith(JSON_TYPE):
+    is_json = headers.get("content-type", "text/plain").startswith(JSON_TYPE)
+    if words is None or (is_json and message["status"] != HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
         return None
     answer = error_answer(HTTPStatus(message["status"]), *words)
     if "content-range" in headers:
@@ -130,7 +131,10 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
-    answer = error_answer(status, status.name.lower(), str(error.detail))
+    code, message = status.name.lower(), str(error.detail)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # told while the body is read, where its length was not declared
+        code, message = _PLAIN[status]
+    answer = error_answer(status, code, message)
     answer.headers.update(error.headers or {})
     return answer
 

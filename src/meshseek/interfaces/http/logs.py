@@ -13,6 +13,7 @@ from typing import Any, Final
 from meshseek.errors import SettingsError
 from meshseek.interfaces.http.hiding import secrets_of
 from meshseek.interfaces.http.log_lines import JsonLines, TextLines
+from meshseek.interfaces.http.log_queue import PatientHandler
 from meshseek.interfaces.http.request_ids import request_id
 from meshseek.settings import Settings
 
@@ -34,11 +35,12 @@ def write_logs(settings: Settings) -> None:
         handler = _file(settings.log_file)
     make = JsonLines if settings.log_format == "json" else TextLines
     handler.setFormatter(make(secrets_of(settings)))
-    handler.addFilter(_with_request_id)
+    patient = PatientHandler(handler)
+    patient.addFilter(_with_request_id)
     root = logging.getLogger()
     for known in root.handlers:
         known.close()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [patient]
     # The information of other libraries is left out: HTTP clients write whole addresses, with what they hold.
     root.setLevel(logging.WARNING)
     logging.getLogger("meshseek").setLevel(settings.log_level.upper())

@@ -16,6 +16,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from meshseek.interfaces.http.addresses import is_loopback
+
 HEAD_SECONDS: Final = 10.0
 """For the request line and all headers, from the connection or their first byte."""
 BODY_SECONDS: Final = 60.0
@@ -24,6 +26,8 @@ STALL_SECONDS: Final = 30.0
 """For a client to take the next part of an answer, some 64 kB."""
 MOST_HEAD_BYTES: Final = 16 * 1024
 MOST_HEADERS: Final = 64
+SHARE: Final = 4
+"""A machine may have one in so many of the connections that there may be."""
 
 
 class _BoundedConnection(h11.Connection):
@@ -73,7 +77,7 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, unless there are too many connections."""
         super().connection_made(transport)
-        if self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency:
+        if self._is_one_too_many():
             text = "too many connections at once; try again in a second"
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "busy", text)
         else:
@@ -118,6 +122,23 @@ class BoundedProtocol(H11Protocol):
             self._refuse(self._bounded.hint, "headers_too_large", text)
         else:
             self._refuse(HTTPStatus.BAD_REQUEST, "bad_request", "this is not HTTP/1.1")
+
+    def _is_one_too_many(self) -> bool:
+        """Whether there are too many in all, or from one other machine, which is to leave room for the rest."""
+        most = self.limit_concurrency
+        if most is None or self.client is None:
+            return False
+        if len(self.connections) >= most:
+            return True
+        here = self.client[0]
+        if is_loopback(here):
+            return False
+        others = (other.client for other in self.connections if isinstance(other, H11Protocol))
+        return sum(client is not None and client[0] == here for client in others) > most // SHARE
+
+    def _should_upgrade(self) -> bool:
+        """There are no websockets, which would be spoken without these bounds; who asks for one gets a plain answer."""
+        return False
 
     def _look(self) -> None:
         """See what is still to arrive."""

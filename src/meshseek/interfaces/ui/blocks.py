@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from typing import Any
 
 import gradio as gr
@@ -12,7 +13,7 @@ from gradio.blocks import Block
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.files import FileCache, Pictures
 from meshseek.interfaces.ui.handlers import Changes, Handlers, Values
-from meshseek.interfaces.ui.layout import Page, lay_out
+from meshseek.interfaces.ui.layout import FEWEST, MOST, USUAL, Page, lay_out
 from meshseek.interfaces.ui.visitors import Rooms, Visitor
 
 MOST_SESSIONS = 500
@@ -48,6 +49,8 @@ def build(api_url: str, rooms: Rooms) -> gr.Blocks:
         page = lay_out()
         picture = page.questions.picture
         picture.preprocess = _picture_path  # type: ignore[method-assign]
+        page.options.limit.preprocess = _count  # type: ignore[method-assign]
+        gr.Dropdown.preprocess = _word  # type: ignore[method-assign, assignment]  # a menu that changes is another object
         picture.temp_files = _Forgetful()
         _Wiring(blocks, page, ApiClient(api_url), FileCache(rooms.shown)).connect()
     # Gradio checks the paths that visitors name only in an app that it launched itself, and this one is mounted.
@@ -66,6 +69,16 @@ class _Forgetful(set[str]):
 def _picture_path(payload: Any) -> str | None:
     """Leave reading the picture to the API, which says what is wrong with it; Gradio's own way fails without words."""
     return None if payload is None else payload.path
+
+
+def _word(_: gr.Dropdown, payload: Any) -> str | None:
+    """Leave checking it to the API: Gradio refuses what the menu of a page that it has forgotten showed."""
+    return payload if isinstance(payload, str) else None
+
+
+def _count(payload: Any) -> int:
+    """How many results are wanted."""
+    return min(max(int(payload), FEWEST), MOST) if isinstance(payload, int | float) and isfinite(payload) else USUAL
 
 
 class _Wiring:

@@ -19,7 +19,6 @@ EVENT = "/gradio_api/run/predict"
 HEARTBEAT = "/gradio_api/heartbeat/"
 EVENT_BYTES = 200_000
 EVENT_SECONDS = 20
-PASSED_ON = ("data", "event_data", "fn_index", "trigger_id")
 LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 FOREIGN = "there is no such upload"
 
@@ -78,11 +77,18 @@ class Events:
 
     def _plain(self, event: dict[str, Any], visitor: Visitor) -> dict[str, Any]:
         """Nothing but what the page sends."""
-        kept = {name: event[name] for name in PASSED_ON if name in event}
-        if not isinstance(kept["data"], list) or len(kept["data"]) != self._events[kept["fn_index"]]:
+        number, values = event["fn_index"], event["data"]
+        if not isinstance(values, list) or len(values) != self._events[number]:
             raise ValueError("data")
-        files = [self._file(value, visitor) for value in kept["data"]]
-        return {**kept, "data": files, "session_hash": visitor.session(event.get("session_hash"))}
+        trigger, chosen = event.get("trigger_id"), event.get("event_data")
+        index = chosen.get("index") if isinstance(chosen, dict) else None
+        return {
+            "fn_index": number,
+            "data": [self._file(value, visitor) for value in values],
+            "session_hash": visitor.session(event.get("session_hash")),
+            "trigger_id": trigger if isinstance(trigger, int) else None,
+            "event_data": {"index": index, "value": None, "selected": True},
+        }
 
     def _file(self, value: Any, visitor: Visitor) -> Any:
         """A value with its own files only; one that is gone already is none, and one of another visitor is refused."""
