@@ -15,7 +15,7 @@ from tests.chaos.trials import Bench, Trial, error_lines, finish, judge_words, l
 from tests.chaos.victims import VICTIMS
 from tests.chaos.world import DISK_OF_DATABASE, World, filled
 
-FEW, MANY = 0, 3000
+FEW, MANY = 0, 300
 """Pages of 4 KiB that the database's disk still has."""
 
 

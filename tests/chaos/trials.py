@@ -24,7 +24,7 @@ RESTORE_STEPS, RESTORE_SECONDS = 250, 1.0
 YEAR = 365 * 24 * 3600
 REPORT = "run 'meshseek check --repair' to repair this"
 EXCEPTION = re.compile(r"Traceback|\b[A-Z]\w+(?:Error|Exception)\b")
-FULLEST, EMPTIEST = 0, 40
+FULLEST, EMPTIEST = 0, 10
 """Pages of 4 KiB that a disk still has when it is about to fill."""
 
 
