@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from meshseek.errors import WorkspaceError
+from meshseek.sealed import sealed, unsealed
 from meshseek.workspace.shards import ShardFolder
 
 SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), "value": pa.int64()})
@@ -92,7 +93,7 @@ def test_a_table_of_other_columns_is_refused(filled: Path, columns: dict[str, li
 def test_another_format_is_not_read(filled: Path) -> None:
     """A later one is refused, as an older Meshseek refuses this one."""
     path = filled / "manifest.json"
-    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
+    path.write_bytes(sealed({**unsealed(path.read_bytes()), "format": 3}))
     with pytest.raises(WorkspaceError, match=r"was written by a newer Meshseek .*: upgrade"):
         table(filled)
 

@@ -47,7 +47,7 @@ def serve_command(
 ) -> None:
     """Serve the HTTP API and the front end until Ctrl-C.
 
-    Other machines can ask only with --host, and then with a key: see 'meshseek keys'.
+    Other machines can ask only with --host, and then with a key: see 'meshseek keys add NAME'.
     """
     with application(workspace=workspace, host=host, insecure=insecure or None, needs="published") as meshseek:
         serve(meshseek, api_port, None if no_ui else ui_port)
