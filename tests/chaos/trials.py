@@ -24,7 +24,7 @@ RESTORE_STEPS, RESTORE_SECONDS = 250, 1.0
 YEAR = 365 * 24 * 3600
 REPORT = "run 'meshseek check --repair' to repair this"
 EXCEPTION = re.compile(r"Traceback|\b[A-Z]\w+(?:Error|Exception)\b")
-FULLEST, EMPTIEST = 0, 10
+FULLEST, EMPTIEST = 0, 2
 """Pages of 4 KiB that a disk still has when it is about to fill."""
 
 
@@ -99,7 +99,7 @@ def _fault(kind: str, known: Undisturbed, world: World, random: Random) -> Fault
     if kind == "kill":
         return Fault(kind="kill", step=step)
     if kind == "full":
-        return Fault(kind="full", step=step, folder=world.home, amount=random.randint(FULLEST, EMPTIEST))
+        return Fault(kind="full", step=1 + step // 3, folder=world.home, amount=random.randint(FULLEST, EMPTIEST))
     if kind == "read-only":
         return Fault(kind="read_only", step=step, folder=world.folder)
     if kind == "memory":
