@@ -137,6 +137,20 @@ def test_endless_headers_are_refused(echo: Echo) -> None:
     assert echo.asked == []
 
 
+@pytest.mark.parametrize("head", [b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nd: %b\r\n\r\n"])
+def test_a_large_head_is_refused_when_it_is_complete(echo: Echo, head: bytes) -> None:
+    """Also where all of it comes at once; one that is a little smaller is taken."""
+    with served(echo) as address:
+        for much in (MOST_HEAD_BYTES + 1, 100_000):
+            with connect(address) as connection:
+                connection.sendall(head % (b"e" * much))
+                assert error_in(all_of(connection)) == (431, "headers_too_large")
+        assert echo.asked == []
+        with connect(address) as connection:
+            connection.sendall(head % (b"e" * (MOST_HEAD_BYTES - 100)))
+            assert connection.recv(1 << 16).endswith(b"nothing")
+
+
 @pytest.mark.parametrize("count", [MOST_HEADERS, MOST_HEADERS + 1])
 def test_many_headers_are_refused(echo: Echo, count: int) -> None:
     """However small they are."""

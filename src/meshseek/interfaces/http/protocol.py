@@ -31,9 +31,17 @@ SHARE: Final = 4
 
 
 class _BoundedConnection(h11.Connection):
-    """Refuses a head with too many headers, and remembers why it refused."""
+    """Refuses a head that is too large, and remembers why it refused.
+
+    Args:
+        most: Bytes of a head; h11 itself looks only at what is not yet complete, and much may come at once.
+    """
 
     hint = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, most: int) -> None:
+        super().__init__(h11.SERVER, most)
+        self._most = most
 
     def next_event(self) -> Any:
         """The next event, as h11 gives it.
@@ -46,10 +54,14 @@ class _BoundedConnection(h11.Connection):
         except h11.RemoteProtocolError as error:
             self.hint = HTTPStatus(error.error_status_hint)
             raise
-        if isinstance(event, h11.Request) and len(event.headers) > MOST_HEADERS:
+        if isinstance(event, h11.Request) and (len(event.headers) > MOST_HEADERS or _size(event) > self._most):
             self.hint = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            raise h11.RemoteProtocolError("too many headers", error_status_hint=self.hint)
+            raise h11.RemoteProtocolError("too large a head", error_status_hint=self.hint)
         return event
+
+
+def _size(head: h11.Request) -> int:
+    return len(head.target) + sum(len(name) + len(value) for name, value in head.headers)
 
 
 class BoundedProtocol(H11Protocol):
@@ -67,9 +79,7 @@ class BoundedProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn = self._bounded = _BoundedConnection(
-            h11.SERVER, config.h11_max_incomplete_event_size or MOST_HEAD_BYTES
-        )
+        self.conn = self._bounded = _BoundedConnection(config.h11_max_incomplete_event_size or MOST_HEAD_BYTES)
         self._arrival: asyncio.TimerHandle | None = None
         self._awaits_body = False
         self._stall: asyncio.TimerHandle | None = None
