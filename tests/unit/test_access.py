@@ -19,7 +19,7 @@ from meshseek.access.keys_file import KeysFile
 from meshseek.access.ring import LastUsed
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import SettingsError
-from meshseek.interfaces.http import create_app
+from meshseek.interfaces.http import addresses, create_app
 from meshseek.interfaces.http.access import needs
 from meshseek.interfaces.http.gate import WITHOUT_KEY
 from meshseek.interfaces.http.hosts import Hosts
@@ -467,6 +467,25 @@ def test_requests_of_an_address_are_counted(connect: Connect, tmp_path: Path) ->
     api = connect(LAN, came_from="10.0.0.2", **limited)
     assert [api.get("/access", headers=key).status_code for _ in range(3)] == [200, 200, 429]
     assert {connect(HERE, **limited).get("/access").status_code for _ in range(5)} == {200}
+
+
+def test_whoever_watches_is_never_told_to_wait(connect: Connect) -> None:
+    """A balancer has the address of all for whom it asks: none of them makes it think that the service is gone."""
+    api = connect(LAN, rate_limit_address="2/minute")
+    assert [api.get("/access").status_code for _ in range(3)] == [200, 200, 429]
+    assert {api.get("/live").status_code for _ in range(5)} == {200}
+    assert 429 not in {api.get("/ready").status_code for _ in range(2)}
+
+
+def test_what_strangers_call_us_is_not_kept(connect: Connect) -> None:
+    """Names in headers are as long as headers may be, and there is no end of them."""
+    api, before = connect(LAN), addresses._address.cache_info().currsize
+    for number in range(5):
+        name = f"{number}." + "a" * 5000
+        assert code(api.get("/live", headers={"Host": name})) == (400, "unknown_host")
+        assert connect(HERE).get("/access", headers={"X-Forwarded-For": name}).json()["key_needed"]
+    assert addresses._address.cache_info().currsize <= before + 4
+    assert len(addresses.counted_as("a" * 5000)) == addresses.LONGEST
 
 
 def test_guesses_are_counted_more_strictly(connect: Connect, tmp_path: Path) -> None:

@@ -11,11 +11,17 @@ Address = IPv4Address | IPv6Address
 
 FORWARDED = frozenset({b"x-forwarded-for", b"x-real-ip", b"forwarded"})
 """Headers in which proxies say for whom they ask."""
+LONGEST = 64
+"""Characters that an address may have; what is longer is not remembered, since strangers send it."""
+
+
+def address(text: str) -> Address | None:
+    """An address without brackets, zone, or the IPv6 clothes of an IPv4 address; None where it is a name."""
+    return _address(text) if len(text) <= LONGEST else None
 
 
 @lru_cache(4096)
-def address(text: str) -> Address | None:
-    """An address without brackets, zone, or the IPv6 clothes of an IPv4 address; None where it is a name."""
+def _address(text: str) -> Address | None:
     try:
         parsed = ip_address(text.strip("[]").partition("%")[0])
     except ValueError:
@@ -23,7 +29,6 @@ def address(text: str) -> Address | None:
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-@lru_cache(4096)
 def is_loopback(text: str) -> bool:
     """Whether only this machine is reached by it."""
     known = address(text)
@@ -57,7 +62,7 @@ def counted_as(text: str) -> str:
     known = address(text)
     if isinstance(known, IPv6Address):
         return str(ip_network((int(known) >> 64 << 64, 64)))
-    return text if known is None else str(known)
+    return text[:LONGEST] if known is None else str(known)
 
 
 def _names_only_loopback(value: bytes) -> bool:

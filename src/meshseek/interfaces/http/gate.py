@@ -13,14 +13,16 @@ from starlette.types import Scope as AsgiScope
 from meshseek.access.keys import ANYBODY, NOBODY, Caller, Scope, bearer
 from meshseek.access.ring import KeyRing
 from meshseek.errors import ForbiddenError, KeysError
-from meshseek.interfaces.http.addresses import came_from, counted_as, is_local, is_loopback
+from meshseek.interfaces.http.addresses import came_from, counted_as, is_local
 from meshseek.interfaces.http.failures import error_answer
-from meshseek.interfaces.http.hosts import LOOPBACK_NAMES
+from meshseek.interfaces.http.hosts import are_for_here
 from meshseek.interfaces.http.rates import Rates
 from meshseek.settings import Settings
 
 WITHOUT_KEY = frozenset({"/access", "/health", "/live", "/ready"})
 """What anybody may ask for."""
+UNCOUNTED = frozenset({"/live", "/ready"})
+"""What is never too often: a balancer that shares an address with others would take a service that is well for dead."""
 SCOPE_OF: dict[str, Scope] = {"/metrics": "admin"}
 """What more than ``read`` is needed for, whatever is asked; what costs is told by the routes."""
 CURE = "run 'meshseek keys add NAME' in its workspace, or set MESHSEEK_INSECURE=true if all of them may come in"
@@ -37,7 +39,7 @@ class Gate:
     def __init__(self, settings: Settings, ring: KeyRing) -> None:
         self.ring = ring
         self.insecure = settings.insecure
-        self._only_here = is_loopback(settings.host) and LOOPBACK_NAMES.issuperset(settings.allowed_hosts)
+        self._only_here = are_for_here(settings.host, settings.allowed_hosts)
 
     def needs_key(self, scope: AsgiScope) -> bool:
         """Whether a request needs one: unless it was made on this machine to a service that is for this machine."""
@@ -98,6 +100,8 @@ class Access:
         return NOBODY if self._gate.needs_key(scope) else ANYBODY
 
     async def _too_often(self, scope: AsgiScope, caller: Caller, address: str) -> JSONResponse | None:
+        if _path(scope) in UNCOUNTED:
+            return None
         if caller.key_id is not None:
             refusal = await self._too_many(self._rates.of_key(caller.key_id))
             if refusal is not None:
@@ -116,7 +120,7 @@ class Access:
         return answer
 
     def _forbidden(self, scope: AsgiScope, caller: Caller) -> JSONResponse | None:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = _path(scope)
         wanted = SCOPE_OF.get(path, "read")
         if path in WITHOUT_KEY or caller.may(wanted):
             return None
@@ -134,6 +138,11 @@ class Access:
         if used.is_due():
             used.begin()
             self._writing = asyncio.ensure_future(asyncio.to_thread(used.write))
+
+
+def _path(scope: AsgiScope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _unauthorized(message: str, error: str | None = None) -> JSONResponse:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.interfaces.http.addresses import address, arrived_at
+from meshseek.interfaces.http.addresses import address, arrived_at, is_loopback
 from meshseek.interfaces.http.failures import error_answer
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -28,6 +28,11 @@ _ALWAYS = (
 )
 _JSON_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _FILE_POLICY = b"sandbox; default-src 'none'; frame-ancestors 'none'"
+
+
+def are_for_here(host: str, hosts: Collection[str]) -> bool:
+    """Whether a service that listens on an address, and is asked by names, is for this machine alone."""
+    return is_loopback(host) and LOOPBACK_NAMES.issuperset(hosts)
 
 
 class Hosts:

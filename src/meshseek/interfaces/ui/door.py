@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from meshseek.interfaces.http.addresses import is_local, is_loopback
-from meshseek.interfaces.http.hosts import LOOPBACK_NAMES
+from meshseek.interfaces.http.addresses import is_local
+from meshseek.interfaces.http.hosts import are_for_here
 from meshseek.interfaces.ui.keys import ABSENT, Keys, Standing
 from meshseek.interfaces.ui.refusals import refusal
 from meshseek.interfaces.ui.sign_in import (
@@ -56,7 +56,7 @@ class Door:
         self._keys = keys
         self._rooms = rooms
         self._insecure = insecure
-        self._only_here = is_loopback(host) and LOOPBACK_NAMES.issuperset(hosts)
+        self._only_here = are_for_here(host, hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on whoever may come in."""
