@@ -477,6 +477,13 @@ def test_whoever_watches_is_never_told_to_wait(connect: Connect) -> None:
     assert 429 not in {api.get("/ready").status_code for _ in range(2)}
 
 
+def test_an_error_does_not_repeat_all_that_was_sent(connect: Connect) -> None:
+    """It quotes what is wrong, though not at length."""
+    refused = connect(HERE).post("/search/text", json={"query": "x", "filters": {"a" * 90_000: "b"}})
+    assert code(refused) == (422, "invalid")
+    assert len(refused.content) < 2000
+
+
 def test_what_strangers_call_us_is_not_kept(connect: Connect) -> None:
     """Names in headers are as long as headers may be, and there is no end of them."""
     api, before = connect(LAN), addresses._address.cache_info().currsize

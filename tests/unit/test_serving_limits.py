@@ -55,6 +55,7 @@ def test_none_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(3):
             with pytest.raises(BusyError, match="take too long"), door.admitted():
                 pass
+    assert door.refused == 3
     with door.admitted():
         pass
 

@@ -115,6 +115,15 @@ def test_only_one_picture_is_taken(tmp_path: Path, body: bytes) -> None:
     assert files(tmp_path) == []
 
 
+def test_a_form_whose_encoding_reads_nothing_is_refused(tmp_path: Path) -> None:
+    """Python knows one such."""
+    sent = request([part(b"a"), END])
+    sent.scope["headers"] = [(name, value + b"; charset=undefined") for name, value in sent.scope["headers"]]
+
+    assert refused(Uploads(Rooms(tmp_path)), sent) == 400
+    assert files(tmp_path) == []
+
+
 @pytest.mark.parametrize("length", ["-1", "1e3", "9" * 400, "x", ""])
 def test_odd_lengths_are_refused(tmp_path: Path, length: str) -> None:
     """As if they were too large."""

@@ -42,8 +42,7 @@ class Admission:
             TooSlowError: Nobody waits any longer for what would come of it.
         """
         if not self._places.acquire(blocking=False):
-            with self._counting:
-                self.refused += 1
+            self._count(refused=1)
             raise BusyError("too many searches at once; try again in a second")
         self._count(admitted=1)
         try:
@@ -66,9 +65,11 @@ class Admission:
             return
         if patience == left:
             raise TooSlowError(TOO_SLOW)
+        self._count(refused=1)
         raise BusyError("the searches before this one take too long; try again in a second")
 
-    def _count(self, *, admitted: int = 0, running: int = 0) -> None:
+    def _count(self, *, admitted: int = 0, running: int = 0, refused: int = 0) -> None:
         with self._counting:
+            self.refused += refused
             self.admitted_now += admitted
             self.running_now += running

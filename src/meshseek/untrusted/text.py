@@ -37,6 +37,11 @@ def printable(text: str) -> str:
     return _TOLD.sub(_escaped, text)
 
 
+def on_one_line(text: str) -> str:
+    r"""As :func:`printable`, and line feeds and tabs are written out too: nothing in it begins another line."""
+    return printable(text).replace("\n", r"\u000a").replace("\t", r"\u0009")
+
+
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code <= 0xFFFF:  # noqa: PLR2004  # one unit of UTF-16

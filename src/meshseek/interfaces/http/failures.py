@@ -27,6 +27,8 @@ from meshseek.interfaces.http.request_ids import request_id
 
 RETRY_SECONDS = "1"
 _MEGABYTES = MAX_IMAGE_BYTES // 1_000_000
+LONGEST = 1_000
+"""Characters of a message, which may quote what was sent."""
 JSON_TYPE = "application/json"
 _PLAIN = {
     HTTPStatus.BAD_REQUEST: ("bad_request", "the header Range cannot be read; write bytes=0-99, or leave it out"),
@@ -150,5 +152,7 @@ def error_answer(status: HTTPStatus, code: str, message: str) -> JSONResponse:
     """An answer in the form of every error, with the id by which the log knows the request."""
     # A message may quote what was sent, and half a character cannot be sent back.
     sendable = message.encode(errors="replace").decode()
+    if len(sendable) > LONGEST:
+        sendable = f"{sendable[:LONGEST]} ..."
     body = {"code": code, "message": sendable, "request_id": request_id.get()}
     return JSONResponse({"error": body}, status_code=status, headers={"X-Content-Type-Options": "nosniff"})

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pythonjsonlogger.json import JsonFormatter
 
 from meshseek.interfaces.http.hiding import Hiding
+from meshseek.untrusted.text import on_one_line
 
 LONGEST: Final = 8_000
 """Characters of a message, which a stranger's request may be part of."""
@@ -19,14 +20,7 @@ LONGEST_TRACEBACK: Final = 16_000
 IN_MESSAGE: Final = ("method", "route", "status")
 """Fields of a request that its message tells already."""
 
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What ends a line, moves a cursor, or turns the direction of writing."""
 _PLAIN = re.compile(r"[\w./:{}()*-]+", re.ASCII)
-
-
-def printable(text: str) -> str:
-    """A text that stays on its line, whoever wrote it; what cannot be shown is written as its number."""
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _short(text: str) -> str:
@@ -56,19 +50,19 @@ class TextLines(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         fields = getattr(record, "fields", None) or {}
         words = [moment.replace("+00:00", "Z"), f"{record.levelname:<7}", f"{record.name}:"]
-        words.append(printable(self._hide(_short(record.getMessage()))))
+        words.append(on_one_line(self._hide(_short(record.getMessage()))))
         words += [f"{name}={_word(value)}" for name, value in fields.items() if name not in IN_MESSAGE]
         if (number := getattr(record, "request_id", None)) is not None:
             words.append(f"request={number}")
         lines = [" ".join(words)]
         if record.exc_info:
             traceback = self._hide(_end(self.formatException(record.exc_info)))
-            lines += [f"    {printable(line)}" for line in traceback.split("\n")]
+            lines += [f"    {on_one_line(line)}" for line in traceback.split("\n")]
         return "\n".join(lines)
 
 
 def _word(value: object) -> str:
-    text = printable(str(value))
+    text = on_one_line(str(value))
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 

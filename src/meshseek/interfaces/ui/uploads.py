@@ -91,6 +91,8 @@ class Uploads:
             form = await parser.parse()
         except MultiPartException as error:
             raise HTTPException(HTTPStatus.BAD_REQUEST, f"this form cannot be taken: {error.message}", CLOSE) from error
+        except UnicodeError as error:  # it names an encoding of its own for the file's name
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "this form cannot be taken: send it as UTF-8", CLOSE) from error
         try:
             sent = form.get("files")
             if not isinstance(sent, UploadFile):
