@@ -25,7 +25,7 @@ ATTEMPTS = 6
 LONGEST_WAIT = 60.0
 """Seconds; also the longest ``Retry-After`` that is believed."""
 CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 180.0
+ANSWER_SECONDS, FILE_SECONDS = 180.0, 3600.0
 SOON_ATTEMPTS, SOON_SECONDS = 2, 15.0
 """For what a search waits for."""
 MINUTE = 60.0
@@ -159,7 +159,7 @@ class HostedClient:
                 if answer.is_error:
                     return self._read(answer)
                 with part.open("wb") as file:
-                    for piece in self._pieces(answer, MOST_FILE_BYTES):
+                    for piece in self._pieces(answer, MOST_FILE_BYTES, FILE_SECONDS):
                         file.write(piece)
                     file.flush()
                     os.fsync(file.fileno())
@@ -175,18 +175,18 @@ class HostedClient:
             return self._read(answer)
 
     def _read(self, answer: httpx.Response) -> httpx.Response:
-        import httpx  # noqa: PLC0415  # likewise
-
-        content = b"".join(self._pieces(answer, MOST_BYTES))
+        seconds = answer.request.extensions["timeout"]["read"]  # which httpx counts anew with each piece
+        content = b"".join(self._pieces(answer, MOST_BYTES, seconds))
         headers = [(name, value) for name, value in answer.headers.multi_items() if name not in _OF_THE_BODY]
-        return httpx.Response(answer.status_code, headers=headers, content=content, request=answer.request)
+        return type(answer)(answer.status_code, headers=headers, content=content, request=answer.request)
 
-    def _pieces(self, answer: httpx.Response, most: int) -> Iterator[bytes]:
-        size = 0
+    def _pieces(self, answer: httpx.Response, most: int, seconds: float) -> Iterator[bytes]:
+        size, ends = 0, time.monotonic() + seconds
         for piece in answer.iter_bytes():
             size += len(piece)
-            if size > most:
-                raise HostedError(f"{self.options.host} sent more than {most // 1_000_000:,} MB; check its address")
+            if size > most or time.monotonic() > ends:
+                bound = f"{most // 1_000_000:,} MB, or for more than {seconds:g} s"
+                raise HostedError(f"{self.options.host} sent more than {bound}; check its address")
             yield piece
 
     def _json(self, send: Callable[[], httpx.Response], tokens: int, attempts: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
@@ -156,6 +157,20 @@ def test_ports_that_are_taken(tmp_path: Path) -> None:
     with serving_json(Living, None) as url:
         port = int(url.rpartition(":")[2])
         assert found(ports.look_at_ports("127.0.0.1", {"--api-port": port}), "ok")[0].startswith("Meshseek serves at")
+
+
+def test_a_port_of_ipv6_is_asked_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an address, it stands in brackets."""
+    asked: list[str] = []
+
+    def get(url: str, **_: Any) -> httpx.Response:
+        asked.append(url)
+        raise httpx.ConnectError("nobody is there")
+
+    monkeypatch.setattr(ports.httpx, "get", get)
+    for host in ("::1", "::", "0.0.0.0", "localhost"):
+        assert not ports._is_ours(host, 8000)
+    assert asked == [f"http://{name}:8000/live" for name in ("[::1]", "[::1]", "127.0.0.1", "localhost")]
 
 
 def workspace_with(folder: Path, algorithm: str, model: str) -> Workspace:

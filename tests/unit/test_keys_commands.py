@@ -17,7 +17,7 @@ from meshseek.bootstrap import Meshseek
 from meshseek.errors import KeysError, ServiceError
 from meshseek.images import MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS
 from meshseek.interfaces.cli import main
-from meshseek.interfaces.cli.serving import check_keys
+from meshseek.interfaces.cli.serving import check_keys, without_secrets
 from meshseek.interfaces.http.protocol import BODY_SECONDS, HEAD_SECONDS, MOST_HEAD_BYTES, MOST_HEADERS, STALL_SECONDS
 from meshseek.interfaces.http.rates import FAILURES, MOST_COUNTED
 from meshseek.interfaces.http.schemas import FIELD_BYTES
@@ -170,3 +170,11 @@ def _number(rate: str | None) -> str:
     number, _, each = (rate or "").partition("/")
     assert each == "minute"
     return f"{int(number):,}"
+
+
+def test_the_page_is_told_no_secret() -> None:
+    """Neither ours nor those of PostgreSQL's client, of a collector of traces, and of whatever else the shell knows."""
+    secrets = ("MESHSEEK_DATABASE_URL", "meshseek_host", "PGPASSWORD", "OTEL_EXPORTER_OTLP_HEADERS", "HF_TOKEN")
+    more = ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "SMTP_PASS")
+    kept = dict.fromkeys(("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH", "FORWARDED_ALLOW_IPS"), "x")
+    assert without_secrets({**dict.fromkeys((*secrets, *more), "x"), **kept}) == kept

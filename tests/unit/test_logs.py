@@ -65,7 +65,7 @@ def write(tmp_path: Path) -> Iterator[Write]:
 def test_a_record_is_one_line(write: Write, form: str) -> None:
     """Whatever a stranger has sent, nothing that he wrote looks like another record, or moves the cursor."""
     read = write(log_format=form)
-    foreign = "chair\n2026-01-01T00:00:00.000Z ERROR forged\r\x1b[2J\x9b1m\u2028\u202ereversed \ud800 un\u200bseen\U000e0041 椅子"
+    foreign = "chair\n2026-01-01T00:00:00.000Z ERROR forged\r\x1b[2J\x9b1m\u2028\u202eback \ud800 \u200b\U000e0041 椅子"
     log.info("asked for %s", foreign, extra={"fields": {"key": "a name=b\n"}})
     (line,) = read().splitlines()
 

@@ -137,7 +137,9 @@ def test_endless_headers_are_refused(echo: Echo) -> None:
     assert echo.asked == []
 
 
-@pytest.mark.parametrize("head", [b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nd: %b\r\n\r\n"])
+@pytest.mark.parametrize(
+    "head", [b"GET /%b HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nd: %b\r\n\r\n"]
+)
 def test_a_large_head_is_refused_when_it_is_complete(echo: Echo, head: bytes) -> None:
     """Also where all of it comes at once; one that is a little smaller is taken."""
     with served(echo) as address:

@@ -41,7 +41,8 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def _is_ours(host: str, port: int) -> bool:
-    address = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    address = f"[{host}]" if ":" in host else host
     try:
         answer = httpx.get(f"http://{address}:{port}/live", timeout=ANSWER_SECONDS, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ no_ui_option = click.option("--no-ui", is_flag=True, help="Serve the API alone."
 
 
 POLL_SECONDS = 0.1
+SECRET = re.compile(r"^(MESHSEEK_|PG|OTEL_)|KEY|TOKEN|SECRET|PASS|CREDENTIAL", re.IGNORECASE)
+"""Names in the environment of what the page is not told: our settings, libpq's, a collector's, and the like."""
 
 
 @click.command("serve")
@@ -129,10 +132,8 @@ def check_port(host: str, port: int, option: str) -> None:
 def _front_end(settings: Settings, api_port: int, ui_port: int | None) -> Iterator[subprocess.Popen[bytes] | None]:
     """Run the front end in a process that ends with this one, however this one ends.
 
-    It gets no settings, as they hold keys and the database's password: only where the API is, and whom to let in.
+    It gets no secrets, and so no settings: only where the API is, and whom to let in.
     """
-    from meshseek.settings import PREFIX
-
     if ui_port is None:
         yield None
         return
@@ -141,14 +142,18 @@ def _front_end(settings: Settings, api_port: int, ui_port: int | None) -> Iterat
     options = ["--host", settings.host, "--port", str(ui_port), "--api-url", api_url]
     options += [part for name in settings.allowed_hosts for part in ("--allowed-host", name)]
     options += ["--insecure"] if settings.insecure else []
-    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
-    process = subprocess.Popen([*program, *options], env=environment, stdin=subprocess.PIPE)
+    process = subprocess.Popen([*program, *options], env=without_secrets(os.environ), stdin=subprocess.PIPE)
     try:
         yield process
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """What strangers may talk to a process with; the page needs none of the rest."""
+    return {name: value for name, value in environment.items() if SECRET.search(name) is None}
 
 
 def reachable(host: str) -> str:
