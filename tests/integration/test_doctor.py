@@ -167,7 +167,7 @@ def test_a_port_of_ipv6_is_asked_as_such(monkeypatch: pytest.MonkeyPatch) -> Non
         asked.append(url)
         raise httpx.ConnectError("nobody is there")
 
-    monkeypatch.setattr(ports.httpx, "get", get)
+    monkeypatch.setattr(httpx, "get", get)
     for host in ("::1", "::", "0.0.0.0", "localhost"):
         assert not ports._is_ours(host, 8000)
     assert asked == [f"http://{name}:8000/live" for name in ("[::1]", "[::1]", "127.0.0.1", "localhost")]

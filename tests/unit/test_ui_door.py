@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from meshseek.interfaces.http.hosts import Hosts
 from meshseek.interfaces.ui.door import Door
 from meshseek.interfaces.ui.keys import Keys
+from meshseek.interfaces.ui.memory import Memory
 from meshseek.interfaces.ui.routes import Routes
 from meshseek.interfaces.ui.visitors import Rooms, Visitor
 
@@ -380,3 +381,22 @@ def test_whatever_the_page_does_not_need_is_closed(tmp_path: Path) -> None:
     answers = visit(tmp_path, Api(needed=False), asking)
 
     assert [answer for answer in answers if answer[2] != 404] == []
+
+
+def test_a_question_that_breaks_is_asked_again() -> None:
+    """What nobody foresaw is not remembered as an answer, or the page would be gone until it is started again."""
+    memory: Memory[str] = Memory(1)
+    answers = iter([RuntimeError("unforeseen"), "yes"])
+
+    async def ask() -> tuple[str, bool]:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer, True
+
+    async def scenario() -> str:
+        with pytest.raises(RuntimeError):
+            await memory.get("", ask)
+        return await memory.get("", ask)
+
+    assert asyncio.run(scenario()) == "yes"

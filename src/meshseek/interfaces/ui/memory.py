@@ -47,7 +47,11 @@ class Memory(Generic[Told]):
         self._sure.pop(key, None)
 
     async def _asked(self, key: str, ask: Callable[[], Awaitable[tuple[Told, bool]]]) -> Told:
-        told, is_sure = await ask()
+        try:
+            told, is_sure = await ask()
+        except BaseException:  # unforeseen, and not to be remembered for ever
+            self._known.pop(key, None)
+            raise
         if key in self._known:
             self._known[key] = (time.monotonic() + (FRESH_SECONDS if is_sure else UNKNOWN_SECONDS), self._known[key][1])
         if not is_sure:
