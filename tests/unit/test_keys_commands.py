@@ -154,6 +154,7 @@ def test_the_page_on_security_is_true(folder: Path, monkeypatch: pytest.MonkeyPa
         "body of an image search": f"{MAX_IMAGE_BYTES // 1_000_000} MB, and {FIELD_BYTES // 1000} kB",
         "pixels of a picture": f"{MAX_IMAGE_PIXELS // 1_000_000} million",
         "time until the answer begins": f"{settings.request_seconds:g} s, then 503",
+        "one statement in the database": f"{settings.statement_seconds:g} s",
         "searches of an algorithm at a time": f"{POOL_SIZE}, and {WAITING} that wait",
         "time for a client to take the next 64 kB of an answer": f"{STALL_SECONDS:g} s",
         "connections at a time": f"{settings.max_connections}; then 503",
