@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     """``postgresql://`` URL of an own PostgreSQL with pgvector; without it an embedded server is used."""
     database_prefix: str = Field("", pattern=r"^[a-z0-9_]*$")
     """Put before the database names, as in ``<prefix>siglip_embeddings``."""
-    statement_seconds: PositiveFloat = 20.0
+    statement_seconds: PositiveFloat = Field(20.0, ge=0.01, le=86_400)
     """How long the database may take for one statement of a search."""
     max_assets: PositiveInt | None = None
     """Every stage takes only the first so many assets of each library; for trials."""
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     @field_validator("rate_limit", "rate_limit_address", mode="before")
     @classmethod
     def _rate(cls, value: Any) -> Any:
-        return None if value in ("", "off") else value
+        return None if value == "off" else value
 
     @field_validator("dashscope_api_key", "openai_api_key")
     @classmethod

@@ -20,7 +20,7 @@ from meshseek.access.ring import LastUsed
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import SettingsError
 from meshseek.interfaces.http import addresses, create_app
-from meshseek.interfaces.http.access import needs
+from meshseek.interfaces.http.access import check_scope
 from meshseek.interfaces.http.gate import WITHOUT_KEY
 from meshseek.interfaces.http.hosts import Hosts
 from meshseek.settings import read_settings
@@ -225,7 +225,7 @@ def test_a_route_says_what_it_needs(connect: Connect, tmp_path: Path) -> None:
 
     @app.get("/costly")
     def costly(request: Request) -> str:
-        needs(request, "write")
+        check_scope(request.state.caller, "write")
         return "done"
 
     api = TestClient(app, base_url=LAN, client=("192.168.1.9", 1))
@@ -310,6 +310,9 @@ def test_names_of_ours(connect: Connect) -> None:
         ("allowed_origins", "https://example.com/path"),
         ("rate_limit", "0/minute"),
         ("rate_limit", "many"),
+        ("rate_limit", ""),
+        ("statement_seconds", "0.0001"),
+        ("statement_seconds", "inf"),
         ("rate_limit_address", "10/fortnight"),
         ("request_seconds", "0"),
     ],
@@ -507,7 +510,7 @@ def test_guesses_are_counted_more_strictly(connect: Connect, tmp_path: Path) -> 
 
 def test_limits_can_be_turned_off(connect: Connect, tmp_path: Path) -> None:
     """By a word."""
-    assert read_settings(rate_limit="off", rate_limit_address="").rate_limit is None
+    assert read_settings(rate_limit="off").rate_limit is None
     api, key = connect(LAN, rate_limit="off", rate_limit_address="off"), add(tmp_path)
     assert {api.get("/access", headers=key).status_code for _ in range(10)} == {200}
 

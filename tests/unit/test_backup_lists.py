@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from meshseek.errors import BackupError
+from meshseek.pipeline.restore_files import FilesRestore
 from meshseek.workspace.backup_folder import BackupFolder, read_list
+from meshseek.workspace.drafts import Drafts
 from meshseek.workspace.entries import Entry, from_lines, to_lines
 
 ENTRY = Entry("models/a b/椅子\udcff.glb", 5, 1_700_000_000_123_456_789, 7, 0o640, "ab" * 32)
@@ -60,3 +66,18 @@ def test_no_digest_leads_elsewhere(digest: str, tmp_path: Path) -> None:
     """A name that is no digest is no place of a content."""
     with pytest.raises(BackupError, match="is no digest"):
         BackupFolder(tmp_path).objects.path(digest)
+
+
+def test_what_is_restored_is_private_from_the_first(tmp_path: Path) -> None:
+    """Settings and keys are never open to others, not even while they are written; then they have the mode they had."""
+    modes: list[int] = []
+
+    def read(_: str) -> Iterator[bytes]:
+        yield b"secret"
+        modes.extend(stat.S_IMODE(draft.stat().st_mode) for draft in (tmp_path / "drafts").iterdir())
+
+    backups: Any = SimpleNamespace(objects=SimpleNamespace(read=read))
+    with Drafts(tmp_path / "drafts") as drafts:
+        FilesRestore(backups, tmp_path, drafts)._put(ENTRY._replace(path="meshseek.toml"))
+    assert modes == [0o600]
+    assert stat.S_IMODE((tmp_path / "meshseek.toml").stat().st_mode) == ENTRY.mode

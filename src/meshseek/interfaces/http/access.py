@@ -55,15 +55,6 @@ async def access(request: Request) -> AccessAnswer:
     return AccessAnswer(key_needed=gate.needs_key(request.scope), name=caller.name, scopes=list(caller.scopes))
 
 
-def needs(request: Request, scope: Scope) -> None:
-    """Refuse a request of whoever may not do something.
-
-    Raises:
-        ForbiddenError: The scope is not theirs.
-    """
-    check_scope(request.state.caller, scope)
-
-
 def check_scope(caller: Caller, scope: Scope) -> None:
     """Refuse whoever may not do something.
 
