@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -386,7 +386,7 @@ def test_whatever_the_page_does_not_need_is_closed(tmp_path: Path) -> None:
 def test_a_question_that_breaks_is_asked_again() -> None:
     """What nobody foresaw is not remembered as an answer, or the page would be gone until it is started again."""
     memory: Memory[str] = Memory(1)
-    answers = iter([RuntimeError("unforeseen"), "yes"])
+    answers: Iterator[Exception | str] = iter([RuntimeError("unforeseen"), "yes"])
 
     async def ask() -> tuple[str, bool]:
         answer = next(answers)
@@ -400,3 +400,21 @@ def test_a_question_that_breaks_is_asked_again() -> None:
         return await memory.get("", ask)
 
     assert asyncio.run(scenario()) == "yes"
+
+
+def test_who_hangs_up_is_nobodys_error(tmp_path: Path) -> None:
+    """In the middle of the form: an error would be a page of the log, for whoever wants to fill it."""
+    keys = Keys("http://api.test", httpx.MockTransport(Api().answer))
+    door = Door(Inside(), keys, Rooms(tmp_path), "0.0.0.0")
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/sign-in", "headers": [(b"host", b"10.0.0.1")]}
+    scope |= {"server": ("10.0.0.1", 7860), "client": ("10.0.0.2", 1), "scheme": "http", "query_string": b""}
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    asyncio.run(door(scope, receive, send))
+    assert said == []
