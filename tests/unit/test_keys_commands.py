@@ -176,6 +176,6 @@ def _number(rate: str | None) -> str:
 def test_the_page_is_told_no_secret() -> None:
     """Neither ours nor those of PostgreSQL's client, of a collector of traces, and of whatever else the shell knows."""
     secrets = ("MESHSEEK_DATABASE_URL", "meshseek_host", "PGPASSWORD", "OTEL_EXPORTER_OTLP_HEADERS", "HF_TOKEN")
-    more = ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "SMTP_PASS")
+    more = ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "SMTP_PASS", "https_proxy")
     kept = dict.fromkeys(("PATH", "HOME", "TMPDIR", "LANG", "PYTHONPATH", "FORWARDED_ALLOW_IPS"), "x")
     assert without_secrets({**dict.fromkeys((*secrets, *more), "x"), **kept}) == kept
