@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from meshseek.errors import DatabaseDownError
+from meshseek.store.embedded.account import Account
 from meshseek.store.embedded.locks import (
     DETACHED,
     LOG,
@@ -160,3 +162,26 @@ def test_last_words_name_the_cause_and_the_cure(tmp_path: Path, lines: list[str]
 def test_last_words_without_a_log(tmp_path: Path) -> None:
     """A log that was never written is no trouble."""
     assert "it left no words" in last_words(tmp_path)
+
+
+def test_who_had_a_folder_cannot_have_another_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that becomes a link while the tree is handed over leads nowhere: root would give away what it leads to."""
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    for folder in (tree / "inner", outside):
+        folder.mkdir(parents=True)
+        for name in ("a", "b"):
+            (folder / name).touch()
+    taken: list[int] = []
+
+    def take(path: str | Path, uid: int, gid: int, *, dir_fd: int | None = None, follow_symlinks: bool = True) -> None:
+        assert (uid, gid) == (7, 7)
+        taken.append(os.stat(path, dir_fd=dir_fd, follow_symlinks=follow_symlinks).st_ino)
+        if os.fspath(path).endswith(("a", "b")) and not (tree / "inner").is_symlink():
+            (tree / "inner").rename(tmp_path / "elsewhere")
+            (tree / "inner").symlink_to(outside)
+
+    monkeypatch.setattr(os, "chown", take)
+    Account(7, 7, switched=True).take(tree)
+    assert (tree / "inner").is_symlink()
+    inside = [tree, tmp_path / "elsewhere", *(tmp_path / "elsewhere").iterdir()]
+    assert sorted(taken) == sorted(path.stat().st_ino for path in inside)

@@ -43,15 +43,17 @@ class Account:
         return known
 
     def take(self, folder: Path) -> None:
-        """Make a folder and all that is in it this account's; links are not followed.
+        """Make a folder and all that is in it this account's.
+
+        Links are not followed, not even one that whoever had the folder puts in the place of another while this runs.
 
         Raises:
             OSError: It cannot be done.
         """
         os.chown(folder, self.uid, self.gid)
-        for parent, folders, files in os.walk(folder):
+        for _, folders, files, parent in os.fwalk(folder):
             for name in (*folders, *files):
-                os.chown(os.path.join(parent, name), self.uid, self.gid, follow_symlinks=False)  # noqa: PTH118  # a database has many
+                os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
 
 
 def _known() -> Account | None:
