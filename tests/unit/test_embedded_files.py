@@ -165,7 +165,7 @@ def test_last_words_without_a_log(tmp_path: Path) -> None:
 
 
 def test_who_had_a_folder_cannot_have_another_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that becomes a link while the tree is handed over leads nowhere: root would give away what it leads to."""
+    """A folder that becomes a link meanwhile leads nowhere: root would give away what it leads to."""
     tree, outside = tmp_path / "tree", tmp_path / "outside"
     for folder in (tree / "inner", outside):
         folder.mkdir(parents=True)
