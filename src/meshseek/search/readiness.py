@@ -42,8 +42,13 @@ class Readiness:
 
     def warm_up(self) -> None:
         """Load in the background what the first query needs, so that it is as fast as the others."""
-        if self._warming.acquire(blocking=False):
+        if not self._warming.acquire(blocking=False):
+            return
+        try:
             Thread(target=self._warm_up, name=f"warm up {self._name}", daemon=True).start()
+        except RuntimeError:  # the system has no more threads; the next who asks for the health tries again
+            self._warming.release()
+            log.warning("'%s' cannot be loaded now: the system has no more threads", self._name)
 
     def _warm_up(self) -> None:
         content = ""
@@ -81,12 +86,12 @@ class Readiness:
         except MeshseekError as error:
             if not isinstance(error, BusyError) or self._known is None:
                 return error
-        published = self._known
-        if self._model.is_loaded(published.space) and self._failure is None:
+        published, failure = self._known, self._failure  # looked at once: another thread may be changing it
+        if self._model.is_loaded(published.space) and failure is None:
             return "ready"
-        if self._failure is not None:
-            reason, content, since = self._failure
+        if failure is not None:
+            reason, content, since = failure
             if content == published.content and time.monotonic() - since < TRY_AGAIN_SECONDS:
                 return reason
         self.warm_up()
-        return self._failure[0] if self._failure else "loading"
+        return failure[0] if failure else "loading"

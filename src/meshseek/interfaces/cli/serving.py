@@ -35,7 +35,7 @@ no_ui_option = click.option("--no-ui", is_flag=True, help="Serve the API alone."
 
 POLL_SECONDS = 0.1
 SECRET = re.compile(r"^(MESHSEEK_|PG|OTEL_)|KEY|TOKEN|SECRET|PASS|CREDENTIAL|_PROXY$", re.IGNORECASE)
-"""Names in the environment of what the page is not told: settings of ours, libpq, collectors and proxies, and the like."""
+"""Names in the environment of what the page is not told: settings of ours, libpq, collectors, proxies, and the like."""
 
 
 @click.command("serve")

@@ -47,8 +47,12 @@ class Standing:
         with self._lock:
             asking = self._asking
             if asking is None:
-                asking = self._asking = _Asking()
-                Thread(target=self._look, args=(asking,), name="standing", daemon=True).start()
+                asking = _Asking()
+                try:
+                    Thread(target=self._look, args=(asking,), name="standing", daemon=True).start()
+                except RuntimeError:  # the system has no more threads; the next who asks tries again
+                    return None
+                self._asking = asking
         return asking.states if asking.answered.wait(seconds) else None
 
     def status(self, seconds: float) -> Status:
