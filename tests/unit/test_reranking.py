@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from threading import Event
 
@@ -371,3 +373,16 @@ def test_an_asset_is_shown_from_where_it_matched(tmp_path: Path) -> None:
 
 def _wait(event: Event) -> None:
     assert event.wait(PATIENCE)
+
+
+def test_strangers_are_not_told_where_packages_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Python names the file of a package that is too old; that is for the log."""
+    (tmp_path / "torch.py").write_text("from json import nothing_of_that_name")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("torch", "meshseek.rerankers.qwen_reranker"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(RerankerError, match=r"pip install 'meshseek\[qwen\]'") as error:
+        import_module("meshseek.rerankers.qwen_reranker")
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert "json/__init__.py" in str(error.value)
+    assert "json" not in error.value.in_general

@@ -28,7 +28,8 @@ try:
     from meshseek.embedders._torch.loading import load_model, reading
     from meshseek.embedders.qwen.messages import Part, picture, read_processor, words
 except ImportError as error:
-    raise RerankerError(f"'qwen_reranker' cannot start here ({error}); run: pip install 'meshseek[qwen]'") from error
+    what = EmbedderError(f"'qwen_reranker' cannot start here ({error}); run: pip install 'meshseek[qwen]'")
+    raise RerankerError.of(what) from error  # what cannot be imported is told with its path
 
 DEFAULT_MODEL: Final = "Qwen/Qwen3-VL-Reranker-8B"
 KINDS: Final = {"qwen3_vl"}
