@@ -73,10 +73,12 @@ def test_files_of_the_machine_are_not_served(page: httpx.Client, temporary: Path
     secret = tmp_path / "secret.txt"
     secret.write_text(SECRET)
     (folder,) = temporary.glob("meshseek-ui-*")
-    (folder / "uploads" / "stray.txt").write_text(SECRET)
+    stray = folder / "uploads" / "stray.txt"
+    stray.write_text(SECRET)
 
-    for path in (secret, folder / "uploads" / "stray.txt", f"{folder}/uploads/everybody/../stray.txt"):
+    for path in (secret, stray, f"{folder}/uploads/everybody/../stray.txt"):
         assert page.get(f"/gradio_api/file={path}").status_code == 404
+    stray.unlink()  # other tests look whether the secret got there
 
 
 def test_the_page_asks_no_other_machine(page: httpx.Client) -> None:

@@ -123,9 +123,9 @@ def test_a_version_is_in_memory_when_it_goes_live(
     statements: list[str] = []
     switch = Publisher._switch
 
-    def noting(self: Publisher, description: dict[str, object]) -> None:
+    def noting(self: Publisher, *, inherit: dict[str, object]) -> None:
         statements.append("switch")
-        switch(self, description)
+        switch(self, inherit=inherit)
 
     def reading(connection: Connection, schema: str) -> None:
         read_into_memory(connection, schema)

@@ -454,7 +454,7 @@ MOMENTS = {
         """),
     "in a long statement": textwrap.dedent("""
         import threading
-        def wait(self, *_):
+        def wait(self, **_):
             threading.Timer(0.5, die).start()
             self._connection.execute("SELECT pg_sleep(600)")
         Publisher._switch = wait

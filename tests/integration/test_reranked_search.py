@@ -290,4 +290,5 @@ def test_over_http(library: ServedLibrary, service: Service, tmp_path: Path) -> 
         answer = api.post("/search/text", json={"query": "a lamp", "rerank": "openai_vlm"})
         assert answer.status_code == 200
         assert (answer.json()["reranked_by"], len(answer.json()["results"])) == (None, 10)
-        assert "refused (busy: try again)" in answer.json()["note"]
+        assert "a hosted service refused" in answer.json()["note"]
+        assert "127.0.0.1" not in answer.json()["note"]
