@@ -12,6 +12,7 @@ from meshseek.workspace.drafts import Drafts
 from meshseek.workspace.entries import Entry
 
 SETTINGS_FILE = "meshseek.toml"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class FilesRestore:
@@ -63,7 +64,7 @@ class FilesRestore:
     def _put(self, entry: Entry) -> None:
         draft = self._drafts.new()
         try:
-            with draft.open("xb") as file:
+            with os.fdopen(os.open(draft, _NEW, 0o600), "wb") as file:  # it may hold secrets
                 for piece in self._objects.read(entry.digest):
                     file.write(piece)
             draft.chmod(entry.mode & 0o777)

@@ -1,0 +1,98 @@
+"""Backups and restores where files are locked, linked, secret, or were made to harm."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.backups import backed_up, restored
+
+from meshseek.errors import WorkspaceError
+from meshseek.pipeline import copying
+from meshseek.store.postgres import Server
+from meshseek.workspace.entries import Entry, from_lines, to_lines
+from meshseek.workspace.libraries import LibrarySource
+from meshseek.workspace.workspace import Workspace
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """An SQLite file of some hundred kilobytes."""
+    file = tmp_path / "ledger.sqlite3"
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute("CREATE TABLE entries (value)")
+        database.executemany("INSERT INTO entries VALUES (?)", [("x" * 1000,)] * 300)
+    return file
+
+
+def test_a_ledger_that_stays_locked_is_not_waited_for_without_end(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says that it is in use, not that it is damaged: whoever removed it would pay again."""
+    monkeypatch.setattr(copying, "LOCK_SECONDS", 0.0)
+    with contextlib.closing(sqlite3.connect(ledger)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(WorkspaceError, match="is written all the time; end what writes it, then run again"):
+            list(copying.pieces(ledger))
+
+
+def test_no_room_for_a_copy_is_not_taken_for_damage(ledger: Path) -> None:
+    """Nobody is told to remove a ledger because the folder for temporary files is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[0][1]))
+    try:
+        with pytest.raises(WorkspaceError, match=r"cannot be copied to .*; make room there"):
+            list(copying.pieces(ledger))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
+        signal.signal(signal.SIGXFSZ, before[1])
+
+
+def test_a_damaged_ledger_is_told(ledger: Path) -> None:
+    """What is no SQLite file is said to be damaged."""
+    ledger.write_bytes(b"z" * 5000)
+    with pytest.raises(WorkspaceError, match="is damaged"):
+        list(copying.pieces(ledger))
+
+
+def test_libraries_behind_a_link_are_in_the_backup(workspace: Workspace, server: Server, tmp_path: Path) -> None:
+    """The folder may be on another disk, as all others may."""
+    workspace.libraries.save(LibrarySource(name="chairs", number=1, prefix=""), {"a": "1"})
+    workspace.libraries.folder.rename(tmp_path / "elsewhere")
+    workspace.libraries.folder.symlink_to(tmp_path / "elsewhere")
+
+    backups = tmp_path / "backups"
+    backed_up(workspace, server, backups)
+
+    target = restored(backups, tmp_path / "target", server)
+    assert target.libraries.all() == workspace.libraries.all()
+
+
+def test_a_secret_is_nobody_elses_while_it_is_restored(
+    workspace: Workspace, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A draft of a file with secrets can be read by its owner alone, before it has the mode of the file."""
+    workspace.folder.mkdir()
+    secret = workspace.folder / "meshseek.toml"
+    secret.write_text("# password")
+    secret.chmod(0o600)
+    backed_up(workspace, server, tmp_path / "backups")
+    modes = []
+    chmod = Path.chmod
+    monkeypatch.setattr(Path, "chmod", lambda path, mode: (modes.append(path.stat().st_mode), chmod(path, mode)))
+
+    restored(tmp_path / "backups", tmp_path / "target", server)
+
+    assert {mode & 0o777 for mode in modes} == {0o600}
+    assert (tmp_path / "target" / "meshseek.toml").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("size", "time", "mode"), [(-1, 0, 0), (0, 1 << 64, 0), (0, 0, -1)])
+def test_numbers_that_no_file_has_are_refused(size: int, time: int, mode: int) -> None:
+    """A list that somebody else made cannot end a restore with an exception of Python's."""
+    with pytest.raises(ValueError, match="impossible size, time or mode"):
+        from_lines(to_lines([Entry("models/a.glb", size, time, 1, mode, "ab" * 32)]))
