@@ -9,9 +9,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.backups import backed_up, restored
+from tests.backups import backed_up, files, restored
 
 from meshseek.errors import WorkspaceError
+from meshseek.files import FileLock
 from meshseek.pipeline import copying
 from meshseek.store.postgres import Server
 from meshseek.workspace.entries import Entry, from_lines, to_lines
@@ -96,3 +97,23 @@ def test_numbers_that_no_file_has_are_refused(size: int, time: int, mode: int) -
     """A list that somebody else made cannot end a restore with an exception of Python's."""
     with pytest.raises(ValueError, match="impossible size, time or mode"):
         from_lines(to_lines([Entry("models/a.glb", size, time, 1, mode, "ab" * 32)]))
+
+
+@pytest.mark.parametrize("name", [".render.lock", ".restore.lock"])
+def test_nothing_is_moved_aside_that_somebody_works_in(
+    name: str, workspace: Workspace, server: Server, tmp_path: Path
+) -> None:
+    """A stage, or another restore, would go on in the folder that takes the place of its own."""
+    workspace.libraries.save(LibrarySource(name="chairs", number=1, prefix=""), {"a": "1"})
+    backed_up(workspace, server, tmp_path / "backups")
+    target = restored(tmp_path / "backups", tmp_path / "target", server)
+    before = files(target)
+    lock = FileLock(target.folder / name)
+    assert lock.take()
+    with pytest.raises(WorkspaceError, match=r"another process runs '(render|restore)' in .*; wait until it ends"):
+        restored(tmp_path / "backups", target.folder, server, yes=True)
+    assert files(target) == before
+    lock.release()
+
+    restored(tmp_path / "backups", target.folder, server, yes=True)
+    assert files(Workspace(tmp_path / "target.before-restore-1")) == before

@@ -6,13 +6,13 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from meshseek import __version__
 from meshseek.errors import BackupError, ConfirmationNeededError, WorkspaceError
-from meshseek.files import disk_error, locked, make_folder, sync, write_whole
+from meshseek.files import FileLock, disk_error, locked, make_folder, sync, write_whole
 from meshseek.pipeline.restore_databases import expect_free, restore_database
 from meshseek.pipeline.restore_files import SETTINGS_FILE, FilesRestore
 from meshseek.pipeline.stage import Summary
@@ -24,7 +24,7 @@ from meshseek.workspace.backup_folder import BackupFolder, Snapshot
 from meshseek.workspace.drafts import Drafts
 from meshseek.workspace.format import CURRENT_FORMAT, RESTORING_FILE
 
-DRAFTS = ".restoring"
+DRAFTS, LOCK = ".restoring", ".restore.lock"
 NO_CONTENT = {"database", "cache", SETTINGS_FILE, "format.json", DRAFTS}
 """What may be in a workspace that is restored into: settings that were put there, and a server that was started."""
 
@@ -70,7 +70,7 @@ def restore(
         busy = WorkspaceError(f"another process restores into {workspace}; wait until it ends")
         summary = Summary(stage="restore", details={"snapshot": wanted})
         try:
-            with _unfinished(workspace, folder, wanted), locked(workspace / ".restore.lock", busy):
+            with locked(workspace / LOCK, busy), _unfinished(workspace, folder, wanted):
                 with Drafts(workspace / DRAFTS) as drafts:
                     files = FilesRestore(backups, workspace, drafts)
                     files.settings(snapshot, reporter)
@@ -124,7 +124,8 @@ def _make_room(workspace: Path, snapshot: Snapshot, options: RestoreOptions, rep
             if not (path := workspace.with_name(f"{workspace.name}.before-restore-{number}")).exists()
         )
         try:
-            workspace.rename(aside)
+            with _unused(workspace):
+                workspace.rename(aside)
             sync(workspace.parent)
         except OSError as error:
             raise disk_error(error, workspace) from error
@@ -140,6 +141,24 @@ def _make_room(workspace: Path, snapshot: Snapshot, options: RestoreOptions, rep
             f"the snapshot has {needed / 1e9:.1f} GB of files and the disk of {workspace} has {free / 1e9:.1f} GB "
             "free; free some space, or name a folder on another disk with --workspace"
         )
+
+
+@contextmanager
+def _unused(workspace: Path) -> Iterator[None]:
+    """Hold every lock of a workspace: a stage that went on would write into what takes its place.
+
+    Raises:
+        WorkspaceError: Another process holds one.
+        OSError: A lock cannot be opened.
+    """
+    with ExitStack() as held:
+        for path in workspace.glob(".*.lock"):
+            lock = FileLock(path)
+            held.callback(lock.abandon)
+            if not lock.take():
+                name = path.stem.removeprefix(".")
+                raise WorkspaceError(f"another process runs '{name}' in {workspace}; wait until it ends")
+        yield
 
 
 @contextmanager
