@@ -82,9 +82,14 @@ def test_a_secret_is_nobody_elses_while_it_is_restored(
     secret.write_text("# password")
     secret.chmod(0o600)
     backed_up(workspace, server, tmp_path / "backups")
-    modes = []
+    modes: list[int] = []
     chmod = Path.chmod
-    monkeypatch.setattr(Path, "chmod", lambda path, mode: (modes.append(path.stat().st_mode), chmod(path, mode)))
+
+    def watched(path: Path, mode: int) -> None:
+        modes.append(path.stat().st_mode)
+        chmod(path, mode)
+
+    monkeypatch.setattr(Path, "chmod", watched)
 
     restored(tmp_path / "backups", tmp_path / "target", server)
 
