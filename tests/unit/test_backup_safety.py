@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
+import shutil
 import signal
 import sqlite3
 from pathlib import Path
@@ -14,10 +16,17 @@ from tests.backups import backed_up, files, restored
 from meshseek.errors import WorkspaceError
 from meshseek.files import FileLock
 from meshseek.pipeline import copying
+from meshseek.store.embedded import root_place
 from meshseek.store.postgres import Server
 from meshseek.workspace.entries import Entry, from_lines, to_lines
 from meshseek.workspace.libraries import LibrarySource
 from meshseek.workspace.workspace import Workspace
+
+
+def workspace_with(workspace: Workspace) -> Workspace:
+    """The same, with one library."""
+    workspace.libraries.save(LibrarySource(name="chairs", number=1, prefix=""), {"a": "1"})
+    return workspace
 
 
 @pytest.fixture
@@ -109,8 +118,7 @@ def test_nothing_is_moved_aside_that_somebody_works_in(
     name: str, workspace: Workspace, server: Server, tmp_path: Path
 ) -> None:
     """A stage, or another restore, would go on in the folder that takes the place of its own."""
-    workspace.libraries.save(LibrarySource(name="chairs", number=1, prefix=""), {"a": "1"})
-    backed_up(workspace, server, tmp_path / "backups")
+    backed_up(workspace_with(workspace), server, tmp_path / "backups")
     target = restored(tmp_path / "backups", tmp_path / "target", server)
     before = files(target)
     lock = FileLock(target.folder / name)
@@ -122,3 +130,23 @@ def test_nothing_is_moved_aside_that_somebody_works_in(
 
     restored(tmp_path / "backups", target.folder, server, yes=True)
     assert files(Workspace(tmp_path / "target.before-restore-1")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root keeps clusters elsewhere")
+def test_the_database_of_what_is_moved_aside_stays(workspace: Workspace, server: Server, tmp_path: Path) -> None:
+    """Where root's databases are, the one of a workspace that was moved is not taken for abandoned."""
+    backed_up(workspace_with(workspace), server, tmp_path / "backups")
+    home = workspace.folder / "database"
+    home.mkdir()
+    with root_place.opened():
+        folder, lock = root_place.claim(home)
+        lock.release()
+    try:
+        restored(tmp_path / "backups", workspace.folder, server, yes=True)
+        with root_place.opened():
+            root_place.remove_abandoned()
+        aside = workspace.folder.with_name(f"{workspace.folder.name}.before-restore-1")
+        assert root_place.pointed(aside / "database") == folder
+        assert folder.is_dir()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,7 @@ from meshseek.pipeline.restore_databases import expect_free, restore_database
 from meshseek.pipeline.restore_files import SETTINGS_FILE, FilesRestore
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import Reporter
+from meshseek.store.embedded import root_place
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
@@ -127,6 +128,7 @@ def _make_room(workspace: Path, snapshot: Snapshot, options: RestoreOptions, rep
             with _unused(workspace):
                 workspace.rename(aside)
             sync(workspace.parent)
+            root_place.follow(aside / "database")
         except OSError as error:
             raise disk_error(error, workspace) from error
         reporter.say(f"restore: what was in {workspace} is in {aside} now")
