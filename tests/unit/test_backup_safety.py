@@ -16,6 +16,7 @@ from tests.backups import backed_up, files, restored
 from meshseek.errors import WorkspaceError
 from meshseek.files import FileLock
 from meshseek.pipeline import copying
+from meshseek.pipeline.clean import clean
 from meshseek.store.embedded import root_place
 from meshseek.store.postgres import Server
 from meshseek.workspace.entries import Entry, from_lines, to_lines
@@ -150,3 +151,17 @@ def test_the_database_of_what_is_moved_aside_stays(workspace: Workspace, server:
         assert folder.is_dir()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_draft_of_a_killed_process_is_in_nobodys_way(workspace: Workspace, server: Server, tmp_path: Path) -> None:
+    """Killed while it wrote its first file, a backup or a restore can be run again; ``clean`` takes what is left."""
+    draft = ".0123456789abcdef.tmp"
+    for folder in (tmp_path / "backups", tmp_path / "target"):
+        folder.mkdir()
+        (folder / draft).touch()
+    backed_up(workspace_with(workspace), server, tmp_path / "backups")
+
+    target = restored(tmp_path / "backups", tmp_path / "target", server)
+
+    assert clean(target, server, [], dry_run=False).done == 1
+    assert not (target.folder / draft).exists()

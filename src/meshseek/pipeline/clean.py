@@ -88,6 +88,7 @@ def find_garbage(workspace: Workspace, server: Server, algorithms: list[str]) ->
 
 def _left_by_killed(workspace: Workspace) -> Iterator[Path]:
     """Drafts, and the listings of libraries that were forgotten or never came to be; tables see to their own."""
+    yield from abandoned_drafts(workspace.folder, deep=False)
     worlds = (workspace.folder / "vectors" / name / "world" for name in workspace.algorithms())
     for folder in (workspace.remembered.folder, *worlds):
         yield from abandoned_drafts(folder)

@@ -22,6 +22,7 @@ from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
 from meshseek.workspace.backup_folder import BackupFolder, Snapshot
+from meshseek.workspace.belongings import UNFINISHED
 from meshseek.workspace.drafts import Drafts
 from meshseek.workspace.format import CURRENT_FORMAT, RESTORING_FILE
 
@@ -111,7 +112,7 @@ def _begun(workspace: Path, backups: BackupFolder) -> str | None:
 def _make_room(workspace: Path, snapshot: Snapshot, options: RestoreOptions, reporter: Reporter) -> None:
     """Move aside what is in the way, where somebody has agreed, and look whether the disk has room."""
     inside = [path.name for path in workspace.iterdir()] if workspace.is_dir() else []
-    if any(name not in NO_CONTENT and not name.endswith(".lock") for name in inside):
+    if any(name not in NO_CONTENT and not UNFINISHED.fullmatch(name) for name in inside):
         if not options.yes:
             raise ConfirmationNeededError(
                 f"{workspace} is not empty; name an empty folder with --workspace, "
