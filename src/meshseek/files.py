@@ -54,9 +54,9 @@ def _in_use(draft: Path, mode: int) -> Iterator[None]:
         lock.abandon()
 
 
-def abandoned_drafts(folder: Path) -> Iterator[Path]:
-    """The drafts of :func:`whole_file` in a folder, and in those below it, whose processes were killed."""
-    for path in folder.rglob(".*.tmp"):
+def abandoned_drafts(folder: Path, *, deep: bool = True) -> Iterator[Path]:
+    """The drafts of :func:`whole_file` in a folder, and if ``deep`` in those below it, whose processes were killed."""
+    for path in folder.rglob(".*.tmp") if deep else folder.glob(".*.tmp"):
         if DRAFT.fullmatch(path.name) is None or not path.is_file():
             continue
         with contextlib.suppress(OSError):  # it has gone meanwhile, or cannot be told

@@ -21,6 +21,7 @@ from meshseek.pipeline.update import UpdateOptions, update
 from meshseek.store.postgres import Server
 from meshseek.workspace.compaction import MANY_SMALL, compact
 from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.workspace import Workspace
 
 
 def checked(stages: Stages, *, verify: bool = False) -> Report:
@@ -302,3 +303,19 @@ def test_one_algorithm_that_cannot_go_on_keeps_no_other_back(stages: Stages, sam
     assert updated.failed
     assert updated.notes == ["gone: the weights are gone; give their folder with --model-dir"]
     assert "more" in stages.searchable()
+
+
+def test_a_table_whose_manifest_is_lost_is_not_emptied(toys: Workspace, server: Server) -> None:
+    """Cleaning says so instead: without manifest no shard counts, but a backup may have it, and rows were paid for."""
+    table = toys.chinese_captions_table()
+    before = table.fingerprints()
+    manifest = table.folder / "manifest.json"
+    content = manifest.read_bytes()
+    manifest.unlink()
+    for dry_run in (True, False):
+        with pytest.raises(WorkspaceError, match=r"captions_zh/manifest\.json is missing; run its stage again"):
+            clean(toys, server, [], dry_run=dry_run)
+
+    manifest.write_bytes(content)
+    clean(toys, server, [], dry_run=False)
+    assert toys.chinese_captions_table().fingerprints() == before != {}

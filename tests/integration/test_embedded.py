@@ -489,6 +489,42 @@ def test_a_database_of_nobody_is_taken_over(new_workspace: Path) -> None:
 
 
 @only_root
+def test_only_what_was_the_former_owners_is_taken_over(tmp_path: Path) -> None:
+    """A second name of a file of root's, or one put there in between, does not give that file away."""
+    folder = tmp_path / "data"
+    (folder / "base").mkdir(parents=True)
+    (tmp_path / "shadow").write_text("secret")
+    (folder / "base" / "kept").write_text("rows")
+    for path in (folder, folder / "base", folder / "base" / "kept"):
+        os.chown(path, 65534, 65534)
+    (folder / "base" / "stolen").hardlink_to(tmp_path / "shadow")
+
+    Account(12345, 12345, switched=True).take(folder)
+
+    assert [path.stat().st_uid for path in (folder, folder / "base", folder / "base" / "kept")] == [12345] * 3
+    assert (tmp_path / "shadow").stat().st_uid == 0
+
+
+@only_root
+def test_taking_over_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder itself changes its owner last, so that the next start sees that it is not done."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "kept").write_text("rows")
+    for path in (folder, folder / "kept"):
+        os.chown(path, 65534, 65534)
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fwalk", interrupted)
+    monkeypatch.setattr(os, "walk", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Account(12345, 12345, switched=True).take(folder)
+    assert folder.stat().st_uid == 65534
+
+
+@only_root
 def test_a_users_database_is_refused_to_root(new_workspace: Path) -> None:
     """Root is told whose database it is and leaves no file of its own there."""
     (new_workspace / "database" / "cluster").mkdir(parents=True)

@@ -353,3 +353,19 @@ def test_an_endless_face_is_skipped_in_time(workspace: Workspace, library: Path)
     assert (summary.done, summary.skipped) == (1, 1)
     assert "longer than 2 seconds; reduce it" in skipped(Stages(workspace, None))["endless"]  # type: ignore[arg-type]
     assert not (workspace.models / ".drafts").exists()
+
+
+@pytest.mark.parametrize("which", ["folder", "captions"])
+def test_what_cannot_be_recorded_is_told(which: str, workspace: Workspace, library: Path, tmp_path: Path) -> None:
+    """Names that are no UTF-8, of the folder and of the files that come with it; nothing has begun then."""
+    odd = tmp_path / os.fsdecode(b"odd\xff")
+    captions = None
+    if which == "folder":
+        library = library.rename(odd)
+    else:
+        captions = odd
+        captions.write_text("{}")
+    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=library, captions=captions))
+    with pytest.raises(DatasetError, match=r"odd is named with characters that nobody sees; rename it"):
+        import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter())
+    assert not len(workspace.assets_table())

@@ -18,6 +18,7 @@ from meshseek.datasets import DATASETS, Dataset, DatasetOptions
 from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.errors import ConfirmationNeededError, DatasetError, InputError, WorkspaceError
 from meshseek.files import write_whole
+from meshseek.pipeline.clean import clean
 from meshseek.pipeline.import_assets import LibraryOptions, import_assets
 from meshseek.pipeline.standing import standings
 from meshseek.pipeline.update import UpdateOptions, update
@@ -319,6 +320,20 @@ def test_a_record_that_no_copy_is_left_of_is_named_with_its_cure(stages: Stages,
     stages.import_folder(folder)
     stages.update()
     assert set(stages.searchable()) == {"x"}
+
+
+def test_a_library_without_record_and_whole_listing_is_no_library_that_was_forgotten(
+    stages: Stages, samples: Path, tmp_path: Path
+) -> None:
+    """It is told of; else its assets would leave without a word, and cleaning would delete their files."""
+    stages.import_folder(library(tmp_path / "a", samples, x="chair"))
+    kept = stages.workspace.libraries.folder / "glb_folder-a"
+    (kept / "library.json").unlink()
+    (kept / "listing.parquet").write_bytes(b"{")
+    models = sorted(stages.workspace.models.rglob("*.glb"))
+    with pytest.raises(WorkspaceError, match=r"listing\.parquet is damaged; remove the folder"):
+        clean(stages.workspace, stages.server, [], dry_run=False)
+    assert sorted(stages.workspace.models.rglob("*.glb")) == models != []
 
 
 def test_a_link_to_nowhere_keeps_nothing_in_the_library(stages: Stages, samples: Path, tmp_path: Path) -> None:

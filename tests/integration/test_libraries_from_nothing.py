@@ -102,7 +102,7 @@ def test_failed_fetches_tell_the_cure(
 
 
 def test_hooks_of_apt_do_not_run(tmp_path: Path, programs: Callable[..., None]) -> None:
-    """Apt gets the system's configuration without its hooks, and reads no other file of it."""
+    """Apt gets the system's configuration without its hooks, where nobody else reads it, and no other file of it."""
     dump = 'Acquire::http::Proxy "http://proxy.invalid";\nAPT::Update::Post-Invoke:: "touch hooked";\n'
     programs(
         apt_config=f"#!/bin/sh\ncat <<'END'\n{dump}END\n",
@@ -110,6 +110,7 @@ def test_hooks_of_apt_do_not_run(tmp_path: Path, programs: Callable[..., None]) 
         dpkg_deb=FAKE_DPKG,
     )
     fetch.fetch_furniture(tmp_path / "cache", lambda _: None)
+    assert not (tmp_path / "seen").stat().st_mode & 0o077
     seen = (tmp_path / "seen").read_text()
     assert "proxy.invalid" in seen
     assert "hooked" not in seen

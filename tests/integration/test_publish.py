@@ -513,7 +513,10 @@ def test_killed_while_publishing(
     summary = _publish_when_free(new, server)
     assert counted(summary) == ((0, 30) if switched else (30, 0))
     assert algorithm.library.published().assets == 30
-    assert schemas(server) <= ({"live", "retired"} if switched else {"live"})
+    deadline = time.monotonic() + 15
+    while schemas(server) != {"live"}:  # the server may not have noticed yet that the killed process is gone
+        assert time.monotonic() < deadline
+        publish_toys(new, server)
 
 
 def _publish_when_free(workspace: Workspace, server: Server) -> Summary:

@@ -52,10 +52,10 @@ class FilesBackup:
             WorkspaceError: A manifest is damaged.
             OSError: A disk refuses.
         """
-        libraries, tables = self._first()
+        odd: list[str] = []
+        libraries, tables = self._first(odd)
         entries = [*libraries, *(entry for folder, table in tables.items() for entry in self._table(folder, table))]
         lists, count, size = [], 0, 0
-        odd: list[str] = []
         files = self._others(odd)
         for part in (entries, *in_lists(files)):
             kept = self._destination.add([to_lines(part)])
@@ -66,16 +66,17 @@ class FilesBackup:
         self._tell("neither files nor folders, and left out", odd)
         return {"lists": lists, "count": count, "bytes": size}
 
-    def _first(self) -> tuple[list[Entry], dict[str, Table | None]]:
+    def _first(self, odd: list[str]) -> tuple[list[Entry], dict[str, Table | None]]:
         """The libraries and the tables' manifests of one moment: an asset is in both as it was then, or in neither."""
         for _ in range(ATTEMPTS):
+            odd.clear()
             try:
-                libraries = [self._copied(path, found) for path, found in library_files(self._workspace)]
+                libraries = [self._copied(path, found) for path, found in library_files(self._workspace, odd)]
             except FileNotFoundError:  # a library was forgotten just then
                 continue
             folders = table_folders(self._workspace)
             tables = {folder: read_table(self._workspace, folder) for folder in folders}
-            now = dict(library_files(self._workspace))
+            now = dict(library_files(self._workspace, []))
             if len(now) == len(libraries) and all(
                 entry.path in now and entry.is_same(now[entry.path]) for entry in libraries
             ):

@@ -64,30 +64,34 @@ def find_garbage(workspace: Workspace, server: Server, algorithms: list[str]) ->
     """What nobody needs.
 
     Raises:
-        WorkspaceError: A table is damaged.
+        WorkspaceError: A table is damaged, or its manifest is missing.
         DatabaseError: It cannot be told what the published versions need.
     """
+    tables = list(all_tables(workspace))
+    for table in tables:
+        table.expect_manifest()  # else all of its shards would be taken for garbage
     models, views, kept = set[str | None](), set[str](), set[str]()
     for name in algorithms:
         used = files_in_use(server, name)
         models |= used.models
         views |= {folder.removeprefix(f"{workspace.views.name}/") for folder in used.view_folders}
     listed = workspace.libraries.current() if workspace.libraries.are_known else None
-    for table in workspace.assets_table().tables(columns=["asset_id", "model"]):
-        for row in table.to_pylist():
+    for part in workspace.assets_table().tables(columns=["asset_id", "model"]):
+        for row in part.to_pylist():
             if listed is None or row["asset_id"] in listed:  # also where it is to be read again
                 kept.add(row["asset_id"])
                 models.add(row["model"])
-    for table in workspace.rendered_table().tables(kept, ["asset_id", "folder"]):
-        rows = zip(table["asset_id"].to_pylist(), table["folder"].to_pylist(), strict=True)
+    for part in workspace.rendered_table().tables(kept, ["asset_id", "folder"]):
+        rows = zip(part["asset_id"].to_pylist(), part["folder"].to_pylist(), strict=True)
         views |= {folder for asset_id, folder in rows if asset_id in kept and folder is not None}
     files = [path for path in _files(workspace.models) if path.relative_to(workspace.models).as_posix() not in models]
     files += [path for path in _files(workspace.views) if not _is_in(path.relative_to(workspace.views), views)]
-    return Garbage(sorted({*files, *_left_by_killed(workspace)}), kept, list(all_tables(workspace)))
+    return Garbage(sorted({*files, *_left_by_killed(workspace)}), kept, tables)
 
 
 def _left_by_killed(workspace: Workspace) -> Iterator[Path]:
     """Drafts, and the listings of libraries that were forgotten or never came to be; tables see to their own."""
+    yield from abandoned_drafts(workspace.folder, deep=False)
     worlds = (workspace.folder / "vectors" / name / "world" for name in workspace.algorithms())
     for folder in (workspace.remembered.folder, *worlds):
         yield from abandoned_drafts(folder)

@@ -91,6 +91,7 @@ def _write_configuration(work: Path) -> None:
     lines = _run(["apt-config", "dump"], work, read_configuration=True).splitlines()
     kept = [line for line in lines if "-invoke" not in line.partition(" ")[0].lower()]
     nothing_else = [f'Dir::Etc::{name} "/dev/null";' for name in ("main", "parts")]
+    (work / CONFIGURATION).touch(0o600)  # a proxy's address may hold a password
     (work / CONFIGURATION).write_text("\n".join([*kept, *nothing_else, ""]), "utf-8")
 
 

@@ -193,8 +193,9 @@ def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> L
         "captions": str(options.captions.absolute()) if options.captions else None,
         "id_map": str(options.id_map.absolute()) if options.id_map else None,
     }
-    if plain(path) != path:  # it would be recorded, which takes UTF-8
-        raise DatasetError(f"{plain(path)} is named with characters that nobody sees; rename the folder")
+    for named in filter(None, (path, origin["captions"], origin["id_map"])):
+        if plain(named) != named:  # it would be recorded, which takes UTF-8
+            raise DatasetError(f"{plain(named)} is named with characters that nobody sees; rename it")
     name = wanted.name
     if name is not None:
         check_name(name)

@@ -23,7 +23,13 @@ from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
 from meshseek.store.write.loading import Loader
-from meshseek.store.write.publisher import Publisher, published_content, published_digests, publishing
+from meshseek.store.write.publisher import (
+    Publisher,
+    published_content,
+    published_digests,
+    publishing,
+    remove_leftovers,
+)
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import vector_sources
 from meshseek.workspace.tables import SOURCES, Source
@@ -67,6 +73,7 @@ def publish(
         content = _content(algorithm, workspace, vectors, index_kind, max_assets)
         live, assets = published_content(server, algorithm)
         if live == content:
+            remove_leftovers(server, algorithm)
             summary.already_there = assets
         else:
             library = LibraryState.read(workspace, vectors, max_assets)

@@ -6,25 +6,27 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from meshseek import __version__
 from meshseek.errors import BackupError, ConfirmationNeededError, WorkspaceError
-from meshseek.files import disk_error, locked, make_folder, sync, write_whole
+from meshseek.files import FileLock, disk_error, locked, make_folder, sync, write_whole
 from meshseek.pipeline.restore_databases import expect_free, restore_database
 from meshseek.pipeline.restore_files import SETTINGS_FILE, FilesRestore
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import Reporter
+from meshseek.store.embedded import root_place
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
 from meshseek.workspace.backup_folder import BackupFolder, Snapshot
+from meshseek.workspace.belongings import UNFINISHED
 from meshseek.workspace.drafts import Drafts
 from meshseek.workspace.format import CURRENT_FORMAT, RESTORING_FILE
 
-DRAFTS = ".restoring"
+DRAFTS, LOCK = ".restoring", ".restore.lock"
 NO_CONTENT = {"database", "cache", SETTINGS_FILE, "format.json", DRAFTS}
 """What may be in a workspace that is restored into: settings that were put there, and a server that was started."""
 
@@ -70,7 +72,7 @@ def restore(
         busy = WorkspaceError(f"another process restores into {workspace}; wait until it ends")
         summary = Summary(stage="restore", details={"snapshot": wanted})
         try:
-            with _unfinished(workspace, folder, wanted), locked(workspace / ".restore.lock", busy):
+            with locked(workspace / LOCK, busy), _unfinished(workspace, folder, wanted):
                 with Drafts(workspace / DRAFTS) as drafts:
                     files = FilesRestore(backups, workspace, drafts)
                     files.settings(snapshot, reporter)
@@ -110,7 +112,7 @@ def _begun(workspace: Path, backups: BackupFolder) -> str | None:
 def _make_room(workspace: Path, snapshot: Snapshot, options: RestoreOptions, reporter: Reporter) -> None:
     """Move aside what is in the way, where somebody has agreed, and look whether the disk has room."""
     inside = [path.name for path in workspace.iterdir()] if workspace.is_dir() else []
-    if any(name not in NO_CONTENT and not name.endswith(".lock") for name in inside):
+    if any(name not in NO_CONTENT and not UNFINISHED.fullmatch(name) for name in inside):
         if not options.yes:
             raise ConfirmationNeededError(
                 f"{workspace} is not empty; name an empty folder with --workspace, "
@@ -124,8 +126,10 @@ def _make_room(workspace: Path, snapshot: Snapshot, options: RestoreOptions, rep
             if not (path := workspace.with_name(f"{workspace.name}.before-restore-{number}")).exists()
         )
         try:
-            workspace.rename(aside)
+            with _unused(workspace):
+                workspace.rename(aside)
             sync(workspace.parent)
+            root_place.follow(aside / "database")
         except OSError as error:
             raise disk_error(error, workspace) from error
         reporter.say(f"restore: what was in {workspace} is in {aside} now")
@@ -140,6 +144,24 @@ def _make_room(workspace: Path, snapshot: Snapshot, options: RestoreOptions, rep
             f"the snapshot has {needed / 1e9:.1f} GB of files and the disk of {workspace} has {free / 1e9:.1f} GB "
             "free; free some space, or name a folder on another disk with --workspace"
         )
+
+
+@contextmanager
+def _unused(workspace: Path) -> Iterator[None]:
+    """Hold every lock of a workspace: a stage that went on would write into what takes its place.
+
+    Raises:
+        WorkspaceError: Another process holds one.
+        OSError: A lock cannot be opened.
+    """
+    with ExitStack() as held:
+        for path in workspace.glob(".*.lock"):
+            lock = FileLock(path)
+            held.callback(lock.abandon)
+            if not lock.take():
+                name = path.stem.removeprefix(".")
+                raise WorkspaceError(f"another process runs '{name}' in {workspace}; wait until it ends")
+        yield
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from meshseek.workspace.drafts import Drafts
 from meshseek.workspace.entries import Entry
 
 SETTINGS_FILE = "meshseek.toml"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class FilesRestore:
@@ -63,15 +64,12 @@ class FilesRestore:
     def _put(self, entry: Entry) -> None:
         draft = self._drafts.new()
         try:
-            with open(draft, "xb", opener=_private) as file:  # settings and keys are secret from the first
-                file.writelines(self._objects.read(entry.digest))
+            with os.fdopen(os.open(draft, _NEW, 0o600), "wb") as file:  # it may hold secrets
+                for piece in self._objects.read(entry.digest):
+                    file.write(piece)
             draft.chmod(entry.mode & 0o777)
             os.utime(draft, ns=(entry.mtime, entry.mtime))
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
         self._drafts.add(draft, self._workspace / entry.path)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -25,7 +25,7 @@ from typing import Any
 
 from meshseek import __version__
 from meshseek.errors import BackupError, InputError
-from meshseek.files import FileLock, disk_error, make_folder, sync, write_whole
+from meshseek.files import DRAFT, FileLock, disk_error, make_folder, sync, write_whole
 from meshseek.workspace.entries import Entry, from_lines
 from meshseek.workspace.objects import Objects
 
@@ -64,7 +64,7 @@ class BackupFolder:
                 self.folder.mkdir(mode=0o700)
                 sync(self.folder.parent)
             if not (self.folder / RECORD).exists():
-                if any(path.name != LOCK for path in self.folder.iterdir()):
+                if any(path.name != LOCK and not DRAFT.fullmatch(path.name) for path in self.folder.iterdir()):
                     raise BackupError(f"{self.folder} holds something else than backups; name an empty folder")
                 self.folder.chmod(0o700)
                 write_whole(self.folder / RECORD, json.dumps({"format": BACKUP_FORMAT}).encode())

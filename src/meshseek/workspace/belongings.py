@@ -55,9 +55,14 @@ def read_table(workspace: Workspace, folder: str) -> Table | None:
     return None if manifest is None else Table(folder, content, status, manifest["shards"])
 
 
-def library_files(workspace: Workspace) -> Iterator[tuple[str, os.stat_result]]:
-    """The records and listings of the libraries, which must be of the same moment as the tables."""
-    return _looked_at(workspace.folder / LIBRARIES, LIBRARIES, set(), [])
+def library_files(workspace: Workspace, odd: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """The records and listings of the libraries, which must be of the same moment as the tables.
+
+    Args:
+        workspace: Whose.
+        odd: As for :func:`other_files`.
+    """
+    return _at_top(workspace.folder / LIBRARIES, set(), odd)
 
 
 def other_files(workspace: Workspace, odd: list[str]) -> Iterator[tuple[str, os.stat_result]]:
@@ -71,11 +76,14 @@ def other_files(workspace: Workspace, odd: list[str]) -> Iterator[tuple[str, os.
     for name in sorted(path.name for path in workspace.folder.iterdir()):
         if name in LEFT_OUT:
             continue
-        path = workspace.folder / name
-        if path.is_symlink() and path.is_dir():  # somebody put a large folder onto another disk
-            yield from _below(path, name, tables, odd)
-        else:
-            yield from _looked_at(path, name, tables, odd)
+        yield from _at_top(workspace.folder / name, tables, odd)
+
+
+def _at_top(path: Path, tables: AbstractSet[str], odd: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    if path.is_symlink() and path.is_dir():  # somebody put a large folder onto another disk
+        yield from _below(path, path.name, tables, odd)
+    else:
+        yield from _looked_at(path, path.name, tables, odd)
 
 
 def _looked_at(path: Path, name: str, tables: AbstractSet[str], odd: list[str]) -> Iterator[tuple[str, os.stat_result]]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from meshseek.workspace.format import RESTORING_FILE
 
 LIBRARIES = "libraries"
+_LATEST = 1 << 63
 LEFT_OUT = {"database", "cache", RESTORING_FILE, LIBRARIES}
 """The database server's files, which are no backup while it runs; what is made again by itself; what is read first."""
 
@@ -56,4 +57,6 @@ def _entry(values: object) -> Entry:
     entry = Entry(*values)
     if {"", ".", ".."} & {*entry.key} or "\0" in entry.path or entry.key[0] in LEFT_OUT - {LIBRARIES}:
         raise ValueError(f"{entry.path!r} is no file of a backup")
+    if not (entry.bytes >= 0 and entry.mode >= 0 and abs(entry.mtime) < _LATEST):
+        raise ValueError(f"{entry.path!r} has an impossible size, time or mode")
     return entry

@@ -74,9 +74,11 @@ def record_of(folder: Path) -> LibrarySource | None:
     path = folder / RECORD
     if is_whole(path):
         return _parsed(path.read_bytes())
-    copy = _copied_record(folder / LISTING)
-    if copy is None and path.is_file():
-        raise WorkspaceError(f"{path} is damaged; remove the folder {folder} and import that library again")
+    listing = folder / LISTING
+    copy = _copied_record(listing)
+    if copy is None and (path.is_file() or (listing.is_file() and read_listing(listing) is None)):
+        broken = path if path.is_file() else listing
+        raise WorkspaceError(f"{broken} is damaged; remove the folder {folder} and import that library again")
     return copy
 
 

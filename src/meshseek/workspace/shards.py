@@ -101,6 +101,15 @@ class ShardFolder:
             return [self.folder / MANIFEST]
         return [self.folder / shard["file"] for shard in self.shards if self._damage(shard) is not None]
 
+    def expect_manifest(self) -> None:
+        """Refuse a table of which it is not known what counts.
+
+        Raises:
+            WorkspaceError: There are shards, and no manifest.
+        """
+        if is_missing(self.folder):
+            raise WorkspaceError(f"{self.folder / MANIFEST} is missing; run its stage again, or 'meshseek update'")
+
     def drop_damaged(self) -> list[str]:
         """Forget the shards that are missing or were altered, so that only their rows are made again.
 
@@ -166,8 +175,7 @@ class ShardFolder:
         Raises:
             WorkspaceError: A shard is missing or was altered, or the manifest is missing.
         """
-        if is_missing(self.folder):
-            raise WorkspaceError(f"{self.folder / MANIFEST} is missing; run its stage again, or 'meshseek update'")
+        self.expect_manifest()
         ids = self.ids_by_shard()
         for shard, named, replaced in zip(self.shards, ids, replaced_ids(ids), strict=True):
             if wanted is None or any(asset_id in wanted for asset_id in named):

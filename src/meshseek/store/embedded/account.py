@@ -43,17 +43,20 @@ class Account:
         return known
 
     def take(self, folder: Path) -> None:
-        """Make a folder and all that is in it this account's.
+        """Make a folder and all that its owner has in it this account's.
 
-        Links are not followed, not even one that whoever had the folder puts in the place of another while this runs.
+        The former owner may still be at work in it, so neither a link in the place of a folder nor a second name of a
+        file that is somebody else's leads outside. The folder itself goes last: until then it is to be done again.
 
         Raises:
             OSError: It cannot be done.
         """
-        os.chown(folder, self.uid, self.gid)
-        for _, folders, files, parent in os.fwalk(folder):
+        former = folder.stat(follow_symlinks=False).st_uid
+        for _, folders, files, here in os.fwalk(folder):
             for name in (*folders, *files):
-                os.chown(name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
+                if os.stat(name, dir_fd=here, follow_symlinks=False).st_uid == former:
+                    os.chown(name, self.uid, self.gid, dir_fd=here, follow_symlinks=False)
+        os.chown(folder, self.uid, self.gid, follow_symlinks=False)
 
 
 def _known() -> Account | None:

@@ -134,6 +134,22 @@ def pointed(home: Path) -> Path | None:
     return folder if ours else None
 
 
+def follow(home: Path) -> None:
+    """Keep the cluster of a workspace that was moved: what takes its place would make it look abandoned.
+
+    Args:
+        home: The ``database`` folder of the workspace, where it is now.
+
+    Raises:
+        DatabaseDownError: The place belongs to somebody else.
+        OSError: The place cannot be written.
+    """
+    folder = pointed(home)
+    if folder is not None and folder.is_dir() and os.geteuid() == 0:
+        with opened():
+            write_whole(folder / _RECORD, os.fsencode(home))
+
+
 def remove_abandoned() -> None:
     """Remove the clusters whose workspace is gone and that no server uses; the place must be opened."""
     for folder in (PLACE / "clusters").iterdir():
