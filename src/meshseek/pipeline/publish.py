@@ -22,14 +22,9 @@ from meshseek.reporting import Reporter
 from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
+from meshseek.store.write.leftovers import remove_leftovers
 from meshseek.store.write.loading import Loader
-from meshseek.store.write.publisher import (
-    Publisher,
-    published_content,
-    published_digests,
-    publishing,
-    remove_leftovers,
-)
+from meshseek.store.write.publisher import Publisher, published_content, published_digests, publishing
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import vector_sources
 from meshseek.workspace.tables import SOURCES, Source

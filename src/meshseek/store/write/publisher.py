@@ -26,9 +26,10 @@ from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT, refuse_newer
 from meshseek.store.write.index_build import build_graphs, check_room
 from meshseek.store.write.labels import LabelBook
+from meshseek.store.write.leftovers import INCOMING, RETIRED, drop_leftovers
 from meshseek.store.write.loading import Loader
 
-INCOMING, LIVE, RETIRED = (sql.Identifier(name) for name in ("incoming", "live", "retired"))
+LIVE = sql.Identifier("live")
 ASSET_TABLES = ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "asset_words")
 VECTOR_COLUMNS = (
     ("text_embeddings", "english_embedding"),
@@ -230,33 +231,13 @@ def publishing(server: Server, algorithm: str, space: Space, watcher: Reporter) 
         connection.execute("SET client_connection_check_interval = '2s'")  # else a killed process keeps the lock
         with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.InsufficientPrivilege):
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm SCHEMA public")
-        _drop_leftovers(connection)
+        drop_leftovers(connection)
         connection.execute(query("use_schema"), {"schemas": "incoming, public"})
         try:
             yield Publisher(server, algorithm, connection, space, watcher)
         finally:
             with contextlib.suppress(psycopg.OperationalError):  # a connection that is lost has no lock
                 connection.execute(query("unlock_publishing"))
-
-
-def remove_leftovers(server: Server, algorithm: str) -> None:
-    """Remove what a publication left that was killed, where nobody publishes just now.
-
-    Raises:
-        DatabaseError: The database cannot be reached or refuses.
-    """
-    with server.connect(algorithm) as connection, translated():
-        names = ({"schema": name} for name in ("incoming", "retired"))
-        if not any((connection.execute(query("schema_exists"), name).fetchone() or (False,))[0] for name in names):
-            return
-        row = connection.execute(query("lock_publishing")).fetchone()
-        if row and row[0]:
-            _drop_leftovers(connection)
-
-
-def _drop_leftovers(connection: Connection) -> None:
-    for schema in (INCOMING, RETIRED):
-        connection.execute(query("drop_schema", schema=schema))
 
 
 def create_tables(connection: Connection, dim: int) -> None:

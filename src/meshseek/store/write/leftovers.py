@@ -1,0 +1,31 @@
+"""What publications leave that were killed: a version that was not finished, or one that nobody sees any more."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from meshseek.store.postgres import Connection, Server, translated
+from meshseek.store.queries import query
+
+INCOMING, RETIRED = sql.Identifier("incoming"), sql.Identifier("retired")
+
+
+def remove_leftovers(server: Server, algorithm: str) -> None:
+    """Remove them, where nobody publishes just now.
+
+    Raises:
+        DatabaseError: The database cannot be reached or refuses.
+    """
+    with server.connect(algorithm) as connection, translated():
+        names = ({"schema": name} for name in ("incoming", "retired"))
+        if not any((connection.execute(query("schema_exists"), name).fetchone() or (False,))[0] for name in names):
+            return
+        row = connection.execute(query("lock_publishing")).fetchone()
+        if row and row[0]:
+            drop_leftovers(connection)
+
+
+def drop_leftovers(connection: Connection) -> None:
+    """Remove them, whoever holds the lock for publishing."""
+    for schema in (INCOMING, RETIRED):
+        connection.execute(query("drop_schema", schema=schema))
