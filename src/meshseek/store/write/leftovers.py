@@ -17,8 +17,7 @@ def remove_leftovers(server: Server, algorithm: str) -> None:
         DatabaseError: The database cannot be reached or refuses.
     """
     with server.connect(algorithm) as connection, translated():
-        names = ({"schema": name} for name in ("incoming", "retired"))
-        if not any((connection.execute(query("schema_exists"), name).fetchone() or (False,))[0] for name in names):
+        if not any(_is_there(connection, name) for name in ("incoming", "retired")):
             return
         row = connection.execute(query("lock_publishing")).fetchone()
         if row and row[0]:
@@ -29,3 +28,8 @@ def drop_leftovers(connection: Connection) -> None:
     """Remove them, whoever holds the lock for publishing."""
     for schema in (INCOMING, RETIRED):
         connection.execute(query("drop_schema", schema=schema))
+
+
+def _is_there(connection: Connection, schema: str) -> bool:
+    row = connection.execute(query("schema_exists"), {"schema": schema}).fetchone()
+    return bool(row and row[0])
