@@ -25,6 +25,7 @@
     │   └── HostedItemError        it refused what was sent: this one item, not the next
     ├── DatabaseError              the database refused
     │   ├── DatabaseDownError      the database cannot be reached (HTTP 503)
+    │   ├── DatabaseSlowError      a statement took too long (HTTP 503)
     │   ├── DatabaseVersionError   PostgreSQL or pgvector is too old
     │   └── NotPublishedError      the algorithm has no published version (HTTP 409)
     ├── FetchError                 something could not be downloaded
@@ -169,6 +170,10 @@ class DatabaseDownError(DatabaseError):
     """The database cannot be reached."""
 
     general = f"the database cannot be reached; try again in a moment, {LOG}"
+
+
+class DatabaseSlowError(DatabaseError):
+    """A statement took longer than it may; the next one may be quick."""
 
 
 class DatabaseVersionError(DatabaseError):

@@ -116,10 +116,10 @@ def test_a_warm_up_that_finds_no_connection_is_made_again(
     """That all connections are busy is no failure that a service remembers: it stays well, and warms up later."""
     monkeypatch.setattr(postgres, "POOL_SECONDS", 0.5)
     algorithm = toy_algorithm(server)
-    with (
-        client_of(api.app.state.meshseek.workspace, algorithm) as client,  # type: ignore[attr-defined]
-        held(client, server, "text_embeddings", "/search/text", POOL_SIZE, **SEARCH),
-    ):
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(client_of(api.app.state.meshseek.workspace, algorithm))  # type: ignore[attr-defined]
+        eventually(lambda: not algorithm._readiness._warming.locked())  # the service warms up by itself when it starts
+        stack.enter_context(held(client, server, "text_embeddings", "/search/text", POOL_SIZE, **SEARCH))
         algorithm.warm_up()
         eventually(lambda: not algorithm._readiness._warming.locked())
         assert algorithm.health() == "ready"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Lock, Thread
 from typing import Literal
 
-from meshseek.errors import BusyError, EmbedderError, MeshseekError, NotPublishedError
+from meshseek.errors import BusyError, DatabaseSlowError, EmbedderError, MeshseekError, NotPublishedError
 from meshseek.search.query_model import QueryModel
 from meshseek.store.read.library import Library
 from meshseek.store.read.published import Published
@@ -56,7 +56,7 @@ class Readiness:
             content = self._library.published().content
             self._do_warm_up()
             self._failure = None
-        except BusyError:  # no failure: the next who asks for the health tries again
+        except (BusyError, DatabaseSlowError):  # no failure: the next who asks for the health tries again
             self._failure = None
         except MeshseekError as error:
             level = logging.INFO if isinstance(error, NotPublishedError) else logging.WARNING
@@ -84,7 +84,7 @@ class Readiness:
         try:
             self._known = self._library.published()
         except MeshseekError as error:
-            if not isinstance(error, BusyError) or self._known is None:
+            if not isinstance(error, BusyError | DatabaseSlowError) or self._known is None:
                 return error
         published, failure = self._known, self._failure  # looked at once: another thread may be changing it
         if self._model.is_loaded(published.space) and failure is None:

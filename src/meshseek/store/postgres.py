@@ -16,7 +16,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic_core import from_json
 
-from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
+from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseSlowError, DatabaseVersionError, NotPublishedError
 from meshseek.store.queries import query
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -239,7 +239,7 @@ def translated() -> Iterator[None]:
             "the disk of the database is full; free some space and run the same command again"
         ) from error
     except psycopg.errors.QueryCanceled as error:
-        raise DatabaseError("the database took too long; ask for less at once, or publish with an index") from error
+        raise DatabaseSlowError("the database took too long; ask for less at once, or publish with an index") from error
     except psycopg.errors.DeadlockDetected as error:
         raise DatabaseError("another process changed the same tables; run the same command again") from error
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
