@@ -181,7 +181,13 @@ def test_watching(command: Command, environment: dict[str, str], folder: Path) -
     """A file that is added while update watches is found soon after, without another command."""
     program = [sys.executable, "-m", "meshseek", "update", "--watch"]
     process = subprocess.Popen(
-        program, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where tests run as a job in the background, their shell has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # it starts no thread
     )
     try:
         assert process.stderr is not None
