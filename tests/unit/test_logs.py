@@ -39,6 +39,8 @@ def write(tmp_path: Path) -> Iterator[Write]:
     loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
     before = [(each, each.handlers[:], each.level, each.propagate) for each in (root, ours, *loggers)]
     root.handlers[:] = []
+    for each in loggers:
+        each.setLevel(logging.NOTSET)  # a server in another test may have let it tell of nothing
 
     def begin(**settings: Any) -> Callable[[], str]:
         file = tmp_path / "log"
