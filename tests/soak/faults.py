@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,21 +114,15 @@ class Faults:
 
     def database_killed(self) -> float:
         """Kill -9 of every process of the database."""
-        for number in processes(self._data):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
+        _signal_each(processes(self._data), signal.SIGKILL)
         return self._back()
 
     def database_frozen(self) -> float:
         """The database stands still, as in a machine that swaps, and goes on later."""
-        frozen = [psutil.Process(number) for number in processes(self._data)]
-        for process in frozen:
-            with contextlib.suppress(psutil.Error):
-                process.suspend()
+        frozen = processes(self._data)
+        _signal_each(frozen, signal.SIGSTOP)
         time.sleep(self._frozen_seconds)
-        for process in frozen:
-            with contextlib.suppress(psutil.Error):
-                process.resume()
+        _signal_each(frozen, signal.SIGCONT)
         return time.monotonic()
 
     def published_anew(self) -> float:
@@ -177,3 +171,10 @@ def asking(clients: Clients) -> Iterator[None]:
         yield
     finally:
         clients.stop()
+
+
+def _signal_each(numbers: Sequence[int], signal_number: signal.Signals) -> None:
+    """Send a signal to processes; those of a database come and go."""
+    for number in numbers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal_number)
