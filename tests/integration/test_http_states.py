@@ -68,10 +68,17 @@ def test_too_many_searches_are_told_to_come_back(api: TestClient) -> None:
     assert api.post("/search/text", json=SEARCH).status_code == HTTPStatus.OK
 
 
+def warmed_up(api: TestClient) -> None:
+    """Wait until the service is ready, and asks nothing more of the database by itself."""
+    algorithm = api.app.state.meshseek.search_service.algorithm("toy")  # type: ignore[attr-defined]
+    eventually(lambda: api.get("/health").status_code == HTTPStatus.OK)
+    eventually(lambda: not algorithm._readiness._warming.locked())
+
+
 @contextlib.contextmanager
 def held(api: TestClient, server: Server, table: str, path: str, count: int, **search: str) -> Iterator[None]:
     """So many requests that hang in the database, because somebody holds a table; all are answered at the end."""
-    eventually(lambda: api.get("/health").status_code == HTTPStatus.OK)
+    warmed_up(api)
 
     def ask() -> int:
         answer = api.post(path, json=search) if search else api.get(path)
@@ -100,7 +107,7 @@ def test_a_search_that_takes_too_long_is_given_up(published_toys: Workspace, ser
     """Its caller is told so in time, its thread ends when the database lets it go, and its place is free again."""
     algorithm = toy_algorithm(server)
     with client_of(published_toys, algorithm, request_seconds="2") as client:
-        eventually(lambda: client.get("/health").status_code == HTTPStatus.OK)
+        warmed_up(client)
         with server.connect("toy") as other, other.transaction():
             other.execute("LOCK TABLE live.text_embeddings IN ACCESS EXCLUSIVE MODE")
             answer = client.post("/search/text", json=SEARCH)
@@ -118,7 +125,6 @@ def test_a_warm_up_that_finds_no_connection_is_made_again(
     algorithm = toy_algorithm(server)
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(client_of(api.app.state.meshseek.workspace, algorithm))  # type: ignore[attr-defined]
-        eventually(lambda: not algorithm._readiness._warming.locked())  # the service warms up by itself when it starts
         stack.enter_context(held(client, server, "text_embeddings", "/search/text", POOL_SIZE, **SEARCH))
         algorithm.warm_up()
         eventually(lambda: not algorithm._readiness._warming.locked())
@@ -139,6 +145,17 @@ def test_a_busy_service_says_that_it_is_busy(api: TestClient, server: Server, mo
             assert answer.json()["error"]["code"] == "busy"
             assert "cannot be reached" not in answer.text
         assert client.get("/health").json() == {"status": "ready", "algorithms": {"toy": "ready"}}
+
+
+def test_connections_that_were_closed_stay_closed(published_toys: Workspace, server: Server) -> None:
+    """What still warms up while a service stops opens no new connections, which nobody would close."""
+    algorithm = toy_algorithm(server)
+    assert algorithm.health() in {"ready", "loading"}
+    algorithm.library.close()
+    assert "its connections are closed" in algorithm.health()
+    algorithm.warm_up()
+    eventually(lambda: not algorithm._readiness._warming.locked())
+    assert algorithm.library.pools() == {}
 
 
 def test_unavailable_until_something_is_published(toys: Workspace, server: Server) -> None:

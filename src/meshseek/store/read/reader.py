@@ -65,6 +65,7 @@ class Reader:
     """The connections of one algorithm. Safe to share between threads."""
 
     _pools: _Pools | None = None
+    _closed = False
 
     def __init__(self, server: Server, algorithm: str) -> None:
         self._server = server
@@ -74,8 +75,9 @@ class Reader:
         """How each connection searches now, so that it is set only when it changes."""
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, for good: what is still warming up in the background opens no others."""
         with self._opening:
+            self._closed = True
             for pool in self._pools or ():
                 pool.close()
             self._pools = None
@@ -140,10 +142,16 @@ class Reader:
             check_schema(row[0], self._algorithm)
 
     def _open(self) -> _Pools:
-        """The pools, once the database was seen to be fit; pools alone could not tell why it cannot connect."""
+        """The pools, once the database was seen to be fit; pools alone could not tell why it cannot connect.
+
+        Raises:
+            DatabaseError: It cannot be reached or is not fit, or this was closed.
+        """
         if not self._opening.acquire(timeout=POOL_SECONDS):
             raise DatabaseDownError("the database is still being opened; try again in a moment")
         try:
+            if self._closed:
+                raise DatabaseDownError("its connections are closed, for the service is stopping; start it again")
             if self._pools is None:
                 with self._server.look(self._algorithm) as connection:
                     check_pgvector(connection)
