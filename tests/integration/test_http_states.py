@@ -40,13 +40,6 @@ def client_of(workspace: Workspace, algorithm: Algorithm, **settings: str) -> Te
     return TestClient(create_app(meshseek), base_url="http://localhost", raise_server_exceptions=False)
 
 
-@pytest.fixture
-def api(published_toys: Workspace, server: Server) -> Iterator[TestClient]:
-    """The API over the published toys, whose models are not there."""
-    with client_of(published_toys, toy_algorithm(server)) as client:
-        yield client
-
-
 def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait until something is so."""
     deadline = time.monotonic() + seconds
@@ -55,10 +48,24 @@ def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def warmed_up(api: TestClient) -> None:
+    """Wait until the service is ready, and asks nothing more of the database by itself."""
+    algorithm = api.app.state.meshseek.search_service.algorithm("toy")  # type: ignore[attr-defined]
+    eventually(lambda: api.get("/health").status_code == HTTPStatus.OK)
+    eventually(lambda: not algorithm._readiness._warming.locked())
+
+
+@pytest.fixture
+def api(published_toys: Workspace, server: Server) -> Iterator[TestClient]:
+    """The API over the published toys, whose models are not there."""
+    with client_of(published_toys, toy_algorithm(server)) as client:
+        warmed_up(client)
+        yield client
+
+
 def test_too_many_searches_are_told_to_come_back(api: TestClient) -> None:
     """While all places are taken a search is refused at once, with the time after which to try again."""
     algorithm = api.app.state.meshseek.search_service.algorithm("toy")  # type: ignore[attr-defined]
-    eventually(lambda: api.get("/health").status_code == HTTPStatus.OK)
     algorithm._admission = Admission(running=1, waiting=0)
     with algorithm._admission.admitted():
         answer = api.post("/search/text", json=SEARCH)
@@ -66,13 +73,6 @@ def test_too_many_searches_are_told_to_come_back(api: TestClient) -> None:
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert answer.json()["error"]["code"] == "busy"
     assert api.post("/search/text", json=SEARCH).status_code == HTTPStatus.OK
-
-
-def warmed_up(api: TestClient) -> None:
-    """Wait until the service is ready, and asks nothing more of the database by itself."""
-    algorithm = api.app.state.meshseek.search_service.algorithm("toy")  # type: ignore[attr-defined]
-    eventually(lambda: api.get("/health").status_code == HTTPStatus.OK)
-    eventually(lambda: not algorithm._readiness._warming.locked())
 
 
 @contextlib.contextmanager
