@@ -28,6 +28,7 @@ from meshseek.errors import BackupError, InputError
 from meshseek.files import DRAFT, FileLock, disk_error, make_folder, sync, write_whole
 from meshseek.workspace.entries import Entry, from_lines
 from meshseek.workspace.objects import Objects
+from meshseek.workspace.snapshot_form import fault_of
 
 BACKUP_FORMAT = 1
 """Goes up with every change that an earlier Meshseek would restore wrongly."""
@@ -138,13 +139,16 @@ class BackupFolder:
         """One snapshot.
 
         Raises:
-            BackupError: It is damaged.
+            BackupError: It is damaged, or has not the form of one.
         """
         path = self.folder / SNAPSHOTS / f"{name}.json"
         record = _read_json(path)
         snapshot = record.get("snapshot") if record else None
         if record is None or not isinstance(snapshot, dict) or record.get("sha256") != _digest(snapshot):
             raise BackupError(f"{path} is damaged; name another snapshot with --snapshot")
+        fault = fault_of(snapshot)
+        if fault is not None:
+            raise BackupError(f"{path} is no snapshot that Meshseek wrote ({fault}); name another with --snapshot")
         return snapshot
 
     def write(self, snapshot: Snapshot) -> str:
