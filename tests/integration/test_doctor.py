@@ -142,11 +142,12 @@ def test_secrets_that_others_can_read(tmp_path: Path) -> None:
 
 def test_ports_that_are_taken(tmp_path: Path) -> None:
     """By another program, which is told; and by Meshseek itself, which is as it should be."""
+    pages = {"/live": b'{"status":"live"}', "/sign-in": b"<title>Meshseek</title>"}
 
     class Living(JsonHandler):
         def do_GET(self) -> None:  # noqa: N802  # the name that http.server calls
-            content = b'{"status":"live"}'
-            self.send_response(200)
+            content = pages.get(self.path, b"")
+            self.send_response(200 if content else 303)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -156,20 +157,21 @@ def test_ports_that_are_taken(tmp_path: Path) -> None:
         assert "give another --ui-port" in found(ports.look_at_ports("127.0.0.1", {"--ui-port": port}), "warning")[0]
     with serving_json(Living, None) as url:
         port = int(url.rpartition(":")[2])
-        assert found(ports.look_at_ports("127.0.0.1", {"--api-port": port}), "ok")[0].startswith("Meshseek serves at")
+        for option in ("--api-port", "--ui-port"):
+            assert found(ports.look_at_ports("127.0.0.1", {option: port}), "ok")[0].startswith("Meshseek serves at")
 
 
 def test_a_port_of_ipv6_is_asked_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     """In an address, it stands in brackets."""
     asked: list[str] = []
 
-    def get(url: str, **_: Any) -> httpx.Response:
+    def stream(_: str, url: str, **__: Any) -> httpx.Response:
         asked.append(url)
         raise httpx.ConnectError("nobody is there")
 
-    monkeypatch.setattr(httpx, "get", get)
+    monkeypatch.setattr(httpx, "stream", stream)
     for host in ("::1", "::", "0.0.0.0", "localhost"):
-        assert not ports._is_ours(host, 8000)
+        assert not ports._is_ours(host, 8000, "--api-port")
     assert asked == [f"http://{name}:8000/live" for name in ("[::1]", "[::1]", "127.0.0.1", "localhost")]
 
 

@@ -11,6 +11,9 @@ import httpx
 from meshseek.doctor.findings import Finding
 
 ANSWER_SECONDS: Final = 3.0
+PIECE: Final = 64 << 10
+"""Characters of an answer that are read: whatever listens there may send without end."""
+TITLE: Final = "<title>Meshseek</title>"
 
 
 def look_at_ports(host: str, ports: dict[str, int]) -> Iterator[Finding]:
@@ -23,7 +26,7 @@ def look_at_ports(host: str, ports: dict[str, int]) -> Iterator[Finding]:
     for option, port in ports.items():
         if _is_free(host, port):
             yield Finding("ports", "ok", f"{host}:{port} is free")
-        elif option == "--api-port" and _is_ours(host, port):
+        elif _is_ours(host, port, option):
             yield Finding("ports", "ok", f"Meshseek serves at {host}:{port}")
         else:
             cure = f"end it, or give another {option} to 'meshseek serve'"
@@ -40,11 +43,25 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _is_ours(host: str, port: int) -> bool:
+def _is_ours(host: str, port: int, option: str) -> bool:
+    """Whether the API, or the page, answers there."""
+    if option == "--api-port":
+        return _answer(host, port, "/live") == '{"status":"live"}'
+    return TITLE in _answer(host, port, "/") or TITLE in _answer(host, port, "/sign-in")
+
+
+def _answer(host: str, port: int, path: str) -> str:
+    """The beginning of what is answered; nothing if that is no success."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     address = f"[{host}]" if ":" in host else host
+    url = f"http://{address}:{port}{path}"
+    beginning = ""
     try:
-        answer = httpx.get(f"http://{address}:{port}/live", timeout=ANSWER_SECONDS, trust_env=False)
+        with httpx.stream("GET", url, timeout=ANSWER_SECONDS, trust_env=False) as answer:
+            for piece in answer.iter_text(PIECE):
+                beginning += piece
+                if len(beginning) >= PIECE:
+                    break
+            return beginning if answer.is_success else ""
     except (httpx.HTTPError, httpx.InvalidURL):
-        return False
-    return answer.text == '{"status":"live"}'
+        return ""
