@@ -156,6 +156,7 @@ def run_scenario(bench: Bench, scenario: Scenario, numbers: Sequence[int], seed:
             trial = scenario.run(bench, Random(f"{seed}/{scenario.name}/{number}"))
         except Exception:  # noqa: BLE001  # the others are still to be tried
             trial = Trial(complaints=[f"the trial itself failed: {traceback.format_exc()[-2000:]}"])
+            bench.renew_reader()
         row.add(number, trial, time.monotonic() - began)
     return row
 

@@ -165,7 +165,7 @@ class Running:
         while self._reports.poll():
             try:
                 exit_code, said, shown, ran.steps, ran.seconds = self._reports.recv()
-            except EOFError:
+            except (EOFError, OSError):  # the system tells of a killed process either way
                 break
             ran.exits.append(exit_code)
             ran.said.append(said)
