@@ -61,6 +61,14 @@ class Bench:
     world: World
     reader: Reader
     _known: dict[str, Undisturbed] = field(default_factory=dict)
+    _shortest: dict[str, float] = field(default_factory=dict)
+
+    def run_or_killed(self, running: Running, name: str, usual: float, random: Random) -> Ran:
+        """Kill a victim at a moment of the shortest time that it has taken: others may have slowed its first run."""
+        ran = running.ended_or_killed(random.uniform(0, self._shortest.get(name, usual)))
+        if not ran.killed and ran.seconds:
+            self._shortest[name] = min(ran.seconds, self._shortest.get(name, usual))
+        return ran
 
     def renew_reader(self) -> None:
         """Take another reader: nobody knows what one was told whose trial broke off."""
@@ -85,11 +93,7 @@ def disturb(bench: Bench, victim: Victim, kind: str, random: Random) -> Trial:
     )
     running.wait_until_ready()
     running.go()
-    if kind == "kill-time":
-        running_for = random.uniform(0, 1.1 * known.seconds)
-        ran = running.ended_or_killed(running_for)
-    else:
-        ran = running.ended()
+    ran = bench.run_or_killed(running, victim.name, known.seconds, random) if kind == "kill-time" else running.ended()
     _judge(trial, ran, kind)
     if world.has_mounts:
         disk.make_writable(world.folder)
@@ -215,7 +219,7 @@ def disturb_restore(bench: Bench, kind: str, random: Random) -> Trial:
     running = Running(replace(job, fault=fault), world.scratch)
     running.wait_until_ready()
     running.go()
-    ran = running.ended_or_killed(random.uniform(0, RESTORE_SECONDS)) if kind == "kill-time" else running.ended()
+    ran = bench.run_or_killed(running, "restore", RESTORE_SECONDS, random) if kind == "kill-time" else running.ended()
     _judge(trial, ran, kind)
     if world.has_mounts:
         disk.resize_disk(world.home, ROOMY)
