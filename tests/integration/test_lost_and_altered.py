@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from meshseek.pipeline.check import check
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
+from meshseek.workspace import libraries
 from meshseek.workspace.workspace import Workspace
 
 DRAFT = ".0123456789abcdef.tmp"
@@ -142,6 +144,21 @@ def test_forgetting_goes_on_where_it_was_killed(parts: LivingParts) -> None:
     parts.workspace.libraries.forget(["chair"])
     parts.workspace.libraries.forget(["chair", "second/chair"])
     assert [asset.asset_id for asset in parts.workspace.assets()] == ["table", "second/table"]
+
+
+def test_forgetting_on_a_full_disk(parts: LivingParts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so in one line, nothing is forgotten, and it can be done when there is room."""
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(libraries, "write_whole", full)
+        with pytest.raises(WorkspaceError, match=r"^the disk that holds [^\n]* is full; free some space"):
+            parts.workspace.libraries.forget(["chair"])
+    assert [asset.asset_id for asset in parts.workspace.assets()] == ["chair", "table", "second/chair", "second/table"]
+    parts.workspace.libraries.forget(["chair"])
+    assert [asset.asset_id for asset in parts.workspace.assets()] == ["table", "second/chair", "second/table"]
 
 
 def test_what_killed_processes_left_is_cleaned(parts: LivingParts) -> None:

@@ -164,7 +164,11 @@ class Libraries:
             raise disk_error(error, folder) from error
 
     def _write_record(self, library: LibrarySource) -> None:
-        write_whole(self.folder / library.name / RECORD, sealed(asdict(library)))
+        record = self.folder / library.name / RECORD
+        try:
+            write_whole(record, sealed(asdict(library)))
+        except OSError as error:
+            raise disk_error(error, record.parent) from error
 
     def remove(self, library: LibrarySource) -> None:
         """Forget a library; its assets are in the workspace no longer.

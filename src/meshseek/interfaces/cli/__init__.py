@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from meshseek import __version__
 from meshseek.errors import MeshseekError
+from meshseek.files import disk_error
 from meshseek.untrusted.text import printable
 
 COMMANDS = {
@@ -42,6 +45,8 @@ OUT_OF_MEMORY = (
     "there is not enough memory for this; end other programs, give it more, or set MESHSEEK_WORKERS to 1, "
     "then run the same command again: what is finished is kept"
 )
+NO_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""What a disk says that is full or takes nothing more: no command is at fault, whatever it was writing."""
 _NO_ROOM = re.compile("annot allocate memory|failed to map segment|can't start new thread")
 """What is said where a library or a thread does not fit into memory."""
 
@@ -71,10 +76,14 @@ class _Commands(click.Group):
             click.echo(printable(f"meshseek: {error}"), err=True)
             sys.exit(1)
         except (MemoryError, ImportError, RuntimeError, OSError) as error:
-            if not isinstance(error, MemoryError) and not _NO_ROOM.search(str(error)):
+            if isinstance(error, OSError) and error.errno in NO_WRITING:
+                line = str(disk_error(error, Path(error.filename or ".")))
+            elif isinstance(error, MemoryError) or _NO_ROOM.search(str(error)):
+                line = OUT_OF_MEMORY
+            else:
                 raise
             del error  # with what it holds, so that there is room for the line
-            click.echo(f"meshseek: {OUT_OF_MEMORY}", err=True)
+            click.echo(printable(f"meshseek: {line}"), err=True)
             sys.exit(1)
 
 

@@ -1,6 +1,8 @@
-"""Memory that runs out is told in one line."""
+"""Memory or a disk that has no more room is told in one line."""
 
 from __future__ import annotations
+
+import errno
 
 import click
 import pyarrow as pa
@@ -39,3 +41,18 @@ def test_a_library_that_is_not_there_is_no_want_of_memory(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(click.Group, "invoke", fail)
     assert isinstance(CliRunner().invoke(main, ["libraries"]).exception, ImportError)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Whatever was being written: the file is named, and what to do."""
+
+    def fail(*_: object) -> None:
+        raise OSError(number, "no more", "workspace/x")
+
+    monkeypatch.setattr(click.Group, "invoke", fail)
+    done = CliRunner().invoke(main, ["libraries"])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("meshseek: ")
+    assert "workspace/x" in done.stderr
+    assert done.stderr.count("\n") == 1
