@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 BLOCK = 512
 REMEMBERED = {"options"}
 """Nothing but the file itself says that there was one: where it is deleted, the defaults hold again."""
+MADE_AGAIN = {"worlds"}
+"""Likewise, but an update makes it again."""
 
 KINDS: Mapping[str, str] = {
     "manifests": "**/manifest.json",
@@ -78,15 +84,27 @@ def swap(path: Path, random: Random, others: list[Path]) -> str:
 WAYS: tuple[Callable[[Path, Random], str], ...] = (flip, flip, truncate, zero, delete)
 
 
-def damage(workspace: Path, kind: str, random: Random) -> str:
-    """Alter one file of a kind in one way; returns what was done."""
+def damage(workspace: Path, kind: str, random: Random) -> tuple[str, bool]:
+    """Alter one file of a kind in one way; returns what was done, and whether there is anything to be noticed."""
     files = sorted(path for path in workspace.glob(KINDS[kind]) if path.is_file())
     files = [path for path in files if "database" not in path.relative_to(workspace).parts]
     path = random.choice(files)
+    before = path.read_bytes()
     way = random.randrange(len(WAYS) - (kind in REMEMBERED) + 1)
     if kind in REMEMBERED and way == len(WAYS) - 1:
         way = len(WAYS)
     done = (
         swap(path, random, [other for other in files if other != path]) if way == len(WAYS) else WAYS[way](path, random)
     )
-    return f"{path.relative_to(workspace)}: {done}"
+    is_felt = not (kind in MADE_AGAIN and not path.exists()) and not _says_the_same(before, path)
+    return f"{path.relative_to(workspace)}: {done}", is_felt
+
+
+def _says_the_same(before: bytes, path: Path) -> bool:
+    """Whether a table was altered where it says nothing, such as in the name of the program that wrote it."""
+    if path.suffix != ".parquet" or not path.exists():
+        return False
+    try:
+        return bool(pq.read_table(io.BytesIO(before)).equals(pq.read_table(path), check_metadata=True))
+    except (OSError, ValueError, pa.ArrowException):
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from meshseek.errors import WorkspaceError
 from meshseek.files import FileLock
 from meshseek.pipeline.check import check
 from meshseek.pipeline.publish import publish
+from meshseek.pipeline.standing import is_embedded, standings
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.workspace import libraries
@@ -111,6 +113,17 @@ def test_a_lost_manifest_takes_no_row_away(parts: LivingParts, table: str) -> No
         publish_alone(parts)
     parts.update()
     assert (damaged(parts), published(parts)) == ([], before)
+
+
+@pytest.mark.parametrize("source", ["caption_english", "appearance"])
+def test_vectors_that_were_removed_are_made_again(parts: LivingParts, source: str) -> None:
+    """A folder of vectors that somebody removed, as the cure of a damaged manifest says, is work for an update."""
+    before = published(parts)
+    shutil.rmtree(parts.workspace.folder / "vectors" / ALGORITHM / source)
+    assert not is_embedded(parts.workspace, ALGORITHM)
+    assert standings(parts.workspace, [ALGORITHM])["first"].waiting == {f"embed {ALGORITHM}": 2}
+    parts.update()
+    assert published(parts) == before
 
 
 def test_manifests_of_two_tables_cannot_be_mistaken(parts: LivingParts) -> None:

@@ -93,6 +93,17 @@ def languages_of(workspace: Workspace, algorithm: str) -> list[str]:
     return languages
 
 
+def _made_from(workspace: Workspace, algorithm: str) -> MadeFrom:
+    """Also of the sources that it was last told to embed and of which nothing is left, because somebody removed it."""
+    embedded, languages = workspace.embedded_sources(algorithm), languages_of(workspace, algorithm)
+    told = {f"caption_{language}" for language in languages} | ({"appearance"} if languages else set())
+    return {
+        source: workspace.vectors_table(algorithm, source).fingerprints() if source in embedded else {}
+        for source in SOURCES
+        if source in embedded or source in told
+    }
+
+
 class _Counts:
     def __init__(self, workspace: Workspace, algorithms: Sequence[str]) -> None:
         self._basis = {name: workspace.caption_basis(name) for name in algorithms}
@@ -100,15 +111,7 @@ class _Counts:
         if "all_texts" in self._basis.values():
             parts.append("attributes")
         self._current = CurrentAssets(workspace, parts=parts)
-        self._vectors: dict[str, MadeFrom] = {
-            name: {
-                source: workspace.vectors_table(name, source).fingerprints() if source in embedded else {}
-                for embedded in [workspace.embedded_sources(name)]
-                for source in SOURCES
-                if source in embedded or source.removeprefix("caption_") in languages_of(workspace, name)
-            }
-            for name in algorithms
-        }
+        self._vectors: dict[str, MadeFrom] = {name: _made_from(workspace, name) for name in algorithms}
         self.assets: Counter[str] = Counter()
         self.waiting: Counter[tuple[str, str]] = Counter()
         self.outdated: Counter[tuple[str, str]] = Counter()
