@@ -21,10 +21,9 @@ from tests.toy import VIEWS, Toy, import_toys, publish_toys, toy, toy_algorithm
 
 from meshseek.embedders import EmbedderOptions, PartlyEmbeddedError
 from meshseek.errors import HostedError, SpaceMismatchError, WorkspaceError
-from meshseek.model import Estimate, Role, ViewSet
+from meshseek.model import Estimate, Role
 from meshseek.pipeline.embed import embed, preview
 from meshseek.pipeline.stage import Summary
-from meshseek.pipeline.view_reading import sampled
 from meshseek.reporting import SilentReporter
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
@@ -130,14 +129,6 @@ def options() -> EmbedderOptions:
     return EmbedderOptions()
 
 
-def test_sampling_is_uniform() -> None:
-    """Views are taken at equal distances, all where there are no more, and always the same ones."""
-    views = ViewSet(folder=Path(), viewpoint_ids=tuple(range(40)), fingerprint="")
-    assert sampled(views, 8) == (0, 5, 10, 15, 20, 25, 30, 35)
-    assert sampled(views, 5) == (0, 8, 16, 24, 32)
-    assert sampled(views, 40) == sampled(views, 99) == sampled(views, None) == tuple(range(40))
-
-
 def test_one_vector_for_several_views(workspace: Workspace, server: Server) -> None:
     """There is one row an asset, without a viewpoint; it is published, and found with the first view to show."""
     import_toys(workspace, COUNT)
@@ -146,7 +137,7 @@ def test_one_vector_for_several_views(workspace: Workspace, server: Server) -> N
     found = vectors(workspace)
     assert {viewpoint for _, viewpoint in found} == {None}
     assert len(found) == COUNT
-    first, last = (Image.open(workspace.folder / "pictures" / "000" / f"{n:05d}" / f"{n:05d}.png") for n in (0, 1))
+    first, last = (Image.open(workspace.folder / "pictures" / "000" / f"{n:05d}" / f"{n:05d}.png") for n in (0, 2))
     expected = Together(options()).embed_together([[first, last]])[0]
     assert found["toys/000", None] == pytest.approx(expected, abs=1e-3)
 

@@ -13,9 +13,11 @@ import click
 from meshseek.embedders import EMBEDDERS
 from meshseek.errors import WorkspaceError
 from meshseek.untrusted.text import printable
+from meshseek.viewpoints import MOST_VIEWS
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
+    from meshseek.model import ViewCount
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,6 +47,17 @@ def algorithm(command: Command) -> Command:
         "--algorithm", type=click.Choice(names), default="lite", show_default=True, help="Embedding algorithm."
     )
     return option(command)
+
+
+class Views(click.ParamType[Any]):
+    """A number of views, or ``all``."""
+
+    name = f"1-{MOST_VIEWS}|all"
+    _number = click.IntRange(1, MOST_VIEWS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ViewCount:
+        """The value that was typed."""
+        return "all" if value == "all" else self._number.convert(value, param, ctx)
 
 
 @contextmanager
