@@ -220,7 +220,7 @@ def _shown(
     ids = names.take(pa.array(own[starts])).to_pylist()
     known = viewpoints.fill_null(NO_VIEWPOINT).to_numpy()
     keep = np.ones(len(own), dtype=np.bool_)
-    for name, start, end in zip(ids, starts, [*starts[1:], len(own)], strict=True):
+    for name, (start, end) in zip(ids, pairwise([*starts, len(own)]), strict=True):
         wanted = shown[name].viewpoints
         if wanted is not None and len(wanted) < end - start:
             keep[start:end] = np.isin(known[start:end], wanted)

@@ -60,6 +60,21 @@ class Views(click.ParamType[Any]):
         return "all" if value == "all" else self._number.convert(value, param, ctx)
 
 
+class ViewRange(click.ParamType[Any]):
+    """A number of views, or the fewest and the most of them: ``8`` or ``1-40``."""
+
+    name = "N|N-N"
+    _number: click.ParamType[Any] = click.IntRange(0, MOST_VIEWS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | None, int]:
+        """The fewest, where they were given, and the most."""
+        fewest, dash, most = str(value).rpartition("-")
+        numbers = self._number.convert(fewest, param, ctx) if dash else None, self._number.convert(most, param, ctx)
+        if numbers[0] is not None and numbers[0] > numbers[1]:
+            self.fail(f"'{value}' is from more to less; give the smaller number first", param, ctx)
+        return numbers
+
+
 @contextmanager
 def application(*, needs: Literal["workspace", "published"] | None = None, **settings: Any) -> Iterator[Meshseek]:
     """Everything that a command needs, closed at its end.
