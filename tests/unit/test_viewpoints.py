@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import click
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshseek.bootstrap import Meshseek
+from meshseek.embedders import EMBEDDERS
+from meshseek.interfaces.cli.options import ViewRange, Views
 from meshseek.model import ViewCount
+from meshseek.settings import read_settings
 from meshseek.viewpoints import Picture, evenly, views_fingerprint, views_of_pictures
 from meshseek.workspace.made_from import joint_fingerprint, joint_viewpoints
 from meshseek.workspace.tables import Viewpoints
@@ -21,6 +29,41 @@ FAR = 40_000_000_000 * 10**9
 def test_eight_of_forty_are_those_that_were_always_taken() -> None:
     """So the vectors of a library that was imported when only eight were taken stay what they are."""
     assert evenly(range(40), 8) == (2, 7, 12, 17, 22, 27, 32, 37)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "value"),
+    [
+        (Views(), "all", "all"),
+        (Views(), "12", 12),
+        (Views(), "0", "0 is not in the range 1<=x<=1000"),
+        (Views(), "1001", "1001 is not in the range"),
+        (Views(), "many", "'many' is neither 'all' nor a number"),
+        (ViewRange(), "8", (None, 8)),
+        (ViewRange(), "1-40", (1, 40)),
+        (ViewRange(), "0-0", (0, 0)),
+        (ViewRange(), "40-1", "'40-1' is from more to less; give the smaller number first"),
+        (ViewRange(), "-4", "'-4' is neither a number nor two with a dash between them"),
+        (ViewRange(), "1-1001", "1001 is not in the range"),
+    ],
+)
+def test_numbers_of_views_are_typed(kind: click.ParamType[Any], typed: str, value: object) -> None:
+    """What commands take, and what they say of anything else."""
+    if isinstance(value, str) and value != "all":
+        with pytest.raises(click.BadParameter, match=re.escape(value)):
+            kind.convert(typed, None, None)
+    else:
+        assert kind.convert(typed, None, None) == value
+
+
+def test_the_choice_is_remembered(tmp_path: Path) -> None:
+    """An update embeds as many views as the last run was told, also in a process that has loaded the model before."""
+    meshseek = Meshseek(read_settings(workspace=tmp_path))
+    assert meshseek.usual_embedder("synthetic").views == "all"
+    for count in (3, "all", 8):
+        meshseek.workspace.remembered.keep("embed", {"languages": ["english"], "views": count}, "synthetic")
+        assert meshseek.usual_embedder("synthetic").views == count
+    assert EMBEDDERS.load("lite").views_default == 8
 
 
 @given(

@@ -16,7 +16,7 @@ from meshseek.workspace.skipped import LEFT_OUT, SKIPPED, lines_of_others, skipp
 
 T = TypeVar("T")
 
-SHARD_ROWS = 4096
+SHARD_ROWS = 16_384
 SHARD_SECONDS = 10.0
 """A shard is written when it has so many rows or after so long, so that an interruption costs little of either."""
 SHARD_SHARE = 0.02

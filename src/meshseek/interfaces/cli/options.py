@@ -57,6 +57,8 @@ class Views(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ViewCount:
         """The value that was typed."""
+        if value != "all" and not str(value).lstrip("-").isdecimal():
+            self.fail(f"'{value}' is neither 'all' nor a number", param, ctx)
         return "all" if value == "all" else self._number.convert(value, param, ctx)
 
 
@@ -69,6 +71,8 @@ class ViewRange(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | None, int]:
         """The fewest, where they were given, and the most."""
         fewest, dash, most = str(value).rpartition("-")
+        if not all(number.isdecimal() for number in ([fewest, most] if dash else [most])):
+            self.fail(f"'{value}' is neither a number nor two with a dash between them", param, ctx)
         numbers = self._number.convert(fewest, param, ctx) if dash else None, self._number.convert(most, param, ctx)
         if numbers[0] is not None and numbers[0] > numbers[1]:
             self.fail(f"'{value}' is from more to less; give the smaller number first", param, ctx)
