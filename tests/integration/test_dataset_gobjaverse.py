@@ -63,6 +63,31 @@ def test_renders_of_both_layouts(renders: Path, tmp_path: Path, models: Path) ->
         dataset.read(entries["2/7"], models)
 
 
+def test_pictures_behind_links_are_read_where_they_stay_inside(renders: Path, tmp_path: Path, models: Path) -> None:
+    """A link to another picture of the library is a view; one that leads out of it, or to a folder, is told."""
+    dataset = Gobjaverse(DatasetOptions(path=renders))
+    entry = next(entry for entry in dataset.entries() if entry.asset_id == "0/10005")
+    folder = renders / "0" / "10005"
+    (folder / "00003").rename(folder / "3")
+    (folder / "00003").symlink_to("00004")
+    (folder / "00003/00003.png").symlink_to("00004.png")
+    views = dataset.read(entry, models).views
+    assert views is not None
+    assert len(views.viewpoint_ids) == 40
+    (tmp_path / "secret.png").write_bytes(png())
+    for number, target in ((9, tmp_path / "secret.png"), (10, renders)):
+        path = folder / f"{number:05d}" / f"{number:05d}.png"
+        path.unlink()
+        path.symlink_to(target)
+        with pytest.raises(UnreadableAssetError, match=rf"^0/10005: cannot read view {number}: "):
+            dataset.read(entry, models)
+        path.unlink()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UnreadableAssetError, match=r"^0/10005: cannot read its views: it is a link that leads out of"):
+        dataset.read(entry, models)
+
+
 def test_render_fingerprints_follow_pictures_and_captions(renders: Path, tmp_path: Path) -> None:
     """Another picture in place of any, or a new caption, changes the fingerprint of its asset alone."""
     captions = tmp_path / "captions.json"

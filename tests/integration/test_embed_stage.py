@@ -22,6 +22,7 @@ from tests.toy import VIEWS, Toy, import_toys, publish_toys, toy, toy_algorithm
 from meshseek.embedders import EmbedderOptions, PartlyEmbeddedError
 from meshseek.errors import HostedError, SpaceMismatchError, WorkspaceError
 from meshseek.model import Estimate, Role
+from meshseek.pipeline import view_reading
 from meshseek.pipeline.embed import embed, preview
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import SilentReporter
@@ -148,8 +149,9 @@ def test_one_vector_for_several_views(workspace: Workspace, server: Server) -> N
     algorithm.library.close()
 
 
-def test_processes_change_nothing(workspace: Workspace, tmp_path: Path) -> None:
-    """Pictures that were read by worker processes have the vectors of those read here."""
+def test_processes_change_nothing(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that were read by worker processes, and few at a time, have the vectors of those read here."""
+    monkeypatch.setattr(view_reading, "LOT", 2)
     other = Workspace(tmp_path / "other")
     for own, workers in ((workspace, 1), (other, 2)):
         import_toys(own, COUNT)
@@ -160,8 +162,9 @@ def test_processes_change_nothing(workspace: Workspace, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_unreadable_views_are_skipped(workspace: Workspace, workers: int) -> None:
+def test_unreadable_views_are_skipped(workspace: Workspace, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An asset with a damaged view is skipped with the reason, whoever reads it, and the others go on."""
+    monkeypatch.setattr(view_reading, "LOT", workers)
     import_toys(workspace, COUNT)
     (workspace.folder / "pictures" / "003" / "00001" / "00001.png").write_bytes(b"damaged")
     (workspace.folder / "pictures" / "004" / "00000" / "00000.png").unlink()

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,7 +25,7 @@ from meshseek.errors import DatasetError, LibraryGoneError, UnreadableAssetError
 from meshseek.meshes.model_files import readable
 from meshseek.model import Asset
 from meshseek.tables import read_rows
-from meshseek.untrusted.files import open_inside
+from meshseek.untrusted.files import folder_inside, open_inside
 from meshseek.untrusted.text import plain
 from meshseek.viewpoints import LAST_VIEWPOINT, MOST_VIEWS, Picture, views_of_pictures
 
@@ -82,9 +83,7 @@ class Gobjaverse(Dataset):
             raise UnreadableAssetError(
                 f"{entry.asset_id}: view {last} has a number above {LAST_VIEWPOINT:,}; rename its folder and pictures"
             )
-        for number, *_ in pictures:
-            with readable(f"{entry.asset_id}: cannot read view {number}", "download it again"):
-                open_inside(folder / _name(number) / f"{_name(number)}.png", self.options.path).close()
+        self._expect_readable(entry.asset_id, folder, pictures)
         return Asset(
             asset_id=entry.asset_id,
             fingerprint=entry.fingerprint,
@@ -93,6 +92,17 @@ class Gobjaverse(Dataset):
             views=views_of_pictures(folder, pictures, self.options.path),
             attributes={"objaverse_uid": _uid(entry.model)} if entry.model else {},
         )
+
+    def _expect_readable(self, asset_id: str, folder: Path, pictures: Sequence[Picture]) -> None:
+        paths = {number: f"{_name(number)}/{_name(number)}.png" for number, *_ in pictures}
+        with (
+            readable(f"{asset_id}: cannot read its views", "download them again"),
+            folder_inside(folder, self.options.path) as is_file,
+        ):
+            doubtful = [number for number, path in paths.items() if not is_file(path)]
+        for number in doubtful:
+            with readable(f"{asset_id}: cannot read view {number}", "download it again"):
+                open_inside(folder / paths[number], self.options.path).close()
 
 
 def _list_ids(root: Path) -> Iterator[str]:
@@ -138,20 +148,16 @@ def _view_folder(asset: Path) -> Path:
 def _pictures(folder: Path) -> list[Picture]:
     """The pictures of an asset, by number; one more than an asset may have, where it has so many.
 
-    Each is looked at, as nothing else tells that it was replaced. For 40 of them that takes 90 microseconds of a
-    processor beside 40 for eight, half of it for the one listing: a minute and a half for a million assets.
+    Each is looked at, as nothing else tells that it was replaced. With one listing of the folder, and the fingerprint,
+    40 of them take 0.2 ms of a processor where eight took 0.09: about four minutes for a million assets.
     """
-    pictures = []
+    pictures: list[Picture] = []
+    path = str(folder)
     try:
-        with os.scandir(folder) as listing:
-            for item in listing:
-                name = item.name
-                if len(name) == _DIGITS and name.isdecimal() and name.isascii():
-                    picture = _picture(str(folder), name)
-                    if picture is not None:
-                        pictures.append(picture)
-                if len(pictures) > MOST_VIEWS:
-                    break
+        with os.scandir(path) as listing:
+            names = (item.name for item in listing if len(item.name) == _DIGITS)
+            found = (_picture(path, name) for name in names if name.isdecimal() and name.isascii())
+            pictures += islice(filter(None, found), MOST_VIEWS + 1)
     except FileNotFoundError:
         return []
     except OSError as error:
