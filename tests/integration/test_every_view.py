@@ -24,8 +24,10 @@ from meshseek.embedders.siglip import Siglip
 from meshseek.errors import EmbedderError
 from meshseek.model import Asset, ViewCount, ViewSet
 from meshseek.pipeline.embed import embed
-from meshseek.pipeline.publish import publish
+from meshseek.pipeline.publish import LibraryState, publish
 from meshseek.pipeline.standing import standings
+from meshseek.pipeline.synthetic import LibrarySize, make_library
+from meshseek.pipeline.vector_files import VectorFiles
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.viewpoints import evenly
@@ -169,6 +171,20 @@ def test_too_many_views_are_told(renders: Renders, workspace: Workspace) -> None
         "0/3": "0/3: more than 1,000 pictures; move some elsewhere",
         "0/4": "0/4: view 40000 has a number above 32,767; rename its folder and pictures",
     }
+
+
+def test_made_up_assets_have_any_number_of_views(workspace: Workspace) -> None:
+    """From the fewest to the most; an asset's vectors are of just the views that it has."""
+    size = LibrarySize(assets=60, views=6, fewest_views=0, dim=4)
+    make_library(size, workspace, SilentReporter())
+    held = held_views(workspace.vectors_table("synthetic", "appearance"))
+    views = {asset.asset_id: asset.views.viewpoint_ids for asset in workspace.assets() if asset.views}
+    assert {name: own.viewpoints for name, own in held.items()} == views
+    assert {*map(len, views.values())} == {1, 2, 3, 4, 5, 6}
+    assert 0 < len(views) < size.assets
+    state = LibraryState.read(workspace, VectorFiles.open(workspace, "synthetic"), None)
+    assert state.counts["views"] == sum(map(len, views.values()))
+    assert LibrarySize(assets=1, views=1000, dim=4).lot == 65
 
 
 def earlier_import(renders: Renders, workspace: Workspace, *asset_ids: str) -> None:
