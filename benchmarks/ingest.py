@@ -13,7 +13,7 @@ from common import DIM, VIEWS, Report
 from psycopg import Connection, sql
 
 from meshseek.bootstrap import Meshseek
-from meshseek.pipeline.publish import LibraryState, wanted_vectors
+from meshseek.pipeline.publish import LibraryState
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles
 from meshseek.reporting import ConsoleReporter, SilentReporter
@@ -45,8 +45,8 @@ def main() -> None:
 def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
     vectors = VectorFiles.open(meshseek.workspace, ALGORITHM)
     library = LibraryState.read(meshseek.workspace, vectors, None)
-    wanted = wanted_vectors(library.assets, vectors.basis)
-    packed = _packed(vectors, wanted)
+    shown = library.shown
+    packed = _packed(vectors, shown)
     size = sum(len(piece) for piece in packed)
     times: dict[str, list[float]] = {"COPY of bytes in memory": [], "meshseek, from its shards": []}
     with publishing(meshseek.server, ALGORITHM, vectors.space, SilentReporter()) as publisher:
@@ -55,7 +55,7 @@ def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
             times["COPY of bytes in memory"].append(_raw(connection, packed))
             with publisher.loading(vectors=0, graph_vectors=0) as loader, CentroidSpool(DIM) as spool:
                 started = time.perf_counter()
-                loader.load_views(vectors.views(wanted, lambda _: None, spool))
+                loader.load_views(vectors.views(shown, lambda _: None, spool))
                 times["meshseek, from its shards"].append(time.perf_counter() - started)
             connection.execute(query("drop_schema", schema=sql.Identifier("incoming")))
     report = Report(f"Loading {views:,} views, {size / views:,.0f} bytes a row")
@@ -66,11 +66,11 @@ def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
     report.write(path)
 
 
-def _packed(vectors: VectorFiles, wanted: Any) -> list[memoryview]:
+def _packed(vectors: VectorFiles, shown: Any) -> list[memoryview]:
     with CentroidSpool(DIM) as spool:
         return [
             piece
-            for batch in vectors.views(wanted, lambda _: None, spool)
+            for batch in vectors.views(shown, lambda _: None, spool)
             for piece in pack_rows(
                 batch.ids,
                 [

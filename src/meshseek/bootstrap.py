@@ -26,7 +26,7 @@ from meshseek.workspace.format import expect_usable
 from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from meshseek.model import Language, Space
+    from meshseek.model import Language, Space, ViewCount
     from meshseek.pipeline.workers import Workers
     from meshseek.workspace.libraries import LibrarySource
 
@@ -133,13 +133,17 @@ class Meshseek:
         model: str | None = None,
         dim: int | None = None,
         languages: tuple[Language, ...] | None = None,
+        views: ViewCount | None = None,
     ) -> Embedder:
         """An algorithm's model, loaded once; None means its default."""
         wanted = (name, model, dim)
         if wanted not in self._embedders:
             embedder = EMBEDDERS.load(name)(self._embedder_options(name, model, dim, languages))
             self._embedders[wanted] = self._embedders[name, embedder.space.model, embedder.space.dim] = embedder
-        return self._embedders[wanted]
+        embedder = self._embedders[wanted]
+        if views is not None:  # another command may have chosen otherwise since the model was loaded
+            embedder.options = replace(embedder.options, views=views)
+        return embedder
 
     def lacking(self, name: str) -> str | None:
         """What is missing to load the model that an algorithm's vectors were made with, told without loading it.
@@ -214,13 +218,14 @@ class Meshseek:
         return self.translator("existing")
 
     def usual_embedder(self, algorithm: str) -> Embedder:
-        """Of the space that an algorithm's vectors are in, for the languages that were last embedded."""
+        """Of the space that an algorithm's vectors are in, for the languages and views that were last embedded."""
         languages = tuple(self.workspace.remembered.get("embed", algorithm).get("languages", ())) or None
+        views = self.workspace.view_count(algorithm)
         sources = self.workspace.embedded_sources(algorithm)
         if not sources:
-            return self.embedder(algorithm, languages=languages)
+            return self.embedder(algorithm, languages=languages, views=views)
         space = self.workspace.vectors_table(algorithm, sources[0]).header["space"]
-        return self.embedder(algorithm, space["model"], space["dim"], languages)
+        return self.embedder(algorithm, space["model"], space["dim"], languages, views)
 
     def usual_index(self, algorithm: str) -> str:
         """The kind of index that was last asked for."""

@@ -12,6 +12,9 @@ LANGUAGES: tuple[Language, ...] = ("english", "chinese")
 
 Role = Literal["query", "document"]
 
+ViewCount = int | Literal["all"]
+"""How many views of each asset; where it has more they are taken at even distances."""
+
 Attributes = Mapping[str, Any]
 """JSON values by field name; some can be filtered on."""
 
@@ -50,6 +53,8 @@ class ViewSet:
     """Changes when any of the pictures may have changed."""
     root: Path | None = None
     """Where the pictures must really lie, whatever links lead to; None for the folder itself."""
+    stamps: bytes = b""
+    """Size and time of each picture, in the order of the viewpoints, where pictures change one by one; else nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

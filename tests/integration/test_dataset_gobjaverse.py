@@ -44,7 +44,7 @@ IDS = {"0/10005": f"000-142/{'a' * 32}.glb", "0/9": f"000-001/{'b' * 32}.glb", "
 
 
 def test_renders_of_both_layouts(renders: Path, tmp_path: Path, models: Path) -> None:
-    """Ids are listed by number; up to eight pictures that are really there are spread over the whole."""
+    """Ids are listed by number; the views of an asset are all pictures that are really there."""
     (tmp_path / "map.json").write_text(json.dumps(IDS))
     dataset = Gobjaverse(DatasetOptions(path=renders, id_map=tmp_path / "map.json"))
     entries = {entry.asset_id: entry for entry in dataset.entries()}
@@ -53,17 +53,43 @@ def test_renders_of_both_layouts(renders: Path, tmp_path: Path, models: Path) ->
     assert (full.model, full.attributes) == (IDS["0/10005"], {"objaverse_uid": "a" * 32})
     assert (half.model, half.attributes, half.captions_english) == (None, {}, ())
     assert full.views is not None
-    assert full.views.viewpoint_ids == (2, 7, 12, 17, 22, 27, 32, 37)
+    assert full.views.viewpoint_ids == tuple(range(40))
     assert few.views is not None
     assert (few.views.folder, few.views.viewpoint_ids) == (renders / "0/9/campos_512_v4", (1, 2, 3))
     assert half.views is not None
     assert half.views.viewpoint_ids == (0, 2, 3, 4, 6, 7, 8, 9)
+    assert [len(asset.views.stamps) // 16 for asset in (full, few, half) if asset.views] == [40, 3, 8]
     with pytest.raises(UnreadableAssetError, match=r"2/7: no picture in .*download it again"):
         dataset.read(entries["2/7"], models)
 
 
+def test_pictures_behind_links_are_read_where_they_stay_inside(renders: Path, tmp_path: Path, models: Path) -> None:
+    """A link to another picture of the library is a view; one that leads out of it, or to a folder, is told."""
+    dataset = Gobjaverse(DatasetOptions(path=renders))
+    entry = next(entry for entry in dataset.entries() if entry.asset_id == "0/10005")
+    folder = renders / "0" / "10005"
+    (folder / "00003").rename(folder / "3")
+    (folder / "00003").symlink_to("00004")
+    (folder / "00003/00003.png").symlink_to("00004.png")
+    views = dataset.read(entry, models).views
+    assert views is not None
+    assert len(views.viewpoint_ids) == 40
+    (tmp_path / "secret.png").write_bytes(png())
+    for number, target in ((9, tmp_path / "secret.png"), (10, renders)):
+        path = folder / f"{number:05d}" / f"{number:05d}.png"
+        path.unlink()
+        path.symlink_to(target)
+        with pytest.raises(UnreadableAssetError, match=rf"^0/10005: cannot read view {number}: "):
+            dataset.read(entry, models)
+        path.unlink()
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UnreadableAssetError, match=r"^0/10005: cannot read its views: it is a link that leads out of"):
+        dataset.read(entry, models)
+
+
 def test_render_fingerprints_follow_pictures_and_captions(renders: Path, tmp_path: Path) -> None:
-    """A new picture or a new caption changes the fingerprint of its asset alone."""
+    """Another picture in place of any, or a new caption, changes the fingerprint of its asset alone."""
     captions = tmp_path / "captions.json"
 
     def fingerprints() -> dict[str, str]:
@@ -72,7 +98,7 @@ def test_render_fingerprints_follow_pictures_and_captions(renders: Path, tmp_pat
     options = DatasetOptions(path=renders, captions=captions)
     captions.write_text('{"0/9": "a cup"}')
     before = fingerprints()
-    (renders / "0/10005/00002/00002.png").write_bytes(png((1, 1, 1), (9, 9)))
+    (renders / "0/10005/00003/00003.png").write_bytes(png((1, 1, 1), (9, 9)))
     captions.write_text('{"0/9": "a mug"}')
     after = fingerprints()
     assert {name for name in before if before[name] != after[name]} == {"0/10005", "0/9"}

@@ -21,10 +21,10 @@ from tests.toy import VIEWS, Toy, import_toys, publish_toys, toy, toy_algorithm
 
 from meshseek.embedders import EmbedderOptions, PartlyEmbeddedError
 from meshseek.errors import HostedError, SpaceMismatchError, WorkspaceError
-from meshseek.model import Estimate, Role, ViewSet
+from meshseek.model import Estimate, Role
+from meshseek.pipeline import view_reading
 from meshseek.pipeline.embed import embed, preview
 from meshseek.pipeline.stage import Summary
-from meshseek.pipeline.view_reading import sampled
 from meshseek.reporting import SilentReporter
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
@@ -130,14 +130,6 @@ def options() -> EmbedderOptions:
     return EmbedderOptions()
 
 
-def test_sampling_is_uniform() -> None:
-    """Views are taken at equal distances, all where there are no more, and always the same ones."""
-    views = ViewSet(folder=Path(), viewpoint_ids=tuple(range(40)), fingerprint="")
-    assert sampled(views, 8) == (0, 5, 10, 15, 20, 25, 30, 35)
-    assert sampled(views, 5) == (0, 8, 16, 24, 32)
-    assert sampled(views, 40) == sampled(views, 99) == sampled(views, None) == tuple(range(40))
-
-
 def test_one_vector_for_several_views(workspace: Workspace, server: Server) -> None:
     """There is one row an asset, without a viewpoint; it is published, and found with the first view to show."""
     import_toys(workspace, COUNT)
@@ -146,7 +138,7 @@ def test_one_vector_for_several_views(workspace: Workspace, server: Server) -> N
     found = vectors(workspace)
     assert {viewpoint for _, viewpoint in found} == {None}
     assert len(found) == COUNT
-    first, last = (Image.open(workspace.folder / "pictures" / "000" / f"{n:05d}" / f"{n:05d}.png") for n in (0, 1))
+    first, last = (Image.open(workspace.folder / "pictures" / "000" / f"{n:05d}" / f"{n:05d}.png") for n in (0, 2))
     expected = Together(options()).embed_together([[first, last]])[0]
     assert found["toys/000", None] == pytest.approx(expected, abs=1e-3)
 
@@ -157,8 +149,9 @@ def test_one_vector_for_several_views(workspace: Workspace, server: Server) -> N
     algorithm.library.close()
 
 
-def test_processes_change_nothing(workspace: Workspace, tmp_path: Path) -> None:
-    """Pictures that were read by worker processes have the vectors of those read here."""
+def test_processes_change_nothing(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that were read by worker processes, and few at a time, have the vectors of those read here."""
+    monkeypatch.setattr(view_reading, "LOT", 2)
     other = Workspace(tmp_path / "other")
     for own, workers in ((workspace, 1), (other, 2)):
         import_toys(own, COUNT)
@@ -169,8 +162,9 @@ def test_processes_change_nothing(workspace: Workspace, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_unreadable_views_are_skipped(workspace: Workspace, workers: int) -> None:
+def test_unreadable_views_are_skipped(workspace: Workspace, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An asset with a damaged view is skipped with the reason, whoever reads it, and the others go on."""
+    monkeypatch.setattr(view_reading, "LOT", workers)
     import_toys(workspace, COUNT)
     (workspace.folder / "pictures" / "003" / "00001" / "00001.png").write_bytes(b"damaged")
     (workspace.folder / "pictures" / "004" / "00000" / "00000.png").unlink()

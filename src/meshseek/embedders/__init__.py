@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from meshseek.embedders._nouns import everyday_nouns
 from meshseek.errors import EmbedderError, MeshseekError
 from meshseek.hosted import HostedOptions
-from meshseek.model import LANGUAGES, AssetTexts, CaptionBasis, Estimate, Language, Role, Space
+from meshseek.model import LANGUAGES, AssetTexts, CaptionBasis, Estimate, Language, Role, Space, ViewCount
 from meshseek.plugins import Family
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class EmbedderOptions:
     """Length of the vectors, for models that can shorten them."""
     languages: tuple[Language, ...] | None = None
     """Caption languages that are to be embedded."""
+    views: ViewCount | None = None
+    """How many views of each asset are to be embedded."""
     model_dir: Path | None = None
     """Holds a checkpoint, or checkpoints in folders named by their ids."""
     device: str | None = None
@@ -82,6 +84,9 @@ class Embedder(ABC):
     """Languages in which queries are better translated first, where a translator is configured."""
     caption_basis: ClassVar[CaptionBasis] = "own_language"
     """What ``caption_texts`` looks at; what else is said of an asset may change without its vectors being made anew."""
+
+    views_default: ClassVar[ViewCount] = "all"
+    """How many views of each asset are embedded, if the options do not say otherwise and each has its own vector."""
 
     def __init__(self, options: EmbedderOptions) -> None:
         self.options = options
@@ -166,8 +171,24 @@ class Embedder(ABC):
 
     @property
     def views_together(self) -> int | None:
-        """How many views, sampled uniformly, make one vector of an asset; None where each view has its own."""
+        """How many views at most make one vector of an asset; None where each view has its own."""
         return None
+
+    @property
+    def views(self) -> ViewCount:
+        """How many views of each asset are embedded.
+
+        Raises:
+            EmbedderError: The options ask for more than the model makes one vector of.
+        """
+        most, wanted = self.views_together, self.options.views
+        if most is None:
+            return wanted or self.views_default
+        if wanted == "all" or (wanted or 0) > most:
+            raise EmbedderError(
+                f"'{self.space.model}' makes one vector of at most {most} views; give --views {most}, or fewer"
+            )
+        return wanted or most
 
     def image_preparer(self) -> Callable[[Image], Any]:
         """What can be done to one image before the model sees it; picklable, it runs in processes of its own."""

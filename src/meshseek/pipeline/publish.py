@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from meshseek.model import Asset, CaptionBasis
+from meshseek.model import Asset
 from meshseek.pipeline.bounds import long_id, within_bounds
 from meshseek.pipeline.calibrate import calibrate
+from meshseek.pipeline.shown_vectors import ShownVectors, Sources, wanted_captions
 from meshseek.pipeline.stage import Summary
-from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles, Wanted
+from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles
 from meshseek.reporting import Reporter
 from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
@@ -26,8 +27,8 @@ from meshseek.store.write.leftovers import remove_leftovers
 from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher, published_content, published_digests, publishing
 from meshseek.workspace.current import CurrentAssets
-from meshseek.workspace.made_from import vector_sources
-from meshseek.workspace.tables import SOURCES, Source
+from meshseek.workspace.made_from import ShownViews
+from meshseek.workspace.tables import SOURCES
 from meshseek.workspace.workspace import Workspace
 from meshseek.workspace.world import World, read_world
 
@@ -145,13 +146,14 @@ class _Load:
         return self.world.fingerprint if self.world else ""
 
     def __call__(self, loader: Loader, assets: Sequence[Asset]) -> None:
-        wanted = wanted_vectors(assets, self.vectors.basis)
+        wanted = wanted_captions(assets, self.vectors)
+        shown = {asset.asset_id: self.library.shown.get(asset.asset_id) for asset in assets}
         with self.bar as advance, CentroidSpool(self.vectors.space.dim) as spool:
             bounded = self.library.bounded
             loader.load_labels(bounded.get(asset.asset_id, asset) for asset in self.library.assets)
             loader.load_assets([bounded.get(asset.asset_id, asset) for asset in assets], self.library.digests)
             loader.load_captions(self.vectors.captions(wanted, advance))
-            loader.load_views(self.vectors.views(wanted, advance, spool))
+            loader.load_views(self.vectors.views(shown, advance, spool))
             loader.load_centroids(spool.batches())
 
 
@@ -178,6 +180,8 @@ class LibraryState:
     """Assets of which no database can hold everything, as they are stored: an older Meshseek imported them whole."""
     told: Mapping[str, str]
     """What is left out of these, and which assets are left out for their ids."""
+    shown: Mapping[str, ShownViews]
+    """Which vectors of views each asset has that are published."""
 
     @classmethod
     def read(cls, workspace: Workspace, vectors: VectorFiles, max_assets: int | None) -> LibraryState:
@@ -187,24 +191,24 @@ class LibraryState:
             WorkspaceError: Something is damaged.
         """
         current = CurrentAssets(workspace, max_assets)
-        assets, bounded, told = _storable(_as_published(asset, workspace) for asset in current)
-        made_from = vectors.made_from()
+        shown = ShownVectors(vectors)
+        assets, bounded, told = _storable(_as_published(asset, workspace) for asset in shown.seen(current))
         digests: dict[str, str] = {}
         counts: Counter[str] = Counter()
         outdated: Counter[str] = Counter()
         for (_, stage), count in current.outdated.items():
             outdated[stage] += count
         for asset in assets:
-            wanted = vector_sources(asset, vectors.basis)
-            known = {source: table.get(asset.asset_id) for source, table in made_from.items()}
-            outdated["embed"] += any(known.get(source) not in {None, made} for source, made in wanted.items())
-            embedded = [source for source, made in wanted.items() if known.get(source) == made]
-            for source in embedded:
+            sources = shown.of(asset)
+            outdated["embed"] += sources.is_outdated
+            for source in sources.embedded:
                 counts[source] += 1
-            counts["captions"] += bool({"caption_english", "caption_chinese"} & set(embedded))
-            counts["views"] += len(asset.views.viewpoint_ids) if asset.views and "appearance" in embedded else 0
-            digests[asset.asset_id] = _digest(asset, wanted, embedded)
-        return cls(assets, digests, {stage: count for stage, count in outdated.items() if count}, counts, bounded, told)
+            counts["captions"] += bool({"caption_english", "caption_chinese"} & set(sources.embedded))
+            own = shown.views.get(asset.asset_id)
+            counts["views"] += len(own.viewpoints or (0,)) if own else 0
+            digests[asset.asset_id] = _digest(asset, sources)
+        outdated = +outdated
+        return cls(assets, digests, outdated, counts, bounded, told, shown.views)
 
     @property
     def has_chinese(self) -> bool:
@@ -261,13 +265,13 @@ def _tell_left_out(told: Mapping[str, str], summary: Summary, reporter: Reporter
         )
 
 
-def _digest(asset: Asset, wanted: Mapping[Source, str], embedded: Sequence[Source]) -> str:
+def _digest(asset: Asset, sources: Sources) -> str:
     """Changes whenever anything of an asset is to be published otherwise."""
     views = asset.views
     shown = (str(views.folder), views.viewpoint_ids, views.fingerprint) if views else None
     captions = (asset.captions_english, asset.captions_chinese)
     model = (asset.model, asset.model_fingerprint)
-    text = json.dumps([DERIVED, captions, model, shown, asset.attributes, wanted, embedded], sort_keys=True)
+    text = json.dumps([DERIVED, captions, model, shown, asset.attributes, *sources[:2]], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
@@ -281,20 +285,12 @@ def _as_published(asset: Asset, workspace: Workspace) -> Asset:
     return replace(asset, attributes=attributes, views=views)
 
 
-def wanted_vectors(assets: Sequence[Asset], basis: CaptionBasis) -> Wanted:
-    """What the vectors of assets must have been made from."""
-    wanted: dict[Source, dict[str, str]] = {source: {} for source in SOURCES}
-    for asset in assets:
-        for source, made_from in vector_sources(asset, basis).items():
-            wanted[source][asset.asset_id] = made_from
-    return wanted
-
-
 def _content(
     algorithm: str, workspace: Workspace, vectors: VectorFiles, index_kind: str, max_assets: int | None
 ) -> str:
     tables = [workspace.assets_table(), workspace.rendered_table(), workspace.chinese_captions_table()]
     digests = [table.digest for table in (*tables, *vectors.tables.values())]
     world = read_world(workspace, algorithm, vectors.space)
-    parts = [digests, workspace.libraries.digest, world.fingerprint if world else "", max_assets, index_kind]
+    world_made = world.fingerprint if world else ""
+    parts = [digests, workspace.libraries.digest, world_made, max_assets, index_kind, vectors.count]
     return hashlib.sha256(json.dumps([*parts, CURRENT, DERIVED]).encode()).hexdigest()

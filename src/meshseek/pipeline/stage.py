@@ -16,7 +16,7 @@ from meshseek.workspace.skipped import LEFT_OUT, SKIPPED, lines_of_others, skipp
 
 T = TypeVar("T")
 
-SHARD_ROWS = 4096
+SHARD_ROWS = 16_384
 SHARD_SECONDS = 10.0
 """A shard is written when it has so many rows or after so long, so that an interruption costs little of either."""
 SHARD_SHARE = 0.02
@@ -33,6 +33,8 @@ class Task(Generic[T]):
     fingerprint: str
     """What the work is made from; equal to the finished row's when there is nothing to do."""
     payload: T
+    is_left: bool | None = None
+    """Whether there is work to do, where the fingerprint alone does not say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +71,28 @@ class Summary:
         return asdict(self)
 
 
-def begin_stage(table: ShardFolder, reporter: Reporter) -> dict[str, str]:
-    """What each finished asset was made from, once damaged shards are told of and set aside.
+def is_left(task: Task[Any], finished: Mapping[str, str]) -> bool:
+    """Whether a task is still to be done, given what each finished asset was made from."""
+    return finished.get(task.asset_id) != task.fingerprint if task.is_left is None else task.is_left
+
+
+def set_aside_damaged(table: ShardFolder, reporter: Reporter) -> None:
+    """Tell of damaged shards, whose rows are not finished any longer.
 
     Raises:
         WorkspaceError: The table cannot be read or written.
     """
     for told in table.drop_damaged():
         reporter.say(told)
+
+
+def begin_stage(table: ShardFolder, reporter: Reporter) -> dict[str, str]:
+    """What each finished asset was made from, once damaged shards are told of and set aside.
+
+    Raises:
+        WorkspaceError: The table cannot be read or written.
+    """
+    set_aside_damaged(table, reporter)
     return table.fingerprints()
 
 
@@ -109,10 +125,10 @@ def run_stage(
     seen: set[str] = set()
     for task in tasks:
         seen.add(task.asset_id)
-        if finished.get(task.asset_id) == task.fingerprint:
-            summary.already_there += 1
-        else:
+        if is_left(task, finished):
             left.append(task)
+        else:
+            summary.already_there += 1
     try:
         table.folder.mkdir(parents=True, exist_ok=True)
         earlier = lines_of_others(table.folder, seen)

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from meshseek.embedders import EMBEDDERS
 from meshseek.model import Asset
 from meshseek.workspace.current import CurrentAssets
-from meshseek.workspace.made_from import vector_sources
+from meshseek.workspace.made_from import HeldViews, caption_sources, is_current, lacks_views
 from meshseek.workspace.skipped import skipped_fingerprints
-from meshseek.workspace.tables import SOURCES, Source
+from meshseek.workspace.tables import SOURCE_OF, Source
+from meshseek.workspace.view_rows import held_views
 from meshseek.workspace.workspace import Part, Workspace
 from meshseek.workspace.world import is_world_whole
 
 MadeFrom = Mapping[Source, Mapping[str, str]]
-"""What each asset's vectors were made from, by source and asset id."""
+"""What each asset's caption vectors were made from, by source and asset id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def is_embedded(workspace: Workspace, algorithm: str) -> bool:
         WorkspaceError: A table is damaged.
     """
     sources = workspace.embedded_sources(algorithm)
-    if not sources or not languages_of(workspace, algorithm):
+    if not sources or not languages_of(workspace, algorithm) or workspace.view_count(algorithm) is None:
         return False
     if workspace.lost_vectors(algorithm) or any(
         workspace.vectors_table(algorithm, source).damaged() for source in sources
@@ -93,15 +94,21 @@ def languages_of(workspace: Workspace, algorithm: str) -> list[str]:
     return languages
 
 
-def _made_from(workspace: Workspace, algorithm: str) -> MadeFrom:
-    """Also of the sources that it was last told to embed and of which nothing is left, because somebody removed it."""
+def _captions_of(workspace: Workspace, algorithm: str) -> MadeFrom:
+    """Also of languages that it was last told to embed and of which nothing is left, because somebody removed it."""
     embedded, languages = workspace.embedded_sources(algorithm), languages_of(workspace, algorithm)
-    told = {f"caption_{language}" for language in languages} | ({"appearance"} if languages else set())
     return {
         source: workspace.vectors_table(algorithm, source).fingerprints() if source in embedded else {}
-        for source in SOURCES
-        if source in embedded or source in told
+        for language, source in SOURCE_OF.items()
+        if source in embedded or language in languages
     }
+
+
+def _views_of(workspace: Workspace, algorithm: str) -> Mapping[str, HeldViews] | None:
+    """Likewise of views; None where it has embedded nothing yet."""
+    if "appearance" in workspace.embedded_sources(algorithm):
+        return held_views(workspace.vectors_table(algorithm, "appearance"))
+    return {} if languages_of(workspace, algorithm) else None
 
 
 class _Counts:
@@ -111,7 +118,9 @@ class _Counts:
         if "all_texts" in self._basis.values():
             parts.append("attributes")
         self._current = CurrentAssets(workspace, parts=parts)
-        self._vectors: dict[str, MadeFrom] = {name: _made_from(workspace, name) for name in algorithms}
+        self._vectors: dict[str, MadeFrom] = {name: _captions_of(workspace, name) for name in algorithms}
+        self._views = {name: views for name in algorithms if (views := _views_of(workspace, name)) is not None}
+        self._count = {name: workspace.view_count(name) for name in algorithms}
         self.assets: Counter[str] = Counter()
         self.waiting: Counter[tuple[str, str]] = Counter()
         self.outdated: Counter[tuple[str, str]] = Counter()
@@ -130,11 +139,17 @@ class _Counts:
 
     def _count_vectors(self, asset: Asset, algorithm: str, made_from: MadeFrom) -> None:
         stage = f"embed {algorithm}"
-        wanted = vector_sources(asset, self._basis[algorithm])
+        wanted = caption_sources(asset, self._basis[algorithm])
         known = {source: rows.get(asset.asset_id) for source, rows in made_from.items()}
-        if any(known[source] not in {None, wanted.get(source)} for source in known if source in wanted):
+        is_outdated = any(known[source] not in {None, wanted.get(source)} for source in known if source in wanted)
+        is_waiting = any(known[source] is None for source in known if source in wanted)
+        if asset.views is not None and algorithm in self._views:
+            held = self._views[algorithm].get(asset.asset_id)
+            is_outdated |= held is not None and not is_current(held, asset.views)
+            is_waiting |= held is None or lacks_views(held, asset.views, self._count[algorithm])
+        if is_outdated:
             self.outdated[asset.library, stage] += 1
-        elif any(known[source] is None for source in known if source in wanted):
+        elif is_waiting:
             self.waiting[asset.library, stage] += 1
 
     def standing(self, library: str) -> Standing:

@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
-from meshseek.model import CaptionBasis, Space
+from meshseek.model import CaptionBasis, Space, ViewCount
 from meshseek.store.write.loading import Captions, Centroids, Views
 from meshseek.workspace.halves import from_column, to_singles
+from meshseek.workspace.made_from import HeldViews, ShownViews
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.tables import Source
+from meshseek.workspace.view_rows import held_views
 from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -96,6 +98,8 @@ class VectorFiles:
     tables: Mapping[Source, ShardFolder]
     basis: CaptionBasis
     """What the caption vectors are made from."""
+    count: ViewCount | None = None
+    """How many views of each asset were last chosen; None where an older Meshseek embedded them."""
 
     @classmethod
     def open(cls, workspace: Workspace, algorithm: str) -> VectorFiles:
@@ -117,15 +121,20 @@ class VectorFiles:
         if len(set(spaces.values())) > 1:
             listed = "; ".join(f"{source}: {space}" for source, space in spaces.items())
             raise SpaceMismatchError(f"'{algorithm}' was embedded in different spaces ({listed}); embed it again")
-        return cls(next(iter(spaces.values())), tables, workspace.caption_basis(algorithm))
+        basis, count = workspace.caption_basis(algorithm), workspace.view_count(algorithm)
+        return cls(next(iter(spaces.values())), tables, basis, count)
 
     def rows(self, source: Source) -> int:
         """Number of rows of a source, replaced ones included."""
         return len(self.tables[source]) if source in self.tables else 0
 
-    def made_from(self) -> dict[Source, dict[str, str]]:
-        """What each asset's vectors were made from, by source."""
-        return {source: table.fingerprints() for source, table in self.tables.items()}
+    def captions_made_from(self) -> dict[Source, dict[str, str]]:
+        """What each asset's caption vectors were made from, by source."""
+        return {source: table.fingerprints() for source, table in self.tables.items() if source != "appearance"}
+
+    def held_views(self) -> dict[str, HeldViews]:
+        """What vectors of its views each asset has."""
+        return held_views(self.tables["appearance"]) if "appearance" in self.tables else {}
 
     def captions(self, wanted: Wanted, advance: Advance) -> Iterator[Captions]:
         """Each asset's English and Chinese caption vectors; the Chinese ones wait in a file for their English ones."""
@@ -149,9 +158,11 @@ class VectorFiles:
             there = np.ones(len(own), dtype=np.bool_)
             yield Captions(own, vectors, ~there, vectors, there)
 
-    def views(self, wanted: Wanted, advance: Advance, spool: CentroidSpool) -> Iterator[Views]:
-        """Each view's vector; the centroid and spread of each asset's views go to the spool."""
-        for batch in self._read("appearance", wanted, advance):
+    def views(self, shown: Mapping[str, ShownViews | None], advance: Advance, spool: CentroidSpool) -> Iterator[Views]:
+        """The vectors of the views that are shown; the centroid and spread of each asset's go to the spool."""
+        some = {name: own for name, own in shown.items() if own is not None}
+        wanted: Wanted = {"appearance": {name: own.fingerprint for name, own in some.items()}}
+        for batch in self._read("appearance", wanted, advance, some):
             spool.add(_centroids(batch))
             numbers = batch.viewpoints.fill_null(0).to_numpy()
             there = batch.viewpoints.is_valid().to_numpy(zero_copy_only=False)
@@ -163,8 +174,10 @@ class VectorFiles:
         with tempfile.TemporaryFile() as file:
             yield np.memmap(file, dtype=np.float16, mode="w+", shape=(max(1, rows), self.space.dim))
 
-    def _read(self, source: Source, wanted: Wanted, advance: Advance) -> Iterator[Batch]:
-        """What is wanted, batch by batch."""
+    def _read(
+        self, source: Source, wanted: Wanted, advance: Advance, shown: Mapping[str, ShownViews] | None = None
+    ) -> Iterator[Batch]:
+        """What is wanted, batch by batch; of views those that are shown."""
         if source not in self.tables:
             return
         own, folder = wanted[source], self.tables[source].folder
@@ -175,6 +188,11 @@ class VectorFiles:
             kept, numbers = table, assets.indices
             if keep is not None:
                 kept, numbers = kept.filter(keep), numbers.filter(keep)
+            if (
+                shown is not None
+                and (few := _shown(assets.dictionary, numbers, kept["viewpoint_id"], shown)) is not None
+            ):
+                kept, numbers = kept.filter(few), numbers.filter(few)
             ids, vectors = assets.dictionary.take(numbers).to_pylist(), from_column(kept)
             viewpoints = kept["viewpoint_id"].combine_chunks()
             starts = _starts(numbers.to_numpy())
@@ -191,6 +209,22 @@ def _made_from(assets: pa.DictionaryArray, fingerprints: pa.ChunkedArray, wanted
     right = pa.array([wanted.get(name) for name in assets.dictionary.to_pylist()], pa.string())
     keep = pc.equal(right.take(assets.indices), fingerprints.combine_chunks()).fill_null(fill_value=False)
     return None if pc.all(keep, min_count=0).as_py() else keep
+
+
+def _shown(
+    names: pa.Array, numbers: pa.Array, viewpoints: pa.ChunkedArray, shown: Mapping[str, ShownViews]
+) -> pa.Array | None:
+    """Which rows are of views that are shown; None where all are."""
+    own = numbers.to_numpy()
+    starts = _starts(own)
+    ids = names.take(pa.array(own[starts])).to_pylist()
+    known = viewpoints.fill_null(NO_VIEWPOINT).to_numpy()
+    keep = np.ones(len(own), dtype=np.bool_)
+    for name, (start, end) in zip(ids, pairwise([*starts, len(own)]), strict=True):
+        wanted = shown[name].viewpoints
+        if wanted is not None and len(wanted) < end - start:
+            keep[start:end] = np.isin(known[start:end], wanted)
+    return None if keep.all() else pa.array(keep)
 
 
 def _starts(numbers: NDArray[np.int32]) -> NDArray[np.intp]:

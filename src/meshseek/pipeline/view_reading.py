@@ -2,57 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshseek.errors import ImageError, NotFoundError, UnreadableAssetError
 from meshseek.model import ViewSet
 from meshseek.pipeline.stage import Outcome, Task, attempt
 from meshseek.pipeline.workers import Workers, in_processes
+from meshseek.workspace.made_from import HeldViews
 from meshseek.workspace.view_files import read_view
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+LOT = 8
+"""Pictures of an asset that are read at a time, however many it has."""
 FEW = 16
-"""So many assets are read in this process: to start others takes longer."""
+"""So many lots are read in this process: to start others takes longer."""
 AHEAD = 4
-"""Assets that wait, read, for each process; eight pictures of one take about 4 MB."""
+"""Lots that wait, read, for each process; the pictures of one take about 4 MB."""
 
 
-def read_views(
-    tasks: Sequence[Task[ViewSet | None]], prepare: Callable[[Image], Any], together: int | None, workers: Workers | int
-) -> Iterable[Outcome]:
-    """Read and prepare each asset's views, in the order of the tasks.
+class ViewWork(NamedTuple):
+    """What is to be done with an asset's views."""
+
+    views: ViewSet
+    """Those to be embedded."""
+    kept: HeldViews | None = None
+    """The vectors beside which theirs are put."""
+
+
+class Lots(Collection[Task[ViewSet | None]]):
+    """The views of assets, some at a time; those of one asset follow each other.
 
     Args:
-        tasks: Assets with their views.
+        tasks: Assets with the views to read; None where there are none.
+        whole: Whether an asset's views are read all at once.
+    """
+
+    def __init__(self, tasks: Sequence[Task[ViewWork | None]], *, whole: bool) -> None:
+        self._tasks = tasks
+        self._whole = whole
+
+    def of(self, task: Task[ViewWork | None]) -> int:
+        """How many lots an asset's views are."""
+        count = len(task.payload.views.viewpoint_ids) if task.payload else 0
+        return 1 if self._whole else max(1, -(-count // LOT))
+
+    def __len__(self) -> int:
+        return sum(map(self.of, self._tasks))
+
+    def __iter__(self) -> Iterator[Task[ViewSet | None]]:
+        for task in self._tasks:
+            views = task.payload.views if task.payload else None
+            if views is None or self.of(task) == 1:
+                yield Task(asset_id=task.asset_id, fingerprint=task.fingerprint, payload=views)
+                continue
+            for start in range(0, len(views.viewpoint_ids), LOT):
+                part = replace(views, viewpoint_ids=views.viewpoint_ids[start : start + LOT])
+                yield Task(asset_id=task.asset_id, fingerprint=task.fingerprint, payload=part)
+
+    def __contains__(self, task: object) -> bool:
+        return any(task == lot for lot in self)
+
+
+def read_views(lots: Lots, prepare: Callable[[Image], Any], workers: Workers | int) -> Iterable[Outcome]:
+    """Read and prepare views, in the order of the lots.
+
+    Args:
+        lots: Assets with their views.
         prepare: Done to each picture; picklable.
-        together: Take only so many views of each asset, uniformly.
         workers: Processes.
 
     Returns:
-        Outcomes whose rows have ``viewpoint_id`` and ``picture``; an asset without readable views is skipped.
+        For each lot an outcome whose rows have ``viewpoint_id`` and ``picture``; one that cannot be read is skipped.
     """
-    reader = _Reader(prepare, together)
-    if Workers.of(workers).count <= 1 or len(tasks) < FEW:
-        return map(reader, tasks)
-    return in_processes(workers, reader, ahead=AHEAD)(tasks)
-
-
-def sampled(views: ViewSet, count: int | None) -> tuple[int, ...]:
-    """The viewpoints to take: all, or ``count`` at equal distances."""
-    ids = views.viewpoint_ids
-    if count is None or len(ids) <= count:
-        return ids
-    return tuple(ids[number * len(ids) // count] for number in range(count))
+    reader = _Reader(prepare)
+    if Workers.of(workers).count <= 1 or len(lots) < FEW:
+        return map(reader, lots)
+    return in_processes(workers, reader, ahead=AHEAD)(lots)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
     prepare: Callable[[Image], Any]
-    together: int | None
 
     def __call__(self, task: Task[ViewSet | None]) -> Outcome:
         return attempt(task.asset_id, lambda: self._rows(task.payload))
@@ -63,7 +97,7 @@ class _Reader:
         try:
             return [
                 {"viewpoint_id": number, "picture": self.prepare(read_view(views.folder, number, views.root))}
-                for number in sampled(views, self.together)
+                for number in views.viewpoint_ids
             ]
         except (ImageError, NotFoundError) as error:
             raise UnreadableAssetError(str(error)) from error

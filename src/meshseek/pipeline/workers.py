@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from threading import Condition, Lock
 from typing import TypeVar
 
 from meshseek.errors import ServiceError
-from meshseek.pipeline.stage import Outcome, Task, Work
+from meshseek.pipeline.stage import Outcome, Task
 from meshseek.pipeline.worker_process import WorkerDied, WorkerLate, WorkerProcess
 
 T = TypeVar("T")
@@ -51,7 +51,7 @@ class Workers:
 
 def in_processes(
     workers: Workers | int, function: Callable[[Task[T]], Outcome], *, ahead: int = QUEUED_PER_WORKER
-) -> Work[T]:
+) -> Callable[[Collection[Task[T]]], Iterator[Outcome]]:
     """Work on one task at a time in each of the processes; outcomes come in the order of the tasks.
 
     A task that takes too long, or more memory than there is for it, is skipped. A task during which its process dies
@@ -65,7 +65,7 @@ def in_processes(
     """
     bounds = Workers.of(workers)
 
-    def work(tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
+    def work(tasks: Collection[Task[T]]) -> Iterator[Outcome]:
         if not bounds.count:
             yield from map(function, tasks)
             return

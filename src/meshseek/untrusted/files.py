@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,23 +32,74 @@ def open_inside(path: Path, root: Path) -> BinaryIO:
         UnreadableAssetError: It lies elsewhere, or is a pipe, a device or a socket.
         OSError: It is not there, or cannot be opened.
     """
-    base, real = Path(os.path.realpath(root)), Path(os.path.realpath(path))
-    if not real.is_relative_to(base):
-        raise UnreadableAssetError("it is a link that leads out of the library; copy the file itself there")
-    # From here on no link is followed: one that was put there a moment ago is not what was looked at.
-    parts = real.relative_to(base).parts
+    base, parts = _really(path, root)
     if not parts:
         base, parts = base.parent, (base.name,)
     *folders, name = parts
-    above = os.open(base, _ENTER)
+    above = _enter(os.open(base, _ENTER), folders)
     try:
-        for folder in folders:
-            below = os.open(folder, _ENTER, dir_fd=above)
-            os.close(above)
-            above = below
         return _opened(name, above)
     finally:
         os.close(above)
+
+
+@contextmanager
+def folder_inside(folder: Path, root: Path) -> Iterator[Callable[[str], bool]]:
+    """A folder that really lies in another, of which many files are asked about.
+
+    Gives a function that says whether a regular file, named by its path in the folder, can be opened without following
+    a link. Where it says no, :func:`open_inside` says why, or opens it through links that stay inside; it takes four
+    times as long.
+
+    Raises:
+        UnreadableAssetError: It lies elsewhere.
+        OSError: It cannot be opened.
+    """
+    base, parts = _really(folder, root)
+    descriptor = _enter(os.open(base, _ENTER), parts)
+
+    def is_file(path: str) -> bool:
+        *folders, name = path.split("/")
+        try:
+            above = _enter(os.dup(descriptor), folders)
+            try:
+                _opened(name, above).close()
+            finally:
+                os.close(above)
+        except (OSError, UnreadableAssetError):
+            return False
+        return True
+
+    try:
+        yield is_file
+    finally:
+        os.close(descriptor)
+
+
+def _really(path: Path, root: Path) -> tuple[Path, tuple[str, ...]]:
+    """Where a folder really is, and the names that lead from there to where a path really is.
+
+    Raises:
+        UnreadableAssetError: That is elsewhere.
+    """
+    base, real = Path(os.path.realpath(root)), Path(os.path.realpath(path))
+    if not real.is_relative_to(base):
+        raise UnreadableAssetError("it is a link that leads out of the library; copy the file itself there")
+    return base, real.relative_to(base).parts
+
+
+def _enter(above: int, folders: Sequence[str]) -> int:
+    """Open a folder below another, which is closed, whatever happens; no link is followed.
+
+    One that was put there a moment ago is not what was looked at.
+    """
+    for folder in folders:
+        try:
+            below = os.open(folder, _ENTER, dir_fd=above)
+        finally:
+            os.close(above)
+        above = below
+    return above
 
 
 def open_regular(path: Path) -> BinaryIO:

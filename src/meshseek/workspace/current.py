@@ -9,6 +9,7 @@ from dataclasses import replace
 from meshseek.model import Asset, ViewSet
 from meshseek.workspace.made_from import Captions, is_rendered_from, is_translated_from
 from meshseek.workspace.skipped import skipped_fingerprints
+from meshseek.workspace.tables import Viewpoints
 from meshseek.workspace.workspace import PARTS, Part, Workspace
 
 
@@ -69,16 +70,17 @@ class CurrentAssets:
 
     def _rendered(self) -> dict[str, ViewSet]:
         """The views that the render stage made, by asset id, whatever they were made from."""
+        viewpoints = Viewpoints()
         columns = ["asset_id", "fingerprint", "folder", "viewpoint_ids"]  # an older Meshseek has rows without folder
         return {
             row["asset_id"]: ViewSet(
                 folder=self._workspace.views / (row["folder"] or ""),
-                viewpoint_ids=tuple(row["viewpoint_ids"]),
+                viewpoint_ids=row["viewpoint_ids"],
                 fingerprint=row["fingerprint"] if row["folder"] else "",
                 root=self._workspace.views,
             )
             for table in self._workspace.rendered_table().tables(columns=columns)
-            for row in table.to_pylist()
+            for row in viewpoints.rows_of(table)
         }
 
     def _chinese(self) -> dict[str, tuple[str, Captions]]:

@@ -1,17 +1,24 @@
 """What every derived row is made from, in short: the one place that knows.
 
 Views come from the model and the renderer, Chinese captions from the captions of the library, vectors from captions or
-views. A row whose fingerprint says something else than its asset is now is outdated.
+from the views that were chosen. A row whose fingerprint says something else than its asset is now is outdated.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from typing import NamedTuple
 
-from meshseek.model import LANGUAGES, Asset, AssetTexts, CaptionBasis, Language
+from meshseek.model import LANGUAGES, Asset, AssetTexts, CaptionBasis, Language, ViewCount, ViewSet
+from meshseek.viewpoints import evenly, views_fingerprint
 from meshseek.workspace.tables import SOURCE_OF, Source
 
 Captions = tuple[str, ...]
+JOINT = "#"
+"""Between the fingerprint of pictures and their viewpoints."""
+EARLIER_VIEWS = 8
+"""Pictures of an asset of G-Objaverse that were taken by a Meshseek whose joint vectors do not say what they are of."""
 
 
 def caption_fingerprint(texts: AssetTexts, language: Language, basis: CaptionBasis) -> str:
@@ -59,18 +66,99 @@ def is_translated_from(fingerprint: str, asset: Asset) -> bool:
     return fingerprint.partition("-")[0] == caption_source(asset)
 
 
-def vector_sources(asset: Asset, basis: CaptionBasis) -> dict[Source, str]:
-    """What an asset's vectors must have been made from, of each source that it has anything for.
+def caption_sources(asset: Asset, basis: CaptionBasis) -> dict[Source, str]:
+    """What an asset's caption vectors must have been made from, of each language that it has captions of.
 
     Args:
-        asset: With its captions, views and, where ``basis`` says so, attributes.
+        asset: With its captions and, where ``basis`` says so, attributes.
         basis: What the caption vectors of the algorithm are made from, as its tables say.
     """
-    wanted: dict[Source, str] = {}
     texts = AssetTexts.of(asset)
-    for language in LANGUAGES:
-        if texts.captions(language):
-            wanted[SOURCE_OF[language]] = caption_fingerprint(texts, language, basis)
-    if asset.views is not None:
-        wanted["appearance"] = asset.views.fingerprint
-    return wanted
+    return {
+        SOURCE_OF[language]: caption_fingerprint(texts, language, basis)
+        for language in LANGUAGES
+        if texts.captions(language)
+    }
+
+
+class HeldViews(NamedTuple):
+    """What the vectors of an asset's views on disk say of themselves."""
+
+    fingerprint: str
+    viewpoints: tuple[int, ...] | None
+    """None where one vector stands for several and does not say for which: an older Meshseek made it."""
+    together: bool
+    """Whether one vector stands for all of them."""
+    shard: int
+    """The number of the shard that they are in."""
+
+
+class ShownViews(NamedTuple):
+    """Which vectors of an asset's views are published."""
+
+    fingerprint: str
+    """Of the rows on disk."""
+    viewpoints: tuple[int, ...] | None
+    """None for the one that stands for several."""
+    made_from: str
+    """Changes when the vectors may be others."""
+
+
+def joint_fingerprint(views: ViewSet, viewpoints: tuple[int, ...]) -> str:
+    """What one vector of several views is made from: these pictures, and which they are."""
+    return f"{views_fingerprint(views, viewpoints)}{JOINT}{','.join(map(str, viewpoints))}"
+
+
+def joint_viewpoints(fingerprint: str) -> tuple[int, ...] | None:
+    """The viewpoints that one vector stands for; None where it does not say."""
+    numbers = re.search(rf"{JOINT}(\d+(?:,\d+)*)$", fingerprint, re.ASCII)
+    return tuple(map(int, numbers[1].split(","))) if numbers else None
+
+
+def is_current(held: HeldViews, views: ViewSet) -> bool:
+    """Whether vectors were made from pictures that the asset still has, as they are now.
+
+    The fingerprint is of all views that were embedded together, so where one of them changes all are outdated; those
+    that were not embedded do not count.
+    """
+    if held.viewpoints is None:
+        few = evenly(views.viewpoint_ids, EARLIER_VIEWS)
+        return held.fingerprint in {views.fingerprint, views_fingerprint(views, few)}
+    if held.viewpoints != views.viewpoint_ids and not set(held.viewpoints) <= set(views.viewpoint_ids):
+        return False
+    make = joint_fingerprint if held.together else views_fingerprint
+    return held.fingerprint == make(views, held.viewpoints)
+
+
+def lacks_views(held: HeldViews, views: ViewSet, count: ViewCount | None) -> bool:
+    """Whether there are no vectors yet of some views that are to be embedded.
+
+    Args:
+        held: Vectors that are current.
+        views: The asset's.
+        count: How many are to be embedded; None where nobody has said so since an older Meshseek embedded them.
+    """
+    if count is None or held.viewpoints is None:
+        return False
+    chosen = evenly(views.viewpoint_ids, count)
+    return held.viewpoints != chosen if held.together else not set(chosen) <= set(held.viewpoints)
+
+
+def shown_views(held: HeldViews, views: ViewSet, count: ViewCount | None) -> ShownViews:
+    """Which of the vectors that are current are published: the chosen ones; until all of them are there, what is there.
+
+    Args:
+        held: Vectors that are current.
+        views: The asset's.
+        count: As in :func:`lacks_views`.
+    """
+    if held.viewpoints is None:
+        return ShownViews(held.fingerprint, None, views.fingerprint)
+    if held.together:
+        is_of_all = held.viewpoints == views.viewpoint_ids
+        return ShownViews(held.fingerprint, None, views.fingerprint if is_of_all else held.fingerprint)
+    shown = held.viewpoints
+    if count is not None and not lacks_views(held, views, count):
+        shown = evenly(views.viewpoint_ids, count)
+    is_of_all = shown == views.viewpoint_ids
+    return ShownViews(held.fingerprint, shown, views.fingerprint if is_of_all else joint_fingerprint(views, shown))

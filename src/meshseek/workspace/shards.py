@@ -7,8 +7,9 @@ import hashlib
 import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,6 +18,9 @@ from meshseek.errors import WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
 from meshseek.workspace.halves import COLUMN, renewed
 from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest, write_manifest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 THREADED_BYTES = 1_000_000
 
@@ -151,11 +155,16 @@ class ShardFolder:
         A shard that cannot be read is left out: what it held is not finished.
         """
         found: dict[str, str] = {}
-        for shard in self.shards:
-            with contextlib.suppress(WorkspaceError):
-                table = self._read(shard, ["asset_id", "fingerprint"])
-                found.update(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
+        for _, table in self.parts(["asset_id", "fingerprint"]):
+            firsts = table.take(first_rows(table["asset_id"]))
+            found.update(zip(firsts["asset_id"].to_pylist(), firsts["fingerprint"].to_pylist(), strict=True))
         return found
+
+    def parts(self, columns: list[str]) -> Iterator[tuple[int, pa.Table]]:
+        """Some columns of each shard that can be read, by its number; also of rows that a later shard replaced."""
+        for number, shard in enumerate(self.shards):
+            with contextlib.suppress(WorkspaceError):
+                yield number, self._read(shard, columns)
 
     def count(self) -> int:
         """Number of rows that no later shard replaced."""
@@ -240,6 +249,12 @@ class ShardFolder:
 def _is_large(shard: dict[str, Any]) -> bool:
     """Whether threads read a shard faster; where none can be started, Arrow would wait for them without an end."""
     return bool(shard["bytes"] >= THREADED_BYTES)
+
+
+def first_rows(asset_ids: pa.ChunkedArray) -> NDArray[np.intp]:
+    """The first row of each asset, where its rows stand together."""
+    numbers = asset_ids.combine_chunks().dictionary_encode().indices.to_numpy()
+    return np.flatnonzero(np.diff(numbers, prepend=-1))
 
 
 def replaced_ids(ids_by_shard: Sequence[Sequence[str]]) -> list[list[str]]:

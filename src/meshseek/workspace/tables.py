@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pyarrow as pa
 
 from meshseek.model import Asset, Language, ViewSet
 from meshseek.workspace.halves import COLUMN, column_type
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Source = Literal["caption_english", "caption_chinese", "appearance"]
 SOURCES: tuple[Source, ...] = get_args(Source)
@@ -32,6 +37,7 @@ ASSETS = pa.schema(
         "view_folder": pa.string(),
         "viewpoint_ids": pa.list_(pa.int16()),
         "view_fingerprint": pa.string(),
+        "view_stamps": pa.binary(),
         "attributes": pa.string(),
         MEASURED: pa.int16(),
     }
@@ -77,6 +83,7 @@ def asset_row(asset: Asset) -> dict[str, Any]:
         "view_folder": str(views.folder) if views else None,
         "viewpoint_ids": list(views.viewpoint_ids) if views else None,
         "view_fingerprint": views.fingerprint if views else None,
+        "view_stamps": views.stamps if views and views.stamps else None,
         "attributes": json.dumps(_storable(asset.attributes), ensure_ascii=False, sort_keys=True),
     }
 
@@ -96,6 +103,7 @@ def asset_from_row(row: Mapping[str, Any], library: str = "", root: Path | None 
             viewpoint_ids=tuple(row["viewpoint_ids"]),
             fingerprint=row["view_fingerprint"],
             root=root,
+            stamps=row.get("view_stamps") or b"",
         )
     return Asset(
         asset_id=row["asset_id"],
@@ -109,6 +117,41 @@ def asset_from_row(row: Mapping[str, Any], library: str = "", root: Path | None 
         attributes=json.loads(row["attributes"]) if "attributes" in row else {},
         library=library,
     )
+
+
+class Viewpoints:
+    """Reads lists of viewpoints, of which a million assets have few different ones: equal ones are one tuple.
+
+    That is also much faster than Arrow makes lists of Python's numbers.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[int, ...]] = {}
+
+    def of(self, numbers: NDArray[np.int16]) -> tuple[int, ...]:
+        """The tuple of an array."""
+        key = numbers.tobytes()
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = tuple(numbers.tolist())
+        return known
+
+    def rows_of(self, table: pa.Table) -> Iterator[dict[str, Any]]:
+        """The rows of a table, of which ``viewpoint_ids`` may be a column."""
+        if "viewpoint_ids" not in table.column_names:
+            yield from table.to_pylist()
+            return
+        rows = table.drop_columns("viewpoint_ids").to_pylist()
+        for row, ids in zip(rows, self._of_column(table["viewpoint_ids"]), strict=True):
+            row["viewpoint_ids"] = ids
+            yield row
+
+    def _of_column(self, column: pa.ChunkedArray) -> Iterator[tuple[int, ...] | None]:
+        for chunk in column.chunks:
+            numbers, bounds = chunk.values.to_numpy(zero_copy_only=False), chunk.offsets.to_numpy()
+            there = chunk.is_valid().to_numpy(zero_copy_only=False)
+            for is_there, (start, end) in zip(there, pairwise(bounds), strict=True):
+                yield self.of(numbers[start:end]) if is_there else None
 
 
 def _storable(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.files import disk_error, locked
-from meshseek.model import Asset, CaptionBasis, Language, Space
+from meshseek.model import Asset, CaptionBasis, Language, Space, ViewCount
 from meshseek.workspace.compaction import compact
 from meshseek.workspace.format import stamp
 from meshseek.workspace.libraries import Libraries
@@ -26,6 +26,7 @@ from meshseek.workspace.tables import (
     SOURCE_OF,
     SOURCES,
     Source,
+    Viewpoints,
     asset_from_row,
     vector_schema,
 )
@@ -34,7 +35,7 @@ Part = Literal["captions", "model", "views", "attributes"]
 PARTS: dict[Part, tuple[str, ...]] = {
     "captions": ("captions_english", "captions_chinese"),
     "model": ("model", "model_fingerprint", "model_bytes"),
-    "views": ("view_folder", "viewpoint_ids", "view_fingerprint"),
+    "views": ("view_folder", "viewpoint_ids", "view_fingerprint", "view_stamps"),
     "attributes": ("attributes",),
 }
 """Columns of what can be read of assets, each by itself, as a million of them take a while."""
@@ -145,6 +146,15 @@ class Workspace:
                 return basis
         return "own_language"
 
+    def view_count(self, algorithm: str) -> ViewCount | None:
+        """How many views of each asset an algorithm was last told to embed; None where an older Meshseek was told.
+
+        Raises:
+            WorkspaceError: What is remembered is damaged.
+        """
+        count: ViewCount | None = self.remembered.get("embed", algorithm).get("views")
+        return count
+
     def embedded_sources(self, algorithm: str) -> tuple[Source, ...]:
         """The sources that hold vectors of an algorithm."""
         folder = self.folder / "vectors" / algorithm
@@ -187,8 +197,9 @@ class Workspace:
 
     def _rows(self, table: ShardFolder, columns: list[str]) -> Iterator[dict[str, Any]]:
         seen: set[str] = set()
+        viewpoints = Viewpoints()
         for part in table.tables(columns=columns):
-            for row in part.to_pylist():
+            for row in viewpoints.rows_of(part):
                 if row["asset_id"] in seen:
                     raise WorkspaceError(
                         f"{table.folder} holds '{row['asset_id']}' twice; remove the folder and import again"

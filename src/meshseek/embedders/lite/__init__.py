@@ -73,6 +73,7 @@ class Lite(Embedder):
     """The built-in algorithm. Threads may share it."""
 
     caption_basis = "all_texts"
+    views_default = 8
 
     def __init__(self, options: EmbedderOptions) -> None:
         super().__init__(options)

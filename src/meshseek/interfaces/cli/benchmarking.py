@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from meshseek.interfaces.cli.options import application, show
+from meshseek.interfaces.cli.options import ViewRange, application, show
 
 
 @click.group("bench")
@@ -16,7 +16,13 @@ def bench_command() -> None:
 
 @bench_command.command("make")
 @click.option("--assets", type=click.IntRange(1), required=True, help="Number of assets.")
-@click.option("--views", type=click.IntRange(0, 40), default=8, show_default=True, help="Views of each asset.")
+@click.option(
+    "--views",
+    type=ViewRange(),
+    default="8",
+    show_default=True,
+    help="Views of each asset, or from how many to how many.",
+)
 @click.option("--dim", type=click.IntRange(2, 4000), default=768, show_default=True, help="Length of the vectors.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Another seed gives another library."
@@ -31,13 +37,14 @@ def bench_command() -> None:
 @click.option("--workspace", type=click.Path(path_type=Path), required=True, help="An empty folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def bench_make(
-    *, assets: int, views: int, dim: int, seed: int, likeness: float, workspace: Path, as_json: bool
+    *, assets: int, views: tuple[int | None, int], dim: int, seed: int, likeness: float, workspace: Path, as_json: bool
 ) -> None:
     """Write a library of made-up vectors; then 'meshseek publish --algorithm synthetic'."""
     from meshseek.pipeline.synthetic import LibrarySize, make_library
     from meshseek.reporting import ConsoleReporter
 
-    size = LibrarySize(assets=assets, views=views, dim=dim, seed=seed, likeness=likeness)
+    fewest, most = views
+    size = LibrarySize(assets=assets, views=most, fewest_views=fewest, dim=dim, seed=seed, likeness=likeness)
     with application(workspace=workspace) as meshseek:
         summary = make_library(size, meshseek.workspace, ConsoleReporter())
     show(summary.as_json(), as_json=as_json, text=str(summary))

@@ -13,9 +13,11 @@ import click
 from meshseek.embedders import EMBEDDERS
 from meshseek.errors import WorkspaceError
 from meshseek.untrusted.text import printable
+from meshseek.viewpoints import MOST_VIEWS
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
+    from meshseek.model import ViewCount
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,6 +47,36 @@ def algorithm(command: Command) -> Command:
         "--algorithm", type=click.Choice(names), default="lite", show_default=True, help="Embedding algorithm."
     )
     return option(command)
+
+
+class Views(click.ParamType[Any]):
+    """A number of views, or ``all``."""
+
+    name = f"1-{MOST_VIEWS}|all"
+    _number = click.IntRange(1, MOST_VIEWS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> ViewCount:
+        """The value that was typed."""
+        if value != "all" and not str(value).lstrip("-").isdecimal():
+            self.fail(f"'{value}' is neither 'all' nor a number", param, ctx)
+        return "all" if value == "all" else self._number.convert(value, param, ctx)
+
+
+class ViewRange(click.ParamType[Any]):
+    """A number of views, or the fewest and the most of them: ``8`` or ``1-40``."""
+
+    name = "N|N-N"
+    _number: click.ParamType[Any] = click.IntRange(0, MOST_VIEWS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int | None, int]:
+        """The fewest, where they were given, and the most."""
+        fewest, dash, most = str(value).rpartition("-")
+        if not all(number.isdecimal() for number in ([fewest, most] if dash else [most])):
+            self.fail(f"'{value}' is neither a number nor two with a dash between them", param, ctx)
+        numbers = self._number.convert(fewest, param, ctx) if dash else None, self._number.convert(most, param, ctx)
+        if numbers[0] is not None and numbers[0] > numbers[1]:
+            self.fail(f"'{value}' is from more to less; give the smaller number first", param, ctx)
+        return numbers
 
 
 @contextmanager

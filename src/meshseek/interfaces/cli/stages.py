@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from meshseek.datasets import DATASETS, DatasetOptions
-from meshseek.interfaces.cli.options import algorithm, application, common, show
+from meshseek.interfaces.cli.options import Views, algorithm, application, common, show
 from meshseek.interfaces.cli.payment import agreed, payment
-from meshseek.model import LANGUAGES, Language
+from meshseek.model import LANGUAGES, Language, ViewCount
 from meshseek.renderers import RENDERERS
 from meshseek.store.indexes import INDEXES
 from meshseek.translators import TRANSLATORS
@@ -160,6 +160,11 @@ def translate_command(
     multiple=True,
     help="Language of captions to embed; may be given several times.",
 )
+@click.option(
+    "--views",
+    type=Views(),
+    help="Views of each asset to embed, at even distances.  [default: as last time, or as suits the algorithm]",
+)
 @click.option("--export-onnx", is_flag=True, help="Also export the text encoder to ONNX, for faster queries on a CPU.")
 @payment
 @common
@@ -170,6 +175,7 @@ def embed_command(
     model_dir: Path | None,
     dim: int | None,
     languages: tuple[Language, ...],
+    views: ViewCount | None,
     export_onnx: bool,
     dry_run: bool,
     yes: bool,
@@ -186,7 +192,8 @@ def embed_command(
     reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir, needs="workspace") as meshseek:
         first = meshseek.settings.max_assets
-        embedder = meshseek.embedder(algorithm, model, dim, languages or None)
+        views = views or meshseek.workspace.view_count(algorithm)
+        embedder = meshseek.embedder(algorithm, model, dim, languages or None, views)
         meshseek.remember_model_folder(algorithm)
         if export_onnx and not dry_run:
             reporter.say("exporting to ONNX, which takes a minute or two")

@@ -15,7 +15,7 @@ LANGUAGES = {"english": "English", "chinese": "中文", "image": "Picture"}
 ALGORITHM_NOTES = {
     "lite": "Small and built in: knows everyday objects, but does not see colours, materials or styles.",
     "siglip": "Sees colours, materials and shapes by their names; best with English words for what can be seen.",
-    "qwen": "Reads long descriptions in English and Chinese alike; looks at all views of an asset at once.",
+    "qwen": "Reads long descriptions in English and Chinese alike; looks at several views of an asset at once.",
 }
 TARGET_NAMES = {**PART_NAMES, "both": "Both"}
 RELEVANCE_NAMES = {"strong": "Fits well", "fair": "May fit", "weak": "Far off"}

@@ -1,0 +1,158 @@
+"""Views become vectors: those that are chosen of each asset and have none yet, or have one of another picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from meshseek.embedders import Embedder
+from meshseek.model import ViewSet
+from meshseek.pipeline.partly import partly
+from meshseek.pipeline.stage import Outcome, Task
+from meshseek.pipeline.view_reading import Lots, ViewWork, read_views
+from meshseek.pipeline.workers import Workers
+from meshseek.viewpoints import evenly, views_fingerprint
+from meshseek.workspace.current import CurrentAssets
+from meshseek.workspace.made_from import HeldViews, is_current, joint_fingerprint, lacks_views
+from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.view_rows import ViewRows
+from meshseek.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+VIEW_BATCH = 64
+"""Pictures that go to the embedder at a time; it divides them further as its device needs."""
+
+
+def view_tasks(
+    embedder: Embedder, workspace: Workspace, max_assets: int | None, held: Mapping[str, HeldViews]
+) -> Iterator[Task[ViewWork | None]]:
+    """The views of each asset that are to be embedded; None where it has no views at all.
+
+    Args:
+        embedder: Says how many are chosen.
+        workspace: Has the assets.
+        max_assets: Only the first so many.
+        held: What vectors there are.
+
+    Raises:
+        WorkspaceError: Nothing was imported.
+        EmbedderError: More views are wanted than the model can make one vector of.
+    """
+    count, most = embedder.views, embedder.views_together
+    for asset in CurrentAssets(workspace, max_assets, ["views"]):
+        views = asset.views
+        if views is None or not views.viewpoint_ids:
+            yield Task(asset_id=asset.asset_id, fingerprint="", payload=None, is_left=True)
+            continue
+        before = held.get(asset.asset_id)
+        before = before if before is not None and is_current(before, views) else None
+        chosen = evenly(views.viewpoint_ids, count)
+        if most is not None:
+            made_from, left = joint_fingerprint(views, chosen), () if _is_of(before, views, chosen, most) else chosen
+            before = None
+        else:
+            kept = before.viewpoints or () if before else ()
+            left = tuple(number for number in chosen if number not in kept)
+            made_from = views_fingerprint(views, sorted({*kept, *left}))
+        work = ViewWork(replace(views, viewpoint_ids=left, stamps=b""), before)  # a million may wait: without stamps
+        yield Task(asset_id=asset.asset_id, fingerprint=made_from, payload=work, is_left=bool(left))
+
+
+def _is_of(before: HeldViews | None, views: ViewSet, chosen: tuple[int, ...], most: int) -> bool:
+    """Whether a vector is of just the chosen views; one that does not say is of as many as the model takes."""
+    if before is None:
+        return False
+    if before.viewpoints is None:
+        return len(chosen) == min(most, len(views.viewpoint_ids))
+    return not lacks_views(before, views, len(chosen))
+
+
+def embed_views(
+    embedder: Embedder,
+    workers: Workers | int,
+    table: ShardFolder,
+    tasks: Sequence[Task[ViewWork | None]],
+) -> Iterator[Outcome]:
+    """Gather pictures over assets while workers read on, and embed them as soon as there are enough.
+
+    What an asset has already is written again beside what is new: rows of one asset stand together. So that no shard
+    is read twice for it, assets come in the order of the shards that have them.
+    """
+    ordered = sorted(tasks, key=lambda task: task.payload.kept.shard if task.payload and task.payload.kept else -1)
+    together = embedder.views_together is not None
+    lots = Lots(ordered, whole=together)
+    assembly = _Assembly({task.asset_id: task for task in ordered}, lots, ViewRows(table))
+    gathered: list[Outcome] = []
+    for outcome in read_views(lots, embedder.image_preparer(), workers):
+        gathered.append(outcome)
+        if sum(len(read.rows) for read in gathered) >= VIEW_BATCH:
+            yield from assembly.add(_embedded(embedder, gathered, together=together))
+            gathered = []
+    yield from assembly.add(_embedded(embedder, gathered, together=together))
+
+
+def _embedded(embedder: Embedder, read: Sequence[Outcome], *, together: bool) -> Iterator[Outcome]:
+    """Each lot's vectors by viewpoint: one for each view, or one for all of them."""
+    yield from (outcome for outcome in read if outcome.skipped is not None)
+    read = [outcome for outcome in read if outcome.skipped is None]
+    if not read:
+        return
+    sets = [[row["picture"] for row in outcome.rows] for outcome in read]
+    if together:
+        vectors, reasons, stop = partly(partial(embedder.embed_together, sets))
+    else:
+        flat = [picture for own in sets for picture in own]
+        vectors, reasons, stop = partly(partial(embedder.embed_prepared, flat))
+    start = 0
+    for outcome in read:
+        viewpoints = [None] if together else [row["viewpoint_id"] for row in outcome.rows]
+        end = start + len(viewpoints)
+        refused = next((reasons[number] for number in range(start, end) if number in reasons), None)
+        rows = [vector_row(outcome.asset_id, own, vectors[start + n]) for n, own in enumerate(viewpoints)]
+        yield Outcome(asset_id=outcome.asset_id, rows=() if refused else rows, skipped=refused)
+        start = end
+    if stop is not None:
+        raise stop
+
+
+class _Assembly:
+    """Puts the lots of each asset together, and adds what it has already."""
+
+    def __init__(self, tasks: Mapping[str, Task[ViewWork | None]], lots: Lots, rows: ViewRows) -> None:
+        self._tasks = tasks
+        self._lots = lots
+        self._rows = rows
+        self._begun: dict[str, list[Outcome]] = {}
+
+    def add(self, lots: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Take lots; gives the assets that are complete."""
+        for lot in lots:
+            task = self._tasks[lot.asset_id]
+            begun = self._begun.setdefault(lot.asset_id, [])
+            begun.append(lot)
+            if len(begun) == self._lots.of(task):
+                yield self._whole(task, self._begun.pop(lot.asset_id))
+
+    def _whole(self, task: Task[ViewWork | None], lots: Sequence[Outcome]) -> Outcome:
+        skipped = next((lot.skipped for lot in lots if lot.skipped is not None), None)
+        if skipped is not None:
+            return Outcome(asset_id=task.asset_id, skipped=skipped)
+        rows = [*self._kept(task), *(row for lot in lots for row in lot.rows)]
+        rows.sort(key=lambda row: -1 if row["viewpoint_id"] is None else row["viewpoint_id"])
+        return Outcome(asset_id=task.asset_id, rows=[{**row, "fingerprint": task.fingerprint} for row in rows])
+
+    def _kept(self, task: Task[ViewWork | None]) -> Iterator[dict[str, Any]]:
+        kept = task.payload.kept if task.payload else None
+        if kept is not None:
+            rows = self._rows.of(task.asset_id, kept.shard)
+            yield from (row for row in rows if row["fingerprint"] == kept.fingerprint)
+
+
+def vector_row(asset_id: str, viewpoint_id: int | None, vector: NDArray[np.float32]) -> dict[str, Any]:
+    """A row of a vectors table, without its fingerprint."""
+    return {"asset_id": asset_id, "viewpoint_id": viewpoint_id, "vector": vector.astype("<f2").tobytes()}
