@@ -74,7 +74,7 @@ def tuning_as_text(tuning: Tuning) -> str:
     if not tuning.is_reached:
         missed = f" (goal {tuning.goal:g} with {100 * tuning.lost_goal:.2g} % below .5 not reached by any setting)"
     return (
-        f"{tuning.kind} to {tuning.target:<11} recall@10 {tuning.recall:.4f} (>= {tuning.recall_at_least:.4f}), "
+        f"{f'{tuning.kind} to {tuning.target}':<19} recall@10 {tuning.recall:.4f} (>= {tuning.recall_at_least:.4f}), "
         f"below .5: {100 * tuning.share_lost:.2g} % (<= {100 * tuning.lost_at_most:.2g} %), worst {tuning.worst:.2g}"
         f"{missed}, p50 {tuning.p50_ms:.1f} ms, "
         f"ef {tuning.ef}, candidates {tuning.candidates}, {tuning.queries} queries"
