@@ -120,7 +120,7 @@ def test_one_pass_is_as_good_as_a_query_after_the_other(
     make: Make, monkeypatch: pytest.MonkeyPatch, seed: int, count: int, limit: int
 ) -> None:
     """Whatever the number of views, with equal scores too, in small blocks, and with hardly anything kept waiting."""
-    monkeypatch.setattr(exact, "PAGES", 1 + seed)
+    monkeypatch.setattr(exact, "BYTES", 10_000 * (1 + seed))
     monkeypatch.setattr(exact, "FIRST_CELLS", 100)
     monkeypatch.setattr(exact, "CELLS", 1000)
     monkeypatch.setattr(best, "WAITING", 500)
@@ -146,7 +146,7 @@ def test_the_live_version_is_compared_and_no_other(make: Make) -> None:
 
 def test_another_version_that_goes_live_in_the_middle_is_seen(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two blocks names come to mean other tables; no answer is made of both."""
-    monkeypatch.setattr(exact, "PAGES", 1)
+    monkeypatch.setattr(exact, "BYTES", 1)
     library = make(Crowd.of(200))
     queries = np.eye(3, DIM, dtype=np.float32)
     with library._reader.snapshot() as connection:
@@ -163,7 +163,7 @@ def test_what_is_changed_in_place_meanwhile_is_not_seen(
     make: Make, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All blocks are of the rows that were there at the beginning."""
-    monkeypatch.setattr(exact, "PAGES", 1)
+    monkeypatch.setattr(exact, "BYTES", 1)
     library = make(Crowd.of(200))
     published, queries = library.published(), np.eye(3, DIM, dtype=np.float32)
     answers: list[list[Ranked]] = []
@@ -183,3 +183,10 @@ def test_a_version_without_vectors_has_no_answers(make: Make) -> None:
     passing = library.exact_answers(library.published(), np.eye(3, DIM, dtype=np.float32), 10)
     assert list(passing.by("appearance", CAPTION_COLUMNS["english"], answers)) == []
     assert answers == [[], [], []]
+
+
+@pytest.mark.parametrize(("dim", "rows"), [(64, 45), (768, 5), (1152, 3), (1995, 2), (2560, 120), (4000, 120)])
+def test_no_more_is_read_at_a_time_than_is_meant(dim: int, rows: int) -> None:
+    """However many rows fit into a page: those of long vectors lie elsewhere, and their rows are short."""
+    pages = exact.pages_at_a_time(dim)
+    assert pages * rows * 2 * dim <= exact.BYTES < 4 * pages * rows * 2 * dim

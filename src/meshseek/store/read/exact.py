@@ -6,8 +6,9 @@ and multiplied with all queries together: then reading costs next to nothing, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -16,8 +17,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from meshseek.model import Ranked
-from meshseek.store.postgres import Connection, translated
-from meshseek.store.queries import Query, query
+from meshseek.store.postgres import Connection
+from meshseek.store.queries import Query, Statement, query
 from meshseek.store.read.best import Best
 from meshseek.store.read.plan import EVERYTHING
 from meshseek.store.read.published import Published, Target, VersionChangedError
@@ -31,8 +32,13 @@ if TYPE_CHECKING:
 
     Block = tuple[Sequence[str], NDArray[np.float16]]
 
-PAGES: Final = 2048
-"""Pages of a table that are read at a time: 16 MB."""
+BYTES: Final = 16_000_000
+"""Of vectors that are read at a time."""
+PAGE_BYTES: Final = 8192
+LEAST_ROW: Final = 44
+"""Bytes that a row takes beside a vector at least."""
+LONGEST_INSIDE: Final = 2000
+"""Longer vectors do not fit into a page and lie elsewhere: then many rows are in one page."""
 CELLS: Final = 4_000_000
 """Scores that are in memory at a time: vectors times queries."""
 FIRST_CELLS: Final = 500_000
@@ -81,14 +87,15 @@ class ExactAnswers:
             DatabaseError: The database cannot be asked.
         """
         best = Best(len(self._asked), self._limit + SPARE)
+        step = max(1, FIRST_CELLS // max(1, len(self._asked)))
         with self._reader.snapshot() as connection:
-            step = max(1, FIRST_CELLS // max(1, len(self._asked)))
-            for ids, vectors in _read_ahead(self._blocks(connection, target, columns)):
-                for start in range(0, len(ids), step):
-                    part = slice(start, start + step)
-                    best.add(ids[part], _to_unit(vectors[part]) @ self._asked.T)
-                step = max(step, min(2 * step, CELLS // max(1, len(self._asked))))
-                yield len(ids)
+            with closing(_read_ahead(self._blocks(connection, target, columns))) as blocks:
+                for ids, vectors in blocks:
+                    for start in range(0, len(ids), step):
+                        part = slice(start, start + step)
+                        best.add(ids[part], _to_unit(vectors[part]) @ self._asked.T)
+                    step = max(step, min(2 * step, CELLS // max(1, len(self._asked))))
+                    yield len(ids)
             for vector, kept in zip(self._vectors, best.rankings(), strict=True):
                 answers.append(self._settled(connection, target, columns, vector, kept))
 
@@ -97,9 +104,10 @@ class ExactAnswers:
         name, vector = _where(target, columns)
         table = sql.Identifier(name)
         (pages,) = _rows(connection, query("pages", table=sql.Literal(name)), {})
-        for first in range(0, pages["pages"], PAGES):
+        each = pages_at_a_time(self._published.space.dim)
+        for first in range(0, pages["pages"], each):
             asked = query("vectors_in_pages", table=table, vector=vector)
-            bounds = {"first": f"({first},0)", "last": f"({first + PAGES},0)"}
+            bounds = {"first": f"({first},0)", "last": f"({first + each},0)"}
             (row,) = _rows(connection, asked, bounds) or [{"content": None}]
             if row["content"] != self._published.content:
                 raise VersionChangedError
@@ -126,10 +134,15 @@ class ExactAnswers:
         else:  # there may be more of them than were kept
             name = EVERYTHING[target]
         text = statement(name, columns)
-        with translated(), connection.cursor(row_factory=dict_row) as cursor:
-            rows = cursor.execute(text, asked, binary=True).fetchall()
-        ranking = ranking_of(rows, target)
+        ranking = ranking_of(_rows(connection, text, asked), target)
         return sorted(ranking, key=lambda each: (-each.score, each.asset_id))[: self._limit]
+
+
+def pages_at_a_time(dim: int) -> int:
+    """Pages that hold no more than :data:`BYTES` of vectors, or one page."""
+    inside = 2 * dim if dim < LONGEST_INSIDE else 0
+    rows = PAGE_BYTES // (inside + LEAST_ROW) + 1
+    return max(1, BYTES // (2 * dim * rows))
 
 
 def _where(target: Target, columns: tuple[str, str]) -> tuple[str, sql.Composable]:
@@ -140,12 +153,12 @@ def _where(target: Target, columns: tuple[str, str]) -> tuple[str, sql.Composabl
     return "text_embeddings", query("caption_or_other", column=column, other=other)
 
 
-def _rows(connection: Connection, asked: Query, values: dict[str, str]) -> list[dict[str, Any]]:
+def _rows(connection: Connection, asked: Query | Statement, values: dict[str, Any]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(asked, values, binary=True).fetchall()
 
 
-def _read_ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+def _read_ahead(blocks: Iterator[Block]) -> Generator[Block]:
     """The same blocks, of which the server makes the next one while one is worked on."""
     with ThreadPoolExecutor(1, "read ahead") as reading:
         ahead = reading.submit(next, blocks, None)
