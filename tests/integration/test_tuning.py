@@ -87,7 +87,7 @@ def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> N
 def test_a_lossy_index_is_told_as_such(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no breadth reaches the goal that is told, and how many queries are lost."""
     monkeypatch.setattr(tuning_module, "LADDER", (40, 60))
-    monkeypatch.setattr(tuning_module, "WIDEST", Breadth(60, 60))
+    monkeypatch.setattr(tuning_module, "INSTEAD", (40, 60))
     library = made(tmp_path / "library", server, 0.95, assets=600)
     build_a_poor_graph(server)
     found = {(each.target, each.kind): each for each in tuned(library, 60, Goal(0.99))}
@@ -148,7 +148,7 @@ def test_the_tail_has_a_goal_of_its_own(server: Server, tmp_path: Path, monkeypa
 def test_a_breadth_that_cannot_reach_the_goal_is_left_at_once(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The queries that were missed before are asked first, so the next breadth is left after one of them."""
+    """Only the queries that were missed before are asked, and none after the first that is lost."""
     library = made(tmp_path / "library", server, 0.95, assets=60)
     tuners = Tuners(library, library.published(), 50)
     assert sum(tuners.compare()) == len(tuners)
@@ -156,10 +156,11 @@ def test_a_breadth_that_cannot_reach_the_goal_is_left_at_once(
     (tuner, *_) = tuners
     tuner._exact = [*tuner._exact[:30], [Ranked(asset_id="nowhere", score=2)], *tuner._exact[31:]]
     note_questions(tuner, asked, monkeypatch)
-    for expected in (31, 1):
+    assert len(tuner._all(Breadth(40, 40))) == 50
+    for ef, goal in ((60, Goal(0.99)), (80, Goal(0.9)), (100, Goal(0.9, 0.02))):
         asked.clear()
-        assert tuner._recalls(Breadth(40, 40), Goal(0.9)) == []
-        assert len(asked) == expected
+        assert tuner._is_enough(Breadth(ef, 40), goal) == (goal.lost > 0)
+        assert asked == [tuner._queries.compared[30].tobytes()]
     library.close()
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from statistics import median
-from typing import TYPE_CHECKING, Final
+from statistics import fmean, median
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,11 +37,18 @@ if TYPE_CHECKING:
 
 DEPTH = 10
 LADDER = (40, 60, 80, 100, 150, 200, 300, 400, 600, 800, MAX_EF)
-WIDEST: Final = Breadth(MAX_EF, MAX_EF)
+INSTEAD = (100, 400, MAX_EF)
+"""Breadths of which one is kept where none on the ladder reaches the goal."""
+AS_GOOD = 0.001
+"""One of these is as good as the widest if it loses no more queries, and finds less by so much at most."""
+HARDEST = 100
+"""Queries that these are compared by."""
 TIMED = 100
 """Queries that a breadth is timed with, each asked for the first time."""
 SLOWER = 1.2
 """A wider search of the graph that is so much slower than the best, whatever it saves elsewhere, ends the climb."""
+VERIFIED = 5
+"""Times that a breadth is chosen by the hard queries, and looked at with all of them."""
 ROUNDING = 1e-9
 
 
@@ -57,12 +64,19 @@ class Goal:
     recall: float
     lost: float = 0.0
 
+    def is_reached(self, values: Sequence[float]) -> bool:
+        """Whether the recall of each query is good enough."""
+        lost = sum(value < LOST for value in values)
+        return fmean(values) >= self.recall - ROUNDING and lost <= self.lost * len(values) + ROUNDING
+
 
 class Tuner:
     """Tunes one target for one kind of query.
 
-    Every breadth is measured on the same queries. Those that were missed before are asked first, and as soon as a
-    breadth can no longer reach its goal it is left: most are, after a few queries, and the verdict is the same.
+    Every breadth is measured on the same queries. The narrowest one is asked all of them, and shows which are hard.
+    Others are asked these, the hardest first, and left as soon as they can no longer reach the goal: most are, after a
+    few queries. Whichever is chosen is asked all queries, and what is told of it is from that.
+
     Asking a query again is faster than asking it first, so times are taken on other queries, each asked once.
 
     Args:
@@ -88,25 +102,22 @@ class Tuner:
         self._fresh = queries.fresh()
         self._missed = np.zeros(len(queries.compared))
         """How much of each query's answer was missed, by all breadths together."""
-        self._tried = 0
+        self._whole: dict[Breadth, list[float]] = {}
+        """Recall of every query."""
+        self._tried: set[Breadth] = set()
 
     def tune(self, goal: Goal, tell: Callable[[int], None] = lambda _: None) -> Tuning:
         """The cheapest breadth on the ladder that reaches the goal.
 
-        Where none does, the cheapest of those that are as good as the widest; the tuning says that it is not reached.
+        Where none does, the cheapest of a few that is as good as the widest; the tuning says that it is not reached.
 
         Args:
             goal: Of every measured breadth.
             tell: Called with 1 after each step of the ladder.
         """
-        chosen = self._cheapest(goal, tell)
-        if chosen is None:
-            values = self._recalls(WIDEST, Goal(0, 1))
-            widest = Recall.of(values)
-            instead = Goal(min(goal.recall, widest.mean), max(goal.lost, widest.share_lost))
-            chosen = self._cheapest(instead, tell) or (WIDEST, values, self._p50_ms(WIDEST))
-        breadth, values, p50_ms = chosen
-        recall = Recall.of(values, self._tried)
+        self._all(Breadth(LADDER[0], LADDER[0]))
+        breadth = self._reaching(goal, tell) or self._instead()
+        recall = Recall.of(self._all(breadth), len(self._tried))
         return Tuning(
             target=self.target,
             kind=self.kind,
@@ -119,48 +130,87 @@ class Tuner:
             share_lost=recall.share_lost,
             lost_at_most=recall.lost_at_most,
             worst=recall.worst,
-            p50_ms=p50_ms,
+            p50_ms=self._p50_ms(breadth),
             queries=recall.queries,
             tuned_at=datetime.now(UTC),
         )
 
-    def _cheapest(self, goal: Goal, tell: Callable[[int], None]) -> tuple[Breadth, list[float], float] | None:
+    def _reaching(self, goal: Goal, tell: Callable[[int], None]) -> Breadth | None:
+        """The cheapest breadth that all queries agree to; one that finds less than the narrowest teaches hard ones."""
+        for _ in range(VERIFIED):
+            breadth = self._cheapest(goal, tell)
+            if breadth is None or goal.is_reached(self._all(breadth)):
+                return breadth
+        return None
+
+    def _cheapest(self, goal: Goal, tell: Callable[[int], None]) -> Breadth | None:
         """For each size of the graph's search the fewest candidates that are enough; of these the fastest."""
-        best: tuple[Breadth, list[float], float] | None = None
+        best: tuple[float, Breadth] | None = None
         fewest = LADDER[-1] + 1
         for ef in LADDER:
-            reached: tuple[Breadth, list[float]] | None = None
+            enough: Breadth | None = None
             for candidates in reversed([step for step in LADDER if step <= ef and step < fewest]):
-                values = self._recalls(Breadth(ef, candidates), goal)
-                if not values:
+                if not self._is_enough(Breadth(ef, candidates), goal):
                     break
-                reached, fewest = (Breadth(ef, candidates), values), candidates
+                enough, fewest = Breadth(ef, candidates), candidates
             tell(1)
-            if reached is not None:
-                p50_ms = self._p50_ms(reached[0])
-                if best is not None and p50_ms > SLOWER * best[2]:
+            if enough is not None:
+                p50_ms = self._p50_ms(enough)
+                if best is not None and p50_ms > SLOWER * best[0]:
                     break
-                if best is None or p50_ms < best[2]:
-                    best = (*reached, p50_ms)
+                if best is None or p50_ms < best[0]:
+                    best = (p50_ms, enough)
             if fewest == LADDER[0]:
                 break
-        return best
+        return None if best is None else best[1]
 
-    def _recalls(self, breadth: Breadth, goal: Goal) -> list[float]:
-        """The recall of each query that is compared; none of them where the goal is missed."""
-        self._tried += 1
-        count = len(self._queries.compared)
+    def _is_enough(self, breadth: Breadth, goal: Goal) -> bool:
+        """Whether the hard queries find enough for all queries to reach the goal."""
+        self._tried.add(breadth)
+        if breadth in self._whole:
+            return goal.is_reached(self._whole[breadth])
+        count = len(self._exact)
         may_miss, may_lose = (1 - goal.recall) * count + ROUNDING, goal.lost * count + ROUNDING
-        values = np.ones(count)
-        for place in np.argsort(-self._missed, kind="stable"):
-            value = recall_of(self._ask(self._queries.compared[place], breadth), self._exact[place])
-            values[place] = value
-            self._missed[place] += 1 - value
+        for place in self._hard():
+            value = self._value(place, breadth)
             may_miss -= 1 - value
             may_lose -= value < LOST
             if may_miss < 0 or may_lose < 0:
-                return []
-        return [float(value) for value in values]
+                return False
+        return True
+
+    def _instead(self) -> Breadth:
+        """What is kept where nothing reaches the goal, by the hardest queries."""
+        breadths = [Breadth(each, each) for each in INSTEAD]
+        self._tried.update(breadths)
+        hardest = self._hard()[:HARDEST]
+        found = [[self._value(place, breadth) for place in hardest] for breadth in breadths]
+        least = sum(found[-1]) - AS_GOOD * len(self._exact)
+        most_lost = sum(value < LOST for value in found[-1])
+        as_good = (
+            breadth
+            for breadth, values in zip(breadths, found, strict=True)
+            if sum(values) >= least and sum(value < LOST for value in values) <= most_lost
+        )
+        return next(as_good)
+
+    def _hard(self) -> list[int]:
+        """The queries that any breadth missed something of, the hardest first."""
+        order = np.argsort(-self._missed, kind="stable")
+        return [int(place) for place in order if self._missed[place] > 0]
+
+    def _all(self, breadth: Breadth) -> list[float]:
+        """The recall of every query."""
+        self._tried.add(breadth)
+        if breadth not in self._whole:
+            self._whole[breadth] = [self._value(place, breadth) for place in range(len(self._exact))]
+        return self._whole[breadth]
+
+    def _value(self, place: int, breadth: Breadth) -> float:
+        """The recall of one query."""
+        value = recall_of(self._ask(self._queries.compared[place], breadth), self._exact[place])
+        self._missed[place] += 1 - value
+        return value
 
     def _p50_ms(self, breadth: Breadth) -> float:
         times = []
