@@ -229,7 +229,10 @@ def test_figures(api: TestClient, server: Server, published_toys: Workspace) -> 
     assert after['meshseek_algorithm_ready{algorithm="toy"}'] == 1
     assert after['meshseek_published_assets{algorithm="toy"}'] == 40
     assert after['meshseek_published_timestamp_seconds{algorithm="toy"}'] == pytest.approx(time.time(), abs=600)
-    assert after['meshseek_index_recall{algorithm="toy",query="text",target="appearance"}'] == pytest.approx(0.995)
+    assert [
+        after[f'meshseek_index_{name}{{algorithm="toy",query="text",target="appearance"}}']
+        for name in ("recall", "lost_share")
+    ] == pytest.approx([0.995, 0.001])
     assert after["process_resident_memory_bytes"] > 1e6
     assert f'meshseek_build_info{{python="{platform.python_version()}",version="{__version__}"}}' in after
     assert f'content="{published.content[:12]}"' in answer.text

@@ -256,7 +256,9 @@ def test_as_a_user(tmp_path: Path) -> None:
     run("publish", "--algorithm", ALGORITHM)
     tuned = json.loads(run("tune", "--algorithm", ALGORITHM, "--queries", "10", "--recall", "0.95", "--json"))
     assert {row["recall"] >= 0.95 for row in tuned} == {True}
-    assert run("status").count("recall@10") == 4
+    assert {(row["share_lost"], row["queries"]) for row in tuned} == {(0, 10)}
+    told = run("status")
+    assert told.count("recall@10") == told.count("below .5: 0 % (<= 2") == 4
 
     def found(text: str, *options: str) -> list[dict[str, object]]:
         shown = run("search", text, "--algorithm", ALGORITHM, "--json", *options)
