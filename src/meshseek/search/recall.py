@@ -53,12 +53,6 @@ class Recall:
             queries=len(values),
         )
 
-    def __str__(self) -> str:
-        return (
-            f"{self.mean:.4f} (>= {self.mean_at_least:.4f}), below {LOST:g}: {100 * self.share_lost:.2g} % "
-            f"(<= {100 * self.lost_at_most:.2g} %), worst {self.worst:.2g}, {self.queries} queries"
-        )
-
 
 def recall_of(hits: Iterable[Ranked], exact: Sequence[Ranked]) -> float:
     """The share of an exact answer, best first, that was found; 1 where there is nothing to find.
