@@ -23,6 +23,7 @@ from meshseek.embedders.synthetic.world import World
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LOT, LibrarySize, make_library
 from meshseek.reporting import ConsoleReporter
+from meshseek.search.recall import Recall
 from meshseek.settings import read_settings
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.statements import statement
@@ -32,6 +33,10 @@ DIM = 768
 KINDS = ("txt", "img")
 DEPTH = 10
 COLUMNS = ("english_embedding", "chinese_embedding")
+QUERIES = 1_000
+"""Queries of each kind that recall is measured with: of fewer, one in a hundred that is lost would hardly be seen."""
+TIMED = 200
+"""Queries of each kind that a setting is timed with, each asked once, by whatever engine: a query is faster again."""
 
 Vectors = NDArray[np.float32]
 
@@ -44,7 +49,10 @@ class Bench:
     size: LibrarySize
     world: World
     queries: dict[str, Vectors]
+    """Those that are compared with the exact answers, by kind."""
     publish_seconds: float | None
+    asked: int = 0
+    """How many others were made, to be asked once."""
 
     @property
     def each(self) -> int:
@@ -73,16 +81,51 @@ class Bench:
             made = self.world.views(crowd, views, part) if views else self.world.captions(crowd, part)
             yield made.astype(np.float16).astype(np.float32)
 
-    def best(self) -> dict[str, Vectors]:
-        """The cosine of each query with the best vector of each asset, shape ``(queries, assets)``."""
+    def fresh(self, kind: str) -> Vectors:
+        """Queries that nobody has asked."""
+        first, self.asked = self.asked, self.asked + TIMED
+        if kind == "img":
+            return self.world.pictures(TIMED, 2 + first)
+        return self.world.texts([f"benchmark query, asked once, {first + number}" for number in range(TIMED)])
+
+    def exact(self, masks: Sequence[NDArray[np.bool_]]) -> list[dict[str, list[set[int]]]]:
+        """The exact ten assets of each query by kind, of those that each mask allows; all vectors are made once."""
         asked = np.concatenate([self.queries[kind] for kind in KINDS])
-        lots = [(asked @ lot.T).reshape(len(asked), -1, self.each).max(axis=2) for lot in self.vectors()]
-        whole = np.concatenate(lots, axis=1)
-        return dict(zip(KINDS, np.split(whole, len(KINDS)), strict=True))
+        found = [Nearest(len(asked)) for _ in masks]
+        start = 0
+        for lot in self.vectors():
+            best = (asked @ lot.T).reshape(len(asked), -1, self.each).max(axis=2)
+            for nearest, mask in zip(found, masks, strict=True):
+                nearest.add(start + np.flatnonzero(mask[start : start + best.shape[1]]), best)
+            start += best.shape[1]
+        half = len(asked) // len(KINDS)
+        return [{kind: each.assets[half * n : half * (n + 1)] for n, kind in enumerate(KINDS)} for each in found]
+
+
+class Nearest:
+    """The nearest ten assets of each query among those that were shown."""
+
+    def __init__(self, queries: int) -> None:
+        self._scores = np.full((queries, DEPTH), -np.inf, dtype=np.float32)
+        self._assets = np.full((queries, DEPTH), -1)
+
+    def add(self, assets: NDArray[np.integer[Any]], scores: Vectors) -> None:
+        """Look at some assets, shape ``(n,)``; the scores are of a lot, shape ``(queries, lot)``, which has them."""
+        if not len(assets):
+            return
+        both = np.concatenate([self._scores, scores[:, assets % LOT]], axis=1)
+        ids = np.concatenate([self._assets, np.broadcast_to(assets, (len(scores), len(assets)))], axis=1)
+        best = np.argpartition(-both, DEPTH - 1, axis=1)[:, :DEPTH]
+        self._scores, self._assets = np.take_along_axis(both, best, 1), np.take_along_axis(ids, best, 1)
+
+    @property
+    def assets(self) -> list[set[int]]:
+        """Ten of each query, or as many as there are."""
+        return [set(row[row >= 0].tolist()) for row in self._assets]
 
 
 @contextmanager
-def opened(folder: Path, size: LibrarySize, queries: int = 200) -> Iterator[Bench]:
+def opened(folder: Path, size: LibrarySize, queries: int = QUERIES) -> Iterator[Bench]:
     """Make and publish a library in a workspace of its own, unless the folder has it."""
     workspace = folder / f"{size.assets}-assets-{size.views}-views-{size.likeness:g}"
     meshseek = Meshseek(read_settings(workspace=workspace))
@@ -105,28 +148,43 @@ class Point:
     """One setting of one engine on one kind of query."""
 
     setting: str
-    recall: float
+    recall: Recall
     p50_ms: float
     p95_ms: float
     qps: float
 
+    @property
+    def row(self) -> dict[str, Any]:
+        """As a part of a table."""
+        tail = {"recall": self.recall.mean, "below .5": f"{self.recall.share_lost:.1%}", "worst": self.recall.worst}
+        return {**tail, "p50 ms": self.p50_ms, "p95 ms": self.p95_ms, "QPS": self.qps}
+
 
 def measure(
-    setting: str, ask: Callable[[NDArray[np.float32]], Sequence[int]], queries: Vectors, truth: Sequence[set[int]]
+    setting: str,
+    ask: Callable[[NDArray[np.float32]], Sequence[int]],
+    compared: tuple[Vectors, Sequence[set[int]]],
+    fresh: Vectors,
 ) -> Point:
-    """Ask every query twice, and time the second round, in one thread."""
-    for vector in queries:
-        ask(vector)
-    times, recalls = [], []
-    for vector, exact in zip(queries, truth, strict=True):
+    """Ask in one thread.
+
+    Args:
+        setting: What it is called.
+        ask: From a query to assets, best first.
+        compared: Queries, and the exact answer of each.
+        fresh: Queries that nobody has asked, to be timed.
+    """
+    found = [(set(ask(vector)), exact) for vector, exact in zip(*compared, strict=True)]
+    recalls = [len(hits & exact) / len(exact) if exact else 1.0 for hits, exact in found]
+    times = []
+    for vector in fresh:
         started = time.perf_counter()
-        found = ask(vector)
+        ask(vector)
         times.append(1000 * (time.perf_counter() - started))
-        recalls.append(len(set(found) & exact) / len(exact) if exact else 1.0)
     whole = np.array(times)
     return Point(
         setting,
-        float(np.mean(recalls)),
+        Recall.of(recalls),
         float(np.median(whole)),
         float(np.percentile(whole, 95)),
         1000 / float(whole.mean()),
@@ -136,13 +194,6 @@ def measure(
 def distinct(assets: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:
     """The first ten different assets of a ranking of views."""
     return list(dict.fromkeys(int(asset) for asset in assets))[:DEPTH]
-
-
-def top(best: Vectors, allowed: NDArray[np.bool_] | None = None) -> list[set[int]]:
-    """The exact ten assets of each query, of those that are allowed."""
-    scores = best if allowed is None else np.where(allowed, best, -np.inf)
-    count = DEPTH if allowed is None else min(DEPTH, int(allowed.sum()))
-    return [set(map(int, np.argpartition(-row, count)[:count])) if count else set() for row in scores]
 
 
 def number_of(asset_id: str) -> int:

@@ -28,7 +28,7 @@ from search import SESSION
 
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize
 from meshseek.search.modes import TIERS
-from meshseek.search.tuning import tuners
+from meshseek.search.tuning import Goal, Tuners
 from meshseek.store.read.library import Library
 
 CLIENTS = (1, 8, 32)
@@ -72,10 +72,10 @@ def _tune(bench: Bench) -> tuple[int, int]:
         published = library.published()
         found = [tuning for tuning in published.tunings if tuning.target == "appearance"]
         if not found:
-            for tuner in tuners(library, published, 50):
-                for _ in tuner.compare():
-                    pass
-                found.append(tuner.tune(0.99))
+            tuners = Tuners(library, published, 1_000)
+            for _ in tuners.compare():
+                pass
+            found = [tuner.tune(Goal(0.99)) for tuner in tuners]
             library.keep_tunings(published, found)
         tuned = next(tuning for tuning in found if (tuning.target, tuning.kind) == ("appearance", "text"))
         breadth = tuned.breadth.for_depth(TIERS[0])

@@ -13,7 +13,7 @@ from meshseek.errors import NotPublishedError
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
-from meshseek.search.tuning import tuners
+from meshseek.search.tuning import Tuners
 from meshseek.search.warming import warm_up
 from meshseek.store import indexes
 from meshseek.store.indexes import INDEXES
@@ -81,7 +81,7 @@ def test_a_kind_that_is_exact_under_another_name(
             )
         warm_up(library, published)
         with pytest.raises(NotPublishedError, match="no index to tune"):
-            tuners(library, published, 10)
+            Tuners(library, published, 10)
     finally:
         library.close()
     with server.connect("crowd") as connection:

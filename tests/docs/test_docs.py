@@ -189,7 +189,7 @@ def test_how_to_search_a_large_library(tmp_path: Path) -> None:
     ended = run(make.replace("--assets 125000 --views 8", "--assets 300 --views 3 --dim 32"), tmp_path)
     assert ended.returncode == 0, ended.stderr
     for command in others:
-        follow(command, tmp_path)
+        follow(command.replace("meshseek tune", "meshseek tune --queries 50"), tmp_path)
 
 
 def test_how_to_add_an_embedder(tmp_path: Path) -> None:

@@ -181,9 +181,14 @@ def test_figures(api: TestClient, server: Server, published_toys: Workspace) -> 
         target="appearance",
         kind="text",
         goal=0.99,
+        lost_goal=0.0,
         ef=40,
         candidates=40,
         recall=0.995,
+        recall_at_least=0.9,
+        share_lost=0.001,
+        lost_at_most=0.01,
+        worst=0.4,
         p50_ms=1.0,
         queries=10,
         tuned_at=published.published_at,
@@ -224,7 +229,10 @@ def test_figures(api: TestClient, server: Server, published_toys: Workspace) -> 
     assert after['meshseek_algorithm_ready{algorithm="toy"}'] == 1
     assert after['meshseek_published_assets{algorithm="toy"}'] == 40
     assert after['meshseek_published_timestamp_seconds{algorithm="toy"}'] == pytest.approx(time.time(), abs=600)
-    assert after['meshseek_index_recall{algorithm="toy",query="text",target="appearance"}'] == pytest.approx(0.995)
+    assert [
+        after[f'meshseek_index_{name}{{algorithm="toy",query="text",target="appearance"}}']
+        for name in ("recall", "lost_share")
+    ] == pytest.approx([0.995, 0.001])
     assert after["process_resident_memory_bytes"] > 1e6
     assert f'meshseek_build_info{{python="{platform.python_version()}",version="{__version__}"}}' in after
     assert f'content="{published.content[:12]}"' in answer.text

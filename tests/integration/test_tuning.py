@@ -9,27 +9,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from numpy.typing import NDArray
 
 from meshseek.errors import DatabaseError, NotPublishedError, WorkspaceError
 from meshseek.interfaces.cli import main
+from meshseek.interfaces.cli.tuning import tuning_as_text
+from meshseek.model import Ranked
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.reporting import SilentReporter
+from meshseek.search import tuning as tuning_module
 from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES
 from meshseek.search.question import Question
-from meshseek.search.tuning import LADDER, tuners
+from meshseek.search.tuning import LADDER, Goal, Tuner, Tuners
 from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import UNTUNED, Breadth
+from meshseek.store.read.published import UNTUNED, Breadth, Tuning
 from meshseek.workspace.workspace import Workspace
 
 
-def made(folder: Path, server: Server, likeness: float, index_kind: str = "hnsw") -> Library:
-    """A published synthetic library of 2,000 assets with four views."""
+def made(folder: Path, server: Server, likeness: float, index_kind: str = "hnsw", assets: int = 2000) -> Library:
+    """A published synthetic library of assets with four views."""
     workspace = Workspace(folder)
-    make_library(LibrarySize(assets=2000, views=4, dim=64, likeness=likeness), workspace, SilentReporter())
+    make_library(LibrarySize(assets=assets, views=4, dim=64, likeness=likeness), workspace, SilentReporter())
     publish(ALGORITHM, workspace, server, index_kind=index_kind, max_assets=None, reporter=SilentReporter())
     return Library(server, ALGORITHM)
 
@@ -42,6 +46,13 @@ def library(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> I
     opened.close()
 
 
+def tuned(library: Library, count: int, goal: Goal) -> list[Tuning]:
+    """What is found for each target and kind of query."""
+    tuners = Tuners(library, library.published(), count)
+    assert sum(tuners.compare()) == len(tuners)
+    return [tuner.tune(goal) for tuner in tuners]
+
+
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """2,000 assets count as a large library, whose graphs are asked."""
@@ -51,15 +62,13 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("large")
 def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> None:
     """At the goal on the sampled queries, kept beside the version, and near it on queries that were not sampled."""
-    found = []
-    for tuner in tuners(library, library.published(), 40):
-        assert sum(1 for _ in tuner.compare()) == 40 == len(tuner)
-        found.append(tuner.tune(0.99))
+    found = tuned(library, 40, Goal(0.99))
     library.keep_tunings(library.published(), found)
     assert {(tuning.target, tuning.kind) for tuning in found} == {
         (target, kind) for target in ("caption", "appearance") for kind in ("text", "image")
     }
-    assert all(tuning.recall >= 0.99 and tuning.ef in LADDER for tuning in found)
+    assert all(tuning.recall >= 0.99 and tuning.ef in LADDER and tuning.is_reached for tuning in found)
+    assert {(tuning.share_lost, tuning.queries) for tuning in found} == {(0, 40)}
 
     published = library.published()
     kept = {(tuning.target, tuning.kind): tuning.breadth for tuning in published.tunings}
@@ -72,6 +81,85 @@ def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> N
         hits = library.nearest_views(published, vector, Request(limit=10, breadth=breadth))
         shares.append(len({hit.asset_id for hit in exact} & {hit.asset_id for hit in hits}) / 10)
     assert np.mean(shares) >= 0.97
+
+
+@pytest.mark.usefixtures("large")
+def test_a_lossy_index_is_told_as_such(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no breadth reaches the goal that is told, and how many queries are lost."""
+    monkeypatch.setattr(tuning_module, "LADDER", (40, 60))
+    monkeypatch.setattr(tuning_module, "INSTEAD", (40, 60))
+    library = made(tmp_path / "library", server, 0.95, assets=600)
+    put_half_out_of_reach(server)
+    found = {(each.target, each.kind): each for each in tuned(library, 60, Goal(0.99))}
+    lost = found["appearance", "image"]
+    assert not lost.is_reached
+    assert lost.share_lost > 0.2
+    assert lost.lost_at_most > lost.share_lost
+    assert lost.worst < 0.5
+    assert lost.recall_at_least < lost.recall < 0.9
+    assert "not reached" in tuning_as_text(lost)
+    assert found["caption", "text"].is_reached
+    library.close()
+
+
+def put_half_out_of_reach(server: Server) -> None:
+    """Every other asset is where no search of the graph looks for it; its views are what they were."""
+    with server.connect(ALGORITHM) as connection:
+        connection.execute(
+            "UPDATE live.asset_centroids SET centroid = centroid - centroid - centroid WHERE hashtext(asset_id) % 2 = 0"
+        )
+
+
+def note_questions(tuner: Tuner, asked: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write down every query that a tuner asks."""
+    ask = tuner._ask
+
+    def noting(vector: NDArray[np.float32], breadth: Breadth) -> list[Ranked]:
+        asked.append(vector.tobytes())
+        return ask(vector, breadth)
+
+    monkeypatch.setattr(tuner, "_ask", noting)
+
+
+def test_the_tail_has_a_goal_of_its_own(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mean that is reached does not excuse a query that is lost, unless so many may be; each is timed once."""
+    monkeypatch.setattr(tuning_module, "TIMED", 10)
+    library = made(tmp_path / "library", server, 0.95, assets=60)
+    tuners = Tuners(library, library.published(), 50)
+    assert sum(tuners.compare()) == len(tuners)
+    asked: list[bytes] = []
+    (tuner, *_) = tuners
+    tuner._exact = [*tuner._exact[:49], [Ranked(asset_id=f"nowhere {n}", score=2) for n in range(10)]]
+    note_questions(tuner, asked, monkeypatch)
+
+    assert not tuner.tune(Goal(0.9)).is_reached
+    allowed = tuner.tune(Goal(0.9, 0.02))
+    assert allowed.is_reached
+    assert (allowed.share_lost, allowed.worst, allowed.recall) == (0.02, 0, 0.98)
+
+    compared = {vector.tobytes() for vector in tuner._queries.compared}
+    timed = [vector for vector in asked if vector not in compared]
+    assert len(timed) == len(set(timed)) > 10
+    library.close()
+
+
+def test_a_breadth_that_cannot_reach_the_goal_is_left_at_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the queries that were missed before are asked, and none after the first that is lost."""
+    library = made(tmp_path / "library", server, 0.95, assets=60)
+    tuners = Tuners(library, library.published(), 50)
+    assert sum(tuners.compare()) == len(tuners)
+    asked: list[bytes] = []
+    (tuner, *_) = tuners
+    tuner._exact = [*tuner._exact[:30], [Ranked(asset_id="nowhere", score=2)], *tuner._exact[31:]]
+    note_questions(tuner, asked, monkeypatch)
+    assert len(tuner._all(Breadth(40, 40))) == 50
+    for ef, goal in ((60, Goal(0.99)), (80, Goal(0.9)), (100, Goal(0.9, 0.02))):
+        asked.clear()
+        assert tuner._is_enough(Breadth(ef, 40), goal) == (goal.lost > 0)
+        assert asked == [tuner._queries.compared[30].tobytes()]
+    library.close()
 
 
 @pytest.mark.usefixtures("large")
@@ -114,16 +202,15 @@ def test_filters_that_go_with_the_content_lose_nothing(
 
 def test_tunings_of_another_version_are_not_kept(server: Server, tmp_path: Path) -> None:
     """What was measured before a new version went live is refused; what was kept is handed on."""
-    library = made(tmp_path / "one", server, 0.95)
+    library = made(tmp_path / "one", server, 0.95, assets=200)
     published = library.published()
-    (tuner, *_) = tuners(library, published, 10)
-    assert sum(1 for _ in tuner.compare()) == 10
-    library.keep_tunings(published, [tuner.tune(0.9)])
+    (found, *_) = tuned(library, 10, Goal(0.9))
+    library.keep_tunings(published, [found])
     workspace = Workspace(tmp_path / "two")
     make_library(LibrarySize(assets=300, views=4, dim=64), workspace, SilentReporter())
     publish(ALGORITHM, workspace, server, max_assets=None, reporter=SilentReporter())
     with pytest.raises(DatabaseError, match="another version was published"):
-        library.keep_tunings(published, [tuner.tune(0.9)])
+        library.keep_tunings(published, [found])
     assert [tuning.goal for tuning in library.published().tunings] == [pytest.approx(0.9)]
     assert library.published().breadth("appearance", "image") == UNTUNED
     library.close()
@@ -133,7 +220,7 @@ def test_there_is_nothing_to_tune_without_an_index(server: Server, tmp_path: Pat
     """The message says how to publish one."""
     library = made(tmp_path / "exact", server, 0.95, "exact")
     with pytest.raises(NotPublishedError, match="publish with --index hnsw"):
-        tuners(library, library.published(), 10)
+        Tuners(library, library.published(), 10)
     library.close()
 
 
@@ -167,7 +254,9 @@ def test_as_a_user(tmp_path: Path) -> None:
     run("publish", "--algorithm", ALGORITHM)
     tuned = json.loads(run("tune", "--algorithm", ALGORITHM, "--queries", "10", "--recall", "0.95", "--json"))
     assert {row["recall"] >= 0.95 for row in tuned} == {True}
-    assert run("status").count("recall@10") == 4
+    assert {(row["share_lost"], row["queries"]) for row in tuned} == {(0, 10)}
+    told = run("status")
+    assert told.count("recall@10") == told.count("below .5: 0 % (<= 2") == 4
 
     def found(text: str, *options: str) -> list[dict[str, object]]:
         shown = run("search", text, "--algorithm", ALGORITHM, "--json", *options)

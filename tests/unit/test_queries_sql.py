@@ -71,6 +71,7 @@ BUILT = {
     "sample_captions": {"count"},
     "sample_views": {"count"},
     "copy_part": {"after", "last"},
+    "vectors_in_pages": {"first", "last"},
 }
 """Values that are put together before the query is asked."""
 

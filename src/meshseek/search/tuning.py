@@ -1,11 +1,12 @@
-"""Finds the cheapest way of asking an index that still finds what comparing with everything finds."""
+"""Finds the cheapest way of asking an index that still finds what comparing with everything finds, for every query."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,11 @@ from meshseek.errors import NotPublishedError
 from meshseek.model import Ranked
 from meshseek.search.modes import MODES, TIERS
 from meshseek.search.question import Question
+from meshseek.search.recall import LOST, Recall, recall_of
+from meshseek.search.sampled import Queries
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import (
+    CAPTION_COLUMNS,
     MAX_EF,
     QUERY_KINDS,
     TARGETS,
@@ -33,106 +37,238 @@ if TYPE_CHECKING:
 
 DEPTH = 10
 LADDER = (40, 60, 80, 100, 150, 200, 300, 400, 600, 800, MAX_EF)
-NOISE = 0.3
-"""Queries are vectors of the library moved by so much, so that none is simply its own answer."""
+INSTEAD = (100, 400, MAX_EF)
+"""Breadths of which one is kept where none on the ladder reaches the goal."""
+AS_GOOD = 0.001
+"""One of these is as good as the widest if it loses no more queries, and finds less by so much at most."""
+HARDEST = 100
+"""Queries that these are compared by."""
+TIMED = 100
+"""Queries that a breadth is timed with, each asked for the first time."""
+SLOWER = 1.2
+"""A wider search of the graph that is so much slower than the best, whatever it saves elsewhere, ends the climb."""
+VERIFIED = 5
+"""Times that a breadth is chosen by the hard queries, and looked at with all of them."""
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One breadth on the sampled queries."""
+class Goal:
+    """What a breadth has to reach, on the queries that are measured.
 
-    breadth: Breadth
+    Args:
+        recall: Mean share of the exact ten that is found.
+        lost: Share of queries that may find less than half of them.
+    """
+
     recall: float
-    """Mean share of the exact ten assets that was found."""
-    p50_ms: float
+    lost: float = 0.0
+
+    def is_reached(self, values: Sequence[float]) -> bool:
+        """Whether the recall of each query is good enough."""
+        lost = sum(value < LOST for value in values)
+        return fmean(values) >= self.recall - ROUNDING and lost <= self.lost * len(values) + ROUNDING
 
 
 class Tuner:
     """Tunes one target for one kind of query.
 
+    Every breadth is measured on the same queries. The narrowest one is asked all of them, and shows which are hard.
+    Others are asked these, the hardest first, and left as soon as they can no longer reach the goal: most are, after a
+    few queries. Whichever is chosen is asked all queries, and what is told of it is from that.
+
+    Asking a query again is faster than asking it first, so times are taken on other queries, each asked once.
+
     Args:
         library: What is asked.
         published: Its live version.
         target: What is compared with.
-        kind: Of the queries: caption vectors stand for texts, view vectors for pictures.
-        count: Queries.
+        kind: Of the queries.
+        queries: To be asked.
+        exact: The exact answers of those that are compared, filled before anything is tuned.
     """
 
-    def __init__(self, library: Library, published: Published, target: Target, kind: QueryKind, count: int) -> None:
-        self._library, self._published, self._target, self._kind = library, published, target, kind
-        self._queries = _moved(library.sample(kind, count))
-        self._truth: list[set[str]] = []
+    def __init__(
+        self,
+        library: Library,
+        published: Published,
+        target: Target,
+        kind: QueryKind,
+        queries: Queries,
+        exact: Sequence[Sequence[Ranked]],
+    ) -> None:
+        self._library, self._published, self.target, self.kind = library, published, target, kind
+        self._queries, self._exact = queries, exact
+        self._fresh = queries.fresh()
+        self._missed = np.zeros(len(queries.compared))
+        """How much of each query's answer was missed, by all breadths together."""
+        self._whole: dict[Breadth, list[float]] = {}
+        """Recall of every query."""
+        self._tried: set[Breadth] = set()
 
-    def __len__(self) -> int:
-        return len(self._queries)
+    def tune(self, goal: Goal, tell: Callable[[int], None] = lambda _: None) -> Tuning:
+        """The cheapest breadth on the ladder that reaches the goal.
 
-    def compare(self) -> Iterator[None]:
-        """Find the exact answers, one at each step."""
-        for vector in self._queries:
-            self._truth.append({hit.asset_id for hit in self._ask(vector, Request(limit=DEPTH, exact=True))})
-            yield
+        Where none does, the cheapest of a few that is as good as the widest; the tuning says that it is not reached.
 
-    def tune(self, goal: float) -> Tuning:
-        """The cheapest breadth on the ladder that reaches the goal; the widest where none does."""
-        reached = [trial for trial in self._trials(goal) if trial.recall >= goal]
-        chosen = min(reached, key=lambda trial: trial.p50_ms) if reached else self._try(Breadth(MAX_EF, MAX_EF))
+        Args:
+            goal: Of every measured breadth.
+            tell: Called with 1 after each step of the ladder.
+        """
+        self._all(Breadth(LADDER[0], LADDER[0]))
+        breadth = self._reaching(goal, tell) or self._instead()
+        recall = Recall.of(self._all(breadth), len(self._tried))
         return Tuning(
-            target=self._target,
-            kind=self._kind,
-            goal=goal,
-            ef=chosen.breadth.ef,
-            candidates=chosen.breadth.candidates,
-            recall=chosen.recall,
-            p50_ms=chosen.p50_ms,
-            queries=len(self._queries),
+            target=self.target,
+            kind=self.kind,
+            goal=goal.recall,
+            lost_goal=goal.lost,
+            ef=breadth.ef,
+            candidates=breadth.candidates,
+            recall=recall.mean,
+            recall_at_least=recall.mean_at_least,
+            share_lost=recall.share_lost,
+            lost_at_most=recall.lost_at_most,
+            worst=recall.worst,
+            p50_ms=self._p50_ms(breadth),
+            queries=recall.queries,
             tuned_at=datetime.now(UTC),
         )
 
-    def _trials(self, goal: float) -> Iterator[Trial]:
-        """For each size of the graph's search, fewer and fewer candidates as long as they are enough."""
-        fewest = LADDER[-1]
+    def _reaching(self, goal: Goal, tell: Callable[[int], None]) -> Breadth | None:
+        """The cheapest breadth that all queries agree to; one that finds less than the narrowest teaches hard ones."""
+        for _ in range(VERIFIED):
+            breadth = self._cheapest(goal, tell)
+            if breadth is None or goal.is_reached(self._all(breadth)):
+                return breadth
+        return None
+
+    def _cheapest(self, goal: Goal, tell: Callable[[int], None]) -> Breadth | None:
+        """For each size of the graph's search the fewest candidates that are enough; of these the fastest."""
+        best: tuple[float, Breadth] | None = None
+        fewest = LADDER[-1] + 1
         for ef in LADDER:
-            for candidates in reversed([step for step in LADDER if step <= min(ef, fewest)]):
-                trial = self._try(Breadth(ef, candidates))
-                yield trial
-                if trial.recall < goal:
+            enough: Breadth | None = None
+            for candidates in reversed([step for step in LADDER if step <= ef and step < fewest]):
+                if not self._is_enough(Breadth(ef, candidates), goal):
                     break
-                fewest = candidates
+                enough, fewest = Breadth(ef, candidates), candidates
+            tell(1)
+            if enough is not None:
+                p50_ms = self._p50_ms(enough)
+                if best is not None and p50_ms > SLOWER * best[0]:
+                    break
+                if best is None or p50_ms < best[0]:
+                    best = (p50_ms, enough)
             if fewest == LADDER[0]:
-                return
+                break
+        return None if best is None else best[1]
 
-    def _try(self, breadth: Breadth) -> Trial:
-        recalls, times = [], []
-        request = Request(limit=TIERS[0], breadth=breadth)
-        for vector, truth in zip(self._queries, self._truth, strict=True):
+    def _is_enough(self, breadth: Breadth, goal: Goal) -> bool:
+        """Whether the hard queries find enough for all queries to reach the goal."""
+        self._tried.add(breadth)
+        if breadth in self._whole:
+            return goal.is_reached(self._whole[breadth])
+        count = len(self._exact)
+        may_miss, may_lose = (1 - goal.recall) * count + ROUNDING, goal.lost * count + ROUNDING
+        for place in self._hard():
+            value = self._value(place, breadth)
+            may_miss -= 1 - value
+            may_lose -= value < LOST
+            if may_miss < 0 or may_lose < 0:
+                return False
+        return True
+
+    def _instead(self) -> Breadth:
+        """What is kept where nothing reaches the goal, by the hardest queries."""
+        breadths = [Breadth(each, each) for each in INSTEAD]
+        self._tried.update(breadths)
+        hardest = self._hard()[:HARDEST]
+        found = [[self._value(place, breadth) for place in hardest] for breadth in breadths]
+        least = sum(found[-1]) - AS_GOOD * len(self._exact)
+        most_lost = sum(value < LOST for value in found[-1])
+        as_good = (
+            breadth
+            for breadth, values in zip(breadths, found, strict=True)
+            if sum(values) >= least and sum(value < LOST for value in values) <= most_lost
+        )
+        return next(as_good)
+
+    def _hard(self) -> list[int]:
+        """The queries that any breadth missed something of, the hardest first."""
+        order = np.argsort(-self._missed, kind="stable")
+        return [int(place) for place in order if self._missed[place] > 0]
+
+    def _all(self, breadth: Breadth) -> list[float]:
+        """The recall of every query."""
+        self._tried.add(breadth)
+        if breadth not in self._whole:
+            self._whole[breadth] = [self._value(place, breadth) for place in range(len(self._exact))]
+        return self._whole[breadth]
+
+    def _value(self, place: int, breadth: Breadth) -> float:
+        """The recall of one query."""
+        value = recall_of(self._ask(self._queries.compared[place], breadth), self._exact[place])
+        self._missed[place] += 1 - value
+        return value
+
+    def _p50_ms(self, breadth: Breadth) -> float:
+        times = []
+        for vector in islice(self._fresh, TIMED):
             started = time.perf_counter()
-            hits = self._ask(vector, request)[:DEPTH]
+            self._ask(vector, breadth)
             times.append(1000 * (time.perf_counter() - started))
-            recalls.append(len({hit.asset_id for hit in hits} & truth) / len(truth) if truth else 1.0)
-        return Trial(breadth, fmean(recalls), median(times))
+        return median(times)
 
-    def _ask(self, vector: NDArray[np.float32], request: Request) -> list[Ranked]:
-        query_type: QueryType = "image" if self._kind == "image" else "english"
+    def _ask(self, vector: NDArray[np.float32], breadth: Breadth) -> list[Ranked]:
+        query_type: QueryType = "image" if self.kind == "image" else "english"
         question = Question.of(self._published, vector, query_type)
-        return MODES.load(self._target)().rank(self._library, question, request)
+        request = Request(limit=TIERS[0], breadth=breadth)
+        return MODES.load(self.target)().rank(self._library, question, request)[:DEPTH]
 
 
-def tuners(library: Library, published: Published, count: int) -> list[Tuner]:
+class Tuners:
     """A tuner for each target and kind of query that the library has vectors of.
+
+    Args:
+        library: What is asked.
+        published: Its live version.
+        count: Queries of each kind.
 
     Raises:
         NotPublishedError: It has no index.
     """
-    if published.index.is_exact:
-        raise NotPublishedError("the published version has no index to tune; publish with --index hnsw")
-    has = {"caption": published.english_captions + published.chinese_captions, "appearance": published.views}
-    has |= {"text": has["caption"], "image": has["appearance"]}
-    pairs = [(target, kind) for target in TARGETS for kind in QUERY_KINDS if has[target] and has[kind]]
-    return [Tuner(library, published, target, kind, count) for target, kind in pairs]
 
+    def __init__(self, library: Library, published: Published, count: int) -> None:
+        if published.index.is_exact:
+            raise NotPublishedError("the published version has no index to tune; publish with --index hnsw")
+        captions = max(published.english_captions, published.chinese_captions)
+        self._vectors: dict[Target, int] = {"caption": captions, "appearance": published.views}
+        has = {"text": captions, "image": published.views}
+        self._library, self._published = library, published
+        self._queries = {kind: Queries(library, published, kind, count) for kind in QUERY_KINDS if has[kind]}
+        self._answers: dict[Target, list[list[Ranked]]] = {target: [] for target in TARGETS if self._vectors[target]}
 
-def _moved(vectors: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
-    random = np.random.default_rng(0)
-    noise = random.normal(size=vectors.shape) / np.sqrt(vectors.shape[1])
-    moved = vectors + NOISE * noise
-    return list((moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32))
+    def __len__(self) -> int:
+        """About how many vectors :meth:`compare` reads."""
+        return sum(self._vectors.values())
+
+    def compare(self) -> Iterator[int]:
+        """Find the exact answers of all queries; each step gives how many vectors were compared.
+
+        Raises:
+            VersionChangedError: Another version went live meanwhile.
+        """
+        asked = np.concatenate([queries.compared for queries in self._queries.values()])
+        exact = self._library.exact_answers(self._published, asked, DEPTH)
+        for target, answers in self._answers.items():
+            yield from exact.by(target, CAPTION_COLUMNS["english"], answers)
+
+    def __iter__(self) -> Iterator[Tuner]:
+        """The tuners, once all was compared."""
+        for target, answers in self._answers.items():
+            start = 0
+            for kind, queries in self._queries.items():
+                end = start + len(queries.compared)
+                yield Tuner(self._library, self._published, target, kind, queries, answers[start:end])
+                start = end

@@ -239,15 +239,22 @@ SELECT pg_prewarm(oid) FROM (
 
 -- tunings --
 -- How widely the live version's indexes are to be asked.
-SELECT target, kind, goal, ef, candidates, recall, p50_ms, queries, tuned_at FROM live.tunings;
+SELECT target, kind, goal, lost_goal, ef, candidates, recall, recall_at_least, share_lost, lost_at_most, worst, p50_ms, queries,
+       tuned_at
+FROM live.tunings;
 
 -- keep_tuning --
 -- Note what was measured, unless another version is live by now.
-INSERT INTO live.tunings (target, kind, goal, ef, candidates, recall, p50_ms, queries, tuned_at)
-SELECT %(target)s, %(kind)s, %(goal)s, %(ef)s, %(candidates)s, %(recall)s, %(p50_ms)s, %(queries)s, %(tuned_at)s
+INSERT INTO live.tunings (target, kind, goal, lost_goal, ef, candidates, recall, recall_at_least, share_lost,
+                          lost_at_most, worst, p50_ms, queries, tuned_at)
+SELECT %(target)s, %(kind)s, %(goal)s, %(lost_goal)s, %(ef)s, %(candidates)s, %(recall)s, %(recall_at_least)s,
+       %(share_lost)s, %(lost_at_most)s, %(worst)s, %(p50_ms)s, %(queries)s, %(tuned_at)s
 FROM live.spaces WHERE content = %(content)s
-ON CONFLICT (target, kind) DO UPDATE SET (goal, ef, candidates, recall, p50_ms, queries, tuned_at) =
-    (excluded.goal, excluded.ef, excluded.candidates, excluded.recall, excluded.p50_ms, excluded.queries,
+ON CONFLICT (target, kind) DO UPDATE SET
+    (goal, lost_goal, ef, candidates, recall, recall_at_least, share_lost, lost_at_most, worst, p50_ms, queries,
+     tuned_at) =
+    (excluded.goal, excluded.lost_goal, excluded.ef, excluded.candidates, excluded.recall, excluded.recall_at_least,
+     excluded.share_lost, excluded.lost_at_most, excluded.worst, excluded.p50_ms, excluded.queries,
      excluded.tuned_at)
 RETURNING target;
 
@@ -363,6 +370,21 @@ WITH near AS (
     LIMIT %(limit)s
 )
 {ranked};
+
+-- pages --
+-- How many pages a table has.
+SELECT pg_relation_size({table}::regclass) / current_setting('block_size')::bigint AS pages;
+
+-- caption_or_other --
+-- The caption vector that is compared, as every search does it.
+coalesce({column}, {other});
+
+-- vectors_in_pages --
+-- The vectors in some pages of a table, one after the other as each is sent, whose they are, and of which version.
+SELECT content, block.* FROM spaces CROSS JOIN LATERAL (
+    SELECT array_agg(asset_id) AS ids, string_agg(halfvec_send({vector}), ''::bytea) AS vectors
+    FROM {table} WHERE ctid >= %(first)s::tid AND ctid < %(last)s::tid AND {vector} IS NOT NULL
+) AS block;
 
 -- captions_hnsw --
 -- Nearest captions by the index; the scan goes on until enough of them pass the filter.

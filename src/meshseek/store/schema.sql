@@ -72,13 +72,20 @@ CREATE TABLE percentiles (
 );
 
 -- How widely to ask the indexes, as measured for each kind of query.
+-- A query is lost that finds less than half of the exact ten; lost_goal: so large a share may be. recall_at_least and
+-- lost_at_most: with 95 % confidence. worst: the recall of the worst query.
 CREATE TABLE tunings (
     target text NOT NULL,
     kind text NOT NULL,
     goal real NOT NULL,
+    lost_goal real NOT NULL,
     ef integer NOT NULL,
     candidates integer NOT NULL,
     recall real NOT NULL,
+    recall_at_least real NOT NULL,
+    share_lost real NOT NULL,
+    lost_at_most real NOT NULL,
+    worst real NOT NULL,
     p50_ms real NOT NULL,
     queries integer NOT NULL,
     tuned_at timestamptz NOT NULL DEFAULT now(),

@@ -114,6 +114,11 @@ def _published(figures: Mapping[str, Figures]) -> Iterator[Metric]:
         "Share of the ten true nearest that 'meshseek tune' measured",
         labels=["algorithm", "target", "query"],
     )
+    lost = GaugeMetricFamily(
+        "meshseek_index_lost_share",
+        "Share of queries that found less than half of the ten true nearest, as 'meshseek tune' measured",
+        labels=["algorithm", "target", "query"],
+    )
     for name, published in known.items():
         moment.add_metric([name], published.published_at.timestamp())
         assets.add_metric([name], published.assets)
@@ -121,4 +126,5 @@ def _published(figures: Mapping[str, Figures]) -> Iterator[Metric]:
         version.add_metric([name], told)
         for tuning in published.tunings:
             recall.add_metric([name, tuning.target, tuning.kind], tuning.recall)
-    yield from (moment, assets, version, recall)
+            lost.add_metric([name, tuning.target, tuning.kind], tuning.share_lost)
+    yield from (moment, assets, version, recall, lost)

@@ -68,13 +68,29 @@ class Tuning:
     target: Target
     kind: QueryKind
     goal: float
-    """Recall of the exact ten that was asked for."""
+    """Mean recall of the exact ten that was asked for."""
+    lost_goal: float
+    """Share of queries that may be lost, which is to find less than half of the exact ten."""
     ef: int
     candidates: int
     recall: float
+    """Mean over the queries."""
+    recall_at_least: float
+    """The same with 95 % confidence."""
+    share_lost: float
+    lost_at_most: float
+    """The share that is lost, with 95 % confidence."""
+    worst: float
+    """Recall of the worst query."""
     p50_ms: float
+    """Of queries that nobody had asked before."""
     queries: int
     tuned_at: datetime
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether what was measured is as good as was asked for."""
+        return self.recall >= self.goal and self.share_lost <= self.lost_goal
 
     @property
     def breadth(self) -> Breadth:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import Any, NamedTuple
@@ -95,6 +95,21 @@ class Reader:
         """
         with translated(), self._open().searches.connection() as connection:
             read_into_memory(connection, "live")
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection of its own whose statements see all rows as the first of them does.
+
+        Another version may go live meanwhile, and names then mean that one: whoever asks must look which it is.
+
+        Raises:
+            DatabaseError: See :func:`meshseek.store.postgres.translated`.
+        """
+        with self._server.look(self._algorithm) as connection:
+            configure(connection)
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            with connection.transaction(force_rollback=True):
+                yield connection
 
     def rows(
         self, text: Query | Statement, values: Mapping[str, Any], session: Session | None = None

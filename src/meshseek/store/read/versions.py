@@ -11,6 +11,7 @@ import numpy as np
 
 from meshseek.errors import NotPublishedError
 from meshseek.store.queries import query
+from meshseek.store.read.exact import ExactAnswers
 from meshseek.store.read.published import Published, QueryKind, Tuning, VersionChangedError
 from meshseek.store.schema import check_schema
 
@@ -64,6 +65,10 @@ class Versions:
         sampled = query("sample_captions") if kind == "text" else query("sample_views")
         rows = self._reader.rows(sampled, {"count": count})
         return np.array([row["vector"].to_numpy() for row in rows], dtype=np.float32)
+
+    def exact_answers(self, published: Published, vectors: NDArray[np.float32], limit: int) -> ExactAnswers:
+        """Exact answers to many queries of unit length, shape ``(queries, dim)``, ``limit`` assets each."""
+        return ExactAnswers(self._reader, published, vectors, limit)
 
     def keep_tunings(self, published: Published, tunings: Sequence[Tuning]) -> None:
         """Keep what was measured of a version beside it, for all who search in it.
