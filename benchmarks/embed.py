@@ -27,7 +27,8 @@ from transformers.utils import logging as transformers_logging
 from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.embedders.siglip import Siglip
 from meshseek.model import Asset, Role, Space, ViewSet
-from meshseek.pipeline.embed import VIEW_BATCH, embed
+from meshseek.pipeline.embed import embed
+from meshseek.pipeline.view_vectors import VIEW_BATCH
 from meshseek.reporting import SilentReporter
 from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace

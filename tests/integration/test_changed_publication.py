@@ -101,7 +101,7 @@ def test_a_tenth_counts_each_asset_once(changed: int, new: int, gone: int) -> No
     live = {f"{number}": "old" for number in range(100)}
     wanted = {**dict(list(live.items())[gone:]), **{f"{99 - number}": "new" for number in range(changed)}}
     wanted |= {f"more {number}": "new" for number in range(new)}
-    changes = LibraryState([], wanted, {}, {}, {}, {}).changes(live, 0)
+    changes = LibraryState([], wanted, {}, {}, {}, {}, {}).changes(live, 0)
 
     assert (changes is not None) is (changed + new + gone <= 10)
     if changes is not None:
