@@ -89,14 +89,18 @@ class _Reading:
 
     def _read(self, entry: Entry) -> Asset:
         drafts = self.models / DRAFTS
+        if not self.dataset.brings_models:
+            return self._read_into(entry, drafts)
         make_folder(drafts)
         with TemporaryDirectory(dir=drafts) as draft:
-            asset = self.dataset.read(entry, Path(draft))
-            asset = replace(asset, asset_id=self.prefix + asset.asset_id)
-            asset = with_size(asset, Path(draft))
-            if asset.model is None or not Path(draft, asset.model).is_file():
-                return asset  # the model stays on its server, and is not named by us
-            return self._with_model(asset, Path(draft, asset.model))
+            return self._read_into(entry, Path(draft))
+
+    def _read_into(self, entry: Entry, draft: Path) -> Asset:
+        asset = self.dataset.read(entry, draft)
+        asset = with_size(replace(asset, asset_id=self.prefix + asset.asset_id), draft)
+        if asset.model is None or not (draft / asset.model).is_file():
+            return asset  # the model stays on its server, and is not named by us
+        return self._with_model(asset, draft / asset.model)
 
     def _with_model(self, asset: Asset, draft: Path) -> Asset:
         fingerprint = checksum([draft])

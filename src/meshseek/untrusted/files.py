@@ -5,9 +5,11 @@ A check of a path says nothing about the file that is opened after it, so the op
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +32,9 @@ def open_inside(path: Path, root: Path) -> BinaryIO:
         UnreadableAssetError: It lies elsewhere, or is a pipe, a device or a socket.
         OSError: It is not there, or cannot be opened.
     """
+    straight = _opened_straight(str(path), str(root))
+    if straight is not None:
+        return straight
     base, real = Path(os.path.realpath(root)), Path(os.path.realpath(path))
     if not real.is_relative_to(base):
         raise UnreadableAssetError("it is a link that leads out of the library; copy the file itself there")
@@ -37,8 +42,25 @@ def open_inside(path: Path, root: Path) -> BinaryIO:
     parts = real.relative_to(base).parts
     if not parts:
         base, parts = base.parent, (base.name,)
+    return _opened_below(str(base), parts, _ENTER)
+
+
+def _opened_straight(path: str, root: str) -> BinaryIO | None:
+    """Open a file that is named below its root and reached by no link, as most are, without asking where links lead.
+
+    None where it cannot be opened like that, for whatever reason: the other way tells it.
+    """
+    parts = path.removeprefix(f"{root}/").split("/")
+    if not path.startswith(f"{root}/") or {"", ".", ".."} & {*parts}:
+        return None
+    with contextlib.suppress(OSError):
+        return _opened_below(root, parts, _ENTER & ~os.O_NOFOLLOW)
+    return None
+
+
+def _opened_below(base: str, parts: Sequence[str], entering: int) -> BinaryIO:
     *folders, name = parts
-    above = os.open(base, _ENTER)
+    above = os.open(base, entering)
     try:
         for folder in folders:
             below = os.open(folder, _ENTER, dir_fd=above)
