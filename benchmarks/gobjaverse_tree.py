@@ -108,8 +108,9 @@ def check_room(size: TreeSize, folder: Path) -> None:
     free_names, free_room = there.f_favail or names, there.f_bavail * there.f_frsize  # some count no names
     if names > free_names or room > free_room:
         raise NoRoomError(
-            f"{size.assets:,} assets with {size.views} views are {names:,} folders of {room / 1e9:,.0f} GB, and the disk "
-            f"of {folder} takes {free_names:,} and {free_room / 1e9:,.0f} GB; give fewer --assets or --views, or --shared"
+            f"{size.assets:,} assets with {size.views} views are {names:,} folders of {room / 1e9:,.0f} GB, and the "
+            f"disk of {folder} takes {free_names:,} and {free_room / 1e9:,.0f} GB; "
+            "give fewer --assets or --views, or --shared"
         )
 
 
@@ -148,7 +149,7 @@ def _make_views(folder: Path, pool: Path, views: int, pictures: int, chance: ran
         name, number = f"{view:05d}", chance.randrange(pictures)
         os.mkdir(f"{folder}/{name}")  # noqa: PTH102  # four million times
         for suffix in (".png", ".json"):
-            os.link(f"{pool}/{number}{suffix}", f"{folder}/{name}/{name}{suffix}")  # noqa: PTH200
+            os.link(f"{pool}/{number}{suffix}", f"{folder}/{name}/{name}{suffix}")
     return folder
 
 

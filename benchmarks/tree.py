@@ -1,4 +1,4 @@
-"""Measures import, status and update with nothing to do on a G-Objaverse tree of true size, and whether they are linear.
+"""Measures import, status and update with nothing to do on a G-Objaverse tree of true size: seconds, memory, growth.
 
 ``make bench-tree`` takes 100,000 assets of 40 viewpoints and an id map of 1,000,000, and the same with a quarter of the
 assets; ``make bench-tree ARGS="--assets 1000000 --shared"`` takes the whole. What is measured are names and tables: the

