@@ -73,8 +73,7 @@ def plan_command(
     from meshseek.pipeline.planning.plan import make_plan, with_speed
     from meshseek.pipeline.planning.times import Speed
 
-    needs = None if assets is not None else "workspace"
-    with application(workspace=workspace, needs=needs) as meshseek:
+    with application(workspace=workspace, needs=None if assets is not None else "workspace") as meshseek:
         machine = machine_of(
             meshseek.settings.workspace, cores=cores, memory=_bytes(memory), disk=_bytes(disk), gpu=gpu
         )
@@ -172,25 +171,25 @@ def _as_text(plan: Plan) -> Iterator[str]:
     yield f"{plan.facts.algorithm}: {plan.facts.model}, {plan.facts.dim} dimensions; index {plan.index_kind}"
     yield f"on {where} with {machine.cores} cores, {machine.memory / GB:,.1f} GB of memory, {gpu}"
     yield ""
-    yield f"{'assets':<34}{amounts.assets:>16,}"
-    yield f"{'pictures to embed':<34}{amounts.pictures:>16,}"
+    yield f"{'assets':<36}{amounts.assets:>16,}"
+    yield f"{'pictures to embed':<36}{amounts.pictures:>16,}"
     if amounts.rendered:
-        yield f"{'pictures to render':<34}{amounts.rendered:>16,}"
-    yield f"{'vectors of views':<34}{amounts.views:>16,}"
-    yield f"{'vectors of captions':<34}{amounts.english + amounts.chinese:>16,}"
+        yield f"{'pictures to render':<36}{amounts.rendered:>16,}"
+    yield f"{'vectors of views':<36}{amounts.views:>16,}"
+    yield f"{'vectors of captions':<36}{amounts.english + amounts.chinese:>16,}"
     for title, sizes in (("workspace", storage.workspace), ("database", storage.database)):
         yield ""
-        yield from (f"{f'{title}: {name}':<34}{size / GB:>13,.2f} GB" for name, size in sizes.items() if size)
-    yield f"{'disk in all':<34}{(plan.workspace_bytes + plan.database_bytes) / GB:>13,.2f} GB"
+        yield from (f"{f'{title}: {name}':<36}{_size(size):>16}" for name, size in sizes.items() if size)
+    yield f"{'disk in all':<36}{_size(plan.workspace_bytes + plan.database_bytes):>16}"
     again = plan.workspace_bytes + 2 * plan.database_bytes
-    yield f"{'  while all is published again':<34}{again / GB:>13,.2f} GB"
+    yield f"{'  while all is published again':<36}{_size(again):>16}"
     yield ""
-    yield f"{'memory that searches read':<34}{storage.needed / GB:>13,.2f} GB"
-    yield f"{'memory to build the largest graph':<34}{plan.build_memory / GB:>13,.2f} GB"
-    yield f"{'shared_buffers':<34}{_buffers(machine):>13,} MB"
+    yield f"{'memory that searches read':<36}{_size(storage.needed):>16}"
+    yield f"{'memory to build the largest graph':<36}{_size(plan.build_memory):>16}"
+    yield f"{'shared_buffers':<36}{_buffers(machine):>13,} MB"
     yield ""
-    yield from (f"{name:<34}{_duration(taken):>16}" for name, taken in plan.seconds.items())
-    yield from (f"{'cost: ' + name:<34}{cost}" for name, cost in plan.costs.items())
+    yield from (f"{name:<36}{_duration(taken):>16}" for name, taken in plan.seconds.items())
+    yield from (f"{'cost: ' + name:<36}{cost}" for name, cost in plan.costs.items())
     yield from (f"note: {note}" for note in plan.notes)
 
 
@@ -198,6 +197,10 @@ def _buffers(machine: Machine) -> int:
     from meshseek.store.embedded.cluster import planned_buffers
 
     return planned_buffers(machine.memory)
+
+
+def _size(size: float) -> str:
+    return f"{size / GB:,.1f} GB" if size >= GB else f"{size / 1e6:,.1f} MB"
 
 
 def _duration(seconds: float | None) -> str:

@@ -11,6 +11,15 @@ from meshseek.embedders import EMBEDDERS
 from meshseek.errors import InputError
 
 FILE = "planning.json"
+_USUAL: dict[str, Any] = {
+    "views": None,
+    "together": False,
+    "languages": ["english", "chinese"],
+    "default": None,
+    "default_on_gpu": None,
+    "models": {},
+}
+"""Of an algorithm that says nothing of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +74,9 @@ def facts_of(algorithm: str, model: str | None, dim: int | None, *, gpu: bool) -
 
 
 def _read(algorithm: str) -> dict[str, Any]:
-    """The file, or what holds for most algorithms where one has none."""
+    """The file of an algorithm, where it has one."""
     file = resources.files(EMBEDDERS.package).joinpath(algorithm, FILE)
     if not file.is_file():
-        usual = {"views": None, "together": False, "languages": ["english", "chinese"], "models": {}}
-        return {**usual, "default": None, "default_on_gpu": None}
+        return _USUAL
     told: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return told

@@ -30,6 +30,10 @@ class Amounts:
     """Assets that have pictures, or will be rendered."""
     rendered: int
     """Pictures that the render stage has still to make."""
+    kept: int
+    """Pictures that the workspace will hold: these, and those that were rendered."""
+    model_bytes: int
+    """Of all models in the workspace."""
     pictures: int
     """That an algorithm looks at."""
     views: int
@@ -58,6 +62,8 @@ def described(facts: Facts, *, assets: int, views: int, chinese: bool) -> Amount
         assets=assets,
         with_views=assets,
         rendered=0,
+        kept=0,
+        model_bytes=0,
         pictures=assets * taken,
         views=assets * (1 if facts.together else taken),
         english=assets,
@@ -89,41 +95,51 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
     made = facts.taken(rendering)
     missing = max(0, bare - len(workspace.rendered_table()))
     pictures = counts.pictures + bare * made
-    chinese = len(workspace.chinese_captions_table()) if "chinese" in facts.languages else 0
+    chinese = _translated(workspace) if "chinese" in facts.languages else 0
     return replace(
         counts,
         with_views=counts.assets,
         rendered=missing * rendering,
+        kept=min(bare, missing + len(workspace.rendered_table())) * rendering,
         pictures=pictures,
         views=counts.assets if facts.together else pictures,
-        chinese=min(counts.english, counts.chinese + chinese),
-        untranslated=max(0, counts.english - counts.chinese - chinese),
+        chinese=min(counts.english, counts.chinese + chinese) if "chinese" in facts.languages else 0,
+        untranslated=max(0, counts.english - counts.chinese - chinese) if "chinese" in facts.languages else 0,
     )
+
+
+def _translated(workspace: Workspace) -> int:
+    """Assets that got Chinese captions of the translate stage; it also notes those that it had none for."""
+    parts = workspace.chinese_captions_table().tables(columns=["asset_id", "captions"])
+    return sum(_sum(pc.greater(pc.list_value_length(part["captions"]), 0)) for part in parts)
 
 
 def _counted(table: ShardFolder, most: int | None) -> Amounts:
     """What the assets brought with them."""
-    columns = ["asset_id", "captions_english", "captions_chinese", "viewpoint_ids", "attributes"]
-    sums: dict[str, float] = dict.fromkeys(("assets", "with_views", "pictures", "english", "chinese"), 0)
+    columns = ["asset_id", "captions_english", "captions_chinese", "viewpoint_ids", "attributes", "model_bytes"]
+    names = ("assets", "with_views", "pictures", "english", "chinese", "model_bytes")
+    sums: dict[str, float] = dict.fromkeys(names, 0)
     sizes: dict[str, float] = dict.fromkeys(("rows", "ids", "captions", "attributes"), 0)
     for number, part in enumerate(table.tables(columns=columns)):
         views = pc.fill_null(pc.list_value_length(part["viewpoint_ids"]), 0)
         sums["assets"] += part.num_rows
         sums["with_views"] += _sum(pc.greater(views, 0))
         sums["pictures"] += _sum(views if most is None else pc.min_element_wise(views, most))
+        sums["model_bytes"] += _sum(part["model_bytes"])
         sums["english"] += _sum(pc.greater(pc.list_value_length(part["captions_english"]), 0))
         sums["chinese"] += _sum(pc.greater(pc.list_value_length(part["captions_chinese"]), 0))
         if number < SAMPLED:
-            captions = [pc.list_flatten(part[f"captions_{language}"]) for language in ("english", "chinese")]
+            texts = [pc.list_flatten(part[f"captions_{language}"]) for language in ("english", "chinese")]
             sizes["rows"] += part.num_rows
             sizes["ids"] += _sum(pc.binary_length(part["asset_id"]))
-            sizes["captions"] += sum(_sum(pc.binary_length(texts)) for texts in captions)
+            sizes["captions"] += sum(_sum(pc.binary_length(each)) for each in texts)
             sizes["attributes"] += _sum(pc.binary_length(part["attributes"]))
     rows = max(1, sizes.pop("rows"))
     ids, captions, attributes = (size / rows for size in sizes.values())
     return Amounts(
         **{name: int(count) for name, count in sums.items()},
         rendered=0,
+        kept=0,
         views=0,
         untranslated=0,
         id_bytes=ids,

@@ -146,7 +146,7 @@ def _about_disk(plan: Plan, disk: int) -> Iterator[str]:
     once = MARGIN * (plan.workspace_bytes + plan.database_bytes)
     twice = once + MARGIN * plan.database_bytes
     if once > disk:
-        yield f"the disk has {disk / GB:,.1f} GB for this, and {once / GB:,.1f} GB are needed: free some, or use another"
+        yield f"the disk has {disk / GB:,.1f} GB for this, and {once / GB:,.1f} GB are needed: free some or use another"
     elif twice > disk:
         yield (
             f"the disk holds one version of the database and not a second one beside it ({twice / GB:,.1f} GB): more "

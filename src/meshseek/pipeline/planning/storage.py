@@ -76,7 +76,8 @@ def _files(amounts: Amounts, facts: Facts) -> dict[str, int]:
     vector = 2 * facts.dim
     files = {
         "assets": amounts.assets * (ASSET_BYTES + TEXT_SHARE * texts),
-        "views": amounts.rendered * PICTURE_BYTES,
+        "models": amounts.model_bytes,
+        "views": amounts.kept * PICTURE_BYTES,
         "vectors of captions": (amounts.english + amounts.chinese) * (vector + CAPTION_ROW),
         "vectors of views": amounts.views * (vector + VIEW_ROW) + amounts.with_views * ASSET_VIEWS,
     }
