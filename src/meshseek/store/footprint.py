@@ -20,12 +20,26 @@ NUMBERS = 4
 FILLED = 0.7
 """Of a page of an index that grew in no order."""
 NUMBER_ENTRY = 23
-"""Bytes of an asset in the index of a number, and below in that of its names and of its words; 100,000 assets."""
-NAME_ENTRY, WORD_ENTRY, WORD_ROW = 110, 150, 120
+"""Bytes of an asset in the index of a number; measured with 100,000 assets."""
+NAME_ENTRY, WORD_ENTRY, WORD_ROW = 120, 220, 120
+"""Bytes of an asset in the indexes of its names and its words, and in their table beside its captions: between those of
+100,000 renders with a caption each, 125,000 made-up assets with names and tags, and 1,500 of these.
+"""
 DUPLICATE_ENTRY = 6.6
 """Bytes of one more view of the same asset in an index that keeps equal keys together."""
+EMPTY_TABLE, EMPTY_INDEX = 4 * PAGE, 2 * PAGE
+"""With the map of its free room, and with its first page."""
+LABEL_ENTRY = 4.5
+"""Of one value of an asset in the index of labels."""
 ASSET_ROW = 200
 """Of an asset beside its captions, attributes and viewpoints: folder of its views, name of its model, digest."""
+INDEXES_OF = {
+    "assets": 1,
+    "asset_words": 3,
+    "text_embeddings": 2 + NUMBERS,
+    "image_embeddings": 1,
+    "asset_centroids": 2 + NUMBERS,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +66,7 @@ def table_bytes(rows: Rows) -> Mapping[str, int]:
     identity = _aligned(1 + rows.id_bytes, 4)
     labels = _aligned(ARRAY_HEADER + 4 * LABELS, 4)
     key = (12 + _aligned(9 + rows.id_bytes, ALIGNED)) / FILLED
-    filtered = key + NUMBERS * NUMBER_ENTRY + 1.5 * LABELS
+    filtered = key + NUMBERS * NUMBER_ENTRY + LABEL_ENTRY * LABELS
     each = rows.pictures / max(1, rows.assets)
     asset = ASSET_ROW + rows.id_bytes + rows.caption_bytes + rows.attribute_bytes + 2 * each
     words = WORD_ROW + rows.id_bytes + 1.5 * rows.caption_bytes
@@ -69,7 +83,7 @@ def table_bytes(rows: Rows) -> Mapping[str, int]:
         "asset_centroids": _stored(rows.centroids, HEADER + identity + 4 + labels + 4 * NUMBERS, vector, 1)
         + rows.centroids * filtered,
     }
-    return {name: int(size) for name, size in sizes.items()}
+    return {name: int(size + EMPTY_TABLE + INDEXES_OF[name] * EMPTY_INDEX) for name, size in sizes.items()}
 
 
 def _stored(rows: int, others: float, vector: int, vectors: int) -> float:
