@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import threading
@@ -19,13 +20,15 @@ class Taken(NamedTuple):
 
     printed: str
     seconds: float
+    cpu: float
+    """Seconds that its processes were at work, which other work beside them changes less; without the database."""
     peak: float
     """Memory of all its processes together in MB, those of the database left out: its buffers are shared."""
 
 
 def run_meshseek(*arguments: str, workspace: Path) -> Taken:
     """Run a command to its end; one that fails ends everything."""
-    started = time.monotonic()
+    started, worked = time.monotonic(), _worked()
     program = [sys.executable, "-m", "meshseek", *arguments, "--workspace", str(workspace)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         peak = [0.0]
@@ -35,7 +38,13 @@ def run_meshseek(*arguments: str, workspace: Path) -> Taken:
     seconds = time.monotonic() - started
     if child.returncode:
         raise SystemExit(f"{' '.join(program)}: {told}")
-    return Taken(printed, seconds, peak[0])
+    return Taken(printed, seconds, _worked() - worked, peak[0])
+
+
+def _worked() -> float:
+    """Seconds of all processes that were waited for, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _watch(process: psutil.Process, peak: list[float]) -> None:
