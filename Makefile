@@ -121,7 +121,10 @@ bench-access: $(VENV)/.installed-dev  ## Measure what hosts, keys, limits and bo
 bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and with one changed asset
 	$(BIN)/python benchmarks/update.py $(ARGS)
 
+bench-tree: $(VENV)/.installed-dev  ## Measure import, status and update on a G-Objaverse tree, metadata only: make bench-tree ARGS="--assets 1000000 --shared"
+	$(BIN)/python benchmarks/tree.py $(ARGS)
+
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-access bench-update clean
+.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-access bench-update bench-tree clean

@@ -10,14 +10,11 @@ import argparse
 import json
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-import psutil
+from commands import run_meshseek
 
 from meshseek.pipeline.sample_assets import make_sample_assets
 
@@ -38,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="meshseek bench ") as temporary:
         folder = Path(temporary)
         if arguments.only in (None, "furniture"):
-            _meshseek("demo", "--assets", "all", "--once", workspace=folder / "furniture")
+            run_meshseek("demo", "--assets", "all", "--once", workspace=folder / "furniture")
             _nothing_to_do("820 pieces of furniture", folder / "furniture", LIMIT_FURNITURE)
         if arguments.only in (None, "changed"):
             _one_changed(folder)
@@ -48,28 +45,29 @@ def main() -> None:
 
 
 def _nothing_to_do(title: str, workspace: Path, limit: float) -> None:
-    _meshseek("update", workspace=workspace)  # what the stages had left
-    times, peaks = zip(*(_meshseek("update", workspace=workspace)[1:] for _ in range(ROUNDS)), strict=True)
-    _row(f"update with nothing to do, {title}, median of {ROUNDS}", statistics.median(times), "s", limit)
-    _row(f"  peak memory of all its processes, {title}", max(peaks), "MB", LIMIT_MEMORY_MB)
+    run_meshseek("update", workspace=workspace)  # what the stages had left
+    rounds = [run_meshseek("update", workspace=workspace) for _ in range(ROUNDS)]
+    median = statistics.median(taken.seconds for taken in rounds)
+    _row(f"update with nothing to do, {title}, median of {ROUNDS}", median, "s", limit)
+    _row(f"  peak memory of all its processes, {title}", max(taken.peak for taken in rounds), "MB", LIMIT_MEMORY_MB)
 
 
 def _one_changed(folder: Path) -> None:
     """One model of a small library is replaced, beside a large one in the same workspace."""
     workspace, models = folder / "changed", make_sample_assets(folder / "models", 20)
     _synthetic(workspace, CHANGED_IN - 20)
-    _meshseek("import", "glb_folder", str(models), "--library", "furniture", workspace=workspace)
-    _meshseek("render", "--views", "8", "--size", "256", workspace=workspace)
-    _meshseek("update", "--algorithm", "synthetic", workspace=workspace)
+    run_meshseek("import", "glb_folder", str(models), "--library", "furniture", workspace=workspace)
+    run_meshseek("render", "--views", "8", "--size", "256", workspace=workspace)
+    run_meshseek("update", "--algorithm", "synthetic", workspace=workspace)
     times = []
     for number in range(ROUNDS):
         name = f"novelty {number}"
         shutil.copyfile(models / "cup-0001.glb", models / f"{name}.glb")
         started = time.monotonic()
-        _meshseek("update", workspace=workspace)
-        answer, _, _ = _meshseek(
+        run_meshseek("update", workspace=workspace)
+        answer = run_meshseek(
             *("search", f'"{name}"', "--algorithm", "synthetic", "--target", "words", "--json"), workspace=workspace
-        )
+        ).printed
         times.append(time.monotonic() - started)
         found = [hit["asset_id"] for hit in json.loads(answer)["results"]]
         assert found == [f"furniture/{name}"], found
@@ -79,34 +77,8 @@ def _one_changed(folder: Path) -> None:
 
 def _synthetic(workspace: Path, assets: int) -> None:
     size = ["--assets", str(assets), "--views", "1", "--dim", "64"]
-    _meshseek("bench", "make", *size, workspace=workspace)
-    _meshseek("publish", "--algorithm", "synthetic", "--index", "hnsw", workspace=workspace)
-
-
-def _meshseek(*arguments: str, workspace: Path) -> tuple[str, float, float]:
-    """Run a command; gives what it prints, its seconds, and the peak of its processes' memory in MB."""
-    started = time.monotonic()
-    program = [sys.executable, "-m", "meshseek", *arguments, "--workspace", str(workspace)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        peak = [0.0]
-        watcher = threading.Thread(target=_watch, args=(psutil.Process(child.pid), peak), daemon=True)
-        watcher.start()
-        printed, told = child.communicate()
-    seconds = time.monotonic() - started
-    if child.returncode:
-        raise SystemExit(f"{' '.join(program)}: {told}")
-    return printed, seconds, peak[0]
-
-
-def _watch(process: psutil.Process, peak: list[float]) -> None:
-    while True:
-        try:
-            family = [process, *process.children(recursive=True)]
-            peak[0] = max(peak[0], sum(member.memory_info().rss for member in family) / 2**20)
-        except psutil.Error:
-            if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-                return
-        time.sleep(0.1)
+    run_meshseek("bench", "make", *size, workspace=workspace)
+    run_meshseek("publish", "--algorithm", "synthetic", "--index", "hnsw", workspace=workspace)
 
 
 def _row(title: str, value: float, unit: str, limit: float) -> None:

@@ -120,6 +120,7 @@ def test_a_broken_rule_is_reported(copy: Path, file: str, line: str, contract: s
         ["serve"],
         ["demo"],
         ["evaluate"],
+        ["plan"],
         ["db"],
         ["keys", "add"],
     ],

@@ -26,9 +26,10 @@ from transformers import AutoModel, AutoTokenizer, Siglip2ImageProcessorPil, Sig
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.embedders._torch.checkpoints import find_checkpoint
-from meshseek.embedders.siglip import Siglip
+from meshseek.embedders.siglip import DEFAULT_ON_CPU, DEFAULT_ON_GPU, Siglip
 from meshseek.errors import EmbedderError
 from meshseek.images import read_image
+from meshseek.pipeline.planning.algorithms import facts_of
 
 TOLERANCE = 1e-5
 ONNX_TOLERANCE = 1e-4
@@ -330,3 +331,10 @@ def test_pictures_are_of_every_kind() -> None:
     """The pictures of these tests are what their names say."""
     modes = {name: Image.open(io.BytesIO(content)).mode for name, content in odd_pictures().items()}
     assert {"RGB", "RGBA", "L", "P", "CMYK", "I;16"} <= set(modes.values())
+
+
+def test_plans_know_its_usual_models() -> None:
+    """A file tells them without loading anything; it tells the same ones."""
+    assert facts_of("siglip", None, None, gpu=False).model == DEFAULT_ON_CPU
+    assert facts_of("siglip", None, None, gpu=True).model == DEFAULT_ON_GPU
+    assert facts_of("siglip", None, None, gpu=True).languages == Siglip.languages

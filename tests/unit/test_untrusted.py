@@ -105,6 +105,8 @@ def test_a_link_that_comes_between_is_not_followed(
     library: Path, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder that becomes a link after it was looked at leads nowhere."""
+    root = outside.with_name("way")  # by another name of it, so that it must be looked at
+    root.symlink_to(library)
     resolved = os.path.realpath
 
     def raced(path: Path) -> str:
@@ -117,7 +119,16 @@ def test_a_link_that_comes_between_is_not_followed(
 
     monkeypatch.setattr(os.path, "realpath", raced)
     with pytest.raises(OSError, match=r"symbolic links|Not a directory"):
-        open_inside(library / "in" / "whole.png", library)
+        open_inside(library / "in" / "whole.png", root)
+
+
+def test_a_file_without_links_is_opened_without_looking_where_it_leads(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the millions of pictures of a library, each is found by its name alone."""
+    monkeypatch.setattr(os.path, "realpath", lambda _: pytest.fail("looked"))
+
+    assert read_inside(library / "in" / "whole.png", library, 5) == b"whole"
 
 
 def test_a_file_is_read_only_so_far(library: Path) -> None:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from meshseek.errors import DatasetError
 from meshseek.model import Asset
@@ -49,6 +50,9 @@ class Dataset(ABC):
         LibraryGoneError: In :meth:`entries`, when the library is not there, or lists nothing.
         DatasetError: On construction or in :meth:`entries`, when it is damaged.
     """
+
+    brings_models: ClassVar[bool] = True
+    """Whether :meth:`read` puts models anywhere; where it never does, no folder is made for each asset."""
 
     def __init__(self, options: DatasetOptions) -> None:
         self.options = options

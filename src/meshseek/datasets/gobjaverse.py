@@ -49,6 +49,8 @@ class RenderedEntry(Entry):
 class Gobjaverse(Dataset):
     """Renders in the G-Objaverse layout."""
 
+    brings_models = False
+
     def entries(self) -> Iterator[RenderedEntry]:
         """List the assets by the numbers of their folders."""
         root = self.options.path
@@ -120,13 +122,20 @@ def _list_ids(root: Path) -> Iterator[str]:
 def _numbered_folders(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as listing:
-            numbers = (item for item in listing if item.name.isdecimal() and item.name.isascii())
-            names = [item.name for item in numbers if _is_folder(item)]
+            names = [
+                item.name for item in listing if item.name.isdecimal() and item.name.isascii() and _is_folder(item)
+            ]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise _unlisted(folder, error) from error
+    if len({len(name) for name in names}) <= 1:  # as in a million folders of views: three times as fast
+        return sorted(names)
     return sorted(names, key=lambda name: (int(name), name))
+
+
+def _is_number(name: str) -> bool:
+    return name.isdecimal() and name.isascii()
 
 
 def _unlisted(folder: Path, error: OSError) -> DatasetError:
@@ -195,14 +204,21 @@ def _uid(model: str) -> str:
 
 def _read_captions(path: Path, ids: list[str], models: dict[str, str]) -> dict[str, str]:
     """Caption of each asset; those of other assets are dropped while reading, as the file may hold a million."""
-    names: dict[str, list[str]] = {asset_id: [asset_id] for asset_id in ids}
+    named: dict[str, str] = {}  # the first asset of each uid; a list for each would take twice the memory
+    alike: dict[str, list[str]] = {}
     for asset_id, model in models.items():
-        names.setdefault(_uid(model), []).append(asset_id)
+        if named.setdefault(_uid(model), asset_id) != asset_id:
+            alike.setdefault(_uid(model), []).append(asset_id)
+    listed = frozenset(ids)
     captions: dict[str, str] = {}
     read: Callable[[Path], Iterator[tuple[str, str]]] = _captions_of_csv if is_csv(path) else _captions_of_json
     for key, caption in read(path):
-        for asset_id in names.get(key, ()):
-            captions.setdefault(asset_id, caption)
+        if key in listed:
+            captions.setdefault(key, caption)
+        if key in named:
+            captions.setdefault(named[key], caption)
+            for asset_id in alike.get(key, ()):
+                captions.setdefault(asset_id, caption)
     if not captions:
         raise DatasetError(
             f"{path} has no caption for any asset; where it is keyed by Objaverse uid, give the id map as well"

@@ -89,14 +89,18 @@ class _Reading:
 
     def _read(self, entry: Entry) -> Asset:
         drafts = self.models / DRAFTS
+        if not self.dataset.brings_models:
+            return self._read_into(entry, drafts)
         make_folder(drafts)
         with TemporaryDirectory(dir=drafts) as draft:
-            asset = self.dataset.read(entry, Path(draft))
-            asset = replace(asset, asset_id=self.prefix + asset.asset_id)
-            asset = with_size(asset, Path(draft))
-            if asset.model is None or not Path(draft, asset.model).is_file():
-                return asset  # the model stays on its server, and is not named by us
-            return self._with_model(asset, Path(draft, asset.model))
+            return self._read_into(entry, Path(draft))
+
+    def _read_into(self, entry: Entry, draft: Path) -> Asset:
+        asset = self.dataset.read(entry, draft)
+        asset = with_size(replace(asset, asset_id=self.prefix + asset.asset_id), draft)
+        if asset.model is None or not (draft / asset.model).is_file():
+            return asset  # the model stays on its server, and is not named by us
+        return self._with_model(asset, draft / asset.model)
 
     def _with_model(self, asset: Asset, draft: Path) -> Asset:
         fingerprint = checksum([draft])
@@ -131,6 +135,7 @@ def import_assets(
         listed = _listed(dataset, source, workspace, max_assets, yes=library.yes)
         source, before = _take_over(source, workspace, listed)
         entries = _entries(source, listed)
+        before = _sharing(before, entries)
         collisions = _collisions(source, workspace, entries)
         listing = {name: entry.fingerprint for name, entry in entries.items() if name not in collisions}
         moved = source.path not in {library.path for library in workspace.libraries.all()}
@@ -140,7 +145,7 @@ def import_assets(
         if len(leaving) > LARGE_PART * len(before) and not library.yes:
             raise _shrinking(source, leaving, len(before))
         # Until all is read, an asset that changed still counts as what it was: an import may end in the middle.
-        workspace.libraries.save(source, listing, _states(workspace, before))
+        workspace.libraries.save(source, listing, _states(workspace, source, before))
         reading = _Reading(dataset, workspace.models, source.prefix, collisions)
         finished = _finished(workspace, source, entries, library, reporter)
         table = workspace.assets_table()
@@ -178,8 +183,9 @@ def _finished(
         for asset_id, folder in zip(part["asset_id"].to_pylist(), part["view_folder"].to_pylist(), strict=True):
             if folder is not None and not Path(folder).is_relative_to(str(source.path)):  # the library has moved
                 faulty.add(asset_id)
-    mine = {asset_id: fingerprint for asset_id, fingerprint in finished.items() if asset_id in entries}
-    return {name: made for name, made in mine.items() if name not in faulty and name not in options.again}
+    usable = {name: made for name, made in finished.items() if name not in faulty and name not in options.again}
+    mine = _sharing(usable, entries)
+    return {asset_id: made for asset_id, made in mine.items() if asset_id in entries}
 
 
 def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> LibrarySource:
@@ -241,13 +247,26 @@ def _take_over(
     return replace(source, prefix=f"{source.name}/"), {}
 
 
-def _states(workspace: Workspace, before: Mapping[str, str]) -> dict[str, str]:
+def _states(workspace: Workspace, source: LibrarySource, before: Mapping[str, str]) -> dict[str, str]:
     """The state in which each asset of a library counts now, of those that are imported."""
-    imported = workspace.assets_table().fingerprints()
     if not workspace.libraries.are_known:
         return dict(before)
-    current = workspace.libraries.current(importing=True)
-    return {asset_id: imported[asset_id] for asset_id in before if imported.get(asset_id, "") in current[asset_id][:2]}
+    imported = workspace.assets_table().fingerprints()
+    return {
+        asset_id: before[asset_id] if before[asset_id] == imported[asset_id] else imported[asset_id]
+        for asset_id, *states in workspace.libraries.states(source)
+        if asset_id in before and imported.get(asset_id, "") in states
+    }
+
+
+def _sharing(states: Mapping[str, str], entries: Mapping[str, Entry]) -> dict[str, str]:
+    """The same, with the texts of the entries where they are equal: of a million assets, each copy is 150 MB."""
+    shared = {
+        asset_id: entry.fingerprint if states[asset_id] == entry.fingerprint else states[asset_id]
+        for asset_id, entry in entries.items()
+        if asset_id in states
+    }
+    return shared | {asset_id: made for asset_id, made in states.items() if asset_id not in shared}
 
 
 def _collisions(source: LibrarySource, workspace: Workspace, entries: Mapping[str, Entry]) -> dict[str, str]:

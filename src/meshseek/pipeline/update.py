@@ -24,6 +24,7 @@ from meshseek.reporting import Reporter
 from meshseek.store.postgres import Server
 from meshseek.translators import Translator
 from meshseek.workspace.libraries import LibrarySource
+from meshseek.workspace.memory import give_back
 from meshseek.workspace.workspace import Workspace
 
 OTHER_VECTORS = "its model gives other vectors than it did"
@@ -116,11 +117,13 @@ def update(parts: Parts, options: UpdateOptions, reporter: Reporter) -> Updated:
             )
         for library in workspace.libraries.all():
             _import(parts, library, options, updated, reporter)
+        give_back()
         stage: dict[str, Any] = {"max_assets": options.max_assets, "reporter": reporter}
         rendering: dict[str, Any] = {**stage, "workers": options.workers, "verify": options.verify}
         updated.summaries.append(render(parts.usual_renderer(), workspace, **rendering))
         updated.summaries.append(translating.translate(_translator(parts, options, updated), workspace, **stage))
         for algorithm in options.algorithms:
+            give_back()
             try:
                 _embed_and_publish(parts, algorithm, options, updated, reporter)
             except (EmbedderError, HostedError, SpaceMismatchError) as error:

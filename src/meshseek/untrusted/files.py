@@ -5,6 +5,7 @@ A check of a path says nothing about the file that is opened after it, so the op
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -32,11 +33,31 @@ def open_inside(path: Path, root: Path) -> BinaryIO:
         UnreadableAssetError: It lies elsewhere, or is a pipe, a device or a socket.
         OSError: It is not there, or cannot be opened.
     """
+    straight = _opened_straight(str(path), str(root))
+    if straight is not None:
+        return straight
     base, parts = _really(path, root)
     if not parts:
         base, parts = base.parent, (base.name,)
+    return _opened_below(str(base), parts, _ENTER)
+
+
+def _opened_straight(path: str, root: str) -> BinaryIO | None:
+    """Open a file that is named below its root and reached by no link, as most are, without asking where links lead.
+
+    None where it cannot be opened like that, for whatever reason: the other way tells it.
+    """
+    parts = path.removeprefix(f"{root}/").split("/")
+    if not path.startswith(f"{root}/") or {"", ".", ".."} & {*parts}:
+        return None
+    with contextlib.suppress(OSError):
+        return _opened_below(root, parts, _ENTER & ~os.O_NOFOLLOW)
+    return None
+
+
+def _opened_below(base: str, parts: Sequence[str], entering: int) -> BinaryIO:
     *folders, name = parts
-    above = _enter(os.open(base, _ENTER), folders)
+    above = _enter(os.open(base, entering), folders)
     try:
         return _opened(name, above)
     finally:

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +34,8 @@ __all__ = ["Libraries", "LibrarySource", "Listing", "check_name", "default_name"
 NAME = re.compile(r"[^\W_][\w.-]{0,99}")
 MOST_BYTES = 120
 KNOWN = "known"
+_ROWS = 16_384
+"""Of a listing that are Python's values at a time."""
 
 Listing = Mapping[str, str]
 """The fingerprint of each asset's source as the library was last listed, by asset id, in the library's order."""
@@ -125,6 +127,15 @@ class Libraries:
         table = read_listing(self.folder / library.name / LISTING)
         return {} if table is None else self.listing(library)
 
+    def states(self, library: LibrarySource) -> Iterator[tuple[str, str, str | None]]:
+        """Each asset that a library lists, with its fingerprint and, while an import goes on, that of its former state.
+
+        What is damaged says nothing, as in :meth:`listing_before`.
+        """
+        table = read_listing(self.folder / library.name / LISTING)
+        for batch in [] if table is None else table.to_batches(_ROWS):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
     def _listing(self, library: LibrarySource) -> pa.Table:
         path = self.folder / library.name / LISTING
         table = read_listing(path)
@@ -208,15 +219,13 @@ class Libraries:
             self._write_record(library)  # first: whatever happens then, the next import leaves them out
             self.save(library, kept)
 
-    def current(self, limit: int | None = None, *, importing: bool = False) -> dict[str, tuple[str, str | None, str]]:
-        """Every asset that is listed, or the first so many of each library, by its id; as :meth:`listing_before` does.
+    def current(self, limit: int | None = None) -> dict[str, tuple[str, str | None, str]]:
+        """Every asset that is listed, or the first so many of each library, by its id.
 
         Its fingerprint, that of its former state where an import goes on or was interrupted, and its library's name.
         """
         known: dict[str, tuple[str, str | None, str]] = {}
         for library in self.all():
-            if importing and read_listing(self.folder / library.name / LISTING) is None:
-                continue
             columns = [column.to_pylist() for column in self._listing(library).slice(0, limit).columns]
             for asset_id, fingerprint, former in zip(*columns, strict=True):
                 known[asset_id] = (fingerprint, former, library.name)

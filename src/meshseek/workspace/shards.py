@@ -185,10 +185,17 @@ class ShardFolder:
             WorkspaceError: A shard is missing or was altered, or the manifest is missing.
         """
         self.expect_manifest()
+        for shard, replaced in self._chosen(wanted):
+            yield without(self.read_shard(shard, columns), replaced)
+
+    def _chosen(self, wanted: Container[str] | None) -> list[tuple[dict[str, Any], list[str]]]:
+        """The shards that hold any of some assets, each with those assets whose rows a later one replaced."""
         ids = self.ids_by_shard()
-        for shard, named, replaced in zip(self.shards, ids, replaced_ids(ids), strict=True):
-            if wanted is None or any(asset_id in wanted for asset_id in named):
-                yield without(self.read_shard(shard, columns), replaced)
+        return [
+            (shard, replaced)
+            for shard, named, replaced in zip(self.shards, ids, replaced_ids(ids), strict=True)
+            if wanted is None or any(asset_id in wanted for asset_id in named)
+        ]
 
     def _read(self, shard: dict[str, Any], columns: list[str]) -> pa.Table:
         try:

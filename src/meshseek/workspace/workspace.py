@@ -196,9 +196,9 @@ class Workspace:
             yield from (asset_from_row(row) for row in islice(self._rows(table, columns), limit))
 
     def _rows(self, table: ShardFolder, columns: list[str]) -> Iterator[dict[str, Any]]:
-        seen: set[str] = set()
         viewpoints = Viewpoints()
         for part in table.tables(columns=columns):
+            seen: set[str] = set()  # of this shard: what another one has as well was replaced
             for row in viewpoints.rows_of(part):
                 if row["asset_id"] in seen:
                     raise WorkspaceError(

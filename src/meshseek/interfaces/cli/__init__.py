@@ -30,6 +30,7 @@ COMMANDS = {
     "clean": "upkeep",
     "backup": "backing_up",
     "restore": "backing_up",
+    "plan": "planning",
     "tune": "tuning",
     "search": "searching",
     "evaluate": "evaluating",

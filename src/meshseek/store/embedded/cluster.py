@@ -239,8 +239,13 @@ def _die_with(parent: int) -> Callable[[], None]:
     return die_with
 
 
+def planned_buffers(memory: int) -> int:
+    """Megabytes of ``shared_buffers`` on a machine with so many bytes of memory."""
+    return min(max(memory // 4 // _MIB, 128), 8192)
+
+
 def _settings(socket_folder: Path) -> dict[str, str | int]:
-    buffers = min(max(psutil.virtual_memory().total // 4 // _MIB, 128), 8192)
+    buffers = planned_buffers(psutil.virtual_memory().total)
     settings: dict[str, str | int] = {
         "listen_addresses": "",
         "unix_socket_directories": str(socket_folder),

@@ -20,8 +20,9 @@ from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 
 ROW_BYTES = 64
-SECONDS_PER_VECTOR = 1.3e-3
-"""One process, 768 dimensions, 125,000 vectors; measured on two cores."""
+SECONDS_PER_VECTOR, MEASURED_AT, GROWTH = 1.2e-3, 20_000, 0.2
+"""One process, 768 dimensions, so many vectors; each takes longer in a larger graph, by this power of its size: of
+1,000,000 a graph took 25 minutes with two processes, while other work ran beside them."""
 REMOTE_MEMORY = 1 << 30
 LEAST_MEMORY = 64 << 20
 POLL_SECONDS = 0.5
@@ -64,7 +65,8 @@ def plan_build(rows: int, dim: int, node: NodeBytes, *, free: int, cores: int) -
     memory = max(LEAST_MEMORY, min(needed + needed // 10 + LEAST_MEMORY, free))
     workers = max(0, cores - 1)
     slower = 1.0 if memory >= needed else 2.1
-    seconds = rows * SECONDS_PER_VECTOR * (dim / 768) * slower / (1 + workers)
+    each = SECONDS_PER_VECTOR * (max(1, rows) / MEASURED_AT) ** GROWTH * (dim / 768)
+    seconds = rows * each * slower / (1 + workers)
     disk = rows * node.disk
     return BuildPlan(rows=rows, needed=needed, disk=disk, memory=memory, workers=workers, seconds=seconds)
 

@@ -1,0 +1,212 @@
+"""``meshseek plan``: what a library takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from meshseek.errors import EmbedderError, InputError
+from meshseek.interfaces.cli.options import algorithm, application, show, workspace_options
+from meshseek.store.indexes import INDEXES
+
+if TYPE_CHECKING:
+    from meshseek.bootstrap import Meshseek
+    from meshseek.model import Estimate
+    from meshseek.pipeline.planning.algorithms import Facts
+    from meshseek.pipeline.planning.amounts import Amounts
+    from meshseek.pipeline.planning.machine import Machine
+    from meshseek.pipeline.planning.plan import Plan
+
+GB = 1e9
+SAMPLE = 1000
+"""Captions that a price is told by."""
+USUAL_CAPTION = "A small wooden chair with four legs and a red cushion on its seat, low-poly"
+USUAL_VIEWS = 8
+
+
+@click.command("plan")
+@click.option("--assets", type=click.IntRange(1, 10**9), help="Plan for so many assets.  [default: those imported]")
+@click.option("--views", type=click.IntRange(1, 1000), help="Pictures of an asset.  [default: 8, or those imported]")
+@algorithm
+@click.option("--model", help="Another model of the algorithm: its id.")
+@click.option("--dim", type=click.IntRange(1, 4000), help="Length of the vectors, where it is not the usual one.")
+@click.option("--index", type=click.Choice(INDEXES.names), help="Kind of index.  [default: as last time, or hnsw]")
+@click.option(
+    "--chinese", is_flag=True, help="With --assets: captions are translated, and embedded in Chinese as well."
+)
+@click.option("--cores", type=click.IntRange(1, 4096), help="Of another machine.")
+@click.option("--memory", type=click.FloatRange(0.5, 100_000), help="Of another machine, in GB.")
+@click.option("--disk", type=click.FloatRange(0, 10**6), help="Free GB there.")
+@click.option("--gpu/--no-gpu", default=None, help="Whether it has a GPU.  [default: as this one]")
+@click.option("--measure", is_flag=True, help="Load the model and measure it here for a few seconds.")
+@click.option("--pictures-per-second", type=click.FloatRange(0, min_open=True), help="As measured elsewhere.")
+@workspace_options
+def plan_command(
+    *,
+    assets: int | None,
+    views: int | None,
+    algorithm: str,
+    model: str | None,
+    dim: int | None,
+    index: str | None,
+    chinese: bool,
+    cores: int | None,
+    memory: float | None,
+    disk: float | None,
+    gpu: bool | None,
+    measure: bool,
+    pictures_per_second: float | None,
+    workspace: Path | None,
+    as_json: bool,
+) -> None:
+    """Say what a library takes: disk, memory, hours and money.
+
+    It is that of the workspace, or one of --assets and --views; on this machine, or on one of --cores, --memory, --disk
+    and --gpu.
+    """
+    from meshseek.pipeline.planning.algorithms import facts_of
+    from meshseek.pipeline.planning.machine import machine_of
+    from meshseek.pipeline.planning.plan import make_plan, with_speed
+    from meshseek.pipeline.planning.times import Speed
+
+    with application(workspace=workspace, needs=None if assets is not None else "workspace") as meshseek:
+        machine = machine_of(
+            meshseek.settings.workspace, cores=cores, memory=_bytes(memory), disk=_bytes(disk), gpu=gpu
+        )
+        if measure and (cores is not None or gpu is not None):
+            raise InputError("--measure looks at this machine; leave it out, or --cores and --gpu")
+        facts = facts_of(algorithm, model, dim, gpu=machine.gpu)
+        amounts = _amounts(meshseek, facts, assets, views, chinese=chinese)
+        plan = make_plan(
+            amounts, facts, machine, index or meshseek.usual_index(algorithm), free=_free(machine), held=_held(meshseek)
+        )
+        plan = replace(plan, costs=_costs(meshseek, facts, amounts))
+        if pictures_per_second is not None:
+            plan = with_speed(plan, Speed(picture=1 / pictures_per_second, caption=None, source="as you say"))
+        elif measure:
+            plan = _measured(meshseek, plan)
+    show(plan.as_json(), as_json=as_json, text="\n".join(_as_text(plan)))
+
+
+def _bytes(gigabytes: float | None) -> int | None:
+    return None if gigabytes is None else int(gigabytes * GB)
+
+
+def _free(machine: Machine) -> int | None:
+    import psutil
+
+    return psutil.virtual_memory().available if machine.is_this else None
+
+
+def _held(meshseek: Meshseek) -> int:
+    """Bytes of vectors that are in the workspace already."""
+    folder = meshseek.workspace.folder / "vectors"
+    return sum(path.stat().st_size for path in folder.rglob("part-*.parquet"))
+
+
+def _amounts(meshseek: Meshseek, facts: Facts, assets: int | None, views: int | None, *, chinese: bool) -> Amounts:
+    from meshseek.pipeline.planning.amounts import described, imported
+
+    if assets is not None:
+        return described(facts, assets=assets, views=views or USUAL_VIEWS, chinese=chinese)
+    return imported(meshseek.workspace, facts, views, int(meshseek.usual_rendering()["views"]))
+
+
+def _costs(meshseek: Meshseek, facts: Facts, amounts: Amounts) -> dict[str, Estimate]:
+    """What hosted services would be paid, by their own estimates of a sample."""
+    costs = {}
+    texts = [f"{USUAL_CAPTION}, number {number}" for number in range(min(SAMPLE, amounts.untranslated))]
+    if texts:
+        estimate = meshseek.translator("openai_batch").estimate(texts)
+        if estimate is not None:
+            costs["translate"] = _times(estimate, amounts.untranslated / len(texts))
+    if facts.algorithm == "qwen" and facts.memory == 0:
+        embedder = meshseek.embedder(facts.algorithm, facts.model, facts.dim)
+        count = min(SAMPLE, amounts.assets)
+        each = max(1, round(amounts.pictures / max(1, amounts.assets)))
+        captions, views = embedder.estimate_texts([USUAL_CAPTION] * count), embedder.estimate_views([each] * count)
+        if captions is not None and views is not None:
+            costs["embed captions"] = _times(captions, (amounts.english + amounts.chinese) / count)
+            costs["embed views"] = _times(views, amounts.with_views / count)
+    return costs
+
+
+def _times(estimate: Estimate, factor: float) -> Estimate:
+    numbers = {
+        name: round(getattr(estimate, name) * factor) for name in ("items", "requests", "input_tokens", "output_tokens")
+    }
+    price = None if estimate.price is None else estimate.price * factor
+    return replace(estimate, **numbers, price=price, seconds=estimate.seconds * factor)
+
+
+def _measured(meshseek: Meshseek, plan: Plan) -> Plan:
+    """With the model's speed; where it is not here, with what to do."""
+    from meshseek.pipeline.planning.measuring import measure
+    from meshseek.pipeline.planning.plan import with_speed
+    from meshseek.reporting import ConsoleReporter
+
+    name = plan.facts.algorithm
+    try:
+        ConsoleReporter().say(f"plan: loading '{name}' to measure it")
+        embedder = meshseek.embedder(name, _named(plan.facts))
+    except EmbedderError as error:
+        return replace(plan, notes=(*plan.notes, f"'{name}' cannot be measured: {error}"))
+    if embedder.estimate_texts([]) is not None:
+        return replace(plan, notes=(*plan.notes, f"'{name}' is hosted: its time is the service's"))
+    return with_speed(plan, measure(embedder, cores=plan.machine.cores, gpu=plan.machine.gpu))
+
+
+def _named(facts: Facts) -> str | None:
+    return facts.model if "/" in facts.model else None
+
+
+def _as_text(plan: Plan) -> Iterator[str]:
+    amounts, storage, machine = plan.amounts, plan.storage, plan.machine
+    where = "this machine" if machine.is_this else "a machine"
+    gpu = "a GPU" if machine.gpu else "no GPU"
+    yield f"{plan.facts.algorithm}: {plan.facts.model}, {plan.facts.dim} dimensions; index {plan.index_kind}"
+    yield f"on {where} with {machine.cores} cores, {machine.memory / GB:,.1f} GB of memory, {gpu}"
+    yield ""
+    yield f"{'assets':<36}{amounts.assets:>16,}"
+    yield f"{'pictures to embed':<36}{amounts.pictures:>16,}"
+    if amounts.rendered:
+        yield f"{'pictures to render':<36}{amounts.rendered:>16,}"
+    yield f"{'vectors of views':<36}{amounts.views:>16,}"
+    yield f"{'vectors of captions':<36}{amounts.english + amounts.chinese:>16,}"
+    for title, sizes in (("workspace", storage.workspace), ("database", storage.database)):
+        yield ""
+        yield from (f"{f'{title}: {name}':<36}{_size(size):>16}" for name, size in sizes.items() if size)
+    yield f"{'disk in all':<36}{_size(plan.workspace_bytes + plan.database_bytes):>16}"
+    again = plan.workspace_bytes + 2 * plan.database_bytes
+    yield f"{'  while all is published again':<36}{_size(again):>16}"
+    yield ""
+    yield f"{'memory that searches read':<36}{_size(storage.needed):>16}"
+    yield f"{'memory to build the largest graph':<36}{_size(plan.build_memory):>16}"
+    yield f"{'shared_buffers':<36}{_buffers(machine):>13,} MB"
+    yield ""
+    yield from (f"{name:<36}{_duration(taken):>16}" for name, taken in plan.seconds.items())
+    yield from (f"{'cost: ' + name:<36}{cost}" for name, cost in plan.costs.items())
+    yield from (f"note: {note}" for note in plan.notes)
+
+
+def _buffers(machine: Machine) -> int:
+    from meshseek.store.embedded.cluster import planned_buffers
+
+    return planned_buffers(machine.memory)
+
+
+def _size(size: float) -> str:
+    return f"{size / GB:,.1f} GB" if size >= GB else f"{size / 1e6:,.1f} MB"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not measured"
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:,.0f} s"

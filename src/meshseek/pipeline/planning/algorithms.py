@@ -1,0 +1,82 @@
+"""What is known of an algorithm without importing it: its file ``planning.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from meshseek.embedders import EMBEDDERS
+from meshseek.errors import InputError
+
+FILE = "planning.json"
+_USUAL: dict[str, Any] = {
+    "views": None,
+    "together": False,
+    "languages": ["english", "chinese"],
+    "default": None,
+    "default_on_gpu": None,
+    "models": {},
+}
+"""Of an algorithm that says nothing of itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a plan needs of an algorithm."""
+
+    algorithm: str
+    model: str
+    dim: int
+    views: int | None
+    """How many pictures of an asset it takes at most; None for all."""
+    together: bool
+    """Whether they become one vector."""
+    languages: tuple[str, ...]
+    memory: float | None
+    """Bytes that its loaded model takes; None where that is not known."""
+
+    def taken(self, views: int) -> int:
+        """How many pictures are taken of an asset that has so many."""
+        return views if self.views is None else min(views, self.views)
+
+
+def facts_of(algorithm: str, model: str | None, dim: int | None, *, gpu: bool) -> Facts:
+    """Read what is known.
+
+    Args:
+        algorithm: Name of the algorithm.
+        model: Its model, if another than the usual one.
+        dim: Length of the vectors, if another than the usual one.
+        gpu: Whether there is a GPU, for which some algorithms have a larger model.
+
+    Raises:
+        InputError: The length of the vectors is not known.
+    """
+    EMBEDDERS.check(algorithm)
+    told = _read(algorithm)
+    model = model or told["default_on_gpu" if gpu else "default"]
+    known = told["models"].get(model, {})
+    dim = dim or known.get("dim")
+    if dim is None:
+        name = f"'{model}'" if model else f"the model of '{algorithm}'"
+        raise InputError(f"how long the vectors of {name} are is not known without loading it; give --dim")
+    return Facts(
+        algorithm=algorithm,
+        model=model or "its usual model",
+        dim=dim,
+        views=known.get("views", told["views"]),
+        together=told["together"],
+        languages=tuple(told["languages"]),
+        memory=known.get("memory"),
+    )
+
+
+def _read(algorithm: str) -> dict[str, Any]:
+    """The file of an algorithm, where it has one."""
+    file = resources.files(EMBEDDERS.package).joinpath(algorithm, FILE)
+    if not file.is_file():
+        return _USUAL
+    told: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return told

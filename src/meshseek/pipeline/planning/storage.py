@@ -1,0 +1,84 @@
+"""What a library takes on the disk, and what of it searches want in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from meshseek.pipeline.planning.algorithms import Facts
+from meshseek.pipeline.planning.amounts import Amounts
+from meshseek.store.footprint import Rows, table_bytes
+from meshseek.store.indexes import INDEXES
+
+ASSET_BYTES, TEXT_SHARE = 45, 0.35
+"""Of an asset in its shard, which is compressed, beside this share of its texts; the listing is among it. 100,000."""
+CAPTION_ROW, ASSET_VIEWS, VIEW_ROW = 60, 13, 2
+"""Bytes beside a caption's vector, beside all views of an asset, and beside each: 100,000 assets of 8 views."""
+PICTURE_BYTES = 32_500
+"""Of a picture of 512 pixels with its camera, as ``embree`` renders furniture: 6,560 pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Bytes."""
+
+    workspace: Mapping[str, int]
+    """By the folder in the workspace."""
+    database: Mapping[str, int]
+    """By table, with its plain indexes; and by graph."""
+    graphs: Mapping[str, int]
+    """Vectors in each graph that is built."""
+    needed: int
+    """Of the database what each search reads; less in memory makes searches slower, and changes no answer."""
+
+
+def storage_of(amounts: Amounts, facts: Facts, index_kind: str) -> Storage:
+    """Tell it.
+
+    Args:
+        amounts: How much there is.
+        facts: Of the algorithm.
+        index_kind: What the library is asked by.
+    """
+    graphs = _graphs(amounts, facts.dim, index_kind)
+    node = INDEXES.load(index_kind)().node(facts.dim).disk
+    rows = Rows(
+        dim=facts.dim,
+        assets=amounts.assets,
+        captioned=amounts.captioned,
+        languages=1 + (amounts.chinese > 0),
+        views=amounts.views,
+        centroids=amounts.with_views,
+        pictures=amounts.pictures,
+        id_bytes=amounts.id_bytes,
+        caption_bytes=amounts.caption_bytes,
+        attribute_bytes=amounts.attribute_bytes,
+    )
+    tables = table_bytes(rows)
+    in_graphs = {f"graph of {name}": count * node for name, count in graphs.items()}
+    compared = ("image_embeddings",) if graphs else ("image_embeddings", "asset_centroids", "text_embeddings")
+    needed = sum(in_graphs.values()) + sum(tables[name] for name in compared)
+    return Storage(workspace=_files(amounts, facts), database={**tables, **in_graphs}, graphs=graphs, needed=needed)
+
+
+def _graphs(amounts: Amounts, dim: int, index_kind: str) -> dict[str, int]:
+    chinese = amounts.chinese > 0
+    built = [graph.table for graph in INDEXES.load(index_kind)().graphs(chinese=chinese, dim=dim)]
+    languages = ["english captions", "chinese captions"][: built.count("text_embeddings")]
+    graphs = dict.fromkeys(languages, amounts.captioned)
+    if "asset_centroids" in built:
+        graphs["centroids"] = amounts.with_views
+    return {name: count for name, count in graphs.items() if count}
+
+
+def _files(amounts: Amounts, facts: Facts) -> dict[str, int]:
+    texts = amounts.id_bytes + amounts.caption_bytes + amounts.attribute_bytes
+    vector = 2 * facts.dim
+    files = {
+        "assets": amounts.assets * (ASSET_BYTES + TEXT_SHARE * texts),
+        "models": amounts.model_bytes,
+        "views": amounts.kept * PICTURE_BYTES,
+        "vectors of captions": (amounts.english + amounts.chinese) * (vector + CAPTION_ROW),
+        "vectors of views": amounts.views * (vector + VIEW_ROW) + amounts.with_views * ASSET_VIEWS,
+    }
+    return {name: int(size) for name, size in files.items()}

@@ -1,0 +1,69 @@
+"""How long each stage takes; what depends on a model is only told where that was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from meshseek.pipeline.planning.algorithms import Facts
+from meshseek.pipeline.planning.amounts import Amounts
+from meshseek.pipeline.planning.machine import Machine
+from meshseek.store.indexes import INDEXES
+from meshseek.store.write.index_build import BuildPlan, plan_build
+
+IMPORT_ASSET, IMPORT_PICTURE = 3.0e-4, 2.0e-5
+"""Seconds of one core for an asset of G-Objaverse and for each of its pictures, which is looked at and not read; a tree
+of 5,000 assets, whose models stay on their server."""
+RENDER_PICTURE = 0.5
+"""Of one core, 512 pixels; 344 pictures of furniture."""
+LOAD_VECTOR, LOAD_ASSET = 2.5e-5, 5.0e-5
+"""A vector of 768 numbers, and an asset with its words: 1,000,000 assets of 8 views were loaded in 5 minutes."""
+FINISH_ASSET = 1.6e-4
+"""What has no bar: reading the tables, plain indexes, counting: 160 s of that publication."""
+FINISH = 3.0
+"""Of any publication: the server starts, and scores are calibrated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How fast a model works, in seconds of the whole machine."""
+
+    picture: float
+    caption: float | None
+    source: str
+    """Where that is from."""
+
+
+def build_plans(
+    graphs: Mapping[str, int], facts: Facts, index_kind: str, machine: Machine, free: int
+) -> list[BuildPlan]:
+    """What building each graph takes, as it will be told when it is built.
+
+    Args:
+        graphs: Vectors in each.
+        facts: Of the algorithm.
+        index_kind: What the library is asked by.
+        machine: Where it is built.
+        free: Bytes of its memory that are free; half of them are used.
+    """
+    node = INDEXES.load(index_kind)().node(facts.dim)
+    return [plan_build(rows, facts.dim, node, free=free // 2, cores=machine.cores) for rows in graphs.values()]
+
+
+def stage_seconds(
+    amounts: Amounts, facts: Facts, machine: Machine, speed: Speed | None, builds: list[BuildPlan]
+) -> dict[str, float | None]:
+    """Seconds of each stage that has something to do, in their order; None where only a measurement could tell."""
+    vectors = amounts.english + amounts.chinese + amounts.views + amounts.with_views
+    captions = amounts.english + amounts.chinese
+    seconds: dict[str, float | None] = {
+        "import": amounts.assets * IMPORT_ASSET + amounts.pictures * IMPORT_PICTURE,
+        "render": amounts.rendered * RENDER_PICTURE / machine.cores,
+        "embed captions": captions * speed.caption if speed and speed.caption is not None else None,
+        "embed views": amounts.pictures * speed.picture if speed else None,
+        "publish: load": vectors * LOAD_VECTOR * facts.dim / 768 + amounts.assets * LOAD_ASSET,
+        "publish: graphs": sum(build.seconds for build in builds),
+        "publish: the rest": amounts.assets * FINISH_ASSET + FINISH,
+    }
+    absent = {"embed captions": not captions, "embed views": not amounts.pictures}
+    return {name: taken for name, taken in seconds.items() if taken != 0 and not absent.get(name)}

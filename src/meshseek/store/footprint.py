@@ -1,0 +1,103 @@
+"""How much disk the tables of ``schema.sql`` take, told from their columns; compared with PostgreSQL by a test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PAGE, PAGE_ROOM = 8192, 8168
+HEADER, POINTER = 24, 4
+ALIGNED = 8
+VECTOR_HEADER = 8
+TOAST_ROW, TOAST_CHUNK = 2000, 1996
+"""Beyond so many bytes a row's vector is stored beside it, in chunks."""
+ARRAY_HEADER = 21
+LABELS = 5
+"""Values that filters know an asset by, in the mean: category, creator, licence, library and tags."""
+NUMBERS = 4
+"""Faces, width, depth and height."""
+FILLED = 0.7
+"""Of a page of an index that grew in no order."""
+NUMBER_ENTRY = 23
+"""Bytes of an asset in the index of a number; measured with 100,000 assets."""
+NAME_ENTRY, WORD_ENTRY, WORD_ROW = 120, 220, 120
+"""Bytes of an asset in the indexes of its names and its words, and in their table beside its captions: between those of
+100,000 renders with a caption each, 125,000 made-up assets with names and tags, and 1,500 of these.
+"""
+DUPLICATE_ENTRY = 6.6
+"""Bytes of one more view of the same asset in an index that keeps equal keys together."""
+EMPTY_TABLE, EMPTY_INDEX = 4 * PAGE, 2 * PAGE
+"""With the map of its free room, and with its first page."""
+LABEL_ENTRY = 4.5
+"""Of one value of an asset in the index of labels."""
+ASSET_ROW = 200
+"""Of an asset beside its captions, attributes and viewpoints: folder of its views, name of its model, digest."""
+INDEXES_OF = {
+    "assets": 1,
+    "asset_words": 3,
+    "text_embeddings": 2 + NUMBERS,
+    "image_embeddings": 1,
+    "asset_centroids": 2 + NUMBERS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What is stored."""
+
+    dim: int
+    assets: int
+    captioned: int
+    languages: int
+    """Of caption vectors: 1 or 2."""
+    views: int
+    centroids: int
+    pictures: int
+    """Viewpoints that are named, whether they have a vector of their own or not."""
+    id_bytes: float
+    caption_bytes: float
+    attribute_bytes: float
+
+
+def table_bytes(rows: Rows) -> Mapping[str, int]:
+    """Bytes of each table with its indexes, but those that compare vectors."""
+    vector = VECTOR_HEADER + 2 * rows.dim
+    identity = _aligned(1 + rows.id_bytes, 4)
+    labels = _aligned(ARRAY_HEADER + 4 * LABELS, 4)
+    key = (12 + _aligned(9 + rows.id_bytes, ALIGNED)) / FILLED
+    filtered = key + NUMBERS * NUMBER_ENTRY + LABEL_ENTRY * LABELS
+    each = rows.pictures / max(1, rows.assets)
+    asset = ASSET_ROW + rows.id_bytes + rows.caption_bytes + rows.attribute_bytes + 2 * each
+    words = WORD_ROW + rows.id_bytes + 1.5 * rows.caption_bytes
+    repeated = DUPLICATE_ENTRY + (12 + _aligned(9 + rows.id_bytes, ALIGNED)) / max(
+        1.0, rows.views / max(1, rows.assets)
+    )
+    bits = HEADER + ALIGNED  # of a row with nulls
+    sizes = {
+        "assets": _heap(rows.assets, asset) + rows.assets * key,
+        "asset_words": _heap(rows.assets, words) + rows.assets * (key + NAME_ENTRY + WORD_ENTRY),
+        "text_embeddings": _stored(rows.captioned, bits + identity + 4 + labels, vector, rows.languages)
+        + rows.captioned * filtered,
+        "image_embeddings": _stored(rows.views, HEADER + identity + 8, vector, 1) + rows.views * repeated,
+        "asset_centroids": _stored(rows.centroids, HEADER + identity + 4 + labels + 4 * NUMBERS, vector, 1)
+        + rows.centroids * filtered,
+    }
+    return {name: int(size + EMPTY_TABLE + INDEXES_OF[name] * EMPTY_INDEX) for name, size in sizes.items()}
+
+
+def _stored(rows: int, others: float, vector: int, vectors: int) -> float:
+    """Bytes of rows with vectors, which go out of line where they do not fit into a page."""
+    if 2 * vector < PAGE_ROOM:
+        return _heap(rows, others + vectors * vector)
+    chunks = math.ceil(vector / TOAST_CHUNK)
+    return _heap(rows, others + vectors * 20) + rows * vectors * chunks * (PAGE / 4 + 28)
+
+
+def _heap(rows: int, row: float) -> float:
+    whole = _aligned(row, ALIGNED) + POINTER
+    return math.ceil(rows / max(1, PAGE_ROOM // whole)) * PAGE
+
+
+def _aligned(size: float, to: int) -> float:
+    return math.ceil(size / to) * to

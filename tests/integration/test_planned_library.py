@@ -1,0 +1,102 @@
+"""What ``meshseek plan`` says of an imported library, beside what is really there after its stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from meshseek.datasets import DatasetOptions
+from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.pipeline.import_assets import import_assets
+from meshseek.pipeline.planning.algorithms import facts_of
+from meshseek.pipeline.planning.amounts import imported
+from meshseek.pipeline.planning.machine import Machine
+from meshseek.pipeline.planning.plan import Plan, make_plan
+from meshseek.pipeline.publish import publish
+from meshseek.pipeline.sample_assets import make_sample_assets
+from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
+from meshseek.reporting import SilentReporter
+from meshseek.store.postgres import Server
+from meshseek.workspace.workspace import Workspace
+
+ASSETS, VIEWS, DIM = 2000, 4, 128
+MACHINE = Machine(cores=2, memory=16_000_000_000, disk=None, gpu=False, is_this=False)
+GRAPHS = {
+    "graph of english captions": "text_embeddings_english_embedding",
+    "graph of centroids": "asset_centroids_centroid",
+}
+SIZES = """
+SELECT c.relname, CASE c.relkind WHEN 'i' THEN pg_relation_size(c.oid) ELSE pg_total_relation_size(c.oid) END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'live' AND c.relkind IN ('r', 'i')
+"""
+
+
+def planned(workspace: Workspace, index_kind: str, views: int | None = None) -> Plan:
+    """The plan of what is imported."""
+    facts = facts_of(ALGORITHM, None, DIM, gpu=False)
+    return make_plan(imported(workspace, facts, views, rendering=8), facts, MACHINE, index_kind)
+
+
+@pytest.fixture
+def made(workspace: Workspace) -> Workspace:
+    """A library as its stages would have left it."""
+    make_library(LibrarySize(assets=ASSETS, views=VIEWS, dim=DIM), workspace, SilentReporter())
+    return workspace
+
+
+def test_a_library_takes_what_was_planned(made: Workspace, server: Server) -> None:
+    """Vectors on the disk, and each table and graph of the database, within a quarter."""
+    plan = planned(made, "hnsw")
+    publish(ALGORITHM, made, server, max_assets=None, reporter=SilentReporter())
+    with server.connect(ALGORITHM) as connection:
+        sizes: dict[str, int] = dict(connection.execute(SIZES).fetchall())
+    graphs = {name: sizes.pop(index) for name, index in GRAPHS.items()}
+    real = {name: sizes[name] for name in ("assets", "asset_words", "image_embeddings")}
+    for table, graph in (("text_embeddings", "english captions"), ("asset_centroids", "centroids")):
+        real[table] = sizes[table] - graphs[f"graph of {graph}"]  # told beside it
+
+    assert (plan.amounts.assets, plan.amounts.pictures, plan.amounts.english) == (ASSETS, ASSETS * VIEWS, ASSETS)
+    told = plan.storage.database
+    assert told.keys() == {**real, **graphs}.keys()
+    for name, size in {**real, **graphs}.items():
+        assert told[name] == pytest.approx(size, rel=0.25), name
+    folders = {"vectors of views": "appearance", "vectors of captions": "caption_english"}
+    for name, folder in folders.items():
+        assert plan.storage.workspace[name] == pytest.approx(
+            _bytes(made.folder / "vectors" / ALGORITHM / folder), rel=0.25
+        )
+
+
+def test_fewer_views_are_planned_where_fewer_are_taken(made: Workspace) -> None:
+    """Of assets with more; and an index kind without graphs has none to build."""
+    plan = planned(made, "exact", views=4)
+
+    assert (plan.amounts.pictures, plan.amounts.views) == (4 * ASSETS, 4 * ASSETS)
+    assert (plan.storage.graphs, plan.build_memory) == ({}, 0)
+    assert not any("graph" in name for name in plan.storage.database)
+
+
+def test_what_is_imported_but_not_rendered_is_rendered_first(workspace: Workspace, tmp_path: Path) -> None:
+    """An asset without pictures gets as many as the last rendering made; models are counted as they are."""
+    dataset = GlbFolder(DatasetOptions(path=make_sample_assets(tmp_path / "models", 3)))
+    import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter())
+    amounts = imported(workspace, facts_of("lite", None, None, gpu=False), None, rendering=5)
+    plan = make_plan(amounts, facts_of("lite", None, None, gpu=False), MACHINE, "hnsw")
+
+    assert amounts.rendered == amounts.pictures == 15
+    assert plan.seconds["render"] == pytest.approx(15 * 0.5 / 2)
+    assert plan.storage.workspace["views"] > 0
+    assert plan.storage.workspace["models"] == sum(path.stat().st_size for path in workspace.models.rglob("*.glb"))
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("part-*.parquet"))
+
+
+def test_the_plan_asks_no_database(made: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be asked before there is any."""
+    monkeypatch.setattr(psycopg, "connect", lambda *_, **__: pytest.fail("asked"))
+
+    assert planned(made, "hnsw").database_bytes > 0
