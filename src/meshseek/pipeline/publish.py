@@ -124,7 +124,7 @@ def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: s
 
 def _change_in_place(publisher: Publisher, load: _Load, changes: Changes, content: str) -> dict[str, int]:
     """Change the live version; returns its counts."""
-    with publisher.updating(content, changes.gone, len(changes.new | set(changes.gone))) as (loader, counts):
+    with publisher.updating(content, changes.gone, changes.new) as (loader, counts):
         load(loader, [asset for asset in load.library.assets if asset.asset_id in changes.new])
     return counts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshseek.errors import DatabaseVersionError
 
-CURRENT = 4
+CURRENT = 5
 """Goes up with every change of ``schema.sql`` that this code could not read, or could not write, without."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import Any, NamedTuple
@@ -110,6 +110,16 @@ class Reader:
             pools = self._open()
             return self._answered(pools.lookups if session is None else pools.searches, text, values, session)
 
+    def stream(self, text: Query, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The rows of a query that may be many and large, one by one, however long all of them take.
+
+        Raises:
+            DatabaseError: See :func:`meshseek.store.postgres.translated`.
+        """
+        with translated(), self._server.look(self._algorithm) as connection:
+            connection.execute(query("no_time_limit"))
+            yield from _streamed(connection, text, values)
+
     def _answered(
         self, pool: Lender, text: Query | Statement, values: Mapping[str, Any], session: Session | None
     ) -> list[dict[str, Any]]:
@@ -186,6 +196,19 @@ class OneConnection(Reader):
             if session not in {None, AS_IT_IS, self._session}:
                 self._session = _set(cursor, session)
             return cursor.execute(text, values, binary=True).fetchall()
+
+    def stream(self, text: Query, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The rows of a query, one by one.
+
+        Raises:
+            psycopg.Error: The server refuses.
+        """
+        yield from _streamed(self._connection, text, values)
+
+
+def _streamed(connection: Connection, text: Query, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        yield from cursor.stream(text, values, binary=True)
 
 
 def _set(cursor: psycopg.Cursor[Any], session: Session | None) -> Session:

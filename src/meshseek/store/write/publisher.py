@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from meshseek.store.read.library import Library
 from meshseek.store.read.published import UNKNOWN_TRUST, Published, QueryType, Target
 from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT, refuse_newer
+from meshseek.store.write.codes import CodesWriter
 from meshseek.store.write.index_build import build_graphs, check_room
 from meshseek.store.write.labels import LabelBook
 from meshseek.store.write.leftovers import INCOMING, RETIRED, drop_leftovers
@@ -130,6 +131,8 @@ class Publisher:
         index.prepare(self._connection, dim)
         graphs = index.graphs(chinese=chinese, dim=dim)
         build_graphs(self._connection, graphs, dim, index.node(dim), self._watcher)
+        if index.has_codes:
+            CodesWriter(self._connection, dim).write_all(chinese=chinese, watcher=self._watcher)
         self._connection.execute(query("index_views_by_asset"))
         self._connection.execute(query("index_words"))
         self._connection.execute(query("index_names"))
@@ -168,13 +171,15 @@ class Publisher:
         return dict(self._connection.execute(query("digests")).fetchall())
 
     @contextmanager
-    def updating(self, content: str, gone: Sequence[str], changed: int) -> Iterator[tuple[Loader, dict[str, int]]]:
+    def updating(
+        self, content: str, gone: Sequence[str], new: Collection[str]
+    ) -> Iterator[tuple[Loader, dict[str, int]]]:
         """Change the live version in one transaction: readers see it whole, as it was or as it will be.
 
         Args:
             content: Digest of what it will be.
             gone: Assets that are removed, or will be loaded anew.
-            changed: How many assets will be others than before.
+            new: Assets that will be loaded.
 
         Yields:
             What loads, and a dictionary for the counts, which are known at the end.
@@ -189,6 +194,8 @@ class Publisher:
                 self._connection.execute(query("empty", table=sql.Identifier(table)))
             yield Loader(self._connection, self._space, new=False, book=book), counts
             self._connection.execute(query("fill_background"))
+            CodesWriter(self._connection, self._space.dim).change(gone, sorted(new))
+            changed = len({*new, *gone})
             counts |= self._described(query("update_space"), {"content": content, "changed": changed})
         self._analyze()
 
