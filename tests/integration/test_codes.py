@@ -1,0 +1,133 @@
+"""The index kind ``codes``: what it finds widely asked is what comparing with everything finds, whatever was published."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.crowd import DIM, Crowd, units
+
+from meshseek.pipeline import publish as publishing_stage
+from meshseek.pipeline.publish import publish
+from meshseek.reporting import SilentReporter
+from meshseek.search.filters import conditions
+from meshseek.search.query import Query
+from meshseek.store.codes import segment
+from meshseek.store.postgres import Server
+from meshseek.store.read import plan as planning
+from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import Breadth, Published
+from meshseek.store.write import codes as writing
+from meshseek.workspace.workspace import Workspace
+
+COUNT = 70
+WIDE = Breadth(10 * COUNT, 10 * COUNT)
+COLUMNS = (None, ("english_embedding", "chinese_embedding"), ("chinese_embedding", "english_embedding"))
+FILTERS = (
+    {},
+    {"tags": "even"},
+    {"tags": ["of seven 3", "no such tag"], "faces": {"not": {"min": 200}}},
+    {"category": {"not": "cluster 3"}, "faces": {"max": 400}},
+    {"licence": {"not": "CC-BY"}},
+    {"creator": "nobody"},
+)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few assets are treated as very many: there are codes of them, in blocks, packed and scanned."""
+    monkeypatch.setattr(planning, "VERY_FEW", 0)
+    monkeypatch.setattr(writing, "FEWEST", 20)
+    monkeypatch.setattr(writing, "BLOCK", 32)
+    monkeypatch.setattr(segment, "FEW_CODES", 0)
+
+
+def crowd_of(seed: int, gone: set[int], changed: set[int]) -> Crowd:
+    """A crowd of assets with one to nine views, without some, and with others for some."""
+    crowd = Crowd.of(COUNT, views=9, seed=seed)
+    for number, asset in enumerate(crowd.assets):
+        if asset.views is not None:
+            kept = asset.views.viewpoint_ids[: 1 + number % 9]
+            crowd.views[asset.asset_id] = crowd.views[asset.asset_id][: len(kept)]
+            crowd.assets[number] = replace(asset, views=replace(asset.views, viewpoint_ids=kept))
+    for number in changed:
+        asset = crowd.assets[number]
+        crowd.assets[number] = replace(asset, attributes={**asset.attributes, "tags": ["new", "even"], "faces": 7})
+        for vectors in (crowd.english, crowd.chinese, crowd.views):
+            if asset.asset_id in vectors:
+                vectors[asset.asset_id] = units(-vectors[asset.asset_id].astype(float))
+    for number in sorted(gone, reverse=True):
+        name = crowd.assets.pop(number).asset_id
+        for vectors in (crowd.english, crowd.chinese, crowd.views):
+            vectors.pop(name, None)
+    return crowd
+
+
+def published(crowd: Crowd, folder: Path, server: Server) -> None:
+    """Write a crowd to a new workspace and publish it."""
+    workspace = Workspace(folder)
+    crowd.write(workspace)
+    publish("crowd", workspace, server, index_kind="codes", max_assets=None, reporter=SilentReporter())
+
+
+def expect_exact(library: Library, version: Published, breadth: Breadth = WIDE) -> None:
+    """Every kind of search gives what comparing with everything gives."""
+    random = np.random.default_rng(7)
+    for filters in FILTERS:
+        vector = random.normal(size=DIM).astype(np.float32)
+        vector /= np.linalg.norm(vector)
+        for columns in COLUMNS:
+            wide = Request(limit=2 * COUNT, conditions=conditions(filters), breadth=breadth)
+            exact, by_codes = (
+                library.nearest_captions(version, vector, columns, request)
+                if columns
+                else library.nearest_views(version, vector, request)
+                for request in (replace(wide, exact=True), wide)
+            )
+            assert by_codes == exact, (filters, columns)
+
+
+SOME = st.sets(st.integers(0, COUNT - 1), max_size=6)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(SOME, SOME, st.booleans()), min_size=1, max_size=3), seed=st.integers(0, 99))
+def test_codes_find_what_comparing_with_everything_finds(
+    server: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[tuple[set[int], set[int], bool]],
+    seed: int,
+) -> None:
+    """After any changes in place and publications, for a reader that followed all of them and for a new one."""
+    folder = tmp_path_factory.mktemp("codes")
+    following = Library(server, "crowd", codes=folder)
+    for gone, changed, anew in [(set[int](), set[int](), True), *steps]:
+        monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0 if anew else 10.0)
+        published(crowd_of(seed, gone, changed - gone), tmp_path_factory.mktemp("workspace"), server)
+        fresh = Library(server, "crowd", codes=folder)
+        for library in (following, fresh):
+            expect_exact(library, library.published())
+        fresh.close()
+    following.close()
+
+
+def test_phrases_are_masks_too(server: Server, tmp_path: Path) -> None:
+    """Alone and with filters, many as well as none."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    library = Library(server, "crowd")
+    version = library.published()
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    for text, filters in (('"number"', {}), ('"number 33"', {}), ('"number"', {"tags": "even"}), ('"no such words"', {})):
+        asked = (*conditions(filters), *Query(text=text).conditions)
+        wide = Request(limit=COUNT, conditions=asked, breadth=WIDE)
+        assert library.nearest_views(version, vector, wide) == library.nearest_views(
+            version, vector, replace(wide, exact=True)
+        )
+    library.close()
