@@ -1,11 +1,10 @@
-"""The index kind ``codes``: what it finds widely asked is what comparing with everything finds, whatever was published."""
+"""The index kind ``codes``: widely asked it finds what comparing with everything finds, whatever was published."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +28,7 @@ from meshseek.workspace.workspace import Workspace
 COUNT = 70
 WIDE = Breadth(10 * COUNT, 10 * COUNT)
 COLUMNS = (None, ("english_embedding", "chinese_embedding"), ("chinese_embedding", "english_embedding"))
-FILTERS = (
+FILTERS: tuple[dict[str, Any], ...] = (
     {},
     {"tags": "even"},
     {"tags": ["of seven 3", "no such tag"], "faces": {"not": {"min": 200}}},
@@ -124,7 +123,12 @@ def test_phrases_are_masks_too(server: Server, tmp_path: Path) -> None:
     library = Library(server, "crowd")
     version = library.published()
     vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
-    for text, filters in (('"number"', {}), ('"number 33"', {}), ('"number"', {"tags": "even"}), ('"no such words"', {})):
+    for text, filters in (
+        ('"number"', {}),
+        ('"number 33"', {}),
+        ('"number"', {"tags": "even"}),
+        ('"no such words"', {}),
+    ):
         asked = (*conditions(filters), *Query(text=text).conditions)
         wide = Request(limit=COUNT, conditions=asked, breadth=WIDE)
         assert library.nearest_views(version, vector, wide) == library.nearest_views(

@@ -52,7 +52,7 @@ SEARCH_VALUES = {
     "one": {"asset_id"},
     "caption_scores": {"vector", "ids"},
     "view_scores": {"vector", "ids"},
-    **dict.fromkeys(CANDIDATES, {"vector", "ids", "limit"}),
+    **{name: {"vector", "ids", "limit"} for name in CANDIDATES},
 }
 """What the library gives to them; to all others, what the nearest are asked by."""
 NEAREST_VALUES = {"vector", "limit", "candidates"}

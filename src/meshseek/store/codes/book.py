@@ -25,6 +25,8 @@ REACH: Final = 2.7
 """Deviations from the mean that the steps of a dimension cover: about the best for 16 equal ones and normal values
 (Max, 1960)."""
 
+SHARED_OUT: Final = 5_000
+"""Fewer vectors are worked on by one thread: on a busy machine, several would wait for each other longer."""
 LEAST_DEVIATION: Final = 1e-6
 """Of a dimension in which all vectors are alike."""
 
@@ -70,6 +72,7 @@ class Book:
         """
         import faiss  # noqa: PLC0415  # heavy, and only where codes are made or searched
 
+        _set_threads(len(sample))
         dim = sample.shape[1]
         mean, deviation = sample.mean(axis=0), np.maximum(sample.std(axis=0), LEAST_DEVIATION)
         quantizer = faiss.ProductQuantizer(padded(dim), padded(dim) // DIMENSIONS, 4)
@@ -95,6 +98,7 @@ class Book:
 
     def coarse(self, vectors: Singles) -> Bytes:
         """Coarse codes of vectors, shape ``(n, coarse_bytes(dim))``."""
+        _set_threads(len(vectors))
         codes: Bytes = self._quantizer.compute_codes(_filled(vectors - self.values[0, : self.dim]))
         return codes
 
@@ -122,6 +126,13 @@ class Book:
         quantizer = faiss.ProductQuantizer(padded(self.dim), padded(self.dim) // DIMENSIONS, 4)
         faiss.copy_array_to_vector(np.ascontiguousarray(self.values[3:]).ravel(), quantizer.centroids)
         return quantizer
+
+
+def _set_threads(vectors: int) -> None:
+    """How many threads faiss takes for what this thread asks it."""
+    import faiss  # noqa: PLC0415  # see above
+
+    faiss.omp_set_num_threads(1 if vectors < SHARED_OUT else faiss.omp_get_num_procs())
 
 
 def _filled(vectors: Singles) -> Singles:

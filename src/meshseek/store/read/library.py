@@ -70,6 +70,16 @@ class Library(Versions, Catalogue):
         """Read tables and indexes into the server's memory, where it can."""
         self._reader.read_into_memory()
 
+    def read_codes(self, published: Published) -> None:
+        """Read the codes of a version into this process's memory, if its index kind has any.
+
+        Raises:
+            VersionChangedError: What is published is no longer live.
+            DatabaseError: The database cannot be asked.
+        """
+        if published.index.has_codes:
+            self._codes.of(published)
+
     def nearest_captions(
         self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request
     ) -> list[Ranked]:

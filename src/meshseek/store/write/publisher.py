@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -91,7 +92,9 @@ class Publisher:
             create_tables(self._connection, dim)
             yield Loader(self._connection, self._space, new=True)
 
-    def finish(self, index_kind: str, content: str, world: str, calibrate: Calibrate) -> dict[str, int]:
+    def finish(
+        self, index_kind: str, content: str, world: str, calibrate: Calibrate, codes: Path | None = None
+    ) -> dict[str, int]:
         """Describe the new version, build its indexes, calibrate it, and make it the live one in one step.
 
         Args:
@@ -99,6 +102,7 @@ class Publisher:
             content: Digest of what it is made from.
             world: Fingerprint of its world.
             calibrate: Given the version, tells how its scores are to be read.
+            codes: Folder of files of codes that searching processes share; its own is there when it goes live.
 
         Returns:
             Its counts.
@@ -110,7 +114,8 @@ class Publisher:
         self._build(index_kind, chinese=counts["chinese_captions"] > 0)
         row = {"index_kind": index_kind, "content": content, "published_at": datetime.now(UTC), **counts}
         published = Published.of({**asdict(self._space), **row}, [], [])
-        library = Library(self._server, self._algorithm, OneConnection(self._connection))
+        library = Library(self._server, self._algorithm, OneConnection(self._connection), codes)
+        library.read_codes(published)
         self._keep(calibrate(library, published))
         self._switch(inherit=description)
         return counts
