@@ -5,6 +5,7 @@ Two codes of each vector: coarse ones that can all be compared, and finer ones b
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -132,7 +133,8 @@ def _set_threads(vectors: int) -> None:
     """How many threads faiss takes for what this thread asks it."""
     import faiss  # noqa: PLC0415  # see above
 
-    faiss.omp_set_num_threads(1 if vectors < SHARED_OUT else faiss.omp_get_num_procs())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    faiss.omp_set_num_threads(1 if vectors < SHARED_OUT else cores)
 
 
 def _filled(vectors: Singles) -> Singles:
