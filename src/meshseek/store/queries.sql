@@ -446,13 +446,11 @@ SELECT asset_id, hash, labels, faces, width, depth, height FROM numbered
 WHERE number BETWEEN %(first)s AND %(last)s ORDER BY number;
 
 -- numbered_vectors --
--- Vectors of some assets, or of each so many; rows of one length.
-COPY (
-    SELECT number, coalesce({table}.{column}, {table}.{other})::halfvec FROM numbered JOIN {table} USING (asset_id)
-    WHERE number BETWEEN %(first)s AND %(last)s AND mod(number, %(step)s) = 0
-      AND coalesce({table}.{column}, {table}.{other}) IS NOT NULL
-    ORDER BY number
-) TO STDOUT (FORMAT BINARY);
+-- Numbers and vectors of some assets, or of each so many, as one value: a row for each would take ten times as long.
+SELECT string_agg(int4send(number) || halfvec_send(coalesce({table}.{column}, {table}.{other})), ''::bytea)
+FROM numbered JOIN {table} USING (asset_id)
+WHERE number BETWEEN %(first)s AND %(last)s AND mod(number, %(step)s) = 0
+  AND coalesce({table}.{column}, {table}.{other}) IS NOT NULL;
 
 -- hashes_of --
 -- Ids as codes tell them.

@@ -5,7 +5,6 @@ Two codes of each vector: coarse ones that can all be compared, and finer ones b
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -26,8 +25,6 @@ REACH: Final = 2.7
 """Deviations from the mean that the steps of a dimension cover: about the best for 16 equal ones and normal values
 (Max, 1960)."""
 
-SHARED_OUT: Final = 5_000
-"""Fewer vectors are worked on by one thread: on a busy machine, several would wait for each other longer."""
 LEAST_DEVIATION: Final = 1e-6
 """Of a dimension in which all vectors are alike."""
 
@@ -73,7 +70,7 @@ class Book:
         """
         import faiss  # noqa: PLC0415  # heavy, and only where codes are made or searched
 
-        _set_threads(len(sample))
+        _use_one_thread()
         dim = sample.shape[1]
         mean, deviation = sample.mean(axis=0), np.maximum(sample.std(axis=0), LEAST_DEVIATION)
         quantizer = faiss.ProductQuantizer(padded(dim), padded(dim) // DIMENSIONS, 4)
@@ -99,7 +96,7 @@ class Book:
 
     def coarse(self, vectors: Singles) -> Bytes:
         """Coarse codes of vectors, shape ``(n, coarse_bytes(dim))``."""
-        _set_threads(len(vectors))
+        _use_one_thread()
         codes: Bytes = self._quantizer.compute_codes(_filled(vectors - self.values[0, : self.dim]))
         return codes
 
@@ -129,12 +126,14 @@ class Book:
         return quantizer
 
 
-def _set_threads(vectors: int) -> None:
-    """How many threads faiss takes for what this thread asks it."""
+def _use_one_thread() -> None:
+    """Let faiss share out nothing of what this thread asks it: learning has thousands of short parts.
+
+    On a busy machine its threads wait for each other: with two of them, learning took 16 s of which one took 2.
+    """
     import faiss  # noqa: PLC0415  # see above
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    faiss.omp_set_num_threads(1 if vectors < SHARED_OUT else cores)
+    faiss.omp_set_num_threads(1)
 
 
 def _filled(vectors: Singles) -> Singles:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     Parts = Mapping[str, NDArray[Any]]
 
-BLOCK: Final = 16_384
-"""Assets whose codes are written at once."""
 IDENTITY: Final = "identity"
 """Part that tells one edition 0 from every other."""
 CENTROIDS: Final = "centroid"

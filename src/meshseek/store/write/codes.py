@@ -12,7 +12,6 @@ from psycopg import sql
 from meshseek.reporting import Reporter
 from meshseek.store.codes.book import Book
 from meshseek.store.codes.parts import (
-    BLOCK,
     BOOK,
     COARSE,
     COLUMNS,
@@ -27,15 +26,16 @@ from meshseek.store.codes.parts import (
 )
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
-from meshseek.store.write.binary_copy import HEADER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEWEST = 1_000
 """Of fewer vectors there is little to learn, and comparing with all of them is quick."""
-SAMPLED = 32_768
-"""Vectors that a book is learnt from at most: 64 times as many as a sub-vector has centres are enough."""
+BLOCK, SAMPLED = 16_384, 32_768
+"""Assets whose codes are written at once, and vectors that a book is learnt from; of long vectors fewer."""
+LONG = 768
+"""A longer vector is a long one."""
 TABLES = {"english_embedding": "text_embeddings", "chinese_embedding": "text_embeddings", "centroid": "asset_centroids"}
 OTHERS = {"english_embedding": "chinese_embedding", "chinese_embedding": "english_embedding", "centroid": "centroid"}
 """What stands in where an asset has not the first."""
@@ -52,6 +52,7 @@ class CodesWriter:
     def __init__(self, connection: Connection, dim: int) -> None:
         self._connection = connection
         self._dim = dim
+        self._block = _fewer(BLOCK, dim)
 
     def write_all(self, *, chinese: bool, watcher: Reporter) -> None:
         """Write edition 0: the codes of everything, by books that are learnt from it.
@@ -71,9 +72,9 @@ class CodesWriter:
                 edition.add(part_of(column, BOOK), 0, book.values)
             if books:
                 with watcher.bar("codes", assets) as advance:
-                    for block, start in enumerate(range(0, assets, BLOCK)):
+                    for block, start in enumerate(range(0, assets, self._block)):
                         self._write_block(edition, block, start, books)
-                        advance(min(BLOCK, assets - start))
+                        advance(min(self._block, assets - start))
             edition.add(IDENTITY, 0, np.frombuffer(edition.digest, dtype=np.uint8))
 
     def change(self, gone: Sequence[str], new: Sequence[str]) -> None:
@@ -93,7 +94,7 @@ class CodesWriter:
         edition = _Edition(self._connection, self._last_edition() + 1)
         edition.add(GONE, 0, there.astype(TYPES[GONE]))
         end = len(hashes) + self._number(len(hashes), new)
-        for block, start in enumerate(range(len(hashes), end, BLOCK)):
+        for block, start in enumerate(range(len(hashes), end, self._block)):
             self._write_block(edition, block, start, books)
 
     def _number(self, first: int, only: Sequence[str] | None) -> int:
@@ -105,7 +106,7 @@ class CodesWriter:
         return count
 
     def _write_block(self, edition: _Edition, block: int, start: int, books: Mapping[str, Book]) -> None:
-        between = {"first": start, "last": start + BLOCK - 1}
+        between = {"first": start, "last": start + self._block - 1}
         rows = self._connection.execute(query("numbered_assets"), between, binary=True).fetchall()
         ids, hashes, labels, *figures = zip(*rows, strict=True)
         for part, content in asset_parts(ids, hashes, labels, list(zip(*figures, strict=True))).items():
@@ -122,22 +123,20 @@ class CodesWriter:
         count = row[0] if row else 0
         if count < FEWEST:
             return None
-        _, sample = self._vectors(column, {"first": 0, "last": assets, "step": -(-count // SAMPLED)})
+        _, sample = self._vectors(column, {"first": 0, "last": assets, "step": -(-count // _fewer(SAMPLED, self._dim))})
         return Book.learn(sample)
 
     def _vectors(self, column: str, values: Mapping[str, int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Numbers of assets, and their vectors of a column, shape ``(n, dim)``, without those that have none."""
-        copied = query(
+        asked = query(
             "numbered_vectors",
             table=sql.Identifier(TABLES[column]),
             column=sql.Identifier(column),
             other=sql.Identifier(OTHERS[column]),
         )
-        with self._connection.cursor() as cursor, cursor.copy(copied, values) as pieces:
-            content = b"".join(pieces)
-        lengths = [("fields", ">i2"), ("number length", ">i4"), ("number", ">i4"), ("vector length", ">i4")]
-        row = np.dtype([*lengths, ("vector head", ">i2", 2), ("vector", ">f2", (self._dim,))])
-        rows = np.frombuffer(content, dtype=row, offset=len(HEADER), count=len(content) // row.itemsize)
+        told = self._connection.execute(asked, values, binary=True).fetchone()
+        row = np.dtype([("number", ">i4"), ("dim", ">i2"), ("unused", ">i2"), ("vector", ">f2", (self._dim,))])
+        rows = np.frombuffer(told[0] if told and told[0] else b"", dtype=row)
         return rows["number"].astype(TYPES[ROWS]), rows["vector"].astype(np.float32)
 
     def _books(self) -> dict[str, Book]:
@@ -177,3 +176,8 @@ class _Edition:
 
 def _list(only: Sequence[str] | None) -> list[str] | None:
     return None if only is None else list(only)
+
+
+def _fewer(vectors: int, dim: int) -> int:
+    """So many vectors, but no more bytes than of vectors that are not long."""
+    return vectors * LONG // max(dim, LONG)
