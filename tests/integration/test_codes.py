@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.crowd import DIM, Crowd, units
 
+from meshseek.model import Ranked
 from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
@@ -20,8 +23,9 @@ from meshseek.search.query import Query
 from meshseek.store.codes import segment
 from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
+from meshseek.store.read.codes import CodesInUse
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import Breadth, Published
+from meshseek.store.read.published import Breadth, Published, VersionChangedError
 from meshseek.store.write import codes as writing
 from meshseek.workspace.workspace import Workspace
 
@@ -135,3 +139,121 @@ def test_phrases_are_masks_too(server: Server, tmp_path: Path) -> None:
             version, vector, replace(wide, exact=True)
         )
     library.close()
+
+
+def the_file(folder: Path) -> Path:
+    """The only file of codes."""
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_a_file_that_is_not_as_it_was_written_is_made_again(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Damaged, cut or empty: told in the log, and nobody is answered from it; one that is whole is left as it is."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+    whole = the_file(folder).read_bytes()
+    middle = len(whole) // 2
+    altered = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content in (whole, altered, whole[:middle], b"", None):
+        if content is None:
+            the_file(folder).unlink()
+        else:
+            the_file(folder).write_bytes(content)
+        caplog.clear()
+        library = Library(server, "crowd", codes=folder)
+        version = library.published()
+        with caplog.at_level(logging.INFO, "meshseek"):
+            library.read_codes(version)
+        assert ("it is made again" in caplog.text) is (content not in {None, whole})
+        assert the_file(folder).read_bytes() == whole
+        expect_exact(library, version)
+        library.close()
+
+
+def test_codes_need_no_folder(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where none is given, and where none can be made, a process keeps them to itself."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    (tmp_path / "file").write_bytes(b"")
+    for folder in (None, tmp_path / "file" / "codes"):
+        library = Library(server, "crowd", codes=folder)
+        expect_exact(library, library.published())
+        library.close()
+    assert caplog.text.count("codes are kept in the memory of this process alone") == 1
+
+
+def test_codes_of_another_version_are_never_used(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it went live before the codes were read, while they were, or after: the search is to be repeated."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd")
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    told = CodesInUse._told
+
+    def ask(version: Published) -> list[Ranked]:
+        return library.nearest_views(version, vector, Request(limit=COUNT, breadth=WIDE))
+
+    old = library.published()
+    published(crowd_of(0, {1}, set()), tmp_path / "1", server)
+    with pytest.raises(VersionChangedError):
+        ask(old)
+
+    def overtaken(self: CodesInUse, version: Published) -> Any:
+        before = told(self, version)
+        published(crowd_of(0, {1}, {2}), tmp_path / "2", server)
+        return before
+
+    current = library.published()
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesInUse, "_told", overtaken)
+        with pytest.raises(VersionChangedError):
+            ask(current)
+    current = library.published()
+    assert ask(current)
+    published(crowd_of(0, set(), {2}), tmp_path / "3", server)
+    with pytest.raises(VersionChangedError):
+        ask(current)
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_a_reader_follows_a_change_without_reading_everything(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was published as a whole stays in memory; only what came since is read."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd")
+    library.read_codes(library.published())
+    blocks, read = CodesInUse._blocks, []
+
+    def counted(self: CodesInUse, version: Published, first: int, last: int) -> Iterator[tuple[str, bytes]]:
+        read.append(first)
+        return blocks(self, version, first, last)
+
+    monkeypatch.setattr(CodesInUse, "_blocks", counted)
+    for step in (1, 2):
+        published(crowd_of(0, {step}, {step + 10}), tmp_path / f"{step}", server)
+        library.read_codes(library.published())
+    assert read == [1, 1]
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_few_vectors_have_no_codes(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an asset that has none on; they are compared one by one, also when some are added in place."""
+    monkeypatch.setattr(writing, "FEWEST", 10_000)
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    library = Library(server, "crowd")
+    for step, gone in enumerate(({*range(1, COUNT)}, {*range(2, COUNT)}, set[int]())):
+        crowd = crowd_of(0, gone, set())
+        published(crowd, tmp_path / f"{step}", server)
+        version = library.published()
+        assert version.assets == len(crowd.assets)
+        expect_exact(library, version)
+    library.close()
+    with server.connect("crowd") as connection:
+        assert connection.execute("SELECT part FROM live.codes").fetchall() == [("identity",)]

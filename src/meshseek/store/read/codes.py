@@ -168,7 +168,7 @@ class CodesInUse:
     def _opened(path: Path, told: _Told) -> dict[str, NDArray[Any]] | None:
         try:
             return open_codes(path, told.identity, told.sizes)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, DamagedFileError) as error:
             log.warning("%s is no file of the codes that are published (%s): it is made again", path, error)
