@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from meshseek.model import Condition
 from meshseek.store.codes import segment
 from meshseek.store.codes.book import Book, coarse_bytes, fine_bytes
 from meshseek.store.codes.file import DamagedFileError, open_codes, remove_others, write_codes
+from meshseek.store.codes.masks import MOST_KEPT
 from meshseek.store.codes.parts import (
     BOOK,
     CENTROIDS,
@@ -244,3 +246,23 @@ def test_files_of_former_versions_are_removed(tmp_path: Path) -> None:
         os.utime(path, ns=(0, 1_000_000_000 * (100 - age)))
     remove_others(tmp_path, "x", tmp_path / "x-2.codes")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x-2.codes", "x-3.codes", "xy-1.codes"]
+
+
+def test_masks_that_were_just_asked_for_are_remembered() -> None:
+    """A few of them; other conditions, or other numbers of the same labels, are other masks."""
+    vectors = units(COUNT, 32)
+    snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
+    tag = Condition(field="tags", values=("a",))
+    first = snapshot.masks.passing([tag], {("tags", "a"): 3}, None)
+    assert [*np.flatnonzero(first)] == [n for n in range(COUNT) if n % 5 and n % 7 == 3]
+    assert snapshot.masks.passing([tag], {("tags", "a"): 3}, None) is first
+    assert snapshot.masks.passing([tag], {("tags", "a"): 4}, None) is not first
+    hashes = np.array([3, 10], dtype=np.int64)
+    assert [*np.flatnonzero(snapshot.masks.passing([tag], {("tags", "a"): 3}, hashes))] == [3]
+    for bound in range(2 * MOST_KEPT):
+        condition = Condition(field="faces", minimum=float(bound))
+        assert snapshot.masks.passing([condition], {}, None).sum() == sum(
+            n >= bound and n % 3 > 0 for n in range(COUNT)
+        )
+    assert len(snapshot.masks._kept) == MOST_KEPT
+    assert snapshot.masks.passing([tag], {("tags", "a"): 3}, None) is not first

@@ -68,7 +68,7 @@ class Book:
 
         Product codes as in Jegou, Douze and Schmid, "Product quantization for nearest neighbor search" (2011).
         """
-        import faiss  # noqa: PLC0415  # heavy, and only where codes are made or searched
+        from meshseek.store.codes.engine import faiss  # noqa: PLC0415  # heavy, and only where codes are made
 
         _use_one_thread()
         dim = sample.shape[1]
@@ -119,7 +119,7 @@ class Book:
 
     @cached_property
     def _quantizer(self) -> Any:
-        import faiss  # noqa: PLC0415  # see above
+        from meshseek.store.codes.engine import faiss  # noqa: PLC0415  # see above
 
         quantizer = faiss.ProductQuantizer(padded(self.dim), padded(self.dim) // DIMENSIONS, 4)
         faiss.copy_array_to_vector(np.ascontiguousarray(self.values[3:]).ravel(), quantizer.centroids)
@@ -131,7 +131,7 @@ def _use_one_thread() -> None:
 
     On a busy machine its threads wait for each other: with two of them, learning took 16 s of which one took 2.
     """
-    import faiss  # noqa: PLC0415  # see above
+    from meshseek.store.codes.engine import faiss  # noqa: PLC0415  # see above
 
     faiss.omp_set_num_threads(1)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,6 +21,37 @@ if TYPE_CHECKING:
 
 Labels = Mapping[tuple[str, str], int]
 """Numbers of labels by field and value; one that is not here, no asset has."""
+MOST_KEPT: Final = 16
+"""Masks of a version that are kept: the next page, and whoever asks for the same, need them again. A byte an asset."""
+
+
+class Masks:
+    """Which assets of a version pass conditions. Threads may share it.
+
+    Args:
+        segments: All that there are, in their order.
+    """
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self._segments = segments
+        self._kept: OrderedDict[object, Mask] = OrderedDict()
+        self._lock = Lock()
+
+    def passing(self, conditions: Sequence[Condition], labels: Labels, hashes: NDArray[np.int64] | None) -> Mask:
+        """As :func:`passing` tells; what was asked a moment ago is remembered, but for hashes."""
+        key = None if hashes is not None else (tuple(conditions), frozenset(labels.items()))
+        with self._lock:
+            known = self._kept.get(key)
+            if known is not None:
+                self._kept.move_to_end(key)
+                return known
+        mask = passing(self._segments, conditions, labels, hashes)
+        if key is not None:
+            with self._lock:
+                self._kept[key] = mask
+                if len(self._kept) > MOST_KEPT:
+                    self._kept.popitem(last=False)
+        return mask
 
 
 def passing(
@@ -59,7 +92,6 @@ def _within(values: NDArray[np.float32], minimum: float | None, maximum: float |
 def _having(segment: Segment, wanted: Collection[int]) -> Mask:
     """Whether assets have any of some labels."""
     mask = np.zeros(len(segment), dtype=np.bool_)
-    every, ends = segment.parts[LABELS], segment.label_ends()
     for number in wanted:  # faster than one np.isin, and there are few
-        mask[np.searchsorted(ends, np.flatnonzero(every == number), side="right")] = True
+        mask[segment.label_places[segment.parts[LABELS] == number]] = True
     return mask

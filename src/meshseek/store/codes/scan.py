@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import faiss
 import numpy as np
 
 from meshseek.store.codes.book import DIMENSIONS, padded
+from meshseek.store.codes.engine import faiss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,10 @@ class Segment:
         start = int(self._id_ends[place - 1]) if place else 0
         return bytes(self.parts[IDS][start : self._id_ends[place]]).decode()
 
-    def label_ends(self) -> NDArray[np.int64]:
-        """Where the labels of each asset end among those of all."""
-        return np.cumsum(self.parts[LABEL_COUNTS], dtype=np.int64)
+    @cached_property
+    def label_places(self) -> NDArray[np.int32]:
+        """Which asset each label is of, by its place among these."""
+        return np.repeat(np.arange(len(self), dtype=np.int32), self.parts[LABEL_COUNTS])
 
 
 class Column:

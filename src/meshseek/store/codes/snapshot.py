@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meshseek.store.codes.book import Book
+from meshseek.store.codes.masks import Masks
 from meshseek.store.codes.parts import BOOK, COLUMNS, GONE, part_of
 from meshseek.store.codes.segment import Column, Segment
 
@@ -43,6 +44,7 @@ class Snapshot:
         self.content = content
         self.base = base
         self.segments = [base.segment]
+        self.masks = Masks(self.segments)
         columns = {name: [column] for name, column in base.columns.items()}
         self._living: NDArray[np.bool_] | None = None
         if later is not None:

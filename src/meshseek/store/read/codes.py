@@ -16,7 +16,6 @@ from meshseek.deadlines import check_deadline, seconds_left
 from meshseek.errors import BusyError
 from meshseek.files import make_folder
 from meshseek.store.codes.file import DamagedFileError, open_codes, remove_others, write_codes
-from meshseek.store.codes.masks import passing
 from meshseek.store.codes.parts import joined
 from meshseek.store.codes.snapshot import Base, Snapshot
 from meshseek.store.queries import query
@@ -99,7 +98,7 @@ class CodesInUse:
                 raise VersionChangedError
             hashes = np.frombuffer(row["hashes"] or b"", dtype=">i8").astype(np.int64)
         labels = {label: number for label, (number, _) in statistics.labels.items()}
-        return passing(codes.segments, without_words(filtered.conditions), labels, hashes)
+        return codes.masks.passing(without_words(filtered.conditions), labels, hashes)
 
     def of(self, published: Published) -> Snapshot | None:
         """The codes of a version; None where it has so few vectors that there are none.
