@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -99,8 +102,8 @@ def expect_exact(library: Library, version: Published, breadth: Breadth = WIDE) 
 SOME = st.sets(st.integers(0, COUNT - 1), max_size=6)
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(st.tuples(SOME, SOME, st.booleans()), min_size=1, max_size=3), seed=st.integers(0, 99))
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(SOME, SOME, st.booleans()), min_size=1, max_size=2), seed=st.integers(0, 99))
 def test_codes_find_what_comparing_with_everything_finds(
     server: Server,
     tmp_path_factory: pytest.TempPathFactory,
@@ -257,3 +260,62 @@ def test_few_vectors_have_no_codes(server: Server, tmp_path: Path, monkeypatch: 
     library.close()
     with server.connect("crowd") as connection:
         assert connection.execute("SELECT part FROM live.codes").fetchall() == [("identity",)]
+
+
+def test_codes_that_cannot_be_written_leave_the_version_as_it_was(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is changed in place or published anew: what was live goes on answering, with its codes."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd")
+    before = library.published()
+    for method, share in (("change", 10.0), ("write_all", -1.0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(publishing_stage, "UPDATED_SHARE", share)
+            patch.setattr(writing._Edition, "add", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                published(crowd_of(0, {4}, {7}), tmp_path / method, server)
+        assert library.published().content == before.content
+        expect_exact(library, before)
+    published(crowd_of(0, {4}, {7}), tmp_path / "again", server)
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_threads_that_search_meanwhile_mix_no_versions(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer is the exact one of the version that it names, while versions are changed and published anew."""
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd", codes=tmp_path / "codes")
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    wide = Request(limit=COUNT, breadth=WIDE, conditions=conditions({"tags": "even"}))
+    ended = Event()
+
+    def search() -> list[tuple[str, list[Ranked]]]:
+        answers = []
+        while not ended.is_set():
+            with suppress(VersionChangedError):
+                version = library.published()
+                answers.append((version.content, library.nearest_views(version, vector, wide)))
+        return answers
+
+    expected = {}
+    with ThreadPoolExecutor(3) as threads:
+        searching = [threads.submit(search) for _ in range(3)]
+        try:
+            for step, share in enumerate((10.0, -1.0, 10.0)):
+                version = library.published()
+                expected[version.content] = library.nearest_views(version, vector, replace(wide, exact=True))
+                monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", share)
+                published(crowd_of(0, {step, step + 20}, {40 + step}), tmp_path / f"{step} later", server)
+            version = library.published()
+            expected[version.content] = library.nearest_views(version, vector, replace(wide, exact=True))
+        finally:
+            ended.set()
+        answers = [answer for each in searching for answer in each.result()]
+    library.close()
+    assert len({content for content, _ in answers}) > 1
+    for content, answer in answers:
+        assert answer == expected[content]

@@ -239,7 +239,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, blocks: list[tupl
 
 
 def test_files_of_former_versions_are_removed(tmp_path: Path) -> None:
-    """Those of the same database that are not newer, and no others."""
+    """Those of the same database that are not newer, and no others; and drafts of processes that were killed."""
+    (tmp_path / ".0123456789abcdef.tmp").write_bytes(b"half")
     for name, age in (("x-1", 9), ("x-2", 5), ("x-3", 1), ("xy-1", 9)):
         path = tmp_path / f"{name}.codes"
         path.write_bytes(b"")

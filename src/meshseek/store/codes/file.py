@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from meshseek.files import whole_file
+from meshseek.files import abandoned_drafts, whole_file
 from meshseek.sealed import sealed, unsealed
 from meshseek.store.codes.parts import with_empty
 
@@ -87,11 +87,17 @@ def open_codes(path: Path, identity: str, sizes: Mapping[str, int]) -> dict[str,
 
 
 def remove_others(folder: Path, prefix: str, kept: Path) -> None:
-    """Remove the files of a database's former versions; who still maps one keeps it until it lets go."""
-    for path in folder.glob(f"{prefix}-*.codes"):
-        with contextlib.suppress(OSError):
-            if path != kept and path.stat().st_mtime_ns <= kept.stat().st_mtime_ns:
-                path.unlink()
+    """Remove the files of a database's former versions, and what processes left that were killed while they wrote.
+
+    Who still maps a file keeps it until it lets go. A newer one stays: it is of a version that goes live in a moment.
+    """
+    with contextlib.suppress(OSError):
+        newest = kept.stat().st_mtime_ns
+        for path in folder.glob(f"{prefix}-*.codes"):
+            if path != kept and path.stat().st_mtime_ns <= newest:
+                path.unlink(missing_ok=True)
+        for draft in abandoned_drafts(folder, deep=False):
+            draft.unlink(missing_ok=True)
 
 
 def _description(read: Any, seek: Any, size: int) -> dict[str, Any]:
