@@ -476,6 +476,12 @@ FROM spaces LEFT JOIN (
     SELECT edition, part, sum(octet_length(content))::bigint AS bytes FROM codes GROUP BY edition, part
 ) AS sizes ON true;
 
+-- codes_now --
+-- Which codes are live: of two versions of the same content, labels may have other numbers.
+SELECT (SELECT content FROM codes WHERE edition = 0 AND part = 'identity') AS identity,
+       (SELECT max(edition) FROM codes) AS edition
+FROM spaces;
+
 -- codes_read --
 -- All blocks of some editions, each part's one after the other; and of which version they are, also where there are none.
 SELECT spaces.content AS version, codes.part, codes.content

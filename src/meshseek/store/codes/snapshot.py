@@ -38,10 +38,12 @@ class Snapshot:
         content: Of the version.
         base: Edition 0.
         later: Parts of the others, each one after the other; None where there are none.
+        edition: The last one.
     """
 
-    def __init__(self, content: str, base: Base, later: Parts | None = None) -> None:
+    def __init__(self, content: str, base: Base, later: Parts | None = None, edition: int = 0) -> None:
         self.content = content
+        self.edition = edition
         self.base = base
         self.segments = [base.segment]
         self.masks = Masks(self.segments)

@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 LOADING_SECONDS = 60.0
 """How long a search waits for codes that another one is reading, where nobody says how long it is waited for itself."""
-LAST_EDITION = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,8 @@ class _Told:
     """Of edition 0; empty where there are no codes."""
     sizes: Mapping[str, int]
     """Bytes of each part of edition 0."""
-    has_later: bool
+    edition: int
+    """The last one."""
 
 
 class Filter(NamedTuple):
@@ -91,6 +91,8 @@ class CodesInUse:
     def _passing(self, published: Published, codes: Snapshot, filtered: Filter) -> NDArray[np.bool_]:
         """Whether each asset passes, by its number."""
         statistics = filtered.statistics
+        if statistics.labels:
+            self._expect_numbers_of(codes)
         hashes = None
         if statistics.phrases is not None:
             (row,) = self._reader.rows(query("hashes_with_words"), {"phrases": statistics.phrases.query}, AS_IT_IS)
@@ -99,6 +101,18 @@ class CodesInUse:
             hashes = np.frombuffer(row["hashes"] or b"", dtype=">i8").astype(np.int64)
         labels = {label: number for label, (number, _) in statistics.labels.items()}
         return codes.masks.passing(without_words(filtered.conditions), labels, hashes)
+
+    def _expect_numbers_of(self, codes: Snapshot) -> None:
+        """See that labels, of which the numbers were just read, have these numbers in the codes.
+
+        Raises:
+            VersionChangedError: The same content was published again since the codes were read, with other numbers.
+        """
+        (row,) = self._reader.rows(query("codes_now"), {}, AS_IT_IS) or [{"identity": None, "edition": None}]
+        if ((row["identity"] or b"").hex(), row["edition"]) != (codes.base.identity, codes.edition):
+            with self._lock:
+                self._snapshot = None
+            raise VersionChangedError
 
     def of(self, published: Published) -> Snapshot | None:
         """The codes of a version; None where it has so few vectors that there are none.
@@ -130,8 +144,8 @@ class CodesInUse:
             base = known.base
         else:
             base = Base(told.identity, published.space.dim, self._base_parts(published, told))
-        later = joined(self._blocks(published, 1, LAST_EDITION)) if told.has_later else None
-        snapshot = Snapshot(published.content, base, later)
+        later = joined(self._blocks(published, 1, told.edition)) if told.edition else None
+        snapshot = Snapshot(published.content, base, later, told.edition)
         log.info("codes of '%s' read in %.1f s: %d assets", self._prefix, time.monotonic() - began, len(snapshot))
         return snapshot
 
@@ -140,7 +154,7 @@ class CodesInUse:
         if not rows or rows[0]["version"] != published.content:
             raise VersionChangedError
         sizes = {row["part"]: row["bytes"] for row in rows if row["edition"] == 0}
-        return _Told((rows[0]["identity"] or b"").hex(), sizes, any(row["edition"] for row in rows))
+        return _Told((rows[0]["identity"] or b"").hex(), sizes, max(row["edition"] or 0 for row in rows))
 
     def _base_parts(self, published: Published, told: _Told) -> Mapping[str, NDArray[Any]]:
         """Edition 0, from the file if there is one, or else from the database."""

@@ -25,6 +25,7 @@ from meshseek.search.filters import conditions
 from meshseek.search.query import Query
 from meshseek.store.codes import segment
 from meshseek.store.postgres import Server
+from meshseek.store.queries import query
 from meshseek.store.read import plan as planning
 from meshseek.store.read.codes import CodesInUse
 from meshseek.store.read.library import Library, Request
@@ -319,3 +320,30 @@ def test_threads_that_search_meanwhile_mix_no_versions(
     assert len({content for content, _ in answers}) > 1
     for content, answer in answers:
         assert answer == expected[content]
+
+
+def test_the_same_content_published_again_may_have_other_numbers(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels are numbered anew; a reader that did not look meanwhile is told to, and then finds the same."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    workspace = Workspace(tmp_path / "0")
+    library = Library(server, "crowd")
+    last = crowd_of(0, {0, 1, 2}, set())
+    published(crowd_of(0, set(range(3, 40)), set()), tmp_path / "first", server)
+    published(last, workspace.folder, server)
+    version = library.published()
+    expect_exact(library, version)
+    numbers = library._reader.rows(query("labels_named"), {"fields": ["tags"], "values": ["even"]})
+
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0)
+    for kind in ("exact", "codes"):
+        publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
+    assert library._reader.rows(query("labels_named"), {"fields": ["tags"], "values": ["even"]}) != numbers
+    assert library.published().content == version.content
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    even = Request(limit=COUNT, breadth=WIDE, conditions=conditions({"tags": "even"}))
+    with pytest.raises(VersionChangedError):
+        library.nearest_views(version, vector, even)
+    expect_exact(library, version)
+    library.close()
