@@ -228,7 +228,7 @@ FROM spaces LEFT JOIN LATERAL (
 -- set_search --
 -- How many nodes this connection's searches of a graph keep, and how its statements are planned.
 SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false),
-       set_config('enable_sort', %(sort)s, false);
+       set_config('enable_sort', %(sort)s, false), set_config('enable_indexscan', %(singly)s, false);
 
 -- no_time_limit --
 -- What this connection asks may take as long as it takes.
@@ -511,10 +511,21 @@ WITH near AS (
 {ranked};
 
 -- views_of_candidates --
--- Some assets by their best view.
-WITH candidates AS MATERIALIZED (
-    SELECT unnest(%(ids)s::text[]) AS asset_id
-), near AS MATERIALIZED ({best_views})
+-- Some assets by their best view; not one after the other, so that the server can fetch many pages at a time.
+WITH near AS MATERIALIZED (
+    SELECT asset_id, distance, viewpoint_id
+    FROM (
+        SELECT DISTINCT ON (asset_id) asset_id, distance, viewpoint_id
+        FROM (
+            SELECT asset_id, viewpoint_id, embedding <=> %(vector)s::halfvec AS distance
+            FROM image_embeddings WHERE asset_id = ANY(%(ids)s)
+            OFFSET 0
+        ) AS every_view
+        ORDER BY asset_id, distance, viewpoint_id
+    ) AS best
+    ORDER BY distance, asset_id
+    LIMIT %(limit)s
+)
 {ranked};
 
 -- views_exact --

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Library", "Request", "VersionChangedError"]
 
-UNFILTERED = Session(UNTUNED.ef, "force_generic_plan")
-"""Candidates have passed already."""
+OF_CANDIDATES = Session(UNTUNED.ef, "force_generic_plan", singly=False)
+"""They have passed already, and lie anywhere."""
 MOST_WORDS = 5_000
 """Assets with the words of a query that are ranked at most."""
 
@@ -183,7 +183,7 @@ class Library(Versions, Catalogue):
             ids = self._codes.candidates(published, column, vector, plan, Filter(request.conditions, statistics))
             if ids is not None:
                 values = {"vector": HalfVector(vector), "limit": request.limit, "ids": ids}
-                return ranking_of(self._rows(published, statement(plan.query, columns), values, UNFILTERED), target)
+                return ranking_of(self._rows(published, statement(plan.query, columns), values, OF_CANDIDATES), target)
             plan = replace(plan, query=planning.MATCHING[target], by_codes=False)
         session = replace(_session(request, plan.ef), sort=not plan.by_graph)
         values = {
