@@ -19,7 +19,9 @@ from tests.crowd import DIM, Crowd, units
 
 from meshseek.model import Ranked
 from meshseek.pipeline import publish as publishing_stage
+from meshseek.pipeline.backup import BackupOptions, backup
 from meshseek.pipeline.publish import publish
+from meshseek.pipeline.restore import RestoreOptions, restore
 from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
@@ -28,6 +30,7 @@ from meshseek.store.postgres import Server
 from meshseek.store.queries import query
 from meshseek.store.read import plan as planning
 from meshseek.store.read.codes import CodesInUse
+from meshseek.store.read.held import held_version
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import Breadth, Published, VersionChangedError
 from meshseek.store.write import codes as writing
@@ -346,4 +349,21 @@ def test_the_same_content_published_again_may_have_other_numbers(
     with pytest.raises(VersionChangedError):
         library.nearest_views(version, vector, even)
     expect_exact(library, version)
+    library.close()
+
+
+def test_a_restore_makes_codes_again(server: Server, elsewhere: Server, tmp_path: Path) -> None:
+    """They are in no backup, as they come from the vectors that are."""
+    published(crowd_of(0, set(), set()), tmp_path / "workspace", server)
+    workspace, snapshots = Workspace(tmp_path / "workspace"), tmp_path / "snapshots"
+    backup(workspace, server, ["crowd"], snapshots, BackupOptions(), SilentReporter())
+    restore(snapshots, tmp_path / "other", lambda: elsewhere, RestoreOptions(), SilentReporter())
+    with held_version(server, "crowd") as held:
+        assert held is not None
+        assert "codes" not in held.columns
+    parts = "SELECT part, count(*) FROM live.codes GROUP BY part ORDER BY part"
+    with server.connect("crowd") as one, elsewhere.connect("crowd") as other:
+        assert other.execute(parts).fetchall() == one.execute(parts).fetchall()
+    library = Library(elsewhere, "crowd", codes=tmp_path / "other" / "cache" / "codes")
+    expect_exact(library, library.published())
     library.close()
