@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from meshseek.model import Asset, AssetTexts, Language, Space, ViewSet
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
+from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.workspace.made_from import caption_fingerprint
 from meshseek.workspace.tables import Source, asset_row
@@ -63,10 +64,10 @@ class Crowd:
         rows = [(name, 10 * (n + 1), v) for name, own in self.views.items() for n, v in enumerate(own)]
         self._write(workspace, space, "appearance", rows)
 
-    def publish(self, workspace: Workspace, server: Server) -> None:
+    def publish(self, workspace: Workspace, server: Server, index_kind: str = DEFAULT_INDEX) -> None:
         """Write and publish as algorithm ``crowd``."""
         self.write(workspace)
-        publish("crowd", workspace, server, max_assets=None, reporter=SilentReporter())
+        publish("crowd", workspace, server, index_kind=index_kind, max_assets=None, reporter=SilentReporter())
 
     def _write(
         self, workspace: Workspace, space: Space, source: Source, rows: Sequence[tuple[str, int | None, Vectors]]

@@ -75,7 +75,8 @@ class Meshseek:
         def load(space: Space) -> Embedder:
             return self.embedder(name, space.model, space.dim)
 
-        return Algorithm(name, Library(self.server, name), load, self._query_translation, self.reranking)
+        library = Library(self.server, name, codes=self.workspace.codes)
+        return Algorithm(name, library, load, self._query_translation, self.reranking)
 
     @cached_property
     def reranking(self) -> Reranking:

@@ -60,6 +60,14 @@ def test_only_the_kind_that_says_so_is_exact() -> None:
     assert [name for name in INDEXES.names if INDEXES.load(name).is_exact] == ["exact"]
 
 
+def test_only_the_kind_that_says_so_has_codes() -> None:
+    """Likewise; such a kind has no graphs, but says what its codes take."""
+    assert [name for name in INDEXES.names if INDEXES.load(name).has_codes] == ["codes"]
+    kind = INDEXES.load("codes")()
+    assert kind.graphs(chinese=True, dim=768) == []
+    assert kind.node(768).disk == 96 + 384
+
+
 def test_a_kind_that_is_exact_under_another_name(
     flat: str, server: Server, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,9 +18,11 @@ from meshseek.search.filters import conditions
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.search.question import Question
+from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
 from meshseek.store.read.library import Library, Request
+from meshseek.store.write import codes as writing
 from meshseek.store.write.labels import figures_of, labels_of
 from meshseek.workspace.workspace import Workspace
 
@@ -46,7 +48,7 @@ def crowd() -> Crowd:
     return crowd
 
 
-@pytest.fixture(params=["compared", "by index"])
+@pytest.fixture(params=["compared", "by index", "by codes"])
 def library(
     request: pytest.FixtureRequest,
     crowd: Crowd,
@@ -55,10 +57,11 @@ def library(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Library]:
     """The crowd, published; asked as a small library is, and as one in which very many assets pass every filter."""
-    if request.param == "by index":
+    if request.param != "compared":
         monkeypatch.setattr(planning, "VERY_FEW", 0)
         monkeypatch.setattr(planning, "FEW", 0)
-    crowd.publish(workspace, server)
+    monkeypatch.setattr(writing, "FEWEST", 10)
+    crowd.publish(workspace, server, "codes" if request.param == "by codes" else DEFAULT_INDEX)
     opened = Library(server, "crowd")
     yield opened
     opened.close()

@@ -8,6 +8,7 @@ import pytest
 
 from meshseek.model import Condition
 from meshseek.store.indexes import Index
+from meshseek.store.indexes.codes import Codes
 from meshseek.store.indexes.exact import Exact
 from meshseek.store.indexes.hnsw import Hnsw
 from meshseek.store.indexes.hnsw_binary import HnswBinary
@@ -54,6 +55,32 @@ def test_without_conditions_the_index_is_asked(target: Target, index: type[Index
 
 
 @pytest.mark.parametrize(
+    ("count", "asked"),
+    [
+        (0, "views_of_matching"),
+        (VERY_FEW, "views_of_matching"),
+        (VERY_FEW + 1, "views_of_candidates"),
+        (FEW, "views_of_candidates"),
+        (MILLION, "views_of_candidates"),
+    ],
+)
+def test_codes_are_asked_however_few_pass(count: int, asked: str) -> None:
+    """But for so few that comparing is quicker; as widely whatever passes, with nothing to fall back on."""
+    plan = make_plan("appearance", Codes, Request(limit=10, conditions=TAG), passing(count))
+    assert (plan.query, plan.fallback, plan.by_graph) == (asked, None, False)
+    assert plan.by_codes is (count > VERY_FEW)
+    assert (plan.ef, plan.candidates) == (UNTUNED.ef, UNTUNED.candidates)
+
+
+def test_as_many_codes_are_looked_at_as_assets_are_wanted() -> None:
+    """A deep page is not bounded by what pgvector allows."""
+    for limit, breadth, ef, candidates in ((1000, None, 2000, 2000), (10, Breadth(300, 40), 300, 40)):
+        plan = make_plan("caption", Codes, Request(limit=limit, breadth=breadth), Statistics(MILLION))
+        assert (plan.query, plan.ef, plan.candidates) == ("captions_of_candidates", ef, candidates)
+        assert make_plan("caption", Codes, Request(limit=limit, exact=True), Statistics(MILLION)).by_codes is False
+
+
+@pytest.mark.parametrize(
     ("assets", "asked"), [(0, "views_of_matching"), (VERY_FEW, "views_of_matching"), (VERY_FEW + 1, "views_two_stage")]
 )
 def test_a_small_library_is_compared_one_by_one(assets: int, asked: str) -> None:
@@ -62,7 +89,7 @@ def test_a_small_library_is_compared_one_by_one(assets: int, asked: str) -> None
     assert (plan.query, plan.by_graph, plan.fallback) == (asked, assets > VERY_FEW, None)
 
 
-@pytest.mark.parametrize("index", [Hnsw, HnswBinary, Exact, AnotherExact])
+@pytest.mark.parametrize("index", [Hnsw, HnswBinary, Codes, Exact, AnotherExact])
 @pytest.mark.parametrize("conditions", [(), TAG, PHRASE])
 def test_an_exact_request_compares_everything(index: type[Index], conditions: tuple[Condition, ...]) -> None:
     """Whatever the index kind is, and however many pass."""

@@ -43,7 +43,8 @@ SEARCHES = {
     "view_scores",
 }
 """Queries that are put together by ``statement``, which their users name."""
-UNFILTERED = {"caption_scores", "view_scores"}
+CANDIDATES = {query for kind in KINDS if kind.has_codes for query in (kind.captions_query, kind.views_query)}
+UNFILTERED = {"caption_scores", "view_scores", *CANDIDATES}
 """Those that are asked of assets that have passed already."""
 WORD_VALUES = {"latin", "pairs", "single"}
 SEARCH_VALUES = {
@@ -51,6 +52,7 @@ SEARCH_VALUES = {
     "one": {"asset_id"},
     "caption_scores": {"vector", "ids"},
     "view_scores": {"vector", "ids"},
+    **{name: {"vector", "ids", "limit"} for name in CANDIDATES},
 }
 """What the library gives to them; to all others, what the nearest are asked by."""
 NEAREST_VALUES = {"vector", "limit", "candidates"}
@@ -72,6 +74,9 @@ BUILT = {
     "sample_views": {"count"},
     "copy_part": {"after", "last"},
     "vectors_in_pages": {"first", "last"},
+    "numbered_assets": {"first", "last"},
+    "numbered_vectors": {"first", "last", "step"},
+    "add_codes": {"edition", "part", "block", "content"},
 }
 """Values that are put together before the query is asked."""
 

@@ -79,7 +79,7 @@ def publish(
                 live_digests = publisher.live_digests(index_kind, load.world_fingerprint, chinese=library.has_chinese)
                 changes = library.changes(live_digests, publisher.changed_in_place() if live_digests else 0)
                 if changes is None:
-                    summary.details = _publish_anew(publisher, load, index_kind, content)
+                    summary.details = _publish_anew(publisher, load, index_kind, content, workspace.codes)
                 else:
                     summary.details = _change_in_place(publisher, load, changes, content)
                 summary.done = len(library.assets if changes is None else changes.new)
@@ -114,18 +114,18 @@ def _tell_outdated(outdated: Mapping[str, int], algorithm: str, summary: Summary
         reporter.say(OUTDATED.format(count=count, stage=stage, cure=cure))
 
 
-def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: str) -> dict[str, int]:
+def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: str, codes: Path) -> dict[str, int]:
     """Make a new version of everything; returns its counts."""
     with publisher.loading(**load.library.sizes(load.vectors), index_kind=index_kind) as loader:
         load(loader, load.library.assets)
         if load.world is not None:
             loader.load_world(load.world.texts, load.world.languages, load.world.vectors)
-    return publisher.finish(index_kind, content, load.world_fingerprint, calibrate)
+    return publisher.finish(index_kind, content, load.world_fingerprint, calibrate, codes)
 
 
 def _change_in_place(publisher: Publisher, load: _Load, changes: Changes, content: str) -> dict[str, int]:
     """Change the live version; returns its counts."""
-    with publisher.updating(content, changes.gone, len(changes.new | set(changes.gone))) as (loader, counts):
+    with publisher.updating(content, changes.gone, changes.new) as (loader, counts):
         load(loader, [asset for asset in load.library.assets if asset.asset_id in changes.new])
     return counts
 

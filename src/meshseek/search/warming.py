@@ -26,6 +26,7 @@ def warm_up(library: Library, published: Published) -> None:
         DatabaseError: See :class:`Library`.
     """
     library.read_into_memory()
+    library.read_codes(published)
     if published.index.is_exact:
         return
     for kind in QUERY_KINDS:

@@ -228,7 +228,11 @@ FROM spaces LEFT JOIN LATERAL (
 -- set_search --
 -- How many nodes this connection's searches of a graph keep, and how its statements are planned.
 SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode', %(plan)s, false),
-       set_config('enable_sort', %(sort)s, false);
+       set_config('enable_sort', %(sort)s, false), set_config('enable_indexscan', %(singly)s, false);
+
+-- no_time_limit --
+-- What this connection asks may take as long as it takes.
+SET statement_timeout = 0;
 
 -- prewarm --
 -- Read what searches need into the server's memory, the views first: where not all has room, what comes later stays.
@@ -427,6 +431,124 @@ WITH scanned AS MATERIALIZED (
     SELECT asset_id FROM scanned ORDER BY distance, asset_id LIMIT %(candidates)s
 ), near AS MATERIALIZED ({best_views})
 {ranked_candidates};
+
+-- truncate --
+-- Take everything out of a table at once.
+TRUNCATE {table};
+
+-- make_numbered --
+-- Where assets that have vectors get numbers.
+CREATE TEMPORARY TABLE numbered (
+    asset_id text PRIMARY KEY, hash bigint, number integer, labels integer[], faces real, width real, depth real,
+    height real
+) ON COMMIT DROP;
+
+-- number_assets --
+-- Number all of them, or only some, in the order that their captions lie in, then their views: who is numbered one after
+-- the other is near.
+INSERT INTO numbered
+SELECT asset_id, hashtextextended(asset_id, 0), %(first)s + row_number() OVER () - 1,
+       labels, faces, width, depth, height
+FROM (
+    SELECT asset_id, labels, faces, width, depth, height FROM text_embeddings
+    WHERE %(only)s::text[] IS NULL OR asset_id = ANY(%(only)s::text[])
+    UNION ALL
+    SELECT asset_id, labels, faces, width, depth, height FROM asset_centroids
+    WHERE (%(only)s::text[] IS NULL OR asset_id = ANY(%(only)s::text[]))
+      AND NOT EXISTS (SELECT FROM text_embeddings WHERE text_embeddings.asset_id = asset_centroids.asset_id)
+) AS every_one;
+
+-- index_numbered --
+-- They are read by their numbers.
+CREATE INDEX ON numbered (number);
+
+-- numbered_assets --
+-- What codes say of some assets.
+SELECT asset_id, hash, labels, faces, width, depth, height FROM numbered
+WHERE number BETWEEN %(first)s AND %(last)s ORDER BY number;
+
+-- numbered_vectors --
+-- Numbers and vectors of some assets, or of each so many, as one value: a row for each would take ten times as long.
+SELECT string_agg(int4send(number) || halfvec_send(coalesce({table}.{column}, {table}.{other})), ''::bytea)
+FROM numbered JOIN {table} USING (asset_id)
+WHERE number BETWEEN %(first)s AND %(last)s AND mod(number, %(step)s) = 0
+  AND coalesce({table}.{column}, {table}.{other}) IS NOT NULL;
+
+-- hashes_of --
+-- Ids as codes tell them.
+SELECT array_agg(hashtextextended(asset_id, 0)) FROM unnest(%(ids)s::text[]) AS asked (asset_id);
+
+-- add_codes --
+-- One block of a part.
+INSERT INTO codes (edition, part, block, content) VALUES (%(edition)s, %(part)s, %(block)s, %(content)s);
+
+-- code_blocks --
+-- A part of all editions.
+SELECT content FROM codes WHERE part = %(part)s ORDER BY edition, block;
+
+-- last_edition --
+-- How often the version was changed in place.
+SELECT max(edition) FROM codes;
+
+-- codes_told --
+-- Of which version the codes are, also where there are none, and how large each part of each edition is.
+SELECT spaces.content AS version, sizes.edition, sizes.part, sizes.bytes,
+       (SELECT content FROM codes WHERE edition = 0 AND part = 'identity') AS identity
+FROM spaces LEFT JOIN (
+    SELECT edition, part, sum(octet_length(content))::bigint AS bytes FROM codes GROUP BY edition, part
+) AS sizes ON true;
+
+-- codes_now --
+-- Which codes are live: of two versions of the same content, labels may have other numbers.
+SELECT (SELECT content FROM codes WHERE edition = 0 AND part = 'identity') AS identity,
+       (SELECT max(edition) FROM codes) AS edition
+FROM spaces;
+
+-- codes_read --
+-- All blocks of some editions, each part's one after the other; and of which version they are, also where there are none.
+SELECT spaces.content AS version, codes.part, codes.content
+FROM spaces LEFT JOIN codes ON codes.edition BETWEEN %(first)s AND %(last)s
+ORDER BY codes.part, codes.edition, codes.block;
+
+-- hashes_with_words --
+-- The assets whose words hold all phrases, as codes tell them, in one value; and of which version they are.
+SELECT spaces.content, (
+    SELECT string_agg(int8send(hashtextextended(asset_id, 0)), ''::bytea)
+    FROM asset_words WHERE words @@ %(phrases)s::tsquery
+) AS hashes
+FROM spaces;
+
+-- captions_of_candidates --
+-- Nearest captions among those of some assets.
+WITH near AS (
+    SELECT asset_id, distance, NULL::smallint AS viewpoint_id
+    FROM (
+        SELECT asset_id, coalesce({column}, {other}) <=> %(vector)s::halfvec AS distance
+        FROM text_embeddings WHERE asset_id = ANY(%(ids)s)
+        OFFSET 0
+    ) AS every_candidate
+    ORDER BY distance, asset_id
+    LIMIT %(limit)s
+)
+{ranked};
+
+-- views_of_candidates --
+-- Some assets by their best view; not one after the other, so that the server can fetch many pages at a time.
+WITH near AS MATERIALIZED (
+    SELECT asset_id, distance, viewpoint_id
+    FROM (
+        SELECT DISTINCT ON (asset_id) asset_id, distance, viewpoint_id
+        FROM (
+            SELECT asset_id, viewpoint_id, embedding <=> %(vector)s::halfvec AS distance
+            FROM image_embeddings WHERE asset_id = ANY(%(ids)s)
+            OFFSET 0
+        ) AS every_view
+        ORDER BY asset_id, distance, viewpoint_id
+    ) AS best
+    ORDER BY distance, asset_id
+    LIMIT %(limit)s
+)
+{ranked};
 
 -- views_exact --
 -- Nearest assets by their best view, comparing with every view that passes the filter.

@@ -92,6 +92,17 @@ CREATE TABLE tunings (
     PRIMARY KEY (target, kind)
 );
 
+-- Codes of vectors, for index kinds whose candidates come from memory; a part is a flat array, in blocks.
+-- edition: 0 as published, then one for each change in place, which adds to the others.
+CREATE TABLE codes (
+    edition integer NOT NULL,
+    part text NOT NULL,
+    block integer NOT NULL,
+    content bytea NOT NULL,
+    PRIMARY KEY (edition, part, block)
+);
+ALTER TABLE codes ALTER COLUMN content SET STORAGE EXTERNAL;
+
 -- Some assets taken at random: what a query gives for them is what it gives for any.
 CREATE TABLE background (
     asset_id text PRIMARY KEY

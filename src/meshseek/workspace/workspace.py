@@ -48,6 +48,7 @@ class Workspace:
         self.folder = folder
         self.models = folder / "models"
         self.views = folder / "views"
+        self.codes = folder / "cache" / "codes"
         self.libraries = Libraries(folder / "libraries")
         self.remembered = Remembered(folder / "remembered")
 

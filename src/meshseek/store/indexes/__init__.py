@@ -41,6 +41,8 @@ class Index(ABC):
 
     is_exact: ClassVar[bool] = False
     """Whether it compares with everything, so that there is nothing to build or to tune."""
+    has_codes: ClassVar[bool] = False
+    """Whether candidates come from codes in the memory of whoever searches; its queries take their ``ids``."""
     captions_query: ClassVar[str]
     """Name of the query for the nearest captions."""
     views_query: ClassVar[str]

@@ -17,7 +17,7 @@ Shape = tuple[tuple[str, bool], ...]
 
 def shape_of(conditions: Sequence[Condition]) -> Shape:
     """What the text of a query with these conditions depends on; however many phrases there are, they are one."""
-    shape = tuple((condition.field, condition.negated) for condition in _without_words(conditions))
+    shape = tuple((condition.field, condition.negated) for condition in without_words(conditions))
     return (*shape, (WORDS, False)) if len(shape) < len(conditions) else shape
 
 
@@ -41,7 +41,7 @@ def values_of(conditions: Sequence[Condition], statistics: Statistics) -> dict[s
     values: dict[str, Any] = {}
     if statistics.phrases is not None:
         values["phrases"] = statistics.phrases.query
-    for number, condition in enumerate(_without_words(conditions)):
+    for number, condition in enumerate(without_words(conditions)):
         labels, minimum, maximum = _keys(number)
         if condition.field in NUMBER_FIELDS:
             values |= {minimum: condition.minimum, maximum: condition.maximum}
@@ -51,7 +51,8 @@ def values_of(conditions: Sequence[Condition], statistics: Statistics) -> dict[s
     return values
 
 
-def _without_words(conditions: Sequence[Condition]) -> list[Condition]:
+def without_words(conditions: Sequence[Condition]) -> list[Condition]:
+    """Those that are not on words."""
     return [condition for condition in conditions if condition.field != WORDS]
 
 

@@ -10,10 +10,12 @@ from pgvector import HalfVector
 
 from meshseek.language import as_name, bigrams, without_han
 from meshseek.model import PublishedAsset, Ranked
+from meshseek.store.codes.parts import CENTROIDS
 from meshseek.store.queries import Query, Statement, query
 from meshseek.store.read import plan as planning
 from meshseek.store.read.background import Background
 from meshseek.store.read.catalogue import Catalogue
+from meshseek.store.read.codes import CodesInUse, Filter
 from meshseek.store.read.conditions import shape_of, values_of
 from meshseek.store.read.plan import Request, make_plan
 from meshseek.store.read.published import UNTUNED, Published, Target, VersionChangedError
@@ -24,6 +26,8 @@ from meshseek.store.read.statistics import Statistics, read_statistics
 from meshseek.store.read.versions import Versions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Library", "Request", "VersionChangedError"]
 
+OF_CANDIDATES = Session(UNTUNED.ef, "force_generic_plan", singly=False)
+"""They have passed already, and lie anywhere."""
 MOST_WORDS = 5_000
 """Assets with the words of a query that are ranked at most."""
 
@@ -44,10 +50,12 @@ class Library(Versions, Catalogue):
         server: Holds the database.
         algorithm: Its name.
         reader: Asks it; None for connections of its own to the live version.
+        codes: Folder of files of codes that processes share; None for codes in memory of its own.
     """
 
-    def __init__(self, server: Server, algorithm: str, reader: Reader | None = None) -> None:
+    def __init__(self, server: Server, algorithm: str, reader: Reader | None = None, codes: Path | None = None) -> None:
         super().__init__(reader or Reader(server, algorithm), algorithm)
+        self._codes = CodesInUse(self._reader, codes, server.database_name(algorithm))
         self._background: tuple[str, Background] | None = None
 
     def close(self) -> None:
@@ -61,6 +69,16 @@ class Library(Versions, Catalogue):
     def read_into_memory(self) -> None:
         """Read tables and indexes into the server's memory, where it can."""
         self._reader.read_into_memory()
+
+    def read_codes(self, published: Published) -> None:
+        """Read the codes of a version into this process's memory, if its index kind has any.
+
+        Raises:
+            VersionChangedError: What is published is no longer live.
+            DatabaseError: The database cannot be asked.
+        """
+        if published.index.has_codes:
+            self._codes.of(published)
 
     def nearest_captions(
         self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request
@@ -160,6 +178,13 @@ class Library(Versions, Catalogue):
         """Carry out the plan."""
         statistics = self._statistics(published, request)
         plan = make_plan(target, published.index, request, statistics)
+        if plan.by_codes:
+            column = columns[0] if columns else CENTROIDS
+            ids = self._codes.candidates(published, column, vector, plan, Filter(request.conditions, statistics))
+            if ids is not None:
+                values = {"vector": HalfVector(vector), "limit": request.limit, "ids": ids}
+                return ranking_of(self._rows(published, statement(plan.query, columns), values, OF_CANDIDATES), target)
+            plan = replace(plan, query=planning.MATCHING[target], by_codes=False)
         session = replace(_session(request, plan.ef), sort=not plan.by_graph)
         values = {
             "vector": HalfVector(vector),

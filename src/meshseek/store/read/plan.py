@@ -50,9 +50,11 @@ class Plan:
 
     query: str
     ef: int
-    """Nodes that a search of a graph keeps."""
+    """Nodes that a search of a graph keeps, or codes that are looked at more closely."""
     candidates: int
     """Assets that a first stage passes on."""
+    by_codes: bool = False
+    """Whether the candidates come from codes in memory."""
     by_graph: bool = False
     """Whether the graph is to be followed, even where the server would rather sort the table."""
     fallback: str | None = None
@@ -76,13 +78,20 @@ def make_plan(target: Target, index: type[Index], request: Request, statistics: 
     breadth = (request.breadth or UNTUNED).for_depth(request.limit)
     by_index = {"caption": index.captions_query, "appearance": index.views_query}[target]
 
-    asked = Plan(query=by_index, ef=breadth.ef, candidates=breadth.candidates, by_graph=not index.is_exact)
+    by_graph = not (index.is_exact or index.has_codes)
+    asked = Plan(
+        query=by_index, ef=breadth.ef, candidates=breadth.candidates, by_codes=index.has_codes, by_graph=by_graph
+    )
 
     if request.exact:
-        return replace(asked, query=EVERYTHING[target], by_graph=False)
+        return replace(asked, query=EVERYTHING[target], by_graph=False, by_codes=False)
     if index.is_exact:
         return asked
     matching = statistics.matching(request.conditions)
+    if index.has_codes:  # they miss nothing, however few pass: it is only a matter of what is quicker
+        few = matching <= VERY_FEW
+        wide = replace(asked, ef=max(breadth.ef, breadth.candidates))
+        return replace(asked, query=MATCHING[target], by_codes=False) if few else wide
     if matching <= VERY_FEW or (request.conditions and matching <= min(FEW, MANY * statistics.assets)):
         return replace(asked, query=MATCHING[target], by_graph=False)
     if not request.conditions:

@@ -42,7 +42,7 @@ class Breadth:
     """How much of an index is looked at.
 
     Args:
-        ef: Nodes that a search of the graph keeps (``hnsw.ef_search``).
+        ef: Nodes that a search of the graph keeps (``hnsw.ef_search``), or codes that are looked at more closely.
         candidates: Assets that the first stage passes on to the exact second one.
     """
 
@@ -59,6 +59,9 @@ UNKNOWN_TRUST = 0.25
 """Of cross-modal scores, in a library where too few assets have both captions and views to measure it."""
 UNTUNED = Breadth(400, 400)
 """With 200, words found .98 of the exact ten assets of the furniture library by their views; with 400 .997."""
+
+UNTUNED_CODES = Breadth(1000, 400)
+"""To look at a code more closely costs next to nothing, so more of them are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +148,7 @@ class Published:
     def breadth(self, target: Target, kind: QueryKind) -> Breadth:
         """What was tuned, or else what is wide enough for most libraries."""
         found = (tuning.breadth for tuning in self.tunings if (tuning.target, tuning.kind) == (target, kind))
-        return next(found, UNTUNED)
+        return next(found, UNTUNED_CODES if self.index.has_codes else UNTUNED)
 
 
 def _thresholds(row: Mapping[str, Any]) -> Thresholds:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -24,6 +25,7 @@ from meshseek.store.read.library import Library
 from meshseek.store.read.published import UNKNOWN_TRUST, Published, QueryType, Target
 from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT, refuse_newer
+from meshseek.store.write.codes import CodesWriter
 from meshseek.store.write.index_build import build_graphs, check_room
 from meshseek.store.write.labels import LabelBook
 from meshseek.store.write.leftovers import INCOMING, RETIRED, drop_leftovers
@@ -90,7 +92,9 @@ class Publisher:
             create_tables(self._connection, dim)
             yield Loader(self._connection, self._space, new=True)
 
-    def finish(self, index_kind: str, content: str, world: str, calibrate: Calibrate) -> dict[str, int]:
+    def finish(
+        self, index_kind: str, content: str, world: str, calibrate: Calibrate, codes: Path | None = None
+    ) -> dict[str, int]:
         """Describe the new version, build its indexes, calibrate it, and make it the live one in one step.
 
         Args:
@@ -98,6 +102,7 @@ class Publisher:
             content: Digest of what it is made from.
             world: Fingerprint of its world.
             calibrate: Given the version, tells how its scores are to be read.
+            codes: Folder of files of codes that searching processes share; its own is there when it goes live.
 
         Returns:
             Its counts.
@@ -109,7 +114,8 @@ class Publisher:
         self._build(index_kind, chinese=counts["chinese_captions"] > 0)
         row = {"index_kind": index_kind, "content": content, "published_at": datetime.now(UTC), **counts}
         published = Published.of({**asdict(self._space), **row}, [], [])
-        library = Library(self._server, self._algorithm, OneConnection(self._connection))
+        library = Library(self._server, self._algorithm, OneConnection(self._connection), codes)
+        library.read_codes(published)
         self._keep(calibrate(library, published))
         self._switch(inherit=description)
         return counts
@@ -130,6 +136,8 @@ class Publisher:
         index.prepare(self._connection, dim)
         graphs = index.graphs(chinese=chinese, dim=dim)
         build_graphs(self._connection, graphs, dim, index.node(dim), self._watcher)
+        if index.has_codes:
+            CodesWriter(self._connection, dim).write_all(chinese=chinese, watcher=self._watcher)
         self._connection.execute(query("index_views_by_asset"))
         self._connection.execute(query("index_words"))
         self._connection.execute(query("index_names"))
@@ -168,13 +176,15 @@ class Publisher:
         return dict(self._connection.execute(query("digests")).fetchall())
 
     @contextmanager
-    def updating(self, content: str, gone: Sequence[str], changed: int) -> Iterator[tuple[Loader, dict[str, int]]]:
+    def updating(
+        self, content: str, gone: Sequence[str], new: Collection[str]
+    ) -> Iterator[tuple[Loader, dict[str, int]]]:
         """Change the live version in one transaction: readers see it whole, as it was or as it will be.
 
         Args:
             content: Digest of what it will be.
             gone: Assets that are removed, or will be loaded anew.
-            changed: How many assets will be others than before.
+            new: Assets that will be loaded.
 
         Yields:
             What loads, and a dictionary for the counts, which are known at the end.
@@ -189,6 +199,8 @@ class Publisher:
                 self._connection.execute(query("empty", table=sql.Identifier(table)))
             yield Loader(self._connection, self._space, new=False, book=book), counts
             self._connection.execute(query("fill_background"))
+            CodesWriter(self._connection, self._space.dim).change(gone, sorted(new))
+            changed = len({*new, *gone})
             counts |= self._described(query("update_space"), {"content": content, "changed": changed})
         self._analyze()
 

@@ -1,0 +1,96 @@
+"""Assets that are numbered one after the other, and the codes of their vectors, ready to be searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from meshseek.store.codes.book import Book, coarse_bytes, fine_bytes
+from meshseek.store.codes.parts import COARSE, FINE, ID_LENGTHS, IDS, LABEL_COUNTS, ROWS, part_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from meshseek.store.codes.scan import Scan
+
+FEW_CODES = 2_000
+"""So many are ranked by their fine codes at once, about a millisecond."""
+
+
+class Segment:
+    """What the parts of an edition, or of several together, say of their assets. Threads may share it.
+
+    Args:
+        first: Number of the first asset.
+        parts: By name.
+    """
+
+    def __init__(self, first: int, parts: Mapping[str, NDArray[Any]]) -> None:
+        self.first = first
+        self.parts = parts
+        self._id_ends = np.cumsum(parts[ID_LENGTHS], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._id_ends)
+
+    def asset_id(self, number: int) -> str:
+        """The id of an asset by its number."""
+        place = number - self.first
+        start = int(self._id_ends[place - 1]) if place else 0
+        return bytes(self.parts[IDS][start : self._id_ends[place]]).decode()
+
+    @cached_property
+    def label_places(self) -> NDArray[np.int32]:
+        """Which asset each label is of, by its place among these."""
+        return np.repeat(np.arange(len(self), dtype=np.int32), self.parts[LABEL_COUNTS])
+
+
+class Column:
+    """The codes of one column in one segment. Threads may share it.
+
+    Args:
+        book: What they mean.
+        name: Of the column.
+        parts: Of the segment.
+    """
+
+    def __init__(self, book: Book, name: str, parts: Mapping[str, NDArray[Any]]) -> None:
+        self.book = book
+        self.numbers: NDArray[np.int32] = parts[part_of(name, ROWS)]
+        """Of the asset of each row; more than one row may be an asset's."""
+        self._coarse = parts[part_of(name, COARSE)].reshape(-1, coarse_bytes(book.dim))
+        self._fine = parts[part_of(name, FINE)].reshape(-1, fine_bytes(book.dim))
+        self._lock = Lock()
+        self._scan: Scan | None = None
+
+    def nearest(
+        self, vector: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Numbers of the assets of the nearest rows, in no order, and how near these are by their fine codes.
+
+        Args:
+            vector: The query, shape ``(dim,)``.
+            count: How many rows are looked at more closely, where there are many.
+            passing: Whether each asset, by its number, may be given; None for all.
+        """
+        kept = None if passing is None else passing[self.numbers]
+        matching = len(self.numbers) if kept is None else int(np.count_nonzero(kept))
+        if matching <= max(count, FEW_CODES):
+            rows = np.arange(matching) if kept is None else np.flatnonzero(kept)
+        else:
+            bits = None if kept is None else np.packbits(kept, bitorder="little")
+            rows = self._scanned().nearest(vector, count, bits)
+        return self.numbers[rows], self.book.fine_scores(vector, self._fine[rows])
+
+    def _scanned(self) -> Scan:
+        """The coarse codes, packed when they are first asked."""
+        with self._lock:
+            if self._scan is None:
+                from meshseek.store.codes.scan import Scan  # noqa: PLC0415  # it imports faiss
+
+                self._scan = Scan(self.book, self._coarse)
+            return self._scan

@@ -1,0 +1,28 @@
+"""Codes of all vectors in the memory of whoever searches, compared exhaustively: nothing to build, and nothing lost.
+
+Product codes (Jegou et al., 2011) scanned as faiss does (Andre et al., 2015), then finer ones, then exactly.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from meshseek.store.codes.book import code_bytes
+from meshseek.store.indexes import Graph, Index, NodeBytes
+
+
+class Codes(Index):
+    """About 0.5 GB per million vectors of 768 dimensions, on the disk and, shared by all processes, in memory."""
+
+    has_codes: ClassVar[bool] = True
+    captions_query: ClassVar[str] = "captions_of_candidates"
+    views_query: ClassVar[str] = "views_of_candidates"
+
+    def node(self, dim: int) -> NodeBytes:
+        """Coarse and fine codes."""
+        return NodeBytes(memory=0, disk=code_bytes(dim))
+
+    def graphs(self, *, chinese: bool, dim: int) -> list[Graph]:
+        """None."""
+        del chinese, dim
+        return []

@@ -1,0 +1,196 @@
+"""The codes that a process searches in: those of the version that is live, read when it is first asked for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from meshseek.deadlines import check_deadline, seconds_left
+from meshseek.errors import BusyError
+from meshseek.files import make_folder
+from meshseek.store.codes.file import DamagedFileError, open_codes, remove_others, write_codes
+from meshseek.store.codes.parts import joined
+from meshseek.store.codes.snapshot import Base, Snapshot
+from meshseek.store.queries import query
+from meshseek.store.read.conditions import without_words
+from meshseek.store.read.published import Published, VersionChangedError
+from meshseek.store.read.reader import AS_IT_IS, Reader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from meshseek.model import Condition
+    from meshseek.store.read.plan import Plan
+    from meshseek.store.read.statistics import Statistics
+
+log = logging.getLogger(__name__)
+
+LOADING_SECONDS = 60.0
+"""How long a search waits for codes that another one is reading, where nobody says how long it is waited for itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the database says of its codes without giving them."""
+
+    identity: str
+    """Of edition 0; empty where there are no codes."""
+    sizes: Mapping[str, int]
+    """Bytes of each part of edition 0."""
+    edition: int
+    """The last one."""
+
+
+class Filter(NamedTuple):
+    """What assets must be like."""
+
+    conditions: Sequence[Condition]
+    statistics: Statistics
+    """What is known of the conditions."""
+
+
+class CodesInUse:
+    """Gives the codes of the live version. Threads may share it.
+
+    Args:
+        reader: Asks the database.
+        folder: Where files of codes are shared with other processes; None for memory of its own.
+        prefix: What the names of the files begin with.
+    """
+
+    def __init__(self, reader: Reader, folder: Path | None, prefix: str) -> None:
+        self._reader = reader
+        self._folder = folder
+        self._prefix = prefix
+        self._lock = Lock()
+        self._snapshot: Snapshot | None = None
+
+    def candidates(
+        self, published: Published, column: str, vector: NDArray[np.float32], plan: Plan, filtered: Filter
+    ) -> list[str] | None:
+        """Ids of the nearest assets by their codes, best first; None where there are no codes of a column.
+
+        Raises:
+            VersionChangedError: Another version is live.
+            BusyError: Another search is still reading its codes.
+            DatabaseError: The database cannot be asked.
+        """
+        codes = self.of(published)
+        if codes is None or not codes.has(column):
+            return None
+        mask = self._passing(published, codes, filtered) if filtered.conditions else None
+        return codes.candidates(column, vector, looked_at=plan.ef, count=plan.candidates, passing=mask)
+
+    def _passing(self, published: Published, codes: Snapshot, filtered: Filter) -> NDArray[np.bool_]:
+        """Whether each asset passes, by its number."""
+        statistics = filtered.statistics
+        if statistics.labels:
+            self._expect_numbers_of(codes)
+        hashes = None
+        if statistics.phrases is not None:
+            (row,) = self._reader.rows(query("hashes_with_words"), {"phrases": statistics.phrases.query}, AS_IT_IS)
+            if row["content"] != published.content:
+                raise VersionChangedError
+            hashes = np.frombuffer(row["hashes"] or b"", dtype=">i8").astype(np.int64)
+        labels = {label: number for label, (number, _) in statistics.labels.items()}
+        return codes.masks.passing(without_words(filtered.conditions), labels, hashes)
+
+    def _expect_numbers_of(self, codes: Snapshot) -> None:
+        """See that labels, of which the numbers were just read, have these numbers in the codes.
+
+        Raises:
+            VersionChangedError: The same content was published again since the codes were read, with other numbers.
+        """
+        (row,) = self._reader.rows(query("codes_now"), {}, AS_IT_IS) or [{"identity": None, "edition": None}]
+        if ((row["identity"] or b"").hex(), row["edition"]) != (codes.base.identity, codes.edition):
+            with self._lock:
+                self._snapshot = None
+            raise VersionChangedError
+
+    def of(self, published: Published) -> Snapshot | None:
+        """The codes of a version; None where it has so few vectors that there are none.
+
+        Raises:
+            VersionChangedError: Another version is live.
+            BusyError: Another search is still reading them.
+            DatabaseError: The database cannot be asked.
+        """
+        known = self._snapshot
+        if known is not None and known.content == published.content:
+            return known if len(known) else None
+        left = seconds_left()
+        if not self._lock.acquire(timeout=LOADING_SECONDS if left is None else left):
+            check_deadline()
+            raise BusyError("the codes of a new version are being read; try again in a moment")
+        try:
+            known = self._snapshot
+            if known is None or known.content != published.content:
+                self._snapshot = known = self._read(published, known)
+            return known if len(known) else None
+        finally:
+            self._lock.release()
+
+    def _read(self, published: Published, known: Snapshot | None) -> Snapshot:
+        began = time.monotonic()
+        told = self._told(published)
+        if known is not None and known.base.identity == told.identity:
+            base = known.base
+        else:
+            base = Base(told.identity, published.space.dim, self._base_parts(published, told))
+        later = joined(self._blocks(published, 1, told.edition)) if told.edition else None
+        snapshot = Snapshot(published.content, base, later, told.edition)
+        log.info("codes of '%s' read in %.1f s: %d assets", self._prefix, time.monotonic() - began, len(snapshot))
+        return snapshot
+
+    def _told(self, published: Published) -> _Told:
+        rows = self._reader.rows(query("codes_told"), {})
+        if not rows or rows[0]["version"] != published.content:
+            raise VersionChangedError
+        sizes = {row["part"]: row["bytes"] for row in rows if row["edition"] == 0}
+        return _Told((rows[0]["identity"] or b"").hex(), sizes, max(row["edition"] or 0 for row in rows))
+
+    def _base_parts(self, published: Published, told: _Told) -> Mapping[str, NDArray[Any]]:
+        """Edition 0, from the file if there is one, or else from the database."""
+        if self._folder is None or len(told.sizes) <= 1:
+            return joined(self._blocks(published, 0, 0))
+        path = self._folder / f"{self._prefix}-{told.identity}.codes"
+        opened = self._opened(path, told)
+        if opened is None:
+            try:
+                make_folder(self._folder)
+                write_codes(path, told.identity, self._blocks(published, 0, 0))
+            except OSError as error:
+                log.warning(
+                    "codes are kept in the memory of this process alone, for %s cannot be written (%s)", path, error
+                )
+                return joined(self._blocks(published, 0, 0))
+            opened = self._opened(path, told)
+        if opened is None:  # somebody else damaged it just now, or the disk does
+            return joined(self._blocks(published, 0, 0))
+        remove_others(self._folder, self._prefix, path)
+        return opened
+
+    @staticmethod
+    def _opened(path: Path, told: _Told) -> dict[str, NDArray[Any]] | None:
+        try:
+            return open_codes(path, told.identity, told.sizes)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, DamagedFileError) as error:
+            log.warning("%s is no file of the codes that are published (%s): it is made again", path, error)
+            return None
+
+    def _blocks(self, published: Published, first: int, last: int) -> Iterator[tuple[str, bytes]]:
+        """Name and content of each block of some editions, those of a part one after the other."""
+        for row in self._reader.stream(query("codes_read"), {"first": first, "last": last}):
+            if row["version"] != published.content:
+                raise VersionChangedError
+            if row["part"] is not None:
+                yield row["part"], row["content"]

@@ -1,0 +1,369 @@
+"""The index kind ``codes``: widely asked it finds what comparing with everything finds, whatever was published."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.crowd import DIM, Crowd, units
+
+from meshseek.model import Ranked
+from meshseek.pipeline import publish as publishing_stage
+from meshseek.pipeline.backup import BackupOptions, backup
+from meshseek.pipeline.publish import publish
+from meshseek.pipeline.restore import RestoreOptions, restore
+from meshseek.reporting import SilentReporter
+from meshseek.search.filters import conditions
+from meshseek.search.query import Query
+from meshseek.store.codes import segment
+from meshseek.store.postgres import Server
+from meshseek.store.queries import query
+from meshseek.store.read import plan as planning
+from meshseek.store.read.codes import CodesInUse
+from meshseek.store.read.held import held_version
+from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import Breadth, Published, VersionChangedError
+from meshseek.store.write import codes as writing
+from meshseek.workspace.workspace import Workspace
+
+COUNT = 70
+WIDE = Breadth(10 * COUNT, 10 * COUNT)
+COLUMNS = (None, ("english_embedding", "chinese_embedding"), ("chinese_embedding", "english_embedding"))
+FILTERS: tuple[dict[str, Any], ...] = (
+    {},
+    {"tags": "even"},
+    {"tags": ["of seven 3", "no such tag"], "faces": {"not": {"min": 200}}},
+    {"category": {"not": "cluster 3"}, "faces": {"max": 400}},
+    {"licence": {"not": "CC-BY"}},
+    {"creator": "nobody"},
+)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few assets are treated as very many: there are codes of them, in blocks, packed and scanned."""
+    monkeypatch.setattr(planning, "VERY_FEW", 0)
+    monkeypatch.setattr(writing, "FEWEST", 20)
+    monkeypatch.setattr(writing, "BLOCK", 32)
+    monkeypatch.setattr(segment, "FEW_CODES", 0)
+
+
+def crowd_of(seed: int, gone: set[int], changed: set[int]) -> Crowd:
+    """A crowd of assets with one to nine views, without some, and with others for some."""
+    crowd = Crowd.of(COUNT, views=9, seed=seed)
+    for number, asset in enumerate(crowd.assets):
+        if asset.views is not None:
+            kept = asset.views.viewpoint_ids[: 1 + number % 9]
+            crowd.views[asset.asset_id] = crowd.views[asset.asset_id][: len(kept)]
+            crowd.assets[number] = replace(asset, views=replace(asset.views, viewpoint_ids=kept))
+    for number in changed:
+        asset = crowd.assets[number]
+        crowd.assets[number] = replace(asset, attributes={**asset.attributes, "tags": ["new", "even"], "faces": 7})
+        for vectors in (crowd.english, crowd.chinese, crowd.views):
+            if asset.asset_id in vectors:
+                vectors[asset.asset_id] = units(-vectors[asset.asset_id].astype(float))
+    for number in sorted(gone, reverse=True):
+        name = crowd.assets.pop(number).asset_id
+        for vectors in (crowd.english, crowd.chinese, crowd.views):
+            vectors.pop(name, None)
+    return crowd
+
+
+def published(crowd: Crowd, folder: Path, server: Server) -> None:
+    """Write a crowd to a new workspace and publish it."""
+    workspace = Workspace(folder)
+    crowd.write(workspace)
+    publish("crowd", workspace, server, index_kind="codes", max_assets=None, reporter=SilentReporter())
+
+
+def expect_exact(library: Library, version: Published, breadth: Breadth = WIDE) -> None:
+    """Every kind of search gives what comparing with everything gives."""
+    random = np.random.default_rng(7)
+    for filters in FILTERS:
+        vector = random.normal(size=DIM).astype(np.float32)
+        vector /= np.linalg.norm(vector)
+        for columns in COLUMNS:
+            wide = Request(limit=2 * COUNT, conditions=conditions(filters), breadth=breadth)
+            exact, by_codes = (
+                library.nearest_captions(version, vector, columns, request)
+                if columns
+                else library.nearest_views(version, vector, request)
+                for request in (replace(wide, exact=True), wide)
+            )
+            assert by_codes == exact, (filters, columns)
+
+
+SOME = st.sets(st.integers(0, COUNT - 1), max_size=6)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(SOME, SOME, st.booleans()), min_size=1, max_size=2), seed=st.integers(0, 99))
+def test_codes_find_what_comparing_with_everything_finds(
+    server: Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: list[tuple[set[int], set[int], bool]],
+    seed: int,
+) -> None:
+    """After any changes in place and publications, for a reader that followed all of them and for a new one."""
+    folder = tmp_path_factory.mktemp("codes")
+    following = Library(server, "crowd", codes=folder)
+    for gone, changed, anew in [(set[int](), set[int](), True), *steps]:
+        monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0 if anew else 10.0)
+        published(crowd_of(seed, gone, changed - gone), tmp_path_factory.mktemp("workspace"), server)
+        fresh = Library(server, "crowd", codes=folder)
+        for library in (following, fresh):
+            expect_exact(library, library.published())
+        fresh.close()
+    following.close()
+
+
+def test_phrases_are_masks_too(server: Server, tmp_path: Path) -> None:
+    """Alone and with filters, many as well as none."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    library = Library(server, "crowd")
+    version = library.published()
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    for text, filters in (
+        ('"number"', {}),
+        ('"number 33"', {}),
+        ('"number"', {"tags": "even"}),
+        ('"no such words"', {}),
+    ):
+        asked = (*conditions(filters), *Query(text=text).conditions)
+        wide = Request(limit=COUNT, conditions=asked, breadth=WIDE)
+        assert library.nearest_views(version, vector, wide) == library.nearest_views(
+            version, vector, replace(wide, exact=True)
+        )
+    library.close()
+
+
+def the_file(folder: Path) -> Path:
+    """The only file of codes."""
+    (path,) = folder.iterdir()
+    return path
+
+
+def test_a_file_that_is_not_as_it_was_written_is_made_again(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Damaged, cut or empty: told in the log, and nobody is answered from it; one that is whole is left as it is."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+    whole = the_file(folder).read_bytes()
+    middle = len(whole) // 2
+    altered = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    for content in (whole, altered, whole[:middle], b"", None):
+        if content is None:
+            the_file(folder).unlink()
+        else:
+            the_file(folder).write_bytes(content)
+        caplog.clear()
+        library = Library(server, "crowd", codes=folder)
+        version = library.published()
+        with caplog.at_level(logging.INFO, "meshseek"):
+            library.read_codes(version)
+        assert ("it is made again" in caplog.text) is (content not in {None, whole})
+        assert the_file(folder).read_bytes() == whole
+        expect_exact(library, version)
+        library.close()
+
+
+def test_codes_need_no_folder(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where none is given, and where none can be made, a process keeps them to itself."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    (tmp_path / "file").write_bytes(b"")
+    for folder in (None, tmp_path / "file" / "codes"):
+        library = Library(server, "crowd", codes=folder)
+        expect_exact(library, library.published())
+        library.close()
+    assert caplog.text.count("codes are kept in the memory of this process alone") == 1
+
+
+def test_codes_of_another_version_are_never_used(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it went live before the codes were read, while they were, or after: the search is to be repeated."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd")
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    told = CodesInUse._told
+
+    def ask(version: Published) -> list[Ranked]:
+        return library.nearest_views(version, vector, Request(limit=COUNT, breadth=WIDE))
+
+    old = library.published()
+    published(crowd_of(0, {1}, set()), tmp_path / "1", server)
+    with pytest.raises(VersionChangedError):
+        ask(old)
+
+    def overtaken(self: CodesInUse, version: Published) -> Any:
+        before = told(self, version)
+        published(crowd_of(0, {1}, {2}), tmp_path / "2", server)
+        return before
+
+    current = library.published()
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesInUse, "_told", overtaken)
+        with pytest.raises(VersionChangedError):
+            ask(current)
+    current = library.published()
+    assert ask(current)
+    published(crowd_of(0, set(), {2}), tmp_path / "3", server)
+    with pytest.raises(VersionChangedError):
+        ask(current)
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_a_reader_follows_a_change_without_reading_everything(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was published as a whole stays in memory; only what came since is read."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd")
+    library.read_codes(library.published())
+    blocks, read = CodesInUse._blocks, []
+
+    def counted(self: CodesInUse, version: Published, first: int, last: int) -> Iterator[tuple[str, bytes]]:
+        read.append(first)
+        return blocks(self, version, first, last)
+
+    monkeypatch.setattr(CodesInUse, "_blocks", counted)
+    for step in (1, 2):
+        published(crowd_of(0, {step}, {step + 10}), tmp_path / f"{step}", server)
+        library.read_codes(library.published())
+    assert read == [1, 1]
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_few_vectors_have_no_codes(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an asset that has none on; they are compared one by one, also when some are added in place."""
+    monkeypatch.setattr(writing, "FEWEST", 10_000)
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    library = Library(server, "crowd")
+    for step, gone in enumerate(({*range(1, COUNT)}, {*range(2, COUNT)}, set[int]())):
+        crowd = crowd_of(0, gone, set())
+        published(crowd, tmp_path / f"{step}", server)
+        version = library.published()
+        assert version.assets == len(crowd.assets)
+        expect_exact(library, version)
+    library.close()
+    with server.connect("crowd") as connection:
+        assert connection.execute("SELECT part FROM live.codes").fetchall() == [("identity",)]
+
+
+def test_codes_that_cannot_be_written_leave_the_version_as_it_was(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is changed in place or published anew: what was live goes on answering, with its codes."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd")
+    before = library.published()
+    for method, share in (("change", 10.0), ("write_all", -1.0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(publishing_stage, "UPDATED_SHARE", share)
+            patch.setattr(writing._Edition, "add", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                published(crowd_of(0, {4}, {7}), tmp_path / method, server)
+        assert library.published().content == before.content
+        expect_exact(library, before)
+    published(crowd_of(0, {4}, {7}), tmp_path / "again", server)
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_threads_that_search_meanwhile_mix_no_versions(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer is the exact one of the version that it names, while versions are changed and published anew."""
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd", codes=tmp_path / "codes")
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    wide = Request(limit=COUNT, breadth=WIDE, conditions=conditions({"tags": "even"}))
+    ended = Event()
+
+    def search() -> list[tuple[str, list[Ranked]]]:
+        answers = []
+        while not ended.is_set():
+            with suppress(VersionChangedError):
+                version = library.published()
+                answers.append((version.content, library.nearest_views(version, vector, wide)))
+        return answers
+
+    expected = {}
+    with ThreadPoolExecutor(3) as threads:
+        searching = [threads.submit(search) for _ in range(3)]
+        try:
+            for step, share in enumerate((10.0, -1.0, 10.0)):
+                version = library.published()
+                expected[version.content] = library.nearest_views(version, vector, replace(wide, exact=True))
+                monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", share)
+                published(crowd_of(0, {step, step + 20}, {40 + step}), tmp_path / f"{step} later", server)
+            version = library.published()
+            expected[version.content] = library.nearest_views(version, vector, replace(wide, exact=True))
+        finally:
+            ended.set()
+        answers = [answer for each in searching for answer in each.result()]
+    library.close()
+    assert len({content for content, _ in answers}) > 1
+    for content, answer in answers:
+        assert answer == expected[content]
+
+
+def test_the_same_content_published_again_may_have_other_numbers(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels are numbered anew; a reader that did not look meanwhile is told to, and then finds the same."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    workspace = Workspace(tmp_path / "0")
+    library = Library(server, "crowd")
+    last = crowd_of(0, {0, 1, 2}, set())
+    published(crowd_of(0, set(range(3, 40)), set()), tmp_path / "first", server)
+    published(last, workspace.folder, server)
+    version = library.published()
+    expect_exact(library, version)
+    numbers = library._reader.rows(query("labels_named"), {"fields": ["tags"], "values": ["even"]})
+
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0)
+    for kind in ("exact", "codes"):
+        publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
+    assert library._reader.rows(query("labels_named"), {"fields": ["tags"], "values": ["even"]}) != numbers
+    assert library.published().content == version.content
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    even = Request(limit=COUNT, breadth=WIDE, conditions=conditions({"tags": "even"}))
+    with pytest.raises(VersionChangedError):
+        library.nearest_views(version, vector, even)
+    expect_exact(library, version)
+    library.close()
+
+
+def test_a_restore_makes_codes_again(server: Server, elsewhere: Server, tmp_path: Path) -> None:
+    """They are in no backup, as they come from the vectors that are."""
+    published(crowd_of(0, set(), set()), tmp_path / "workspace", server)
+    workspace, snapshots = Workspace(tmp_path / "workspace"), tmp_path / "snapshots"
+    backup(workspace, server, ["crowd"], snapshots, BackupOptions(), SilentReporter())
+    restore(snapshots, tmp_path / "other", lambda: elsewhere, RestoreOptions(), SilentReporter())
+    with held_version(server, "crowd") as held:
+        assert held is not None
+        assert "codes" not in held.columns
+    parts = "SELECT part, count(*) FROM live.codes GROUP BY part ORDER BY part"
+    with server.connect("crowd") as one, elsewhere.connect("crowd") as other:
+        assert other.execute(parts).fetchall() == one.execute(parts).fetchall()
+    library = Library(elsewhere, "crowd", codes=tmp_path / "other" / "cache" / "codes")
+    expect_exact(library, library.published())
+    library.close()
