@@ -45,7 +45,7 @@ def altered(bench: Bench, kind: str, random: Random) -> Trial:
     world, known = bench.world, bench.undisturbed(SETTLED)
     world.bring_back(SETTLED.point)
     trial = Trial()
-    done, is_felt = damage(world.folder, kind, random)
+    done, is_harmless = damage(world.folder, kind, random)
     trial.said = [done]
     looks_first = kind in ONLY_VERIFIED or random.random() < 0.5
     first = ["check", "--verify"] if looks_first else worlds.UPDATE
@@ -53,7 +53,7 @@ def altered(bench: Bench, kind: str, random: Random) -> Trial:
     trial.said += [line for said in ran.said for line in error_lines(said)]
     if looks_first and kind not in HARMLESS:
         trial.struck = ran.exits[0] == 1
-        trial.expect(trial.struck or not is_felt or kind == "ledgers", "check --verify does not find it")
+        trial.expect(trial.struck or is_harmless or kind == "ledgers", "check --verify does not find it")
     else:
         trial.struck = True
         if ran.exits[0] == 0:

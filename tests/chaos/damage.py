@@ -85,7 +85,7 @@ WAYS: tuple[Callable[[Path, Random], str], ...] = (flip, flip, truncate, zero, d
 
 
 def damage(workspace: Path, kind: str, random: Random) -> tuple[str, bool]:
-    """Alter one file of a kind in one way; returns what was done, and whether there is anything to be noticed."""
+    """Alter one file of a kind in one way; returns what was done, and whether nobody need notice it."""
     files = sorted(path for path in workspace.glob(KINDS[kind]) if path.is_file())
     files = [path for path in files if "database" not in path.relative_to(workspace).parts]
     path = random.choice(files)
@@ -96,13 +96,13 @@ def damage(workspace: Path, kind: str, random: Random) -> tuple[str, bool]:
     done = (
         swap(path, random, [other for other in files if other != path]) if way == len(WAYS) else WAYS[way](path, random)
     )
-    is_felt = not (kind in MADE_AGAIN and not path.exists()) and not _says_the_same(before, path)
-    return f"{path.relative_to(workspace)}: {done}", is_felt
+    is_harmless = _says_the_same(before, path) if path.exists() else kind in MADE_AGAIN
+    return f"{path.relative_to(workspace)}: {done}", is_harmless
 
 
 def _says_the_same(before: bytes, path: Path) -> bool:
     """Whether a table was altered where it says nothing, such as in the name of the program that wrote it."""
-    if path.suffix != ".parquet" or not path.exists():
+    if path.suffix != ".parquet":
         return False
     try:
         return bool(pq.read_table(io.BytesIO(before)).equals(pq.read_table(path), check_metadata=True))

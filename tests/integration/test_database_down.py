@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.toy import embed_toys, import_toys, publish_toys, toy_algorithm
+from tests.waiting import eventually
 
 from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
 from meshseek.search.algorithm import Algorithm
@@ -100,14 +101,6 @@ def algorithm(published_toys: Workspace, server: Server, cable: Cable) -> Iterat
     opened = toy_algorithm(Server(lambda: remote, server.database_name("").removesuffix("_embeddings")))
     yield opened
     opened.library.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def answers(algorithm: Algorithm) -> bool:

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
 import psutil
 import psycopg
 import pytest
+from tests.waiting import eventually
 
 from meshseek.errors import DatabaseDownError, DatabaseError
 from meshseek.store.embedded import account
@@ -122,14 +123,6 @@ def remove_cluster(workspace: Path) -> None:
     if IS_ROOT:
         with place.opened():
             place.remove_abandoned()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def ask(conninfo: str, query: str) -> object:

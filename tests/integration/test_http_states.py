@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http import HTTPStatus
@@ -16,6 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.conftest import free_port
 from tests.toy import NewerToy, embed_toys, import_toys, publish_toys, toy, toy_algorithm
+from tests.waiting import eventually
 
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http import create_app
@@ -38,14 +39,6 @@ def client_of(workspace: Workspace, algorithm: Algorithm, **settings: str) -> Te
     meshseek = Meshseek(read_settings(workspace=workspace.folder, **settings))
     meshseek.__dict__["search_service"] = SearchService([algorithm])
     return TestClient(create_app(meshseek), base_url="http://localhost", raise_server_exceptions=False)
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def warmed_up(api: TestClient) -> None:

@@ -22,8 +22,9 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.conftest import free_port
-from tests.integration.test_http_states import SEARCH, client_of, eventually
+from tests.integration.test_http_states import SEARCH, client_of
 from tests.toy import toy_algorithm
+from tests.waiting import eventually
 
 from meshseek import __version__
 from meshseek.access.keys import ANYBODY

@@ -11,7 +11,7 @@ import textwrap
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from tests.crowd import SPACE, Crowd
 from tests.toy import NewerToy, embed_toys, import_toys, publish_toys, toy, toy_algorithm
+from tests.waiting import eventually
 
 from meshseek.errors import DatabaseError, MeshseekError, NotFoundError, SpaceMismatchError, WorkspaceError
 from meshseek.images import read_image
@@ -252,14 +253,6 @@ def test_a_query_is_not_embedded_in_another_space(published_toys: Workspace, ser
         algorithm.search(Query(text="chair"))
     eventually(lambda: "the embedder here is toy:toy-64@2" in algorithm.health())
     algorithm.library.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 Shown = list[tuple[str, float, str | None]]
@@ -513,10 +506,12 @@ def test_killed_while_publishing(
     summary = _publish_when_free(new, server)
     assert counted(summary) == ((0, 30) if switched else (30, 0))
     assert algorithm.library.published().assets == 30
-    deadline = time.monotonic() + 15
-    while schemas(server) != {"live"}:  # the server may not have noticed yet that the killed process is gone
-        assert time.monotonic() < deadline
+
+    def is_clean_after_another() -> bool:  # the server may not have noticed yet that the killed process is gone
         publish_toys(new, server)
+        return schemas(server) == {"live"}
+
+    eventually(is_clean_after_another)
 
 
 def _publish_when_free(workspace: Workspace, server: Server) -> Summary:

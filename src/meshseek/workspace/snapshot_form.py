@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
+from meshseek.workspace.objects import DIGEST
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 """Of an algorithm, a table, a column."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=f"^{DIGEST.pattern}$")]
 Text = Annotated[str, Field(max_length=1000)]
-MOST_DIMENSIONS = 4000
-"""That pgvector can index as halves."""
+MOST_DIMENSIONS = 16_000
+"""That pgvector keeps as halves."""
 
 
 class _Form(BaseModel):
