@@ -36,8 +36,8 @@ def rows(crowd: Crowd, source: Source, views: list[tuple[int, int | None]]) -> l
 
 
 WRONG: list[tuple[Source, list[tuple[int, int | None]], int, str]] = [
-    ("appearance", [(0, 1), (1, 1), (1, 2), (0, 2)], 0, "apart from each other"),
-    ("appearance", [(0, 1), (1, 2), (1, 1), (1, 2)], 1, "twice"),
+    ("appearance", [(0, 10), (1, 10), (1, 20), (0, 20)], 0, "apart from each other"),
+    ("appearance", [(0, 10), (1, 20), (1, 10), (1, 20)], 1, "twice"),
     ("appearance", [(0, None), (0, None)], 0, "twice"),
     ("caption_chinese", [(0, None), (1, None), (1, None), (2, None)], 1, "twice"),
     ("caption_chinese", [(0, 1), (0, 2)], 0, "twice"),
@@ -65,11 +65,11 @@ def test_rows_twice_or_apart_are_refused(
     library.close()
 
 
-def test_views_in_any_order_and_beside_a_whole_are_taken(workspace: Workspace, server: Server) -> None:
-    """The views of one asset need no order, and 0 is a viewpoint beside none."""
+def test_views_in_any_order_are_taken(workspace: Workspace, server: Server) -> None:
+    """The views of one asset need no order."""
     crowd = Crowd.of(20)
     crowd.write(workspace)
-    workspace.vectors_table("crowd", "appearance").append(rows(crowd, "appearance", [(0, 3), (0, 0), (0, None)]))
+    workspace.vectors_table("crowd", "appearance").append(rows(crowd, "appearance", [(0, 30), (0, 10), (0, 20)]))
 
     assert published(workspace, server).details["views"] == 4 * (len(crowd.views) - 1) + 3
 
@@ -79,7 +79,7 @@ def test_vectors_of_another_dimension_are_refused(workspace: Workspace, server: 
     crowd = Crowd.of(20)
     crowd.write(workspace)
     folder = workspace.vectors_table("crowd", "appearance").folder
-    (row,) = rows(crowd, "appearance", [(0, 1)])
+    (row,) = rows(crowd, "appearance", [(0, 10)])
     vector = units(np.ones(2 * DIM)).tobytes()
     ShardFolder(folder, vector_schema(2 * DIM)).append([{**row, "vector": vector}])
 

@@ -128,6 +128,7 @@ def test_how_much_is_told(write: Write) -> None:
     logging.getLogger("httpx").info("two")
     logging.getLogger("uvicorn.access").warning("three")
     with warnings.catch_warnings(action="default"):
+        logging.captureWarnings(capture=False)  # a service in another test may have begun to, and pytest ended it
         logging.captureWarnings(capture=True)
         warnings.warn_explicit("four", UserWarning, "file", 1)
     text = read()
