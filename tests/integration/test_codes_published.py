@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.crowd import DIM, Crowd, units
+from tests.waiting import eventually
 
 from meshseek.model import Ranked
 from meshseek.pipeline import publish as publishing_stage
@@ -28,12 +29,14 @@ from meshseek.search.query import Query
 from meshseek.store.codes import segment
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
+from meshseek.store.read import codes as codes_in_use
 from meshseek.store.read import plan as planning
 from meshseek.store.read.codes import CodesInUse
 from meshseek.store.read.held import held_version
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import Breadth, Published, VersionChangedError
 from meshseek.store.write import codes as writing
+from meshseek.store.write.edition import Edition
 from meshseek.workspace.workspace import Workspace
 
 COUNT = 70
@@ -154,6 +157,11 @@ def the_file(folder: Path) -> Path:
     return path
 
 
+def altered(content: bytes, at: int) -> bytes:
+    """The same with another bit at one place."""
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
 def test_a_file_that_is_not_as_it_was_written_is_made_again(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,9 +169,7 @@ def test_a_file_that_is_not_as_it_was_written_is_made_again(
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
     folder = tmp_path / "one" / "cache" / "codes"
     whole = the_file(folder).read_bytes()
-    middle = len(whole) // 2
-    altered = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    for content in (whole, altered, whole[:middle], b"", None):
+    for content in (whole, altered(whole, 1), whole[: len(whole) // 2], b"", None):
         if content is None:
             the_file(folder).unlink()
         else:
@@ -177,6 +183,42 @@ def test_a_file_that_is_not_as_it_was_written_is_made_again(
         assert the_file(folder).read_bytes() == whole
         expect_exact(library, version)
         library.close()
+
+
+def test_codes_of_views_that_are_damaged_are_made_again(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are looked through in the background; the next search after that finds a whole file again."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+    whole = the_file(folder).read_bytes()
+    with server.connect("crowd") as connection:
+        row = connection.execute("SELECT content FROM live.codes WHERE part = 'view/fine'", binary=True).fetchone()
+    assert row is not None
+    the_file(folder).write_bytes(altered(whole, whole.index(row[0]) + 5))
+    library = Library(server, "crowd", codes=folder)
+    version = library.published()
+    library.read_codes(version)
+    eventually(lambda: not [*folder.iterdir()])
+    assert "is damaged" in caplog.text
+    expect_exact(library, version)
+    assert the_file(folder).read_bytes() == whole
+    library.close()
+
+
+def test_large_codes_of_views_are_in_no_process_of_its_own(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where there is no file of them, PostgreSQL compares all views, as is told once; also after a change in place."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    monkeypatch.setattr(codes_in_use, "MOST_PRIVATE", 10)
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    library = Library(server, "crowd")
+    expect_exact(library, library.published())
+    published(crowd_of(0, {3}, {4}), tmp_path / "two", server)
+    expect_exact(library, library.published())
+    library.close()
+    assert caplog.text.count("are not kept in memory") == 1
 
 
 def test_codes_need_no_folder(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -277,7 +319,7 @@ def test_codes_that_cannot_be_written_leave_the_version_as_it_was(
     for method, share in (("change", 10.0), ("write_all", -1.0)):
         with monkeypatch.context() as patch:
             patch.setattr(publishing_stage, "UPDATED_SHARE", share)
-            patch.setattr(writing._Edition, "add", lambda *_: 1 / 0)
+            patch.setattr(Edition, "add", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 published(crowd_of(0, {4}, {7}), tmp_path / method, server)
         assert library.published().content == before.content

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshseek.store.codes.book import Book, coarse_bytes, fine_bytes
+from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.parts import COARSE, FINE, ID_LENGTHS, IDS, LABEL_COUNTS, ROWS, part_of
+from meshseek.store.codes.steps import step_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class Column:
         self.numbers: NDArray[np.int32] = parts[part_of(name, ROWS)]
         """Of the asset of each row; more than one row may be an asset's."""
         self._coarse = parts[part_of(name, COARSE)].reshape(-1, coarse_bytes(book.dim))
-        self._fine = parts[part_of(name, FINE)].reshape(-1, fine_bytes(book.dim))
+        self._fine = parts[part_of(name, FINE)].reshape(-1, step_bytes(book.dim))
         self._lock = Lock()
         self._scan: Scan | None = None
 
@@ -84,7 +85,7 @@ class Column:
         else:
             bits = None if kept is None else np.packbits(kept, bitorder="little")
             rows = self._scanned().nearest(vector, count, bits)
-        return self.numbers[rows], self.book.fine_scores(vector, self._fine[rows])
+        return self.numbers[rows], self.book.steps.scores(vector, self._fine, rows)
 
     def _scanned(self) -> Scan:
         """The coarse codes, packed when they are first asked."""

@@ -60,6 +60,7 @@ class Library(Versions, Catalogue):
 
     def close(self) -> None:
         """Close the connections."""
+        self._codes.close()
         self._reader.close()
 
     def pools(self) -> dict[str, dict[str, int]]:

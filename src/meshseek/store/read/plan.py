@@ -21,6 +21,8 @@ MANY = 0.25
 """Where so large a part of the library passes, the index finds enough of them nearby, whatever they have in common."""
 VERY_FEW = 2_000
 """So many are compared faster than the index is asked."""
+LEAST_COMPARED = 40
+"""Where codes of their views rank assets, so many are compared exactly, or twice as many as are asked for."""
 MOST_COMPARED = 100_000
 """Up to so many are compared where the index has found too few; of more, what it has found must do."""
 
@@ -55,6 +57,8 @@ class Plan:
     """Assets that a first stage passes on."""
     by_codes: bool = False
     """Whether the candidates come from codes in memory."""
+    compared: int = 0
+    """Assets that are compared exactly of those whose views were ranked by their codes."""
     by_graph: bool = False
     """Whether the graph is to be followed, even where the server would rather sort the table."""
     fallback: str | None = None
@@ -90,7 +94,8 @@ def make_plan(target: Target, index: type[Index], request: Request, statistics: 
     matching = statistics.matching(request.conditions)
     if index.has_codes:  # they miss nothing, however few pass: it is only a matter of what is quicker
         few = matching <= VERY_FEW
-        wide = replace(asked, ef=max(breadth.ef, breadth.candidates))
+        compared = max(LEAST_COMPARED, 2 * request.limit)
+        wide = replace(asked, ef=max(breadth.ef, breadth.candidates), compared=compared)
         return replace(asked, query=MATCHING[target], by_codes=False) if few else wide
     if matching <= VERY_FEW or (request.conditions and matching <= min(FEW, MANY * statistics.assets)):
         return replace(asked, query=MATCHING[target], by_graph=False)
