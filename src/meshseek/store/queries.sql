@@ -479,17 +479,17 @@ WHERE number BETWEEN %(first)s AND %(last)s AND mod(number, %(step)s) = 0
 SELECT views FROM spaces;
 
 -- numbered_views --
--- Numbers of assets and vectors of their views, of those in some pages, as they lie there, as one value.
-SELECT string_agg(int4send((
-    SELECT number FROM numbered WHERE numbered.asset_id = image_embeddings.asset_id
-)) || halfvec_send(embedding), ''::bytea)
-FROM image_embeddings WHERE ctid >= %(first)s::tid AND ctid < %(last)s::tid;
+-- Numbers of assets and vectors of their views, of those in some pages, as they lie there.
+COPY (
+    SELECT (SELECT number FROM numbered WHERE numbered.asset_id = image_embeddings.asset_id), embedding
+    FROM image_embeddings WHERE ctid >= {first}::tid AND ctid < {last}::tid
+) TO STDOUT (FORMAT binary);
 
 -- numbered_views_of --
 -- The same of some assets.
-SELECT string_agg(int4send(number) || halfvec_send(embedding), ''::bytea)
-FROM numbered JOIN image_embeddings USING (asset_id)
-WHERE number BETWEEN %(first)s AND %(last)s;
+COPY (
+    SELECT number, embedding FROM numbered JOIN image_embeddings USING (asset_id) WHERE number BETWEEN {first} AND {last}
+) TO STDOUT (FORMAT binary);
 
 -- hashes_of --
 -- Ids as codes tell them.

@@ -100,7 +100,8 @@ class Snapshot:
             vector: The query, shape ``(dim,)``.
             looked_at: Coarse codes that are followed by their fine ones.
             count: Assets that are the best by these.
-            compared: Assets that are wanted of them, where codes of all of their views tell which; else all are.
+            compared: Assets that are wanted of them. Fine codes of captions tell which, and of views the codes of all;
+                where these were not read, all of them are given.
             passing: Whether each asset passes the conditions, by its number; None where there are none.
         """
         if self._living is not None:
@@ -110,7 +111,9 @@ class Snapshot:
         ordered = numbers[np.argsort(-scores, kind="stable")]
         _, firsts = np.unique(ordered, return_index=True)  # of an asset the nearest row counts
         best = ordered[np.sort(firsts)][:count].astype(np.int64)
-        if column == CENTROIDS and self._views and compared < len(best):
+        if column != CENTROIDS:
+            best = best[:compared]
+        elif self._views and compared < len(best):
             best = best[np.argsort(-self._view_scores(vector, best), kind="stable")][:compared]
         return [self._asset_id(number) for number in best.tolist()]
 

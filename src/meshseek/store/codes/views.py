@@ -39,9 +39,15 @@ class Views:
     ) -> None:
         self._steps = steps
         self._first = first
-        self._ends = np.cumsum(np.bincount(rows - first, minlength=assets), dtype=np.int64)
-        in_order = bool((rows[1:] >= rows[:-1]).all())
-        self._order = None if in_order else np.argsort(rows, kind="stable")
+        self._counts = np.bincount(rows - first, minlength=assets)
+        begins = np.flatnonzero(np.diff(rows, prepend=-1))
+        if len(begins) == np.count_nonzero(self._counts):  # those of each asset stand together
+            self._order = None
+            self._starts = np.zeros(assets, dtype=np.int64)
+            self._starts[rows[begins] - first] = begins
+        else:
+            self._order = np.argsort(rows, kind="stable")
+            self._starts = np.cumsum(self._counts) - self._counts
         self._codes = codes
         self._ahead = ahead
 
@@ -52,11 +58,9 @@ class Views:
             vector: The query, shape ``(dim,)``.
             numbers: Of the assets.
         """
-        ends = self._ends[numbers - self._first]
-        starts = np.where(numbers > self._first, self._ends[numbers - self._first - 1], 0)
-        counts = ends - starts
+        starts, counts = self._starts[numbers - self._first], self._counts[numbers - self._first]
         if self._ahead and self._order is None:
-            self._ahead(starts, ends)
+            self._ahead(starts, starts + counts)
         told_before = np.cumsum(counts) - counts
         rows = np.arange(int(counts.sum())) + np.repeat(starts - told_before, counts)
         told = self._steps.scores(vector, self._codes, rows if self._order is None else self._order[rows])

@@ -11,12 +11,13 @@ from psycopg import sql
 
 from meshseek.reporting import Reporter
 from meshseek.store.ahead import read_ahead
-from meshseek.store.codes.parts import BOOK, FINE, ROWS, VIEWS, part_of
+from meshseek.store.codes.parts import BOOK, FINE, ROWS, TYPES, VIEWS, part_of
 from meshseek.store.codes.steps import Steps
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import Query, query
 from meshseek.store.read.exact import pages_at_a_time
-from meshseek.store.write.edition import Edition, numbered
+from meshseek.store.write.binary_copy import HEADER, TRAILER
+from meshseek.store.write.edition import Edition
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -80,11 +81,26 @@ class ViewCodesWriter:
         return Steps.learn(np.concatenate([self._in_pages(start, start + stretch)[1] for start in starts]))
 
     def _in_pages(self, first: int, end: int) -> Block:
-        told = self._value(query("numbered_views"), {"first": f"({first},0)", "last": f"({end},0)"})
-        return numbered(told, self._dim)
+        start, stop = (sql.Literal(f"({page},0)") for page in (first, end))
+        return self._copied(query("numbered_views", first=start, last=stop))
 
     def _of_assets(self, first: int, last: int) -> Block:
-        return numbered(self._value(query("numbered_views_of"), {"first": first, "last": last}), self._dim)
+        return self._copied(query("numbered_views_of", first=sql.Literal(first), last=sql.Literal(last)))
+
+    def _copied(self, asked: Query) -> Block:
+        """Rows of a number and a vector; to copy them takes half of the time of any other way."""
+        with self._connection.cursor() as cursor, cursor.copy(asked) as copy:
+            content = bytearray()
+            for piece in copy:
+                content += piece
+        row = np.dtype(
+            [("head", "u1", 6), ("number", ">i4"), ("vector_head", "u1", 8), ("vector", ">i2", (self._dim,))]
+        )
+        count = len(content) // row.itemsize
+        assert len(content) == len(HEADER) + count * row.itemsize + len(TRAILER)  # whoever has views has a number
+        rows = np.frombuffer(content, dtype=row, offset=len(HEADER), count=count)
+        halves: NDArray[np.float16] = rows["vector"].astype("<i2").view(np.float16)
+        return rows["number"].astype(TYPES[ROWS]), halves
 
     def _value(self, asked: Query, values: dict[str, Any]) -> Any:
         """The only value that a query gives."""
