@@ -27,9 +27,11 @@ from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
 from meshseek.store.codes import segment
+from meshseek.store.codes.file import CodesFile
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
 from meshseek.store.read import codes as codes_in_use
+from meshseek.store.read import codes_check
 from meshseek.store.read import plan as planning
 from meshseek.store.read.codes import CodesInUse
 from meshseek.store.read.held import held_version
@@ -129,6 +131,65 @@ def test_codes_find_what_comparing_with_everything_finds(
             expect_exact(library, library.published())
         fresh.close()
     following.close()
+
+
+def test_an_asset_may_have_one_view_or_two_hundred(server: Server, tmp_path: Path) -> None:
+    """Beside each other, and beside those without any."""
+    crowd = Crowd.of(COUNT, views=200)
+    for number, asset in enumerate(crowd.assets):
+        if asset.views is not None and number % 3:
+            crowd.views[asset.asset_id] = crowd.views[asset.asset_id][:1]
+            kept = replace(asset.views, viewpoint_ids=asset.views.viewpoint_ids[:1])
+            crowd.assets[number] = replace(asset, views=kept)
+    published(crowd, tmp_path / "one", server)
+    library = Library(server, "crowd", codes=tmp_path / "codes")
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_of_those_that_codes_rank_a_few_are_compared_with_all_of_their_views(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their scores and viewpoints are the exact ones, and nearly all of the best are among them."""
+    monkeypatch.setattr(planning, "LEAST_COMPARED", 0)
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    library = Library(server, "crowd")
+    version = library.published()
+    random = np.random.default_rng(5)
+    shared = []
+    for _ in range(30):
+        vector = units(random.normal(size=DIM)).astype(np.float32)
+        told = library.nearest_views(version, vector, Request(limit=5, breadth=WIDE))
+        exact = library.nearest_views(version, vector, Request(limit=COUNT, exact=True))
+        assert len(told) == 5
+        assert [*sorted(told, key=exact.index)] == told
+        shared.append(len({each.asset_id for each in told} & {each.asset_id for each in exact[:5]}))
+    assert min(shared) >= 4
+    assert np.mean(shared) > 4.9
+    library.close()
+
+
+def test_a_machine_with_less_memory_than_codes_of_views_answers_as_well(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told that this is slower; what will be read is asked for before."""
+    monkeypatch.setattr(codes_check, "SHARE", 0)
+    fetch, fetched = CodesFile.fetch, []
+
+    def counted(self: CodesFile, *asked: Any) -> None:
+        fetched.append(asked)
+        fetch(self, *asked)
+
+    monkeypatch.setattr(CodesFile, "fetch", counted)
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    library = Library(server, "crowd", codes=tmp_path / "codes")
+    version = library.published()
+    library.read_codes(version)
+    eventually(lambda: "too much to stay in the memory" in caplog.text)
+    library.nearest_views(version, np.ones(DIM, dtype=np.float32), Request(limit=5, breadth=WIDE))
+    assert fetched
+    expect_exact(library, version)
+    library.close()
 
 
 def test_phrases_are_masks_too(server: Server, tmp_path: Path) -> None:
