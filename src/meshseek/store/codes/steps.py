@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Bytes = NDArray[np.uint8]
 
 STEPS: Final = 16
-FILLED: Final = 8
+FILLED: Final = 16
 """Codes are of a multiple of so many dimensions."""
 REACH: Final = 2.7
 """Deviations from the mean that the steps of a dimension cover: about the best for 16 equal ones and normal values

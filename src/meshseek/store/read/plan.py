@@ -24,8 +24,9 @@ VERY_FEW = 2_000
 LEAST_COMPARED, COMPARED_EACH = 30, 2
 """Where fine codes rank assets, so many are compared exactly, or so many for each that is asked for: of the ten best of
 100,000 x 8 views at a likeness of .7, .03 % are not among the 30 best by their codes, and .25 % not among 20."""
-WIDER = 2
-"""Coarse codes that are followed by fine ones, for each asset that is to be ranked by its views."""
+WIDER = 8
+"""So many times as many coarse codes are followed by fine ones, a quarter of a microsecond each: of 100,000 assets,
+4,000 of them lose nothing, 2,000 lose .1 % and 1,000 lose .7 % of what 150 candidates find."""
 FILTERED = 2
 """So many times as many assets are ranked by their views where a filter goes with the content: those that pass are more
 alike. As many as without one find 1 to 3 % less."""
@@ -120,5 +121,5 @@ def make_plan(target: Target, index: type[Index], request: Request, statistics: 
 def _by_codes(asked: Plan, request: Request) -> Plan:
     """They miss nothing, however few pass: where no more do than would be looked at, all of them are."""
     candidates = FILTERED * asked.candidates if request.conditions else asked.candidates
-    ef, compared = max(asked.ef, WIDER * candidates), max(LEAST_COMPARED, COMPARED_EACH * request.limit)
+    ef, compared = WIDER * max(asked.ef, candidates), max(LEAST_COMPARED, COMPARED_EACH * request.limit)
     return replace(asked, ef=ef, candidates=candidates, compared=compared)
