@@ -119,7 +119,7 @@ class Snapshot:
 
     def _view_scores(self, vector: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Of the best view of each asset, by its code."""
-        scores: NDArray[np.float32] = np.empty(len(numbers), dtype=np.float32)
+        scores: NDArray[np.float32] = np.full(len(numbers), -np.inf, dtype=np.float32)
         is_later = numbers >= len(self.segments[0])
         for views, those in zip(self._views, (~is_later, is_later), strict=False):
             scores[those] = views.scores(vector, numbers[those])
