@@ -39,15 +39,20 @@ class Views:
     ) -> None:
         self._steps = steps
         self._first = first
-        self._counts = np.bincount(rows - first, minlength=assets)
-        begins = np.flatnonzero(np.diff(rows, prepend=-1))
-        if len(begins) == np.count_nonzero(self._counts):  # those of each asset stand together
-            self._order = None
-            self._starts = np.zeros(assets, dtype=np.int64)
-            self._starts[rows[begins] - first] = begins
+        begins = np.flatnonzero(rows[1:] != rows[:-1]) + 1
+        begins = np.concatenate([np.zeros(min(1, len(rows)), dtype=np.int64), begins])
+        whose = rows[begins] - first
+        self._starts, self._counts = (np.zeros(assets, dtype=np.int64) for _ in range(2))
+        self._order: Rows | None = None
+        has_views = np.zeros(assets, dtype=np.bool_)
+        has_views[whose] = True
+        if np.count_nonzero(has_views) == len(whose):  # those of each asset stand together
+            self._starts[whose] = begins
+            self._counts[whose] = np.diff(begins, append=len(rows))
         else:
             self._order = np.argsort(rows, kind="stable")
-            self._starts = np.cumsum(self._counts) - self._counts
+            self._counts += np.bincount(rows - first, minlength=assets)
+            self._starts += np.cumsum(self._counts) - self._counts
         self._codes = codes
         self._ahead = ahead
 

@@ -176,6 +176,8 @@ class CodesInUse:
             return Base(told.identity, dim, self._private_parts(published, told))
         if self._check:
             self._check.stop()
+        self._check = BackgroundCheck(file, step_bytes(dim))
+        base = Base(told.identity, dim, file.parts, self._check.ahead)
 
         def damaged(what: str) -> None:
             log.warning("%s is damaged (%s): it is made again", file.path, what)
@@ -184,9 +186,7 @@ class CodesInUse:
                     self._snapshot = None
                 file.path.unlink(missing_ok=True)
 
-        self._check = BackgroundCheck(file, step_bytes(dim), damaged)
-        base = Base(told.identity, dim, file.parts, self._check.ahead)
-        self._check.start()
+        self._check.start(damaged)
         return base
 
     def _private_parts(self, published: Published, told: _Told) -> Mapping[str, NDArray[Any]]:

@@ -30,19 +30,18 @@ class BackgroundCheck:
     Args:
         file: Is read.
         row: Bytes of a code.
-        damaged: Is told what is wrong, if anything is.
     """
 
-    def __init__(self, file: CodesFile, row: int, damaged: Callable[[str], None]) -> None:
+    def __init__(self, file: CodesFile, row: int) -> None:
         self._file = file
         self._row = row
-        self._damaged = damaged
         self._stopped = Event()
         self._is_in_memory = False
-        self._thread = Thread(target=self._check, name="codes", daemon=True)
+        self._thread: Thread | None = None
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, damaged: Callable[[str], None]) -> None:
+        """Begin, once; ``damaged`` is told what is wrong, if anything is."""
+        self._thread = Thread(target=self._check, args=(damaged,), name="codes", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -51,7 +50,8 @@ class BackgroundCheck:
 
     def join(self) -> None:
         """Wait until it has ended."""
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
 
     def ahead(self, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         """Let the system read some codes at the same time, unless all of them are in memory.
@@ -63,7 +63,7 @@ class BackgroundCheck:
         if not self._is_in_memory:
             self._file.fetch(self._row, starts, ends)
 
-    def _check(self) -> None:
+    def _check(self, damaged: Callable[[str], None]) -> None:
         size = 0
         try:
             for done in self._file.check_views():
@@ -71,7 +71,7 @@ class BackgroundCheck:
                 if self._stopped.is_set():
                     return
         except (OSError, DamagedFileError) as error:
-            self._damaged(str(error))
+            damaged(str(error))
             return
         self._is_in_memory = size < SHARE * psutil.virtual_memory().total
         if not self._is_in_memory:
