@@ -65,7 +65,8 @@ def test_only_the_kind_that_says_so_has_codes() -> None:
     assert [name for name in INDEXES.names if INDEXES.load(name).has_codes] == ["codes"]
     kind = INDEXES.load("codes")()
     assert kind.graphs(chinese=True, dim=768) == []
-    assert kind.node(768).disk == 96 + 384
+    assert kind.node(768).disk == 48 + 384
+    assert kind.node(768).view == 384 + 4
 
 
 def test_a_kind_that_is_exact_under_another_name(

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.crowd import DIM, Crowd, units
+from tests.waiting import eventually
 
 from meshseek.model import Ranked
 from meshseek.pipeline import publish as publishing_stage
@@ -26,14 +27,18 @@ from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
 from meshseek.store.codes import segment
+from meshseek.store.codes.file import CodesFile
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
+from meshseek.store.read import codes as codes_in_use
+from meshseek.store.read import codes_check
 from meshseek.store.read import plan as planning
 from meshseek.store.read.codes import CodesInUse
 from meshseek.store.read.held import held_version
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import Breadth, Published, VersionChangedError
 from meshseek.store.write import codes as writing
+from meshseek.store.write.edition import Edition
 from meshseek.workspace.workspace import Workspace
 
 COUNT = 70
@@ -128,6 +133,65 @@ def test_codes_find_what_comparing_with_everything_finds(
     following.close()
 
 
+def test_an_asset_may_have_one_view_or_two_hundred(server: Server, tmp_path: Path) -> None:
+    """Beside each other, and beside those without any."""
+    crowd = Crowd.of(COUNT, views=200)
+    for number, asset in enumerate(crowd.assets):
+        if asset.views is not None and number % 3:
+            crowd.views[asset.asset_id] = crowd.views[asset.asset_id][:1]
+            kept = replace(asset.views, viewpoint_ids=asset.views.viewpoint_ids[:1])
+            crowd.assets[number] = replace(asset, views=kept)
+    published(crowd, tmp_path / "one", server)
+    library = Library(server, "crowd", codes=tmp_path / "codes")
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_of_those_that_codes_rank_a_few_are_compared_with_all_of_their_views(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their scores and viewpoints are the exact ones, and nearly all of the best are among them."""
+    monkeypatch.setattr(planning, "LEAST_COMPARED", 0)
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    library = Library(server, "crowd")
+    version = library.published()
+    random = np.random.default_rng(5)
+    shared = []
+    for _ in range(30):
+        vector = units(random.normal(size=DIM)).astype(np.float32)
+        told = library.nearest_views(version, vector, Request(limit=5, breadth=WIDE))
+        exact = library.nearest_views(version, vector, Request(limit=COUNT, exact=True))
+        assert len(told) == 5
+        assert [*sorted(told, key=exact.index)] == told
+        shared.append(len({each.asset_id for each in told} & {each.asset_id for each in exact[:5]}))
+    assert min(shared) >= 4
+    assert np.mean(shared) > 4.9
+    library.close()
+
+
+def test_a_machine_with_less_memory_than_codes_of_views_answers_as_well(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told that this is slower; what will be read is asked for before."""
+    monkeypatch.setattr(codes_check, "SHARE", 0)
+    fetch, fetched = CodesFile.fetch, []
+
+    def counted(self: CodesFile, *asked: Any) -> None:
+        fetched.append(asked)
+        fetch(self, *asked)
+
+    monkeypatch.setattr(CodesFile, "fetch", counted)
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    library = Library(server, "crowd", codes=tmp_path / "codes")
+    version = library.published()
+    library.read_codes(version)
+    eventually(lambda: "too much to stay in the memory" in caplog.text)
+    library.nearest_views(version, np.ones(DIM, dtype=np.float32), Request(limit=5, breadth=WIDE))
+    assert fetched
+    expect_exact(library, version)
+    library.close()
+
+
 def test_phrases_are_masks_too(server: Server, tmp_path: Path) -> None:
     """Alone and with filters, many as well as none."""
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
@@ -154,6 +218,11 @@ def the_file(folder: Path) -> Path:
     return path
 
 
+def altered(content: bytes, at: int) -> bytes:
+    """The same with another bit at one place."""
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
 def test_a_file_that_is_not_as_it_was_written_is_made_again(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,9 +230,7 @@ def test_a_file_that_is_not_as_it_was_written_is_made_again(
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
     folder = tmp_path / "one" / "cache" / "codes"
     whole = the_file(folder).read_bytes()
-    middle = len(whole) // 2
-    altered = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    for content in (whole, altered, whole[:middle], b"", None):
+    for content in (whole, altered(whole, 1), whole[: len(whole) // 2], b"", None):
         if content is None:
             the_file(folder).unlink()
         else:
@@ -177,6 +244,42 @@ def test_a_file_that_is_not_as_it_was_written_is_made_again(
         assert the_file(folder).read_bytes() == whole
         expect_exact(library, version)
         library.close()
+
+
+def test_codes_of_views_that_are_damaged_are_made_again(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are looked through in the background; the next search after that finds a whole file again."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+    whole = the_file(folder).read_bytes()
+    with server.connect("crowd") as connection:
+        row = connection.execute("SELECT content FROM live.codes WHERE part = 'view/fine'", binary=True).fetchone()
+    assert row is not None
+    the_file(folder).write_bytes(altered(whole, whole.index(row[0]) + 5))
+    library = Library(server, "crowd", codes=folder)
+    version = library.published()
+    library.read_codes(version)
+    eventually(lambda: not [*folder.iterdir()])
+    assert "is damaged" in caplog.text
+    expect_exact(library, version)
+    assert the_file(folder).read_bytes() == whole
+    library.close()
+
+
+def test_large_codes_of_views_are_in_no_process_of_its_own(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where there is no file of them, PostgreSQL compares all views, as is told once; also after a change in place."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    monkeypatch.setattr(codes_in_use, "MOST_PRIVATE", 10)
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    library = Library(server, "crowd")
+    expect_exact(library, library.published())
+    published(crowd_of(0, {3}, {4}), tmp_path / "two", server)
+    expect_exact(library, library.published())
+    library.close()
+    assert caplog.text.count("are not kept in memory") == 1
 
 
 def test_codes_need_no_folder(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -277,7 +380,7 @@ def test_codes_that_cannot_be_written_leave_the_version_as_it_was(
     for method, share in (("change", 10.0), ("write_all", -1.0)):
         with monkeypatch.context() as patch:
             patch.setattr(publishing_stage, "UPDATED_SHARE", share)
-            patch.setattr(writing._Edition, "add", lambda *_: 1 / 0)
+            patch.setattr(Edition, "add", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 published(crowd_of(0, {4}, {7}), tmp_path / method, server)
         assert library.published().content == before.content

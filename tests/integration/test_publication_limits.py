@@ -61,8 +61,11 @@ def test_a_disk_that_is_too_small_is_refused_before_the_load(workspace: Workspac
     assert sizes["graph_vectors"] == 2 * captions + centroids
     assert sizes["vectors"] == len(crowd.english) + len(crowd.chinese) + 5 * centroids
 
-    rows = sizes["vectors"] * (2 * 32 + 64)
-    needed = {kind: rows + sizes["graph_vectors"] * INDEXES.load(kind)().node(32).disk for kind in INDEXES.names}
+    nodes = {kind: INDEXES.load(kind)().node(32) for kind in INDEXES.names}
+    needed = {
+        kind: sizes["vectors"] * (2 * 32 + 64 + node.view) + sizes["graph_vectors"] * node.disk
+        for kind, node in nodes.items()
+    }
     assert needed["exact"] < needed["hnsw_binary"] < needed["hnsw"]
     for kind in INDEXES.names:
         with free_disk(needed[kind] - 1), pytest.raises(DatabaseError) as refused:

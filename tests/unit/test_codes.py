@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from meshseek.model import Condition
 from meshseek.store.codes import segment
-from meshseek.store.codes.book import Book, coarse_bytes, fine_bytes
-from meshseek.store.codes.file import DamagedFileError, open_codes, remove_others, write_codes
+from meshseek.store.codes.book import Book, coarse_bytes
+from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
 from meshseek.store.codes.masks import MOST_KEPT
 from meshseek.store.codes.parts import (
     BOOK,
@@ -32,6 +32,7 @@ from meshseek.store.codes.parts import (
     with_empty,
 )
 from meshseek.store.codes.snapshot import Base, Snapshot
+from meshseek.store.codes.steps import step_bytes
 
 COUNT = 600
 
@@ -53,7 +54,7 @@ def parts_of(vectors: NDArray[np.float32], book: Book, first: int = 0) -> dict[s
         [[n % 7, 100] if n % 5 else [] for n in numbers],
         [(float(n) if n % 3 else None, None, 2.0, None) for n in numbers],
     )
-    codes = {ROWS: np.array(numbers, dtype="<i4"), COARSE: book.coarse(vectors), FINE: book.fine(vectors)}
+    codes = {ROWS: np.array(numbers, dtype="<i4"), COARSE: book.coarse(vectors), FINE: book.steps.codes(vectors)}
     made = {**assets, **{part_of(CENTROIDS, name): content for name, content in codes.items()}}
     return with_empty({part: np.frombuffer(content.tobytes(), dtype=np.uint8) for part, content in made.items()})
 
@@ -69,12 +70,12 @@ def test_codes_of_vectors_of_any_length(dim: int) -> None:
     vectors = units(COUNT, dim)
     book = Book.learn(vectors)
     assert book.coarse(vectors).shape == (COUNT, coarse_bytes(dim))
-    assert book.fine(vectors).shape == (COUNT, fine_bytes(dim))
+    assert book.steps.codes(vectors).shape == (COUNT, step_bytes(dim))
     again = Book.from_bytes(Book.learn(vectors).to_bytes(), dim)
     np.testing.assert_array_equal(again.coarse(vectors), book.coarse(vectors))
-    np.testing.assert_array_equal(again.fine(vectors), book.fine(vectors))
+    np.testing.assert_array_equal(again.steps.codes(vectors), book.steps.codes(vectors))
 
-    exact, told = vectors @ vectors[3], book.fine_scores(vectors[3], book.fine(vectors))
+    exact, told = vectors @ vectors[3], book.steps.scores(vectors[3], book.steps.codes(vectors))
     assert np.corrcoef(exact, told)[0, 1] > 0.98
 
 
@@ -83,7 +84,7 @@ def test_vectors_that_are_all_alike_have_codes() -> None:
     vectors = np.repeat(units(1, 32), 50, axis=0)
     book = Book.learn(vectors)
     assert np.isfinite(book.values).all()
-    assert len(np.unique(book.fine(vectors), axis=0)) == len(np.unique(book.coarse(vectors), axis=0)) == 1
+    assert len(np.unique(book.steps.codes(vectors), axis=0)) == len(np.unique(book.coarse(vectors), axis=0)) == 1
 
 
 @pytest.mark.parametrize("few", [0, 10_000])
@@ -96,7 +97,7 @@ def test_the_nearest_that_pass_are_found(few: int, share: float | None, monkeypa
     passing = None if share is None else np.random.default_rng(1).random(COUNT) < share
     allowed = np.ones(COUNT, dtype=bool) if passing is None else passing
     for query in units(10, 64, seed=3):
-        found = snapshot.candidates(CENTROIDS, query, looked_at=250, count=40, passing=passing)
+        found = snapshot.candidates(CENTROIDS, query, looked_at=250, count=40, compared=40, passing=passing)
         assert len(found) == len({*found}) == min(40, int(allowed.sum()))
         numbers = [int(name.removeprefix("椅子/")) for name in found]
         assert allowed[numbers].all()
@@ -110,7 +111,9 @@ def test_what_is_gone_is_not_found_and_what_came_is() -> None:
     book = Book.learn(vectors)
     later = {**parts_of(vectors[:50], book, first=COUNT), GONE: np.array([0, 7, COUNT + 1], dtype="<i4")}
     snapshot = Snapshot("b", base_of(vectors, book), later)
-    found = snapshot.candidates(CENTROIDS, vectors[0], looked_at=2 * COUNT, count=2 * COUNT, passing=None)
+    found = snapshot.candidates(
+        CENTROIDS, vectors[0], looked_at=2 * COUNT, count=2 * COUNT, compared=COUNT, passing=None
+    )
     assert len(snapshot) == COUNT + 50
     assert len(found) == COUNT + 50 - 3
     assert not {"椅子/0", "椅子/7", f"椅子/{COUNT + 1}"} & {*found}
@@ -124,7 +127,7 @@ def test_an_asset_with_several_vectors_counts_once() -> None:
     parts = {**base_of(vectors, book).segment.parts, part_of(CENTROIDS, BOOK): book.values}
     parts[part_of(CENTROIDS, ROWS)] = np.repeat(np.arange(COUNT // 3, dtype="<i4"), 3)
     found = Snapshot("c", Base("one", 32, parts)).candidates(
-        CENTROIDS, vectors[31], looked_at=COUNT, count=COUNT, passing=None
+        CENTROIDS, vectors[31], looked_at=COUNT, count=COUNT, compared=COUNT, passing=None
     )
     assert len(found) == len(set(found)) == COUNT // 3
     assert found[0] == "椅子/10"
@@ -152,7 +155,7 @@ def test_a_file_holds_what_was_written(tmp_path: Path, blocks: list[tuple[str, b
     """Every part, as numbers of its type."""
     path = tmp_path / "a.codes"
     write_codes(path, "one", iter(blocks))
-    opened = open_codes(path, "one", sizes_of(blocks))
+    opened = CodesFile(path, "one", sizes_of(blocks)).parts
     for part in sizes_of(blocks):
         whole = b"".join(content for name, content in blocks if name == part)
         assert opened[part].tobytes() == whole
@@ -191,7 +194,7 @@ def test_a_file_that_is_cut_is_not_opened(
     harm(content)
     path.write_bytes(content)
     with pytest.raises(DamagedFileError):
-        open_codes(path, "one", sizes_of(blocks))
+        CodesFile(path, "one", sizes_of(blocks))
 
 
 def test_a_file_of_other_codes_is_not_opened(tmp_path: Path, blocks: list[tuple[str, bytes]]) -> None:
@@ -199,12 +202,12 @@ def test_a_file_of_other_codes_is_not_opened(tmp_path: Path, blocks: list[tuple[
     path = tmp_path / "a.codes"
     write_codes(path, "one", iter(blocks))
     with pytest.raises(DamagedFileError, match="other codes"):
-        open_codes(path, "two", sizes_of(blocks))
+        CodesFile(path, "two", sizes_of(blocks))
     for sizes in ({}, {**sizes_of(blocks), LABELS: 4}):
         with pytest.raises(DamagedFileError, match="not those of the database"):
-            open_codes(path, "one", sizes)
+            CodesFile(path, "one", sizes)
     with pytest.raises(FileNotFoundError):
-        open_codes(tmp_path / "b.codes", "one", sizes_of(blocks))
+        CodesFile(tmp_path / "b.codes", "one", sizes_of(blocks))
 
 
 @settings(max_examples=60, deadline=None)
@@ -219,7 +222,7 @@ def test_a_bit_that_changed_is_seen(
     content[int(place * len(content))] ^= 1 << bit
     path.write_bytes(content)
     try:
-        opened = open_codes(path, "one", sizes_of(blocks))
+        opened = CodesFile(path, "one", sizes_of(blocks)).parts
     except DamagedFileError:
         return
     for part in sizes_of(blocks):

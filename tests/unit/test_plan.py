@@ -12,7 +12,7 @@ from meshseek.store.indexes.codes import Codes
 from meshseek.store.indexes.exact import Exact
 from meshseek.store.indexes.hnsw import Hnsw
 from meshseek.store.indexes.hnsw_binary import HnswBinary
-from meshseek.store.read.plan import FEW, MANY, MOST_COMPARED, VERY_FEW, Plan, Request, make_plan
+from meshseek.store.read.plan import FEW, FILTERED, MANY, MOST_COMPARED, VERY_FEW, WIDER, Plan, Request, make_plan
 from meshseek.store.read.published import MAX_EF, TARGETS, UNTUNED, Breadth, Target
 from meshseek.store.read.statistics import WORDS, Phrases, Statistics
 
@@ -54,29 +54,35 @@ def test_without_conditions_the_index_is_asked(target: Target, index: type[Index
     assert plan.then(None) is plan.then(0) is None
 
 
-@pytest.mark.parametrize(
-    ("count", "asked"),
-    [
-        (0, "views_of_matching"),
-        (VERY_FEW, "views_of_matching"),
-        (VERY_FEW + 1, "views_of_candidates"),
-        (FEW, "views_of_candidates"),
-        (MILLION, "views_of_candidates"),
-    ],
-)
-def test_codes_are_asked_however_few_pass(count: int, asked: str) -> None:
-    """But for so few that comparing is quicker; as widely whatever passes, with nothing to fall back on."""
-    plan = make_plan("appearance", Codes, Request(limit=10, conditions=TAG), passing(count))
-    assert (plan.query, plan.fallback, plan.by_graph) == (asked, None, False)
-    assert plan.by_codes is (count > VERY_FEW)
-    assert (plan.ef, plan.candidates) == (UNTUNED.ef, UNTUNED.candidates)
+@pytest.mark.parametrize("count", [0, VERY_FEW, FEW, MILLION])
+def test_codes_are_asked_however_few_pass(count: int) -> None:
+    """As widely whatever passes, with nothing to fall back on; a small library is compared one by one.
+
+    So are few that have a phrase, as only the database knows who has it.
+    """
+    request = Request(limit=10, conditions=TAG)
+    plan = make_plan("appearance", Codes, request, passing(count))
+    assert (plan.query, plan.fallback, plan.by_graph, plan.by_codes) == ("views_of_candidates", None, False, True)
+    assert (plan.ef, plan.candidates) == (WIDER * FILTERED * UNTUNED.candidates, FILTERED * UNTUNED.candidates)
+    small = make_plan("appearance", Codes, request, passing(min(count, VERY_FEW), VERY_FEW))
+    assert (small.query, small.by_codes) == ("views_of_matching", False)
+    phrases = Phrases(query="a & b", assets=count)
+    with_words = make_plan(
+        "appearance", Codes, Request(limit=10, conditions=PHRASE), Statistics(MILLION, phrases=phrases)
+    )
+    assert with_words.by_codes is (count > VERY_FEW)
 
 
 def test_as_many_codes_are_looked_at_as_assets_are_wanted() -> None:
-    """A deep page is not bounded by what pgvector allows."""
-    for limit, breadth, ef, candidates in ((1000, None, 2000, 2000), (10, Breadth(300, 40), 300, 40)):
+    """A deep page is not bounded by what pgvector allows; of those that codes rank, some are compared exactly."""
+    for limit, breadth, ef, candidates, compared in (
+        (1000, None, 16_000, 2000, 2000),
+        (10, Breadth(300, 40), 2400, 40, 30),
+        (24, Breadth(60, 60), 480, 60, 48),
+    ):
         plan = make_plan("caption", Codes, Request(limit=limit, breadth=breadth), Statistics(MILLION))
         assert (plan.query, plan.ef, plan.candidates) == ("captions_of_candidates", ef, candidates)
+        assert plan.compared == compared
         assert make_plan("caption", Codes, Request(limit=limit, exact=True), Statistics(MILLION)).by_codes is False
 
 

@@ -474,6 +474,23 @@ FROM numbered JOIN {table} USING (asset_id)
 WHERE number BETWEEN %(first)s AND %(last)s AND mod(number, %(step)s) = 0
   AND coalesce({table}.{column}, {table}.{other}) IS NOT NULL;
 
+-- count_views --
+-- How many views the version that is being made says it has.
+SELECT views FROM spaces;
+
+-- numbered_views --
+-- Numbers of assets and vectors of their views, of those in some pages, as they lie there.
+COPY (
+    SELECT (SELECT number FROM numbered WHERE numbered.asset_id = image_embeddings.asset_id), embedding
+    FROM image_embeddings WHERE ctid >= {first}::tid AND ctid < {last}::tid
+) TO STDOUT (FORMAT binary);
+
+-- numbered_views_of --
+-- The same of some assets.
+COPY (
+    SELECT number, embedding FROM numbered JOIN image_embeddings USING (asset_id) WHERE number BETWEEN {first} AND {last}
+) TO STDOUT (FORMAT binary);
+
 -- hashes_of --
 -- Ids as codes tell them.
 SELECT array_agg(hashtextextended(asset_id, 0)) FROM unnest(%(ids)s::text[]) AS asked (asset_id);
@@ -507,7 +524,8 @@ FROM spaces;
 -- codes_read --
 -- All blocks of some editions, each part's one after the other; and of which version they are, also where there are none.
 SELECT spaces.content AS version, codes.part, codes.content
-FROM spaces LEFT JOIN codes ON codes.edition BETWEEN %(first)s AND %(last)s
+FROM spaces LEFT JOIN codes
+    ON codes.edition BETWEEN %(first)s AND %(last)s AND codes.part <> ALL(%(without)s::text[])
 ORDER BY codes.part, codes.edition, codes.block;
 
 -- hashes_with_words --

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from meshseek.errors import DatabaseVersionError
 
-CURRENT = 5
-"""Goes up with every change of ``schema.sql`` that this code could not read, or could not write, without."""
+CURRENT = 6
+"""Goes up with every change of ``schema.sql``, or of codes, that this code could not read, or not write, without."""
 
 
 def check_schema(version: int, algorithm: str) -> None:

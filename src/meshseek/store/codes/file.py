@@ -1,31 +1,39 @@
 """Edition 0 of a version's codes in a file that the processes of a machine share.
 
 The parts stand one after the other, then what they are as sealed JSON, then its length and the mark of such files.
+The codes of views are as large as all of the rest several times over; they are looked through after it was opened.
 """
 
 from __future__ import annotations
 
 import contextlib
-import zlib
-from collections.abc import Iterable, Mapping
+import mmap
+import os
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
 from meshseek.files import abandoned_drafts, whole_file
 from meshseek.sealed import sealed, unsealed
-from meshseek.store.codes.parts import with_empty
+from meshseek.store.codes.checksums import checksum
+from meshseek.store.codes.parts import VIEW_CODES, with_empty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MARK: Final = b"meshseek codes 1"
+MARK: Final = b"meshseek codes 2"
 TAIL: Final = 8 + len(MARK)
-MOST_DESCRIBED: Final = 1 << 20
-"""Bytes of the description, of which there are some thirty lines."""
+MOST_DESCRIBED: Final = 1 << 22
+"""Bytes of the description: some thirty parts, and a checksum of each of their pieces."""
 ALIGNED: Final = 64
-READ_AT_ONCE: Final = 1 << 24
+"""Where parts begin; codes of views begin a page, since the system is told how they are read."""
+PIECE: Final = 1 << 24
+"""Bytes that have a checksum of their own, and are read at once."""
 
 
 class DamagedFileError(ValueError):
@@ -44,21 +52,20 @@ def write_codes(path: Path, identity: str, blocks: Iterable[tuple[str, bytes]]) 
         OSError: It cannot be written.
     """
     with whole_file(path) as draft, draft.open("wb") as file:
-        described: dict[str, dict[str, int]] = {}
-        for part, content in blocks:
-            if part not in described:
-                file.write(bytes(-file.tell() % ALIGNED))
-                described[part] = {"start": file.tell(), "bytes": 0, "crc": 0}
-            own = described[part]
-            file.write(content)
-            own["bytes"] += len(content)
-            own["crc"] = zlib.crc32(content, own["crc"])
+        described: dict[str, dict[str, Any]] = {}
+        for part, pieces in groupby(blocks, key=itemgetter(0)):
+            file.write(bytes(-file.tell() % (mmap.PAGESIZE if part == VIEW_CODES else ALIGNED)))
+            start, sums = file.tell(), []
+            for piece in _pieces(content for _, content in pieces):
+                file.write(piece)
+                sums.append(checksum(piece))
+            described[part] = {"start": start, "bytes": file.tell() - start, "sums": sums}
         description = sealed({"identity": identity, "parts": described})
         file.write(description + len(description).to_bytes(8, "little") + MARK)
 
 
-def open_codes(path: Path, identity: str, sizes: Mapping[str, int]) -> dict[str, NDArray[Any]]:
-    """The parts of a file, mapped into memory, once all of it was compared with its checksums.
+class CodesFile:
+    """A file of codes that is mapped into memory. Threads may share it.
 
     Args:
         path: The file.
@@ -67,23 +74,67 @@ def open_codes(path: Path, identity: str, sizes: Mapping[str, int]) -> dict[str,
 
     Raises:
         OSError: It cannot be read; :class:`FileNotFoundError`, where it is not there.
-        DamagedFileError: It is not that edition as it was written.
+        DamagedFileError: It is not that edition as it was written, by all of its parts but the codes of views.
     """
-    with path.open("rb") as file:
-        described = _description(file.read, file.seek, path.stat().st_size)
-    if described.get("identity") != identity:
-        raise DamagedFileError("it holds other codes")
-    parts = described.get("parts")
-    if not isinstance(parts, dict) or {name: own["bytes"] for name, own in parts.items()} != dict(sizes):
-        raise DamagedFileError("its parts are not those of the database")
-    whole = np.memmap(path, dtype=np.uint8, mode="r")
-    opened = {}
-    for name, own in parts.items():
-        content = whole[own["start"] : own["start"] + own["bytes"]]
-        if len(content) != own["bytes"] or _checksum(content) != own["crc"]:
-            raise DamagedFileError(f"the checksum of its part '{name}' differs")
-        opened[name] = content
-    return with_empty(opened)
+
+    def __init__(self, path: Path, identity: str, sizes: Mapping[str, int]) -> None:
+        self.path = path
+        with path.open("rb") as file:
+            self._number = os.dup(file.fileno())  # for as long as it is mapped, though it may be removed
+            weakref.finalize(self, os.close, self._number)
+            described = _description(file, os.fstat(self._number).st_size)
+        if described.get("identity") != identity:
+            raise DamagedFileError("it holds other codes")
+        parts = described.get("parts")
+        if not isinstance(parts, dict) or {name: own["bytes"] for name, own in parts.items()} != dict(sizes):
+            raise DamagedFileError("its parts are not those of the database")
+        self._views = parts.pop(VIEW_CODES, None)
+        for name, own in parts.items():
+            for _ in self._checked(name, own):
+                pass
+        self._mapped = mmap.mmap(self._number, 0, access=mmap.ACCESS_READ)
+        views = {VIEW_CODES: self._views} if self._views else {}
+        if self._views and hasattr(self._mapped, "madvise"):
+            # A search reads a few here and there: what stands behind each of them is of no use.
+            self._mapped.madvise(mmap.MADV_RANDOM, self._views["start"], max(1, self._views["bytes"]))
+        whole = np.frombuffer(self._mapped, dtype=np.uint8)
+        self.parts = with_empty(
+            {name: whole[own["start"] : own["start"] + own["bytes"]] for name, own in (parts | views).items()}
+        )
+        """By name."""
+
+    def check_views(self) -> Iterator[int]:
+        """Compare the codes of views with their checksums, piece by piece, which brings them into memory; bytes so far.
+
+        Raises:
+            OSError: They cannot be read.
+            DamagedFileError: They are not as they were written.
+        """
+        if self._views:
+            yield from self._checked(VIEW_CODES, self._views)
+
+    def fetch(self, row: int, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+        """Let the system read some codes of views at the same time, where they are not in memory.
+
+        Args:
+            row: Bytes of a code.
+            starts: Rows where pieces begin.
+            ends: Rows where they end.
+        """
+        if self._views and hasattr(os, "posix_fadvise"):
+            begins, lengths = self._views["start"] + row * starts, row * (ends - starts)
+            for begin, length in zip(begins.tolist(), lengths.tolist(), strict=True):
+                os.posix_fadvise(self._number, begin, length, os.POSIX_FADV_WILLNEED)
+
+    def _checked(self, name: str, own: Mapping[str, Any]) -> Iterator[int]:
+        buffer = bytearray(min(PIECE, own["bytes"]))
+        for number, told in enumerate(own["sums"]):
+            done = number * PIECE
+            piece = memoryview(buffer)[: own["bytes"] - done]
+            read = os.preadv(self._number, [piece], own["start"] + done)
+            if read != len(piece) or checksum(piece) != told:
+                raise DamagedFileError(f"the checksum of its part '{name}' differs")
+            yield done + read
 
 
 def remove_others(folder: Path, prefix: str, kept: Path) -> None:
@@ -100,23 +151,29 @@ def remove_others(folder: Path, prefix: str, kept: Path) -> None:
             draft.unlink(missing_ok=True)
 
 
-def _description(read: Any, seek: Any, size: int) -> dict[str, Any]:
+def _description(file: BinaryIO, size: int) -> dict[str, Any]:
     if size < TAIL:
         raise DamagedFileError("it is cut")
-    seek(size - TAIL)
-    tail = read(TAIL)
+    file.seek(size - TAIL)
+    tail = file.read(TAIL)
     length = int.from_bytes(tail[:8], "little")
     if tail[8:] != MARK or length > min(MOST_DESCRIBED, size - TAIL):
         raise DamagedFileError("it is cut, or no file of codes")
-    seek(size - TAIL - length)
+    file.seek(size - TAIL - length)
     try:
-        return unsealed(read(length))
+        return unsealed(file.read(length))
     except ValueError as error:
         raise DamagedFileError(f"of its description, {error}") from error
 
 
-def _checksum(content: NDArray[np.uint8]) -> int:
-    crc = 0
-    for start in range(0, len(content), READ_AT_ONCE):
-        crc = zlib.crc32(content[start : start + READ_AT_ONCE].data, crc)
-    return crc
+def _pieces(contents: Iterable[bytes]) -> Iterator[memoryview]:
+    """The same bytes in pieces of one length, but for the last one."""
+    waiting = bytearray()
+    for content in contents:
+        waiting += content
+        whole = len(waiting) // PIECE * PIECE
+        for start in range(0, whole, PIECE):
+            yield memoryview(bytes(waiting[start : start + PIECE]))
+        del waiting[:whole]
+    if waiting:
+        yield memoryview(waiting)

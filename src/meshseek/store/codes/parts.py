@@ -19,7 +19,9 @@ IDENTITY: Final = "identity"
 """Part that tells one edition 0 from every other."""
 CENTROIDS: Final = "centroid"
 COLUMNS: Final = ("english_embedding", "chinese_embedding", CENTROIDS)
-"""What there are codes of: captions by the column that counts first, and centroids of views."""
+"""What is found by its codes: captions by the column that counts first, and centroids of views."""
+VIEWS: Final = "view"
+"""What the assets that are found are ranked by; of these there are fine codes alone."""
 IDS, ID_LENGTHS, HASHES, LABELS, LABEL_COUNTS = "ids", "id_lengths", "hashes", "labels", "label_counts"
 GONE: Final = "gone"
 """Numbers of assets that are there no more; a changed one has another number."""
@@ -50,7 +52,11 @@ _EXPECTED = (
     *NUMBER_FIELDS,
     GONE,
     *(f"{column}/{name}" for column in COLUMNS for name in (ROWS, COARSE, FINE)),
+    f"{VIEWS}/{ROWS}",
+    f"{VIEWS}/{FINE}",
 )
+VIEW_CODES: Final = f"{VIEWS}/{FINE}"
+"""The part that is much larger than all others together."""
 
 
 def part_of(column: str, name: str) -> str:

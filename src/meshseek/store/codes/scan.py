@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshseek.store.codes.book import DIMENSIONS, padded
+from meshseek.store.codes.book import DIMENSIONS
 from meshseek.store.codes.engine import faiss
+from meshseek.store.codes.steps import padded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

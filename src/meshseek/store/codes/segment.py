@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from meshseek.store.codes.book import Book, coarse_bytes, fine_bytes
+from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.parts import COARSE, FINE, ID_LENGTHS, IDS, LABEL_COUNTS, ROWS, part_of
+from meshseek.store.codes.steps import step_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +50,16 @@ class Segment:
         return np.repeat(np.arange(len(self), dtype=np.int32), self.parts[LABEL_COUNTS])
 
 
+class _Kept(NamedTuple):
+    """Rows whose assets pass."""
+
+    passing: NDArray[np.bool_]
+    """Whether each asset does, by its number."""
+    matching: int
+    bits: NDArray[np.uint8]
+    """One for each row, the first in the lowest bit."""
+
+
 class Column:
     """The codes of one column in one segment. Threads may share it.
 
@@ -63,9 +74,10 @@ class Column:
         self.numbers: NDArray[np.int32] = parts[part_of(name, ROWS)]
         """Of the asset of each row; more than one row may be an asset's."""
         self._coarse = parts[part_of(name, COARSE)].reshape(-1, coarse_bytes(book.dim))
-        self._fine = parts[part_of(name, FINE)].reshape(-1, fine_bytes(book.dim))
+        self._fine = parts[part_of(name, FINE)].reshape(-1, step_bytes(book.dim))
         self._lock = Lock()
         self._scan: Scan | None = None
+        self._last: _Kept | None = None
 
     def nearest(
         self, vector: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None
@@ -77,14 +89,22 @@ class Column:
             count: How many rows are looked at more closely, where there are many.
             passing: Whether each asset, by its number, may be given; None for all.
         """
-        kept = None if passing is None else passing[self.numbers]
-        matching = len(self.numbers) if kept is None else int(np.count_nonzero(kept))
+        kept = None if passing is None else self._among(passing)
+        matching = len(self.numbers) if kept is None else kept.matching
         if matching <= max(count, FEW_CODES):
-            rows = np.arange(matching) if kept is None else np.flatnonzero(kept)
+            rows = np.arange(matching) if kept is None else np.flatnonzero(kept.passing[self.numbers])
         else:
-            bits = None if kept is None else np.packbits(kept, bitorder="little")
-            rows = self._scanned().nearest(vector, count, bits)
-        return self.numbers[rows], self.book.fine_scores(vector, self._fine[rows])
+            rows = self._scanned().nearest(vector, count, None if kept is None else kept.bits)
+        return self.numbers[rows], self.book.steps.scores(vector, self._fine, rows)
+
+    def _among(self, passing: NDArray[np.bool_]) -> _Kept:
+        """Which rows pass; the last answer is remembered, for after a change in place every search asks the same."""
+        known = self._last
+        if known is None or known.passing is not passing:
+            of_rows = passing[self.numbers]
+            bits = np.packbits(of_rows, bitorder="little")
+            self._last = known = _Kept(passing, int(np.count_nonzero(of_rows)), bits)
+        return known
 
     def _scanned(self) -> Scan:
         """The coarse codes, packed when they are first asked."""

@@ -9,19 +9,30 @@ import numpy as np
 
 from meshseek.store.codes.book import Book
 from meshseek.store.codes.masks import Masks
-from meshseek.store.codes.parts import BOOK, COLUMNS, GONE, part_of
+from meshseek.store.codes.parts import BOOK, CENTROIDS, COLUMNS, FINE, GONE, ROWS, VIEWS, part_of
 from meshseek.store.codes.segment import Column, Segment
+from meshseek.store.codes.steps import Steps, step_bytes
+from meshseek.store.codes.views import Views
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Parts = Mapping[str, NDArray[Any]]
 
 
 class Base:
-    """Edition 0, which stays the same for as long as a version is changed only in place."""
+    """Edition 0, which stays the same for as long as a version is changed only in place.
 
-    def __init__(self, identity: str, dim: int, parts: Parts) -> None:
+    Args:
+        identity: Tells it from every other.
+        dim: Length of a vector.
+        parts: By name; codes of views are used where there are as many of them as views.
+        ahead: See :class:`Views`.
+    """
+
+    def __init__(self, identity: str, dim: int, parts: Parts, ahead: Callable[[Any, Any], None] | None = None) -> None:
         self.identity = identity
         self.segment = Segment(0, parts)
         books = {column: parts.get(part_of(column, BOOK)) for column in COLUMNS}
@@ -29,6 +40,9 @@ class Base:
             column: Book.from_bytes(book.tobytes(), dim) for column, book in books.items() if book is not None
         }
         self.columns = {column: Column(book, column, parts) for column, book in self.books.items()}
+        steps = parts.get(part_of(VIEWS, BOOK))
+        self.steps = None if steps is None else Steps.from_bytes(steps.tobytes(), dim)
+        self.views = None if self.steps is None else _views(self.steps, self.segment, parts, ahead)
 
 
 class Snapshot:
@@ -48,14 +62,18 @@ class Snapshot:
         self.segments = [base.segment]
         self.masks = Masks(self.segments)
         columns = {name: [column] for name, column in base.columns.items()}
+        views = [base.views]
         self._living: NDArray[np.bool_] | None = None
         if later is not None:
             self.segments.append(Segment(len(base.segment), later))
             for name, book in base.books.items():
                 columns[name].append(Column(book, name, later))
+            if base.views and base.steps:
+                views.append(_views(base.steps, self.segments[-1], later))
             self._living = np.ones(len(self), dtype=np.bool_)
             self._living[later[GONE]] = False
         self._columns = columns
+        self._views = [each for each in views if each]
 
     def __len__(self) -> int:
         """How many numbers were given to assets."""
@@ -66,7 +84,14 @@ class Snapshot:
         return column in self._columns
 
     def candidates(
-        self, column: str, vector: NDArray[np.float32], *, looked_at: int, count: int, passing: NDArray[np.bool_] | None
+        self,
+        column: str,
+        vector: NDArray[np.float32],
+        *,
+        looked_at: int,
+        count: int,
+        compared: int,
+        passing: NDArray[np.bool_] | None,
     ) -> list[str]:
         """Ids of the assets that are nearest by their codes, best first.
 
@@ -74,7 +99,9 @@ class Snapshot:
             column: What is compared.
             vector: The query, shape ``(dim,)``.
             looked_at: Coarse codes that are followed by their fine ones.
-            count: Assets that are wanted.
+            count: Assets that are the best by these.
+            compared: Assets that are wanted of them. Fine codes of captions tell which, and of views the codes of all;
+                where these were not read, all of them are given.
             passing: Whether each asset passes the conditions, by its number; None where there are none.
         """
         if self._living is not None:
@@ -83,8 +110,29 @@ class Snapshot:
         numbers, scores = (np.concatenate(each) for each in zip(*told, strict=True))
         ordered = numbers[np.argsort(-scores, kind="stable")]
         _, firsts = np.unique(ordered, return_index=True)  # of an asset the nearest row counts
-        return [self._asset_id(number) for number in ordered[np.sort(firsts)][:count].tolist()]
+        best = ordered[np.sort(firsts)][:count].astype(np.int64)
+        if column != CENTROIDS:
+            best = best[:compared]
+        elif self._views and compared < len(best):
+            best = best[np.argsort(-self._view_scores(vector, best), kind="stable")][:compared]
+        return [self._asset_id(number) for number in best.tolist()]
+
+    def _view_scores(self, vector: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Of the best view of each asset, by its code."""
+        scores: NDArray[np.float32] = np.full(len(numbers), -np.inf, dtype=np.float32)
+        is_later = numbers >= len(self.segments[0])
+        for views, those in zip(self._views, (~is_later, is_later), strict=False):
+            scores[those] = views.scores(vector, numbers[those])
+        return scores
 
     def _asset_id(self, number: int) -> str:
         segment = self.segments[number >= len(self.segments[0])]
         return segment.asset_id(number)
+
+
+def _views(
+    steps: Steps, segment: Segment, parts: Parts, ahead: Callable[[Any, Any], None] | None = None
+) -> Views | None:
+    """The codes of a segment's views; None where they were not read."""
+    rows, codes = parts[part_of(VIEWS, ROWS)], parts[part_of(VIEWS, FINE)].reshape(-1, step_bytes(steps.dim))
+    return Views(steps, segment.first, len(segment), rows, codes, ahead) if len(rows) == len(codes) else None

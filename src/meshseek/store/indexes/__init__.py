@@ -26,6 +26,8 @@ class NodeBytes:
     """Bytes while the graph is built."""
     disk: int
     """Bytes of the finished one, which searches want in memory."""
+    view: int = 0
+    """Bytes beside that of each view, on the disk, and wanted in memory."""
 
 
 @dataclass(frozen=True, slots=True)

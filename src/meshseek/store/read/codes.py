@@ -15,10 +15,12 @@ import numpy as np
 from meshseek.deadlines import check_deadline, seconds_left
 from meshseek.errors import BusyError
 from meshseek.files import make_folder
-from meshseek.store.codes.file import DamagedFileError, open_codes, remove_others, write_codes
-from meshseek.store.codes.parts import joined
+from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
+from meshseek.store.codes.parts import VIEW_CODES, joined
 from meshseek.store.codes.snapshot import Base, Snapshot
+from meshseek.store.codes.steps import step_bytes
 from meshseek.store.queries import query
+from meshseek.store.read.codes_check import BackgroundCheck
 from meshseek.store.read.conditions import without_words
 from meshseek.store.read.published import Published, VersionChangedError
 from meshseek.store.read.reader import AS_IT_IS, Reader
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 LOADING_SECONDS = 60.0
 """How long a search waits for codes that another one is reading, where nobody says how long it is waited for itself."""
+MOST_PRIVATE = 1 << 30
+"""Bytes of codes of views that a process takes into memory of its own; of more it does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,14 @@ class CodesInUse:
         self._prefix = prefix
         self._lock = Lock()
         self._snapshot: Snapshot | None = None
+        self._check: BackgroundCheck | None = None
+
+    def close(self) -> None:
+        """Leave what is done in the background."""
+        check = self._check
+        if check:
+            check.stop()
+            check.join()
 
     def candidates(
         self, published: Published, column: str, vector: NDArray[np.float32], plan: Plan, filtered: Filter
@@ -86,7 +98,9 @@ class CodesInUse:
         if codes is None or not codes.has(column):
             return None
         mask = self._passing(published, codes, filtered) if filtered.conditions else None
-        return codes.candidates(column, vector, looked_at=plan.ef, count=plan.candidates, passing=mask)
+        return codes.candidates(
+            column, vector, looked_at=plan.ef, count=plan.candidates, compared=plan.compared, passing=mask
+        )
 
     def _passing(self, published: Published, codes: Snapshot, filtered: Filter) -> NDArray[np.bool_]:
         """Whether each asset passes, by its number."""
@@ -140,10 +154,8 @@ class CodesInUse:
     def _read(self, published: Published, known: Snapshot | None) -> Snapshot:
         began = time.monotonic()
         told = self._told(published)
-        if known is not None and known.base.identity == told.identity:
-            base = known.base
-        else:
-            base = Base(told.identity, published.space.dim, self._base_parts(published, told))
+        base = known.base if known is not None and known.base.identity == told.identity else None
+        base = base or self._base(published, told)
         later = joined(self._blocks(published, 1, told.edition)) if told.edition else None
         snapshot = Snapshot(published.content, base, later, told.edition)
         log.info("codes of '%s' read in %.1f s: %d assets", self._prefix, time.monotonic() - began, len(snapshot))
@@ -156,10 +168,41 @@ class CodesInUse:
         sizes = {row["part"]: row["bytes"] for row in rows if row["edition"] == 0}
         return _Told((rows[0]["identity"] or b"").hex(), sizes, max(row["edition"] or 0 for row in rows))
 
-    def _base_parts(self, published: Published, told: _Told) -> Mapping[str, NDArray[Any]]:
+    def _base(self, published: Published, told: _Told) -> Base:
         """Edition 0, from the file if there is one, or else from the database."""
-        if self._folder is None or len(told.sizes) <= 1:
+        file = self._file(published, told) if self._folder and len(told.sizes) > 1 else None
+        dim = published.space.dim
+        if file is None:
+            return Base(told.identity, dim, self._private_parts(published, told))
+        if self._check:
+            self._check.stop()
+        self._check = BackgroundCheck(file, step_bytes(dim))
+        base = Base(told.identity, dim, file.parts, self._check.ahead)
+
+        def damaged(what: str) -> None:
+            log.warning("%s is damaged (%s): it is made again", file.path, what)
+            with self._lock:
+                if self._snapshot is not None and self._snapshot.base is base:
+                    self._snapshot = None
+                file.path.unlink(missing_ok=True)
+
+        self._check.start(damaged)
+        return base
+
+    def _private_parts(self, published: Published, told: _Told) -> Mapping[str, NDArray[Any]]:
+        size = told.sizes.get(VIEW_CODES, 0)
+        if size <= MOST_PRIVATE:
             return joined(self._blocks(published, 0, 0))
+        log.warning(
+            "codes of views (%.1f GB) are not kept in memory, for there is no file of them that processes share:"
+            " views are compared by the database alone, more slowly",
+            size / 1e9,
+        )
+        return joined(self._blocks(published, 0, 0, without=[VIEW_CODES]))
+
+    def _file(self, published: Published, told: _Told) -> CodesFile | None:
+        """The file, made where it is not there; None where that cannot be."""
+        assert self._folder is not None
         path = self._folder / f"{self._prefix}-{told.identity}.codes"
         opened = self._opened(path, told)
         if opened is None:
@@ -170,26 +213,28 @@ class CodesInUse:
                 log.warning(
                     "codes are kept in the memory of this process alone, for %s cannot be written (%s)", path, error
                 )
-                return joined(self._blocks(published, 0, 0))
+                return None
             opened = self._opened(path, told)
-        if opened is None:  # somebody else damaged it just now, or the disk does
-            return joined(self._blocks(published, 0, 0))
-        remove_others(self._folder, self._prefix, path)
+        if opened is not None:  # else somebody damaged it just now, or the disk does
+            remove_others(self._folder, self._prefix, path)
         return opened
 
     @staticmethod
-    def _opened(path: Path, told: _Told) -> dict[str, NDArray[Any]] | None:
+    def _opened(path: Path, told: _Told) -> CodesFile | None:
         try:
-            return open_codes(path, told.identity, told.sizes)
+            return CodesFile(path, told.identity, told.sizes)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, DamagedFileError) as error:
             log.warning("%s is no file of the codes that are published (%s): it is made again", path, error)
             return None
 
-    def _blocks(self, published: Published, first: int, last: int) -> Iterator[tuple[str, bytes]]:
+    def _blocks(
+        self, published: Published, first: int, last: int, without: Sequence[str] = ()
+    ) -> Iterator[tuple[str, bytes]]:
         """Name and content of each block of some editions, those of a part one after the other."""
-        for row in self._reader.stream(query("codes_read"), {"first": first, "last": last}):
+        rows = self._reader.stream(query("codes_read"), {"first": first, "last": last, "without": list(without)})
+        for row in rows:
             if row["version"] != published.content:
                 raise VersionChangedError
             if row["part"] is not None:

@@ -6,8 +6,7 @@ and multiplied with all queries together: then reading costs next to nothing, an
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +16,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from meshseek.model import Ranked
+from meshseek.store.ahead import read_ahead
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import Query, Statement, query
 from meshseek.store.read.best import Best
@@ -89,7 +89,7 @@ class ExactAnswers:
         best = Best(len(self._asked), self._limit + SPARE)
         step = max(1, FIRST_CELLS // max(1, len(self._asked)))
         with self._reader.snapshot() as connection:
-            with closing(_read_ahead(self._blocks(connection, target, columns))) as blocks:
+            with closing(read_ahead(self._blocks(connection, target, columns))) as blocks:
                 for ids, vectors in blocks:
                     for start in range(0, len(ids), step):
                         part = slice(start, start + step)
@@ -156,15 +156,6 @@ def _where(target: Target, columns: tuple[str, str]) -> tuple[str, sql.Composabl
 def _rows(connection: Connection, asked: Query | Statement, values: dict[str, Any]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(asked, values, binary=True).fetchall()
-
-
-def _read_ahead(blocks: Iterator[Block]) -> Generator[Block]:
-    """The same blocks, of which the server makes the next one while one is worked on."""
-    with ThreadPoolExecutor(1, "read ahead") as reading:
-        ahead = reading.submit(next, blocks, None)
-        while (block := ahead.result()) is not None:
-            ahead = reading.submit(next, blocks, None)
-            yield block
 
 
 def _halves(content: bytes, rows: int) -> NDArray[np.float16]:

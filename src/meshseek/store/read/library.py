@@ -18,7 +18,7 @@ from meshseek.store.read.catalogue import Catalogue
 from meshseek.store.read.codes import CodesInUse, Filter
 from meshseek.store.read.conditions import shape_of, values_of
 from meshseek.store.read.plan import Request, make_plan
-from meshseek.store.read.published import UNTUNED, Published, Target, VersionChangedError
+from meshseek.store.read.published import MAX_EF, UNTUNED, Published, Target, VersionChangedError
 from meshseek.store.read.reader import AS_IT_IS, Reader, Session
 from meshseek.store.read.rows import published_asset, ranking_of
 from meshseek.store.read.statements import statement
@@ -60,6 +60,7 @@ class Library(Versions, Catalogue):
 
     def close(self) -> None:
         """Close the connections."""
+        self._codes.close()
         self._reader.close()
 
     def pools(self) -> dict[str, dict[str, int]]:
@@ -184,7 +185,7 @@ class Library(Versions, Catalogue):
             if ids is not None:
                 values = {"vector": HalfVector(vector), "limit": request.limit, "ids": ids}
                 return ranking_of(self._rows(published, statement(plan.query, columns), values, OF_CANDIDATES), target)
-            plan = replace(plan, query=planning.MATCHING[target], by_codes=False)
+            plan = replace(plan, query=planning.MATCHING[target], by_codes=False, ef=min(MAX_EF, plan.ef))
         session = replace(_session(request, plan.ef), sort=not plan.by_graph)
         values = {
             "vector": HalfVector(vector),

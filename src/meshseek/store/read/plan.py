@@ -21,6 +21,15 @@ MANY = 0.25
 """Where so large a part of the library passes, the index finds enough of them nearby, whatever they have in common."""
 VERY_FEW = 2_000
 """So many are compared faster than the index is asked."""
+LEAST_COMPARED, COMPARED_EACH = 30, 2
+"""Where fine codes rank assets, so many are compared exactly, or so many for each that is asked for: of the ten best of
+100,000 x 8 views at a likeness of .7, .03 % are not among the 30 best by their codes, and .25 % not among 20."""
+WIDER = 8
+"""So many times as many coarse codes are followed by fine ones, a quarter of a microsecond each: of 100,000 assets,
+4,000 of them lose nothing, 2,000 lose .1 % and 1,000 lose .7 % of what 150 candidates find."""
+FILTERED = 2
+"""So many times as many assets are ranked by their views where a filter goes with the content: those that pass are more
+alike. As many as without one find 1 to 3 % less."""
 MOST_COMPARED = 100_000
 """Up to so many are compared where the index has found too few; of more, what it has found must do."""
 
@@ -55,6 +64,8 @@ class Plan:
     """Assets that a first stage passes on."""
     by_codes: bool = False
     """Whether the candidates come from codes in memory."""
+    compared: int = 0
+    """Assets that are compared exactly of those whose views were ranked by their codes."""
     by_graph: bool = False
     """Whether the graph is to be followed, even where the server would rather sort the table."""
     fallback: str | None = None
@@ -88,10 +99,10 @@ def make_plan(target: Target, index: type[Index], request: Request, statistics: 
     if index.is_exact:
         return asked
     matching = statistics.matching(request.conditions)
-    if index.has_codes:  # they miss nothing, however few pass: it is only a matter of what is quicker
-        few = matching <= VERY_FEW
-        wide = replace(asked, ef=max(breadth.ef, breadth.candidates))
-        return replace(asked, query=MATCHING[target], by_codes=False) if few else wide
+    if index.has_codes:
+        # Who has a phrase only the database knows, so it may as well compare them where they are few.
+        few = statistics.assets <= VERY_FEW or (statistics.phrases is not None and matching <= VERY_FEW)
+        return replace(asked, query=MATCHING[target], by_codes=False) if few else _by_codes(asked, request)
     if matching <= VERY_FEW or (request.conditions and matching <= min(FEW, MANY * statistics.assets)):
         return replace(asked, query=MATCHING[target], by_graph=False)
     if not request.conditions:
@@ -105,3 +116,10 @@ def make_plan(target: Target, index: type[Index], request: Request, statistics: 
         fallback=MATCHING[target],
         enough=request.limit if many else breadth.candidates,
     )
+
+
+def _by_codes(asked: Plan, request: Request) -> Plan:
+    """They miss nothing, however few pass: where no more do than would be looked at, all of them are."""
+    candidates = FILTERED * asked.candidates if request.conditions else asked.candidates
+    ef, compared = WIDER * max(asked.ef, candidates), max(LEAST_COMPARED, COMPARED_EACH * request.limit)
+    return replace(asked, ef=ef, candidates=candidates, compared=compared)

@@ -60,8 +60,9 @@ UNKNOWN_TRUST = 0.25
 UNTUNED = Breadth(400, 400)
 """With 200, words found .98 of the exact ten assets of the furniture library by their views; with 400 .997."""
 
-UNTUNED_CODES = Breadth(1000, 400)
-"""To look at a code more closely costs next to nothing, so more of them are."""
+UNTUNED_CODES = Breadth(MAX_EF, 1000)
+"""With codes of every view, another asset costs 2 microseconds. At a likeness of .7, of 100,000 x 8 views, 300 assets
+find .978, 600 find .994 and 1,000 find .998 of the exact ten, and no query less than nine of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from meshseek.reporting import Reporter
 from meshseek.store.codes.book import Book
 from meshseek.store.codes.parts import (
     BOOK,
+    CENTROIDS,
     COARSE,
     COLUMNS,
     FINE,
@@ -21,11 +21,15 @@ from meshseek.store.codes.parts import (
     IDENTITY,
     ROWS,
     TYPES,
+    VIEWS,
     asset_parts,
     part_of,
 )
+from meshseek.store.codes.steps import Steps
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
+from meshseek.store.write.edition import Edition, numbered
+from meshseek.store.write.view_codes import ViewCodesWriter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +68,7 @@ class CodesWriter:
         with self._connection.transaction():
             # A table that is emptied in the transaction that fills it needs no log.
             self._connection.execute(query("truncate", table=sql.Identifier("codes")))
-            edition = _Edition(self._connection, 0)
+            edition = Edition(self._connection, 0)
             assets = self._number(0, None)
             columns = [column for column in COLUMNS if chinese or column != "chinese_embedding"]
             books = {column: book for column in columns if (book := self._learn(column, assets)) is not None}
@@ -75,6 +79,8 @@ class CodesWriter:
                     for block, start in enumerate(range(0, assets, self._block)):
                         self._write_block(edition, block, start, books)
                         advance(min(self._block, assets - start))
+            if CENTROIDS in books:
+                ViewCodesWriter(self._connection, self._dim, edition).write_all(watcher)
             edition.add(IDENTITY, 0, np.frombuffer(edition.digest, dtype=np.uint8))
 
     def change(self, gone: Sequence[str], new: Sequence[str]) -> None:
@@ -91,11 +97,15 @@ class CodesWriter:
         row = self._connection.execute(query("hashes_of"), {"ids": list(gone)}).fetchone()
         wanted = np.array(row[0] if row and row[0] else [], dtype=np.int64)
         there = np.setdiff1d(np.flatnonzero(np.isin(hashes, wanted)), dead)
-        edition = _Edition(self._connection, self._last_edition() + 1)
+        edition = Edition(self._connection, self._last_edition() + 1)
         edition.add(GONE, 0, there.astype(TYPES[GONE]))
         end = len(hashes) + self._number(len(hashes), new)
         for block, start in enumerate(range(len(hashes), end, self._block)):
             self._write_block(edition, block, start, books)
+        values = self._array(part_of(VIEWS, BOOK))
+        if len(values):
+            steps = Steps.from_bytes(values.tobytes(), self._dim)
+            ViewCodesWriter(self._connection, self._dim, edition).write_some(steps, len(hashes), end)
 
     def _number(self, first: int, only: Sequence[str] | None) -> int:
         """Give assets that have vectors numbers from the first on, for this transaction; how many there are."""
@@ -105,7 +115,7 @@ class CodesWriter:
         self._connection.execute(query("analyze", table=sql.Identifier("numbered")))
         return count
 
-    def _write_block(self, edition: _Edition, block: int, start: int, books: Mapping[str, Book]) -> None:
+    def _write_block(self, edition: Edition, block: int, start: int, books: Mapping[str, Book]) -> None:
         between = {"first": start, "last": start + self._block - 1}
         rows = self._connection.execute(query("numbered_assets"), between, binary=True).fetchall()
         ids, hashes, labels, *figures = zip(*rows, strict=True)
@@ -115,7 +125,7 @@ class CodesWriter:
             numbers, vectors = self._vectors(column, {**between, "step": 1})
             edition.add(part_of(column, ROWS), block, numbers)
             edition.add(part_of(column, COARSE), block, book.coarse(vectors))
-            edition.add(part_of(column, FINE), block, book.fine(vectors))
+            edition.add(part_of(column, FINE), block, book.steps.codes(vectors))
 
     def _learn(self, column: str, assets: int) -> Book | None:
         """A book of a column's vectors; None where they are too few."""
@@ -135,9 +145,8 @@ class CodesWriter:
             other=sql.Identifier(OTHERS[column]),
         )
         told = self._connection.execute(asked, values, binary=True).fetchone()
-        row = np.dtype([("number", ">i4"), ("dim", ">i2"), ("unused", ">i2"), ("vector", ">f2", (self._dim,))])
-        rows = np.frombuffer(told[0] if told and told[0] else b"", dtype=row)
-        return rows["number"].astype(TYPES[ROWS]), rows["vector"].astype(np.float32)
+        numbers, vectors = numbered(told[0] if told else None, self._dim)
+        return numbers, vectors.astype(np.float32)
 
     def _books(self) -> dict[str, Book]:
         parts = {column: self._array(part_of(column, BOOK)) for column in COLUMNS}
@@ -151,27 +160,6 @@ class CodesWriter:
     def _last_edition(self) -> int:
         row = self._connection.execute(query("last_edition")).fetchone()
         return row[0] if row and row[0] is not None else 0
-
-
-class _Edition:
-    """Adds blocks, and knows what all of them hold."""
-
-    def __init__(self, connection: Connection, number: int) -> None:
-        self._connection = connection
-        self._number = number
-        self._hash = hashlib.sha256()
-
-    def add(self, part: str, block: int, content: NDArray[Any]) -> None:
-        """Write one block of a part."""
-        written = content.tobytes()
-        self._hash.update(f"{part} {block} {len(written)}\n".encode() + written)
-        values = {"edition": self._number, "part": part, "block": block, "content": written}
-        self._connection.execute(query("add_codes"), values)
-
-    @property
-    def digest(self) -> bytes:
-        """Of what was written, 16 bytes."""
-        return self._hash.digest()[:16]
 
 
 def _list(only: Sequence[str] | None) -> list[str] | None:

@@ -84,7 +84,7 @@ def check_room(connection: Connection, dim: int, node: NodeBytes, *, vectors: in
     Raises:
         DatabaseError: There is too little room; the message says how much is needed.
     """
-    needed = vectors * (2 * dim + ROW_BYTES) + graph_vectors * node.disk
+    needed = vectors * (2 * dim + ROW_BYTES + node.view) + graph_vectors * node.disk
     folder = _data_folder(connection)
     if folder is None:
         return
