@@ -128,11 +128,11 @@ class VectorFiles:
         """Number of rows of a source, replaced ones included."""
         return len(self.tables[source]) if source in self.tables else 0
 
-    def captions_made_from(self) -> dict[Source, dict[str, str]]:
+    def captions_made_from(self) -> dict[Source, Mapping[str, str]]:
         """What each asset's caption vectors were made from, by source."""
         return {source: table.fingerprints() for source, table in self.tables.items() if source != "appearance"}
 
-    def held_views(self) -> dict[str, HeldViews]:
+    def held_views(self) -> Mapping[str, HeldViews]:
         """What vectors of its views each asset has."""
         return held_views(self.tables["appearance"]) if "appearance" in self.tables else {}
 
