@@ -13,9 +13,10 @@ from common import DIM, VIEWS, Report
 from psycopg import Connection, sql
 
 from meshseek.bootstrap import Meshseek
-from meshseek.pipeline.publish import LibraryState
+from meshseek.pipeline.centroid_spool import CentroidSpool
+from meshseek.pipeline.library_state import LibraryState
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
-from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles
+from meshseek.pipeline.vector_files import VectorFiles
 from meshseek.reporting import ConsoleReporter, SilentReporter
 from meshseek.settings import read_settings
 from meshseek.store.queries import query
@@ -45,7 +46,7 @@ def main() -> None:
 def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
     vectors = VectorFiles.open(meshseek.workspace, ALGORITHM)
     library = LibraryState.read(meshseek.workspace, vectors, None)
-    shown = library.shown
+    shown = library.wanted
     packed = _packed(vectors, shown)
     size = sum(len(piece) for piece in packed)
     times: dict[str, list[float]] = {"COPY of bytes in memory": [], "meshseek, from its shards": []}

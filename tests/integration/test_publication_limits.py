@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from itertools import count
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -14,15 +16,21 @@ from tests.crowd import Crowd
 from tests.toy import publish_toys, toy_algorithm
 
 from meshseek.errors import DatabaseError
-from meshseek.pipeline.publish import LibraryState, publish
+from meshseek.model import Asset
+from meshseek.pipeline import library_state
+from meshseek.pipeline.library_state import LibraryState
+from meshseek.pipeline.publish import publish
+from meshseek.pipeline.synthetic import LibrarySize, make_library
 from meshseek.pipeline.vector_files import VectorFiles
 from meshseek.reporting import SilentReporter
 from meshseek.store.indexes import INDEXES, Graph
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import Connection, Server
 from meshseek.store.queries import query
+from meshseek.store.write import loading
 from meshseek.store.write.index_build import BuildPlan, _build
 from meshseek.store.write.publisher import Publisher
+from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
 
 
@@ -83,6 +91,35 @@ def test_fewer_assets_need_less_room(toys: Workspace) -> None:
         {"vectors": 10 + 8 + 10 + 30, "graph_vectors": 10 + 10 + 10},
         {"vectors": 40 + 32 + 40 + 120, "graph_vectors": 40 + 40 + 40},
     ]
+
+
+def test_few_assets_are_in_memory_at_a_time(
+    workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are published: neither while they are read nor while they are loaded, anew or in place."""
+    make_library(LibrarySize(assets=3_000, views=1, dim=4), workspace, SilentReporter())
+    alive: list[int] = []
+
+    def counting(call: Callable[..., Any]) -> Callable[..., Any]:
+        calls = count()
+
+        def counted(*arguments: Any) -> Any:
+            if next(calls) % 200 == 0:
+                alive.append(sum(type(each) is Asset for each in gc.get_objects()))
+            return call(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(library_state, "_digest", counting(library_state._digest))
+    monkeypatch.setattr(loading, "_names", counting(loading._names))
+    monkeypatch.setattr(loading, "ASSETS", 100)
+    summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())
+    assert (summary.done, len(alive)) == (3_000, 30)
+    row = asset_row(next(iter(workspace.assets())))
+    workspace.assets_table().append([{**row, "fingerprint": "changed", "captions_english": ["changed"]}])
+    summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())
+    assert (summary.done, len(alive)) == (1, 30 + 15)
+    assert max(alive) < 400
 
 
 @pytest.fixture

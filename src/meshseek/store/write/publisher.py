@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +27,6 @@ from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT, refuse_newer
 from meshseek.store.write.codes import CodesWriter
 from meshseek.store.write.index_build import build_graphs, check_room
-from meshseek.store.write.labels import LabelBook
 from meshseek.store.write.leftovers import INCOMING, RETIRED, drop_leftovers
 from meshseek.store.write.loading import Loader
 
@@ -43,6 +42,12 @@ FILTERED = ("text_embeddings", "asset_centroids")
 """Tables that are asked with filters."""
 PAGE_BYTES = 8000
 """A row that stays inside its page may hold so much."""
+
+
+DIGESTS = 16_384
+"""Assets that are told of at a time."""
+Digests = Sequence[tuple[str, str]]
+"""Ids of some assets, and what each was made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +165,8 @@ class Publisher:
         row = self._connection.execute(query("changed")).fetchone()
         return row[0] if row else 0
 
-    def live_digests(self, index_kind: str, world: str, *, chinese: bool) -> dict[str, str] | None:
-        """What each asset of the live version was made from; None where another kind of version is live.
+    def is_of_kind(self, index_kind: str, world: str, *, chinese: bool) -> bool:
+        """Whether the live version can be changed into what is to be published.
 
         Args:
             index_kind: What the version is to be asked by.
@@ -169,11 +174,13 @@ class Publisher:
             chinese: Whether it is to have Chinese captions, and so a graph of them.
         """
         if _live_schema(self._connection) != CURRENT:
-            return None
+            return False
         wanted = {**asdict(self._space), "index_kind": index_kind, "world": world, "chinese": chinese}
-        if self._connection.execute(query("is_of_kind"), wanted).fetchone() is None:
-            return None
-        return dict(self._connection.execute(query("digests")).fetchall())
+        return self._connection.execute(query("is_of_kind"), wanted).fetchone() is not None
+
+    def live_digests(self) -> Generator[Digests]:
+        """What each asset of the live version was made from, in parts; to be closed before anything else is asked."""
+        return _digests(self._connection)
 
     @contextmanager
     def updating(
@@ -192,12 +199,12 @@ class Publisher:
         counts: dict[str, int] = {}
         with self._connection.transaction():
             self._connection.execute(query("use_schema"), {"schemas": "live, public"})
-            book = LabelBook.known(self._connection.execute(query("labels")).fetchall())
+            known = self._connection.execute(query("labels")).fetchall()
             for table in ASSET_TABLES:
                 self._connection.execute(query("remove_assets", table=sql.Identifier(table)), {"ids": list(gone)})
             for table in ("labels", "percentiles", "background"):
                 self._connection.execute(query("empty", table=sql.Identifier(table)))
-            yield Loader(self._connection, self._space, new=False, book=book), counts
+            yield Loader(self._connection, self._space, new=False, known=known), counts
             self._connection.execute(query("fill_background"))
             CodesWriter(self._connection, self._space.dim).change(gone, sorted(new))
             changed = len({*new, *gone})
@@ -272,14 +279,21 @@ def published_content(server: Server, algorithm: str) -> tuple[str | None, int]:
     return row or (None, 0)
 
 
-def published_digests(server: Server, algorithm: str) -> dict[str, str]:
-    """What each published asset was made from, by its id.
+def published_digests(server: Server, algorithm: str) -> Generator[Digests]:
+    """What each published asset was made from, in parts.
 
     Raises:
         DatabaseError: Nothing is published, or the database cannot be asked.
     """
     with server.connect(algorithm) as connection, translated():
-        return dict(connection.execute(query("digests")).fetchall())
+        yield from _digests(connection)
+
+
+def _digests(connection: Connection) -> Generator[Digests]:
+    with connection.transaction(), connection.cursor("digests") as cursor:
+        cursor.execute(query("digests"))
+        while part := cursor.fetchmany(DIGESTS):
+            yield part
 
 
 def _live_schema(connection: Connection) -> int | None:
