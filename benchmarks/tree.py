@@ -1,8 +1,9 @@
 """Measures import, status and update with nothing to do on a G-Objaverse tree of true size: seconds, memory, growth.
 
 ``make bench-tree`` takes 100,000 assets of 40 viewpoints and an id map of 1,000,000, and the same with a quarter of the
-assets; ``make bench-tree ARGS="--assets 1000000 --shared"`` takes the whole. What is measured are names and tables: the
-pictures are tiny, and vectors are made up for them.
+assets and of the map; ``make bench-tree ARGS="--assets 1000000 --shared"`` takes the whole. What is measured are names
+and tables: the pictures are tiny, and vectors are made up for them. With ``--known`` no larger than ``--assets`` the
+memory of a larger tree is foretold, as id map, captions and assets then grow alike.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ DIM = 16
 LOT = 4096
 LIMIT_MEMORY_MB = 2000.0
 LIMIT_EXPONENT = 1.15
-"""CPU seconds grow with the assets to this power at most; less where reading the id map, the same for both, is most."""
+"""CPU seconds grow with the assets to this power at most."""
+FORETOLD = 1_000_000
 
 
 def main() -> None:
@@ -58,11 +60,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="meshseek bench ") as temporary:
         folder = arguments.folder or Path(temporary)
         try:
-            parts = [_measure(size, folder) for size in (replace(whole, assets=max(1, whole.assets // PART)), whole)]
+            parts = [_measure(size, folder) for size in (_part(whole), whole)]
         except NoRoomError as error:
             raise SystemExit(str(error)) from error
     report.table("Commands", list(_rows(whole, *parts)))
     report.write(arguments.json)
+
+
+def _part(size: TreeSize) -> TreeSize:
+    assets = max(1, size.assets // PART)
+    return replace(size, assets=assets, known=max(assets, size.known // PART))
 
 
 def _measure(size: TreeSize, folder: Path) -> dict[str, Taken]:
@@ -158,6 +165,8 @@ def _rows(size: TreeSize, small: dict[str, Taken], large: dict[str, Taken]) -> I
     shown: Callable[[float], float] = partial(round, ndigits=2)
     for title, taken in large.items():
         exponent = math.log(taken.cpu / small[title].cpu) / math.log(PART)
+        each = (taken.peak - small[title].peak) / (size.assets - _part(size).assets)  # MB
+        foretold = taken.peak + each * max(0, FORETOLD - size.assets)
         yield {
             "command": title,
             "assets": size.assets,
@@ -168,6 +177,8 @@ def _rows(size: TreeSize, small: dict[str, Taken], large: dict[str, Taken]) -> I
             f"limit {LIMIT_EXPONENT:g}": "kept" if exponent <= LIMIT_EXPONENT else "exceeded",
             "peak MB": round(taken.peak),
             f"peak MB with 1/{PART}": round(small[title].peak),
+            "bytes an asset": round(each * 2**20),
+            **({f"MB at {FORETOLD:,}, extrapolated": round(foretold)} if size.known == size.assets else {}),
             f"limit {LIMIT_MEMORY_MB:,.0f} MB": "kept" if taken.peak <= LIMIT_MEMORY_MB else "exceeded",
         }
 

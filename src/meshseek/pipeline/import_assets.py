@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow.compute as pc
+
 from meshseek.datasets import Dataset, Entry
 from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError, UnreadableAssetError
 from meshseek.files import make_folder, move_whole
@@ -22,8 +24,9 @@ from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage
 from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
 from meshseek.untrusted.text import plain
+from meshseek.workspace.by_asset import Some
 from meshseek.workspace.integrity import checksum, faulty_models
-from meshseek.workspace.libraries import LibrarySource, check_name, default_name
+from meshseek.workspace.libraries import LibrarySource, Listing, check_name, default_name
 from meshseek.workspace.made_from import version_of
 from meshseek.workspace.tables import MEASURED, asset_row
 from meshseek.workspace.workspace import Workspace
@@ -135,7 +138,6 @@ def import_assets(
         listed = _listed(dataset, source, workspace, max_assets, yes=library.yes)
         source, before = _take_over(source, workspace, listed)
         entries = _entries(source, listed)
-        before = _sharing(before, entries)
         collisions = _collisions(source, workspace, entries)
         listing = {name: entry.fingerprint for name, entry in entries.items() if name not in collisions}
         moved = source.path not in {library.path for library in workspace.libraries.all()}
@@ -145,7 +147,7 @@ def import_assets(
         if len(leaving) > LARGE_PART * len(before) and not library.yes:
             raise _shrinking(source, leaving, len(before))
         # Until all is read, an asset that changed still counts as what it was: an import may end in the middle.
-        workspace.libraries.save(source, listing, _states(workspace, source, before))
+        workspace.libraries.save(source, listing, _former(workspace, source, before, listing))
         reading = _Reading(dataset, workspace.models, source.prefix, collisions)
         finished = _finished(workspace, source, entries, library, reporter)
         table = workspace.assets_table()
@@ -174,18 +176,19 @@ def _finished(
     entries: Mapping[str, Entry],
     options: LibraryOptions,
     reporter: Reporter,
-) -> dict[str, str]:
+) -> Mapping[str, str]:
     """What is in the workspace, of which state of each asset, with all of its files."""
     table = workspace.assets_table()
     finished = begin_stage(table, reporter)
     faulty = {fault.asset_id for fault in faulty_models(workspace, entries.keys(), verify=options.verify)}
     for part in table.tables(entries.keys(), ["asset_id", "view_folder"]):
-        for asset_id, folder in zip(part["asset_id"].to_pylist(), part["view_folder"].to_pylist(), strict=True):
-            if folder is not None and not Path(folder).is_relative_to(str(source.path)):  # the library has moved
+        elsewhere = pc.invert(pc.starts_with(part["view_folder"], f"{source.path}/"))
+        apart = part.filter(elsewhere)  # of a library that has moved; none of most
+        for asset_id, folder in zip(apart["asset_id"].to_pylist(), apart["view_folder"].to_pylist(), strict=True):
+            if not Path(folder).is_relative_to(str(source.path)):
                 faulty.add(asset_id)
-    usable = {name: made for name, made in finished.items() if name not in faulty and name not in options.again}
-    mine = _sharing(usable, entries)
-    return {asset_id: made for asset_id, made in mine.items() if asset_id in entries}
+    left_out = (faulty, options.again)
+    return Some(finished, lambda name: name in entries and not any(name in some for some in left_out))
 
 
 def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> LibrarySource:
@@ -230,9 +233,7 @@ def _listed(
         ) from error
 
 
-def _take_over(
-    source: LibrarySource, workspace: Workspace, listed: Sequence[Entry]
-) -> tuple[LibrarySource, dict[str, str]]:
+def _take_over(source: LibrarySource, workspace: Workspace, listed: Sequence[Entry]) -> tuple[LibrarySource, Listing]:
     """The record, with the listing of the library's last import.
 
     A workspace of an older Meshseek does not say which library its assets came from: they are this library's where it
@@ -240,33 +241,23 @@ def _take_over(
     """
     if workspace.libraries.are_known or not len(workspace.assets_table()):
         return source, workspace.libraries.listing_before(source)
-    before = {asset.asset_id: asset.fingerprint for asset in workspace.assets(parts=[])}
+    before = workspace.assets_table().fingerprints()  # all count, as no library says which do
     if before.keys() & {entry.asset_id for entry in listed}:
         return source, before
     workspace.libraries.save(LibrarySource(name=EARLIER, number=0, prefix=""), before)
     return replace(source, prefix=f"{source.name}/"), {}
 
 
-def _states(workspace: Workspace, source: LibrarySource, before: Mapping[str, str]) -> dict[str, str]:
-    """The state in which each asset of a library counts now, of those that are imported."""
+def _former(workspace: Workspace, source: LibrarySource, before: Listing, listing: Listing) -> dict[str, str]:
+    """The state in which each asset of a library counts now, of those that are imported and have changed."""
     if not workspace.libraries.are_known:
-        return dict(before)
+        return {asset_id: made for asset_id, made in before.items() if listing.get(asset_id) != made}
     imported = workspace.assets_table().fingerprints()
     return {
-        asset_id: before[asset_id] if before[asset_id] == imported[asset_id] else imported[asset_id]
+        asset_id: made
         for asset_id, *states in workspace.libraries.states(source)
-        if asset_id in before and imported.get(asset_id, "") in states
+        if (made := imported.get(asset_id, "")) in states and asset_id in before and made != listing.get(asset_id)
     }
-
-
-def _sharing(states: Mapping[str, str], entries: Mapping[str, Entry]) -> dict[str, str]:
-    """The same, with the texts of the entries where they are equal: of a million assets, each copy is 150 MB."""
-    shared = {
-        asset_id: entry.fingerprint if states[asset_id] == entry.fingerprint else states[asset_id]
-        for asset_id, entry in entries.items()
-        if asset_id in states
-    }
-    return shared | {asset_id: made for asset_id, made in states.items() if asset_id not in shared}
 
 
 def _collisions(source: LibrarySource, workspace: Workspace, entries: Mapping[str, Entry]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage
 from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
+from meshseek.workspace.by_asset import Some
 from meshseek.workspace.integrity import checksum, faulty_views, picture_path
 from meshseek.workspace.made_from import render_fingerprint, version_of
 from meshseek.workspace.workspace import Workspace
@@ -87,8 +88,8 @@ def render(
         shutil.rmtree(workspace.views / DRAFTS, ignore_errors=True)  # of a run that was killed
         table = workspace.rendered_table()
         finished = begin_stage(table, reporter)
-        for fault in faulty_views(workspace, verify=verify):
-            finished.pop(fault.asset_id, None)
+        faulty = {fault.asset_id for fault in faulty_views(workspace, verify=verify)}
+        whole = Some(finished, lambda asset_id: asset_id not in faulty)
         tasks = [
             Task(
                 asset_id=asset.asset_id,
@@ -100,6 +101,6 @@ def render(
         ]
         work = in_processes(workers, _Rendering(renderer, workspace))
         try:
-            return run_stage("render", tasks, work, table, reporter, finished)
+            return run_stage("render", tasks, work, table, reporter, whole)
         finally:
             shutil.rmtree(workspace.views / DRAFTS, ignore_errors=True)  # of assets that took too long

@@ -12,7 +12,7 @@ from meshseek.errors import UnreadableAssetError
 from meshseek.files import disk_error
 from meshseek.reporting import Reporter
 from meshseek.workspace.shards import ShardFolder
-from meshseek.workspace.skipped import LEFT_OUT, SKIPPED, lines_of_others, skipped_line
+from meshseek.workspace.skipped import LEFT_OUT, SKIPPED, lines_of_others, skipped_fingerprints, skipped_line
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def set_aside_damaged(table: ShardFolder, reporter: Reporter) -> None:
         reporter.say(told)
 
 
-def begin_stage(table: ShardFolder, reporter: Reporter) -> dict[str, str]:
+def begin_stage(table: ShardFolder, reporter: Reporter) -> Mapping[str, str]:
     """What each finished asset was made from, once damaged shards are told of and set aside.
 
     Raises:
@@ -121,17 +121,9 @@ def run_stage(
     summary = Summary(stage=name)
     if finished is None:
         finished = begin_stage(table, reporter)
-    left: list[Task[T]] = []
-    seen: set[str] = set()
-    for task in tasks:
-        seen.add(task.asset_id)
-        if is_left(task, finished):
-            left.append(task)
-        else:
-            summary.already_there += 1
+    left, earlier = _left(tasks, finished, table, summary)
     try:
         table.folder.mkdir(parents=True, exist_ok=True)
-        earlier = lines_of_others(table.folder, seen)
         listing = (table.folder / SKIPPED).open("w", encoding="utf-8")
         fingerprints = {task.asset_id: task.fingerprint for task in left}
         with reporter.bar(name, len(left)) as advance, listing as skipped:
@@ -157,6 +149,23 @@ def run_stage(
         reporter.say(f"{name}: {summary.skipped} skipped, see {table.folder / SKIPPED}")
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
+
+
+def _left(
+    tasks: Iterable[Task[T]], finished: Mapping[str, str], table: ShardFolder, summary: Summary
+) -> tuple[list[Task[T]], str]:
+    """The tasks that are left, and the lines of what earlier runs could not do with assets that have no task now."""
+    told = skipped_fingerprints(table.folder).keys()
+    left: list[Task[T]] = []
+    seen: set[str] = set()  # of those that lines are about: a million ids are 100 MB
+    for task in tasks:
+        if task.asset_id in told:
+            seen.add(task.asset_id)
+        if is_left(task, finished):
+            left.append(task)
+        else:
+            summary.already_there += 1
+    return left, lines_of_others(table.folder, seen)
 
 
 class _LeftOut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.model import Asset
@@ -18,6 +19,9 @@ from meshseek.workspace.world import is_world_whole
 
 MadeFrom = Mapping[Source, Mapping[str, str]]
 """What each asset's caption vectors were made from, by source and asset id."""
+
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,7 @@ def _captions_of(workspace: Workspace, algorithm: str) -> MadeFrom:
     """Also of languages that it was last told to embed and of which nothing is left, because somebody removed it."""
     embedded, languages = workspace.embedded_sources(algorithm), languages_of(workspace, algorithm)
     return {
-        source: workspace.vectors_table(algorithm, source).fingerprints() if source in embedded else {}
+        source: workspace.vectors_table(algorithm, source).fingerprints() if source in embedded else NOTHING
         for language, source in SOURCE_OF.items()
         if source in embedded or language in languages
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def _left(translator: Translator, workspace: Workspace, max_assets: int | None) 
 
 
 def _tasks(
-    translator: Translator, workspace: Workspace, max_assets: int | None, finished: dict[str, str]
+    translator: Translator, workspace: Workspace, max_assets: int | None, finished: Mapping[str, str]
 ) -> Iterator[Task[_Captions]]:
     for asset in workspace.assets(max_assets, parts=["captions"]):
         fingerprint = caption_source(asset)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from meshseek.files import disk_error
-from meshseek.workspace.shards import ShardFolder, replaced_ids, without
+from meshseek.workspace.by_asset import pieces, replaced_ids
+from meshseek.workspace.shards import ShardFolder, without
 
 LOT_BYTES = 16_000_000
 """Of rows that become one shard."""
@@ -65,7 +66,7 @@ def _dropped(table: ShardFolder, kept: Container[str]) -> list[list[str]]:
     """The assets of each shard whose rows go."""
     ids = table.ids_by_shard()
     return [
-        [*replaced, *(asset_id for asset_id in named if asset_id not in kept)]
+        [*replaced, *(asset_id for asset_id in pieces(named) if asset_id not in kept)]
         for named, replaced in zip(ids, replaced_ids(ids), strict=True)
     ]
 

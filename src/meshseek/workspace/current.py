@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
+import pyarrow as pa
+
 from meshseek.model import Asset, ViewSet
+from meshseek.workspace.by_asset import ByAsset, Texts, flat, latest_rows
 from meshseek.workspace.made_from import Captions, is_rendered_from, is_translated_from
 from meshseek.workspace.skipped import skipped_fingerprints
-from meshseek.workspace.tables import Viewpoints
+from meshseek.workspace.tables import CHINESE_CAPTIONS, RENDERED, Viewpoints
 from meshseek.workspace.workspace import PARTS, Part, Workspace
 
 
@@ -40,8 +43,8 @@ class CurrentAssets:
         self.outdated.clear()
         self.skipped.clear()
         self._unrendered = skipped_fingerprints(self._workspace.rendered_table().folder)
-        rendered = self._rendered() if "views" in self._parts else {}
-        chinese = self._chinese() if "captions" in self._parts else {}
+        rendered: Mapping[str, ViewSet] = self._rendered() if "views" in self._parts else {}
+        chinese: Mapping[str, tuple[str, Captions]] = self._chinese() if "captions" in self._parts else {}
         for asset in self._workspace.assets(self._limit, [part for part in PARTS if part in self._parts]):
             views = asset.views or self._current_views(asset, rendered.get(asset.asset_id))
             captions = self._current_chinese(asset, chinese.get(asset.asset_id))
@@ -68,26 +71,32 @@ class CurrentAssets:
         self.outdated[asset.library, "translate"] += 1
         return asset.captions_chinese
 
-    def _rendered(self) -> dict[str, ViewSet]:
+    def _rendered(self) -> Mapping[str, ViewSet]:
         """The views that the render stage made, by asset id, whatever they were made from."""
-        viewpoints = Viewpoints()
-        columns = ["asset_id", "fingerprint", "folder", "viewpoint_ids"]  # an older Meshseek has rows without folder
-        return {
-            row["asset_id"]: ViewSet(
-                folder=self._workspace.views / (row["folder"] or ""),
-                viewpoint_ids=row["viewpoint_ids"],
-                fingerprint=row["fingerprint"] if row["folder"] else "",
+        schema = pa.schema([RENDERED.field(name) for name in ("asset_id", "fingerprint", "folder", "viewpoint_ids")])
+        rows = latest_rows(self._workspace.rendered_table().tables(columns=schema.names), schema)
+        fingerprints, folders = Texts(rows["fingerprint"]), Texts(rows["folder"])
+        ends, column = flat(rows["viewpoint_ids"])
+        numbers, viewpoints = column.to_numpy(), Viewpoints()
+
+        def view_set(row: int) -> ViewSet:
+            folder = folders.at(row)  # an older Meshseek has rows without
+            return ViewSet(
+                folder=self._workspace.views / folder,
+                viewpoint_ids=viewpoints.of(numbers[ends[row] : ends[row + 1]]),
+                fingerprint=fingerprints.at(row) if folder else "",
                 root=self._workspace.views,
             )
-            for table in self._workspace.rendered_table().tables(columns=columns)
-            for row in viewpoints.rows_of(table)
-        }
 
-    def _chinese(self) -> dict[str, tuple[str, Captions]]:
+        return ByAsset(rows["asset_id"], view_set)
+
+    def _chinese(self) -> Mapping[str, tuple[str, Captions]]:
         """Fingerprint and captions of what the translate stage made, by asset id."""
-        columns = ["asset_id", "fingerprint", "captions"]
-        return {
-            asset_id: (fingerprint, tuple(captions))
-            for table in self._workspace.chinese_captions_table().tables(columns=columns)
-            for asset_id, fingerprint, captions in zip(*(table[name].to_pylist() for name in columns), strict=True)
-        }
+        rows = latest_rows(self._workspace.chinese_captions_table().tables(), CHINESE_CAPTIONS)
+        ends, column = flat(rows["captions"])
+        fingerprints, captions = Texts(rows["fingerprint"]), Texts(column)
+
+        def translated(row: int) -> tuple[str, Captions]:
+            return fingerprints.at(row), tuple(map(captions.at, range(ends[row], ends[row + 1])))
+
+        return ByAsset(rows["asset_id"], translated)

@@ -17,7 +17,9 @@ import pyarrow as pa
 from meshseek.errors import InputError, WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
 from meshseek.sealed import sealed
+from meshseek.workspace.by_asset import ByAsset, Texts, latest_rows, texts_by_asset
 from meshseek.workspace.library_files import (
+    FORMER,
     LISTING,
     LISTING_SCHEMA,
     RECORD,
@@ -36,6 +38,8 @@ MOST_BYTES = 120
 KNOWN = "known"
 _ROWS = 16_384
 """Of a listing that are Python's values at a time."""
+
+NUMBERED = LISTING_SCHEMA.append(pa.field("number", pa.int32()))
 
 Listing = Mapping[str, str]
 """The fingerprint of each asset's source as the library was last listed, by asset id, in the library's order."""
@@ -113,16 +117,15 @@ class Libraries:
                 return library
         return None
 
-    def listing(self, library: LibrarySource) -> dict[str, str]:
+    def listing(self, library: LibrarySource) -> Listing:
         """What a library listed at its last import.
 
         Raises:
             WorkspaceError: The listing is missing or damaged.
         """
-        table = self._listing(library)
-        return dict(zip(table["asset_id"].to_pylist(), table["fingerprint"].to_pylist(), strict=True))
+        return texts_by_asset(latest_rows([self._listing(library)], LISTING_SCHEMA), "fingerprint")
 
-    def listing_before(self, library: LibrarySource) -> dict[str, str]:
+    def listing_before(self, library: LibrarySource) -> Listing:
         """The same for an import, which makes the listing anew: what is damaged says nothing."""
         table = read_listing(self.folder / library.name / LISTING)
         return {} if table is None else self.listing(library)
@@ -161,13 +164,8 @@ class Libraries:
         folder = self.folder / library.name
         try:
             make_folder(folder)
-            former = [before.get(asset_id) for asset_id in listing]
-            columns: dict[str, list[str | None]] = {
-                "asset_id": list(listing.keys()),
-                "fingerprint": list(listing.values()),
-                "former": former,
-            }
-            write_listing(folder / LISTING, columns, library)
+            rows = ((asset_id, made, before.get(asset_id)) for asset_id, made in listing.items())
+            write_listing(folder / LISTING, rows, library)
             self._write_record(library)
             if not (self.folder / KNOWN).is_file():  # it stays when the last library is forgotten
                 write_whole(self.folder / KNOWN, b"")
@@ -219,17 +217,20 @@ class Libraries:
             self._write_record(library)  # first: whatever happens then, the next import leaves them out
             self.save(library, kept)
 
-    def current(self, limit: int | None = None) -> dict[str, tuple[str, str | None, str]]:
+    def current(self, limit: int | None = None) -> Mapping[str, tuple[str, str | None, str]]:
         """Every asset that is listed, or the first so many of each library, by its id.
 
         Its fingerprint, that of its former state where an import goes on or was interrupted, and its library's name.
         """
-        known: dict[str, tuple[str, str | None, str]] = {}
-        for library in self.all():
-            columns = [column.to_pylist() for column in self._listing(library).slice(0, limit).columns]
-            for asset_id, fingerprint, former in zip(*columns, strict=True):
-                known[asset_id] = (fingerprint, former, library.name)
-        return known
+        libraries = self.all()
+        listings = (self._listing(library).slice(0, limit) for library in libraries)
+        numbered = (
+            listing.append_column(NUMBERED.field("number"), pa.repeat(pa.scalar(number, pa.int32()), len(listing)))
+            for number, listing in enumerate(listings)
+        )
+        rows = latest_rows(numbered, NUMBERED)
+        made, former, numbers = Texts(rows["fingerprint"]), Texts(rows[FORMER]), memoryview(rows["number"].to_numpy())
+        return ByAsset(rows["asset_id"], lambda row: (made.at(row), former[row], libraries[numbers[row]].name))
 
 
 def check_name(name: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from meshseek.sealed import sealed, unsealed
 
 RECORD, LISTING = "library.json", "listing.parquet"
 FORMER = "former"
+_LOT = 16_384
 LISTING_SCHEMA = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string(), FORMER: pa.string()})
 
 
@@ -43,13 +45,20 @@ class LibrarySource:
     """Ids of assets that the user wants out of the workspace, though the library has them."""
 
 
-def write_listing(path: Path, columns: Mapping[str, Sequence[object]], library: LibrarySource) -> None:
+def write_listing(path: Path, rows: Iterator[tuple[str, str, str | None]], library: LibrarySource) -> None:
     """Write the listing of a library.
+
+    Args:
+        path: Of the file.
+        rows: Id, fingerprint and that of the former state of each asset; of few at a time a list is made.
+        library: Its record.
 
     Raises:
         OSError: It cannot be written.
     """
-    table = pa.table(columns, LISTING_SCHEMA)
+    lots = iter(lambda: list(islice(rows, _LOT)), [])
+    columns = ([pa.array(column, pa.string()) for column in zip(*lot, strict=True)] for lot in lots)
+    table = pa.Table.from_batches((pa.record_batch(lot, LISTING_SCHEMA) for lot in columns), LISTING_SCHEMA)
     facts = {"record": sealed(asdict(library)), "checksum": _checksum(table)}
     sink = pa.BufferOutputStream()
     pq.write_table(table.replace_schema_metadata(facts), sink, compression="zstd")

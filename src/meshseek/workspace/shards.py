@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from meshseek.errors import WorkspaceError
 from meshseek.files import disk_error, make_folder, write_whole
+from meshseek.workspace.by_asset import latest_rows, pieces, replaced_ids, texts_by_asset
 from meshseek.workspace.halves import COLUMN, renewed
 from meshseek.workspace.manifest import MANIFEST, is_missing, read_manifest, write_manifest
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THREADED_BYTES = 1_000_000
+_ROWS = pa.schema({"asset_id": pa.string(), "rows": pa.int64()})
+MADE_FROM = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string()})
 
 
 class ShardFolder:
@@ -149,16 +152,14 @@ class ShardFolder:
         write_manifest(self.folder, self.header, shards)
         self.shards = shards
 
-    def fingerprints(self) -> dict[str, str]:
+    def fingerprints(self) -> Mapping[str, str]:
         """What each asset's rows were made from, by asset id, in the order of first appearance.
 
         A shard that cannot be read is left out: what it held is not finished.
         """
-        found: dict[str, str] = {}
-        for _, table in self.parts(["asset_id", "fingerprint"]):
-            firsts = table.take(first_rows(table["asset_id"]))
-            found.update(zip(firsts["asset_id"].to_pylist(), firsts["fingerprint"].to_pylist(), strict=True))
-        return found
+        parts = (table for _, table in self.parts(MADE_FROM.names))
+        firsts = (table.take(first_rows(table["asset_id"])) for table in parts)
+        return texts_by_asset(latest_rows(firsts, MADE_FROM), "fingerprint")
 
     def parts(self, columns: list[str]) -> Iterator[tuple[int, pa.Table]]:
         """Some columns of each shard that can be read, by its number; also of rows that a later shard replaced."""
@@ -168,11 +169,9 @@ class ShardFolder:
 
     def count(self) -> int:
         """Number of rows that no later shard replaced."""
-        rows: dict[str, int] = {}
-        for shard in self.shards:
-            found = self._read(shard, ["asset_id"])["asset_id"].value_counts()
-            rows.update(zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True))
-        return sum(rows.values())
+        counts = (self._read(shard, ["asset_id"])["asset_id"].value_counts() for shard in self.shards)
+        tables = (pa.table({"asset_id": found.field("values"), "rows": found.field("counts")}) for found in counts)
+        return pc.sum(latest_rows(tables, _ROWS)["rows"], min_count=0).as_py() or 0
 
     def tables(self, wanted: Container[str] | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Read the shards one after the other, without the rows that a later shard replaced.
@@ -194,7 +193,7 @@ class ShardFolder:
         return [
             (shard, replaced)
             for shard, named, replaced in zip(self.shards, ids, replaced_ids(ids), strict=True)
-            if wanted is None or any(asset_id in wanted for asset_id in named)
+            if wanted is None or any(asset_id in wanted for asset_id in pieces(named))
         ]
 
     def _read(self, shard: dict[str, Any], columns: list[str]) -> pa.Table:
@@ -204,9 +203,9 @@ class ShardFolder:
         except (OSError, pa.ArrowException) as error:
             raise self._damaged(shard, error) from error
 
-    def ids_by_shard(self) -> list[list[str]]:
+    def ids_by_shard(self) -> list[pa.StringArray]:
         """The assets of each shard."""
-        return [self._read(shard, ["asset_id"])["asset_id"].unique().to_pylist() for shard in self.shards]
+        return [self._read(shard, ["asset_id"])["asset_id"].unique() for shard in self.shards]
 
     def read_shard(self, shard: dict[str, Any], columns: Sequence[str] | None = None) -> pa.Table:
         """The columns, once the checksum was found right."""
@@ -262,12 +261,6 @@ def first_rows(asset_ids: pa.ChunkedArray) -> NDArray[np.intp]:
     """The first row of each asset, where its rows stand together."""
     numbers = asset_ids.combine_chunks().dictionary_encode().indices.to_numpy()
     return np.flatnonzero(np.diff(numbers, prepend=-1))
-
-
-def replaced_ids(ids_by_shard: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The assets of each shard whose rows a later shard replaced."""
-    latest = {asset_id: number for number, ids in enumerate(ids_by_shard) for asset_id in ids}
-    return [[asset_id for asset_id in ids if latest[asset_id] != number] for number, ids in enumerate(ids_by_shard)]
 
 
 def without(table: pa.Table, asset_ids: Sequence[str]) -> pa.Table:

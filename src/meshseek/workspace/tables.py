@@ -22,6 +22,9 @@ Source = Literal["caption_english", "caption_chinese", "appearance"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 SOURCE_OF: dict[Language, Source] = {"english": "caption_english", "chinese": "caption_chinese"}
 
+_ROWS = 2048
+"""That are Python's values at a time."""
+
 MEASURED = "measured"
 """Column: the revision of measuring that gave an asset its size; null where an older Meshseek imported it."""
 
@@ -138,6 +141,10 @@ class Viewpoints:
 
     def rows_of(self, table: pa.Table) -> Iterator[dict[str, Any]]:
         """The rows of a table, of which ``viewpoint_ids`` may be a column."""
+        for start in range(0, len(table), _ROWS):
+            yield from self._rows_of(table.slice(start, _ROWS))
+
+    def _rows_of(self, table: pa.Table) -> Iterator[dict[str, Any]]:
         if "viewpoint_ids" not in table.column_names:
             yield from table.to_pylist()
             return

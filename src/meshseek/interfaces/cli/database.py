@@ -104,7 +104,10 @@ def _status(meshseek: Meshseek) -> dict[str, Any]:
 def _count(workspace: Workspace, table: ShardFolder) -> int:
     """Assets that a stage has done, of those that are in the libraries."""
     done = table.fingerprints()
-    return len(done.keys() & workspace.libraries.current().keys() if workspace.libraries.are_known else done)
+    if not workspace.libraries.are_known:
+        return len(done)
+    listed = workspace.libraries.current()
+    return sum(asset_id in listed for asset_id in done)
 
 
 def _published(meshseek: Meshseek, algorithm: str) -> dict[str, Any] | str:
