@@ -31,7 +31,7 @@ from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.store.read.files_in_use import files_in_use
 from meshseek.store.read.held import HeldVersion, held_version
-from meshseek.store.write.publisher import published_content, published_digests
+from meshseek.store.write.live import published_content, published_digests
 from meshseek.translators._entries import Entries
 from meshseek.workspace.belongings import Table, read_table
 from meshseek.workspace.objects import Kept, Objects

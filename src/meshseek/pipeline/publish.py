@@ -23,8 +23,9 @@ from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
 from meshseek.store.write.leftovers import remove_leftovers
+from meshseek.store.write.live import published_content, published_digests
 from meshseek.store.write.loading import Loader
-from meshseek.store.write.publisher import Publisher, published_content, published_digests, publishing
+from meshseek.store.write.publisher import Publisher, publishing
 from meshseek.workspace.tables import SOURCES
 from meshseek.workspace.workspace import Workspace
 from meshseek.workspace.world import World, read_world
