@@ -28,7 +28,7 @@ from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import Connection, Server
 from meshseek.store.queries import query
 from meshseek.store.write import loading
-from meshseek.store.write.index_build import BuildPlan, _build
+from meshseek.store.write.index_build import ASSET_BYTES, BuildPlan, _build
 from meshseek.store.write.publisher import Publisher
 from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
@@ -69,9 +69,10 @@ def test_a_disk_that_is_too_small_is_refused_before_the_load(workspace: Workspac
     assert sizes["graph_vectors"] == 2 * captions + centroids
     assert sizes["vectors"] == len(crowd.english) + len(crowd.chinese) + 5 * centroids
 
-    rows = sizes["vectors"] * (2 * 32 + 64)
+    assert sizes["assets"] == 200
+    rows = sizes["assets"] * ASSET_BYTES + sizes["vectors"] * (2 * 32 + 64)
     needed = {kind: rows + sizes["graph_vectors"] * INDEXES.load(kind)().node(32).disk for kind in INDEXES.names}
-    assert needed["exact"] < needed["hnsw_binary"] < needed["hnsw"]
+    assert needed["exact"] < needed["codes"] < needed["hnsw_binary"] < needed["hnsw"]
     for kind in INDEXES.names:
         with free_disk(needed[kind] - 1), pytest.raises(DatabaseError) as refused:
             publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
@@ -88,8 +89,8 @@ def test_fewer_assets_need_less_room(toys: Workspace) -> None:
     sizes = [LibraryState.read(toys, vectors, count).sizes(vectors) for count in (10, None)]
 
     assert sizes == [
-        {"vectors": 10 + 8 + 10 + 30, "graph_vectors": 10 + 10 + 10},
-        {"vectors": 40 + 32 + 40 + 120, "graph_vectors": 40 + 40 + 40},
+        {"assets": 10, "vectors": 10 + 8 + 10 + 30, "graph_vectors": 10 + 10 + 10},
+        {"assets": 40, "vectors": 40 + 32 + 40 + 120, "graph_vectors": 40 + 40 + 40},
     ]
 
 

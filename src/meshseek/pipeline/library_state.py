@@ -103,11 +103,15 @@ class LibraryState:
         return self.counts.get("caption_chinese", 0) > 0
 
     def sizes(self, vectors: VectorFiles) -> dict[str, int]:
-        """How many vectors will be stored at most, and how many will be in graphs; one a language, of all captions."""
+        """How many assets and, at most, vectors will be stored, and how many of these will be in graphs or have codes.
+
+        There is one graph a language, of all captions.
+        """
         count = Counter(self.counts)
         views = min(count["views"], vectors.rows("appearance"))
         stored = sum(count[source] for source in SOURCES) + views  # an asset with views has a centroid
-        return {"vectors": stored, "graph_vectors": (1 + self.has_chinese) * count["captions"] + count["appearance"]}
+        graphs = (1 + self.has_chinese) * count["captions"] + count["appearance"]
+        return {"assets": len(self), "vectors": stored, "graph_vectors": graphs}
 
     def digest(self, row: int) -> str:
         """As it is published."""

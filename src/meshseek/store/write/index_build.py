@@ -21,6 +21,10 @@ from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 
 ROW_BYTES = 64
+ASSET_BYTES = 1700
+"""Of an asset beside its vectors, with its words, labels and numbers and all indexes on them; measured are 1,650 for
+made-up assets with a caption and some tags each. Those that say much of themselves take more.
+"""
 SECONDS_PER_VECTOR, MEASURED_AT, GROWTH = 1.2e-3, 20_000, 0.2
 """One process, 768 dimensions, so many vectors; each takes longer in a larger graph, by this power of its size: of
 1,000,000 a graph took 25 minutes with two processes, while other work ran beside them."""
@@ -76,20 +80,23 @@ def plan_build(rows: int, dim: int, node: NodeBytes, *, free: int, cores: int) -
     return BuildPlan(rows=rows, needed=needed, disk=disk, memory=memory, workers=workers, seconds=seconds)
 
 
-def check_room(connection: Connection, dim: int, node: NodeBytes, *, vectors: int, graph_vectors: int) -> None:
+def check_room(
+    connection: Connection, dim: int, node: NodeBytes, *, assets: int, vectors: int, graph_vectors: int
+) -> None:
     """Refuse a publication that the disk cannot hold, where the server is on this machine.
 
     Args:
         connection: To the server.
         dim: Length of a vector.
-        node: What a vector takes in a graph.
-        vectors: How many will be stored.
-        graph_vectors: How many will be in graphs; one that is in two counts twice.
+        node: What a vector takes in a graph, or as codes.
+        assets: How many will be stored.
+        vectors: Likewise.
+        graph_vectors: How many will be in graphs, or have codes; one that is in two counts twice.
 
     Raises:
         DatabaseError: There is too little room; the message says how much is needed.
     """
-    needed = vectors * (2 * dim + ROW_BYTES) + graph_vectors * node.disk
+    needed = assets * ASSET_BYTES + vectors * (2 * dim + ROW_BYTES) + graph_vectors * node.disk
     folder = _data_folder(connection)
     if folder is None:
         return

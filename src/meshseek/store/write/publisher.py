@@ -72,12 +72,13 @@ class Publisher:
         self._watcher = watcher
 
     @contextmanager
-    def loading(self, *, vectors: int, graph_vectors: int, index_kind: str = "exact") -> Iterator[Loader]:
+    def loading(self, *, assets: int, vectors: int, graph_vectors: int, index_kind: str = "exact") -> Iterator[Loader]:
         """Make the tables of a new version and load them in one transaction: where it fails nothing is left.
 
         Args:
-            vectors: How many will come at most.
-            graph_vectors: How many will be in graphs; one that is in two counts twice.
+            assets: How many will come at most.
+            vectors: Likewise.
+            graph_vectors: How many will be in graphs, or have codes; one that is in two counts twice.
             index_kind: What graphs will be built; none, unless said.
 
         Raises:
@@ -85,7 +86,7 @@ class Publisher:
         """
         dim = self._space.dim
         node = INDEXES.load(index_kind)().node(dim)
-        check_room(self._connection, dim, node, vectors=vectors, graph_vectors=graph_vectors)
+        check_room(self._connection, dim, node, assets=assets, vectors=vectors, graph_vectors=graph_vectors)
         with self._connection.transaction():
             self._connection.execute(query("create_schema", schema=INCOMING))
             create_tables(self._connection, dim)
