@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from tests.crowd import Crowd
 from tests.toy import publish_toys, toy_algorithm
 
-from meshseek.errors import DatabaseError
+from meshseek.errors import DatabaseError, WorkspaceError
 from meshseek.model import Asset
 from meshseek.pipeline import library_state
 from meshseek.pipeline.library_state import LibraryState
@@ -29,7 +30,10 @@ from meshseek.store.postgres import Connection, Server
 from meshseek.store.queries import query
 from meshseek.store.write import loading
 from meshseek.store.write.index_build import ASSET_BYTES, BuildPlan, _build
+from meshseek.store.write.live import published_digests
+from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher
+from meshseek.store.write.way import LEAST, NICENESS, give_way
 from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
 
@@ -123,6 +127,34 @@ def test_few_assets_are_in_memory_at_a_time(
     assert max(alive) < 400
 
 
+def test_assets_that_leave_while_they_are_published(
+    published_toys: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were counted, and then they are gone: that is told, and the live version stays as it was."""
+    before = digests(server)
+    assets = list(published_toys.assets())
+    table = published_toys.assets_table()
+    table.append([{**asset_row(assets[0]), "captions_english": ["changed"]}])
+    load = Loader.load_labels
+
+    def meanwhile(self: Loader, *arguments: Any) -> None:
+        load(self, *arguments)
+        table.keep_shards([])
+        table.append([asset_row(asset) for asset in assets[1:]])
+
+    monkeypatch.setattr(Loader, "load_labels", meanwhile)
+    with pytest.raises(WorkspaceError, match=r"1 assets left .* while they were published; publish again"):
+        publish_toys(published_toys, server)
+    assert digests(server) == before
+    monkeypatch.undo()
+    assert publish_toys(published_toys, server).details["assets"] == 39
+
+
+def digests(server: Server) -> dict[str, str]:
+    """What each published asset was made from."""
+    return {asset_id: digest for part in published_digests(server, "toy") for asset_id, digest in part}
+
+
 @pytest.fixture
 def connection(server: Server) -> Iterator[Connection]:
     """A connection to a database with a table of vectors that the server would index with several processes."""
@@ -131,6 +163,16 @@ def connection(server: Server) -> Iterator[Connection]:
         opened.execute("CREATE TABLE asset_centroids (centroid halfvec(3)) WITH (parallel_workers = 2)")
         opened.execute("INSERT INTO asset_centroids SELECT '[1,2,3]'::halfvec FROM generate_series(1, 100)")
         yield opened
+
+
+def test_loading_gives_way_to_searches(connection: Connection) -> None:
+    """The process of the server that publishes has a lower priority than it had, where it is on this machine."""
+    is_local = connection.info.host.startswith("/")
+    before = os.getpriority(os.PRIO_PROCESS, connection.info.backend_pid) if is_local else 0
+
+    assert give_way(connection) is is_local
+    if is_local:
+        assert os.getpriority(os.PRIO_PROCESS, connection.info.backend_pid) == min(LEAST, before + NICENESS)
 
 
 def test_too_little_shared_memory_is_built_with_one_process(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,7 @@ from meshseek.store.write.binary_copy import Arrays, Column, Numbers
 
 Label = tuple[str, str]
 """Field and value."""
+_permissions = lru_cache(1024)(permissions)
 LARGEST = float(np.finfo(np.float32).max)
 """The columns of numbers hold no larger one."""
 
@@ -93,7 +95,7 @@ class LabelBook:
 
 def labels_of(attributes: Attributes) -> list[Label]:
     """The labels of an asset, each once."""
-    named = {**attributes, "permits": permissions(str(attributes.get("licence") or ""))}
+    named = {**attributes, "permits": _permissions(str(attributes.get("licence") or ""))}
     found = [(name, value) for name in LABEL_FIELDS for value in _words(named.get(name))]
     return list(dict.fromkeys(found))
 
@@ -109,6 +111,8 @@ def figures_of(attributes: Attributes) -> tuple[float, ...]:
 
 
 def _words(value: Any) -> list[str]:
+    if value is None or type(value) is str:  # mostly, and a million assets are looked at
+        return [value] if value else []
     if isinstance(value, list | tuple):
         return [word for own in value for word in _words(own)]
     return [str(value)] if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "" else []

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 Value = str | int | float | None | Sequence[str] | Sequence[int] | Sequence[float]
 """Of a column: a text, a number, null, or a list of texts or numbers without nulls."""
 
+_NUMBERS = (int, float)
+"""Named once: ``int | float`` would be put together for every value."""
+
 
 def text_rows(rows: Iterable[Sequence[Value]]) -> bytes:
     """Lay out rows.
@@ -22,7 +25,7 @@ def _field(value: Value) -> str:
         return "\\N"
     if isinstance(value, str):
         return _escaped(value)
-    if isinstance(value, int | float):
+    if isinstance(value, _NUMBERS):
         return repr(value)
     return _escaped("{" + ",".join([_quoted(each) if isinstance(each, str) else repr(each) for each in value]) + "}")
 
