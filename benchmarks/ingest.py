@@ -54,7 +54,10 @@ def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
         connection = publisher._connection  # noqa: SLF001  # the same connection for both
         for _ in range(ROUNDS):
             times["COPY of bytes in memory"].append(_raw(connection, packed))
-            with publisher.loading(assets=0, vectors=0, graph_vectors=0) as loader, CentroidSpool(DIM) as spool:
+            with (
+                publisher.loading(assets=0, vectors=0, graph_vectors=0) as loader,
+                CentroidSpool(DIM, vectors.folder) as spool,
+            ):
                 started = time.perf_counter()
                 loader.load_views(vectors.views(shown, lambda _: None, spool))
                 times["meshseek, from its shards"].append(time.perf_counter() - started)
@@ -68,7 +71,7 @@ def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
 
 
 def _packed(vectors: VectorFiles, shown: Any) -> list[memoryview]:
-    with CentroidSpool(DIM) as spool:
+    with CentroidSpool(DIM, vectors.folder) as spool:
         return [
             piece
             for batch in vectors.views(shown, lambda _: None, spool)

@@ -127,7 +127,7 @@ def to_publish(workspace: Workspace) -> Vectors:
     """The vectors of views that publishing loads, from the files."""
     vectors, shown = VectorFiles.open(workspace, "toy"), state_of(workspace).wanted
     found: Vectors = {}
-    with CentroidSpool(vectors.space.dim) as spool:
+    with CentroidSpool(vectors.space.dim, vectors.folder) as spool:
         for batch in vectors.views(shown, lambda _: None, spool):
             rows = zip(batch.ids, batch.viewpoints, batch.has_viewpoint, batch.vectors, strict=True)
             found |= {(name, int(own) if there else None): row.tobytes() for name, own, there, row in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import re
@@ -85,6 +86,22 @@ def test_a_disk_that_is_too_small_is_refused_before_the_load(workspace: Workspac
         )
         with free_disk(needed[kind]):
             publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
+
+
+@pytest.mark.parametrize("where", ["os.posix_fallocate", "meshseek.pipeline.centroid_spool.CentroidSpool.write"])
+def test_a_disk_that_fills_up_is_told(
+    toys: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What waits to be loaded is on the disk of the workspace; where that is full, nothing is published."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(where, full)
+    with pytest.raises(WorkspaceError, match=r"the disk that holds .* is full; free some space"):
+        publish_toys(toys, server)
+    monkeypatch.undo()
+    assert publish_toys(toys, server).details["assets"] == 40
 
 
 def test_fewer_assets_need_less_room(toys: Workspace) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
+from meshseek.files import disk_error
 from meshseek.store.write.loading import Centroids
 
 
@@ -17,11 +19,13 @@ class CentroidSpool:
 
     Args:
         dim: Length of a centroid.
+        folder: On whose disk the file is: what a system has for temporary files is often its memory.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, folder: Path) -> None:
         self._dim = dim
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the end of the with block
+        self._folder = folder
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # closed at the end of the with block
 
     def __enter__(self) -> Self:
         return self
@@ -30,11 +34,26 @@ class CentroidSpool:
         self._file.close()
 
     def add(self, batch: Centroids) -> None:
-        """Keep a batch."""
+        """Keep a batch.
+
+        Raises:
+            WorkspaceError: The disk is full.
+        """
         ids = json.dumps(list(batch.ids)).encode()
         sizes = np.array([len(batch.ids), len(ids)], dtype=np.int64)
         spreads = batch.spreads.astype(np.float32)
-        self._file.write(b"".join([sizes.tobytes(), ids, batch.centroids.tobytes(), spreads.tobytes()]))
+        try:
+            self.write(b"".join([sizes.tobytes(), ids, batch.centroids.tobytes(), spreads.tobytes()]))
+        except OSError as error:
+            raise disk_error(error, self._folder) from error
+
+    def write(self, content: bytes) -> None:
+        """Add to the file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._file.write(content)
 
     def batches(self) -> Iterator[Centroids]:
         """Every batch, in order."""

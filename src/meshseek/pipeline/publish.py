@@ -155,7 +155,7 @@ class _Load:
 
     def __call__(self, loader: Loader, only: NDArray[np.bool_] | None = None) -> None:
         wanted = replace(self.library.wanted, only=only)
-        with self.bar as advance, CentroidSpool(self.vectors.space.dim) as spool:
+        with self.bar as advance, CentroidSpool(self.vectors.space.dim, self.vectors.folder) as spool:
             loader.load_labels(self.library.book, self.library.rows)
             loader.load_assets(self.assets(only))
             loader.load_captions(self.vectors.captions(wanted, advance))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
+from meshseek.files import disk_error
 from meshseek.model import CaptionBasis, Space, ViewCount
 from meshseek.pipeline.centroid_spool import CentroidSpool
 from meshseek.pipeline.wanted import Wanted, WantedVectors
@@ -94,6 +96,11 @@ class VectorFiles:
         basis, count = workspace.caption_basis(algorithm), workspace.view_count(algorithm)
         return cls(next(iter(spaces.values())), tables, basis, count)
 
+    @property
+    def folder(self) -> Path:
+        """Holds the tables."""
+        return next(iter(self.tables.values())).folder.parent
+
     def rows(self, source: Source) -> int:
         """Number of rows of a source, replaced ones included."""
         return len(self.tables[source]) if source in self.tables else 0
@@ -141,9 +148,15 @@ class VectorFiles:
 
     @contextmanager
     def _waiting(self, rows: int) -> Iterator[Vectors]:
-        """Room for vectors outside of memory."""
-        with tempfile.TemporaryFile() as file:
-            yield np.memmap(file, dtype=np.float16, mode="w+", shape=(max(1, rows), self.space.dim))
+        """Room for vectors outside of memory; what a system has for temporary files is often in it."""
+        shape = (max(1, rows), self.space.dim)
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            if hasattr(os, "posix_fallocate"):  # a disk that is full is told here, and not by a signal
+                try:
+                    os.posix_fallocate(file.fileno(), 0, 2 * shape[0] * shape[1])
+                except OSError as error:
+                    raise disk_error(error, self.folder) from error
+            yield np.memmap(file, dtype=np.float16, mode="w+", shape=shape)
 
     def _read(self, source: Source, wanted: Wanted, advance: Advance) -> Iterator[Batch]:
         """What is wanted, batch by batch; of views those that are shown."""
