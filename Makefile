@@ -118,6 +118,9 @@ bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the sa
 bench-access: $(VENV)/.installed-dev  ## Measure what hosts, keys, limits and bounded connections cost a request
 	$(BIN)/python benchmarks/access.py
 
+bench-publish: $(VENV)/.installed-dev  ## Measure publishing, and searches meanwhile: make bench-publish ARGS="--assets 1000000 --dim 768"
+	$(BIN)/python benchmarks/publishing.py $(ARGS)
+
 bench-update: $(VENV)/.installed-dev  ## Measure update with nothing to do, and with one changed asset
 	$(BIN)/python benchmarks/update.py $(ARGS)
 
@@ -127,4 +130,4 @@ bench-tree: $(VENV)/.installed-dev  ## Measure import, status and update on a G-
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-access bench-update bench-tree clean
+.PHONY: help setup demo test test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-captions bench-search bench-ingest bench-serve bench-access bench-publish bench-update bench-tree clean

@@ -13,9 +13,10 @@ from common import DIM, VIEWS, Report
 from psycopg import Connection, sql
 
 from meshseek.bootstrap import Meshseek
-from meshseek.pipeline.publish import LibraryState
+from meshseek.pipeline.centroid_spool import CentroidSpool
+from meshseek.pipeline.library_state import LibraryState
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
-from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles
+from meshseek.pipeline.vector_files import VectorFiles
 from meshseek.reporting import ConsoleReporter, SilentReporter
 from meshseek.settings import read_settings
 from meshseek.store.queries import query
@@ -45,7 +46,7 @@ def main() -> None:
 def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
     vectors = VectorFiles.open(meshseek.workspace, ALGORITHM)
     library = LibraryState.read(meshseek.workspace, vectors, None)
-    shown = library.shown
+    shown = library.wanted
     packed = _packed(vectors, shown)
     size = sum(len(piece) for piece in packed)
     times: dict[str, list[float]] = {"COPY of bytes in memory": [], "meshseek, from its shards": []}
@@ -53,7 +54,10 @@ def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
         connection = publisher._connection  # noqa: SLF001  # the same connection for both
         for _ in range(ROUNDS):
             times["COPY of bytes in memory"].append(_raw(connection, packed))
-            with publisher.loading(vectors=0, graph_vectors=0) as loader, CentroidSpool(DIM) as spool:
+            with (
+                publisher.loading(assets=0, vectors=0, graph_vectors=0) as loader,
+                CentroidSpool(DIM, vectors.folder) as spool,
+            ):
                 started = time.perf_counter()
                 loader.load_views(vectors.views(shown, lambda _: None, spool))
                 times["meshseek, from its shards"].append(time.perf_counter() - started)
@@ -67,7 +71,7 @@ def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
 
 
 def _packed(vectors: VectorFiles, shown: Any) -> list[memoryview]:
-    with CentroidSpool(DIM) as spool:
+    with CentroidSpool(DIM, vectors.folder) as spool:
         return [
             piece
             for batch in vectors.views(shown, lambda _: None, spool)

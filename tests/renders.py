@@ -17,11 +17,12 @@ from meshseek.datasets import DatasetOptions
 from meshseek.datasets.gobjaverse import Gobjaverse
 from meshseek.embedders import Embedder, EmbedderOptions
 from meshseek.model import ViewCount
+from meshseek.pipeline.centroid_spool import CentroidSpool
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.import_assets import LibraryOptions, import_assets
-from meshseek.pipeline.publish import LibraryState
+from meshseek.pipeline.library_state import LibraryState
 from meshseek.pipeline.stage import Summary
-from meshseek.pipeline.vector_files import CentroidSpool, VectorFiles
+from meshseek.pipeline.vector_files import VectorFiles
 from meshseek.reporting import SilentReporter
 from meshseek.workspace.workspace import Workspace
 from tests.toy import Toy
@@ -124,9 +125,9 @@ def state_of(workspace: Workspace) -> LibraryState:
 
 def to_publish(workspace: Workspace) -> Vectors:
     """The vectors of views that publishing loads, from the files."""
-    vectors, shown = VectorFiles.open(workspace, "toy"), state_of(workspace).shown
+    vectors, shown = VectorFiles.open(workspace, "toy"), state_of(workspace).wanted
     found: Vectors = {}
-    with CentroidSpool(vectors.space.dim) as spool:
+    with CentroidSpool(vectors.space.dim, vectors.folder) as spool:
         for batch in vectors.views(shown, lambda _: None, spool):
             rows = zip(batch.ids, batch.viewpoints, batch.has_viewpoint, batch.vectors, strict=True)
             found |= {(name, int(own) if there else None): row.tobytes() for name, own, there, row in rows}

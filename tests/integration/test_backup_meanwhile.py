@@ -31,7 +31,7 @@ from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.store.read.files_in_use import files_in_use
 from meshseek.store.read.held import HeldVersion, held_version
-from meshseek.store.write.publisher import published_content, published_digests
+from meshseek.store.write.live import published_content, published_digests
 from meshseek.translators._entries import Entries
 from meshseek.workspace.belongings import Table, read_table
 from meshseek.workspace.objects import Kept, Objects
@@ -44,6 +44,11 @@ SEEDS = int(os.environ.get("LIVES", "2"))
 def assets(workspace: Workspace) -> dict[str, str]:
     """The assets of a workspace as they are, with their fingerprints."""
     return {asset.asset_id: asset.fingerprint for asset in workspace.assets()}
+
+
+def digests(server: Server) -> dict[str, str]:
+    """What each published asset was made from."""
+    return {asset_id: digest for part in published_digests(server, ALGORITHM) for asset_id, digest in part}
 
 
 class Life:
@@ -106,7 +111,7 @@ class Life:
         self.parts.update()
         content, _ = published_content(self.parts.server, ALGORITHM)
         assert content is not None
-        self.published[content] = published_digests(self.parts.server, ALGORITHM)
+        self.published[content] = digests(self.parts.server)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -140,7 +145,7 @@ def test_a_backup_is_of_one_moment_whatever_runs_meanwhile(
     report = check(other.workspace, REPORTER, verify=True)
     assert (report.faults, report.damaged) == ([], [])
     content, _ = published_content(elsewhere, ALGORITHM)
-    assert published_digests(elsewhere, ALGORITHM) == life.published[str(content)]
+    assert digests(elsewhere) == life.published[str(content)]
     used = files_in_use(elsewhere, ALGORITHM)
     assert all((other.workspace.models / model).is_file() for model in used.models)
     assert all((other.workspace.folder / views).is_dir() for views in used.view_folders)

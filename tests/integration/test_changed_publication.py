@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,11 +15,15 @@ from tests.crowd import Crowd, units
 from tests.living import Contents
 
 from meshseek.pipeline import publish as publishing_stage
-from meshseek.pipeline.publish import LibraryState, publish
+from meshseek.pipeline.library_state import LeftOut, LibraryState
+from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
+from meshseek.pipeline.wanted import WantedBuilder
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
+from meshseek.store.write.labels import LabelBook
+from meshseek.workspace.by_asset import ByAsset
 from meshseek.workspace.workspace import Workspace
 
 COUNT = 60
@@ -98,14 +104,31 @@ def test_little_is_changed_in_place_and_much_is_built_anew(server: Server, tmp_p
 @pytest.mark.parametrize(("changed", "new", "gone"), [(9, 0, 0), (10, 0, 0), (3, 3, 4), (11, 0, 0), (4, 4, 3)])
 def test_a_tenth_counts_each_asset_once(changed: int, new: int, gone: int) -> None:
     """Of a hundred assets ten may be changed, new or gone; one that is loaded anew is one, not one gone and one new."""
-    live = {f"{number}": "old" for number in range(100)}
-    wanted = {**dict(list(live.items())[gone:]), **{f"{99 - number}": "new" for number in range(changed)}}
-    wanted |= {f"more {number}": "new" for number in range(new)}
-    changes = LibraryState([], wanted, {}, {}, {}, {}, {}).changes(live, 0)
+    live = {f"{number}": 1 for number in range(100)}
+    wanted = {**dict(list(live.items())[gone:]), **{f"{99 - number}": 2 for number in range(changed)}}
+    wanted |= {f"more {number}": 2 for number in range(new)}
+    rows: ByAsset[int] = ByAsset(pa.array(list(wanted)), int)
+    digests = np.array(list(wanted.values()), dtype=np.uint64)
+    state = LibraryState(rows, digests, {}, {}, LeftOut(), WantedBuilder().wanted(rows), LabelBook())
+    told = [(asset_id, f"{digest:016x}") for asset_id, digest in live.items()]
+    parts = [told[:60], told[60:]]
+    changes = state.changes(parts, 0.1 * len(live))
 
     assert (changes is not None) is (changed + new + gone <= 10)
     if changes is not None:
-        assert (len(changes.new), len(changes.gone)) == (changed + new, changed + gone)
+        assert (int(changes.new.sum()), len(changes.gone)) == (changed + new, changed + gone)
+    assert state.is_published(parts) is (changed + new + gone == 0)
+
+
+def test_what_is_live_is_told_from_what_is_not() -> None:
+    """The same assets with the same digests, however they come; one less or more, or one that was changed, is not."""
+    rows: ByAsset[int] = ByAsset(pa.array(["a", "b"]), int)
+    digests = np.array([1, 2], dtype=np.uint64)
+    state = LibraryState(rows, digests, {}, {}, LeftOut(), WantedBuilder().wanted(rows), LabelBook())
+    one, two, other = ("a", f"{1:016x}"), ("b", f"{2:016x}"), ("b", f"{3:016x}")
+
+    assert state.is_published([[two], [one]])
+    assert not any(state.is_published(parts) for parts in ([[one]], [[one, other]], [[one, two], [("c", two[1])]], []))
 
 
 def test_much_that_changes_little_by_little_is_built_anew(server: Server, tmp_path: Path) -> None:

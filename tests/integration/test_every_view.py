@@ -24,7 +24,8 @@ from meshseek.embedders.siglip import Siglip
 from meshseek.errors import EmbedderError
 from meshseek.model import Asset, ViewCount, ViewSet
 from meshseek.pipeline.embed import embed
-from meshseek.pipeline.publish import LibraryState, publish
+from meshseek.pipeline.library_state import LibraryState
+from meshseek.pipeline.publish import publish
 from meshseek.pipeline.standing import standings
 from meshseek.pipeline.synthetic import LibrarySize, make_library
 from meshseek.pipeline.vector_files import VectorFiles
@@ -285,7 +286,7 @@ def test_published_views_equal_those_from_scratch(
     renders.bring_in(scratch)
     embed_renders(scratch, counting(kind, chosen))
     assert to_publish(workspace) == to_publish(scratch)
-    assert state_of(workspace).digests == state_of(scratch).digests
+    assert state_of(workspace).digests.tolist() == state_of(scratch).digests.tolist()
 
 
 def expect_current(renders: Renders, workspace: Workspace, kind: type[Counting]) -> None:

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from itertools import count
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 from tests.crowd import Crowd
 from tests.toy import publish_toys, toy_algorithm
 
-from meshseek.errors import DatabaseError
-from meshseek.pipeline.publish import LibraryState, publish
+from meshseek.errors import DatabaseError, WorkspaceError
+from meshseek.model import Asset
+from meshseek.pipeline import library_state
+from meshseek.pipeline.library_state import LibraryState
+from meshseek.pipeline.publish import publish
+from meshseek.pipeline.synthetic import LibrarySize, make_library
 from meshseek.pipeline.vector_files import VectorFiles
 from meshseek.reporting import SilentReporter
 from meshseek.store.indexes import INDEXES, Graph
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import Connection, Server
 from meshseek.store.queries import query
-from meshseek.store.write.index_build import BuildPlan, _build
+from meshseek.store.write import loading
+from meshseek.store.write.index_build import ASSET_BYTES, BuildPlan, _build
+from meshseek.store.write.live import published_digests
+from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher
+from meshseek.store.write.way import LEAST, NICENESS, give_way
+from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
 
 
@@ -61,9 +74,10 @@ def test_a_disk_that_is_too_small_is_refused_before_the_load(workspace: Workspac
     assert sizes["graph_vectors"] == 2 * captions + centroids
     assert sizes["vectors"] == len(crowd.english) + len(crowd.chinese) + 5 * centroids
 
-    nodes = {kind: INDEXES.load(kind)().node(32) for kind in INDEXES.names}
+    assert sizes["assets"] == 200
+    rows, nodes = sizes["assets"] * ASSET_BYTES, {kind: INDEXES.load(kind)().node(32) for kind in INDEXES.names}
     needed = {
-        kind: sizes["vectors"] * (2 * 32 + 64 + node.view) + sizes["graph_vectors"] * node.disk
+        kind: rows + sizes["vectors"] * (2 * 32 + 64 + node.view) + sizes["graph_vectors"] * node.disk
         for kind, node in nodes.items()
     }
     assert needed["exact"] < needed["hnsw_binary"] < needed["hnsw"]
@@ -77,15 +91,88 @@ def test_a_disk_that_is_too_small_is_refused_before_the_load(workspace: Workspac
             publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
 
 
+@pytest.mark.parametrize("where", ["os.posix_fallocate", "meshseek.pipeline.centroid_spool.CentroidSpool.write"])
+def test_a_disk_that_fills_up_is_told(
+    toys: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What waits to be loaded is on the disk of the workspace; where that is full, nothing is published."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(where, full)
+    with pytest.raises(WorkspaceError, match=r"the disk that holds .* is full; free some space"):
+        publish_toys(toys, server)
+    monkeypatch.undo()
+    assert publish_toys(toys, server).details["assets"] == 40
+
+
 def test_fewer_assets_need_less_room(toys: Workspace) -> None:
     """What the refusal advises helps."""
     vectors = VectorFiles.open(toys, "toy")
     sizes = [LibraryState.read(toys, vectors, count).sizes(vectors) for count in (10, None)]
 
     assert sizes == [
-        {"vectors": 10 + 8 + 10 + 30, "graph_vectors": 10 + 10 + 10},
-        {"vectors": 40 + 32 + 40 + 120, "graph_vectors": 40 + 40 + 40},
+        {"assets": 10, "vectors": 10 + 8 + 10 + 30, "graph_vectors": 10 + 10 + 10},
+        {"assets": 40, "vectors": 40 + 32 + 40 + 120, "graph_vectors": 40 + 40 + 40},
     ]
+
+
+def test_few_assets_are_in_memory_at_a_time(
+    workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are published: neither while they are read nor while they are loaded, anew or in place."""
+    make_library(LibrarySize(assets=3_000, views=1, dim=4), workspace, SilentReporter())
+    alive: list[int] = []
+
+    def counting(call: Callable[..., Any]) -> Callable[..., Any]:
+        calls = count()
+
+        def counted(*arguments: Any) -> Any:
+            if next(calls) % 200 == 0:
+                alive.append(sum(type(each) is Asset for each in gc.get_objects()))
+            return call(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(library_state, "_digest", counting(library_state._digest))
+    monkeypatch.setattr(loading, "_names", counting(loading._names))
+    monkeypatch.setattr(loading, "ASSETS", 100)
+    summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())
+    assert (summary.done, len(alive)) == (3_000, 30)
+    row = asset_row(next(iter(workspace.assets())))
+    workspace.assets_table().append([{**row, "fingerprint": "changed", "captions_english": ["changed"]}])
+    summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())
+    assert (summary.done, len(alive)) == (1, 30 + 15 + 1)
+    assert max(alive) < 400
+
+
+def test_assets_that_leave_while_they_are_published(
+    published_toys: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were counted, and then they are gone: that is told, and the live version stays as it was."""
+    before = digests(server)
+    assets = list(published_toys.assets())
+    table = published_toys.assets_table()
+    table.append([{**asset_row(assets[0]), "captions_english": ["changed"]}])
+    load = Loader.load_labels
+
+    def meanwhile(self: Loader, *arguments: Any) -> None:
+        load(self, *arguments)
+        table.keep_shards([])
+        table.append([asset_row(asset) for asset in assets[1:]])
+
+    monkeypatch.setattr(Loader, "load_labels", meanwhile)
+    with pytest.raises(WorkspaceError, match=r"1 assets left .* while they were published; publish again"):
+        publish_toys(published_toys, server)
+    assert digests(server) == before
+    monkeypatch.undo()
+    assert publish_toys(published_toys, server).details["assets"] == 39
+
+
+def digests(server: Server) -> dict[str, str]:
+    """What each published asset was made from."""
+    return {asset_id: digest for part in published_digests(server, "toy") for asset_id, digest in part}
 
 
 @pytest.fixture
@@ -96,6 +183,16 @@ def connection(server: Server) -> Iterator[Connection]:
         opened.execute("CREATE TABLE asset_centroids (centroid halfvec(3)) WITH (parallel_workers = 2)")
         opened.execute("INSERT INTO asset_centroids SELECT '[1,2,3]'::halfvec FROM generate_series(1, 100)")
         yield opened
+
+
+def test_loading_gives_way_to_searches(connection: Connection) -> None:
+    """The process of the server that publishes has a lower priority than it had, where it is on this machine."""
+    is_local = connection.info.host.startswith("/")
+    before = os.getpriority(os.PRIO_PROCESS, connection.info.backend_pid) if is_local else 0
+
+    assert give_way(connection) is is_local
+    if is_local:
+        assert os.getpriority(os.PRIO_PROCESS, connection.info.backend_pid) == min(LEAST, before + NICENESS)
 
 
 def test_too_little_shared_memory_is_built_with_one_process(connection: Connection) -> None:

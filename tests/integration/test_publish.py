@@ -125,7 +125,8 @@ def test_what_is_derived_otherwise_is_published_anew(
     published_toys: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A Meshseek that makes other labels or words of the same assets leaves none of the old ones."""
-    monkeypatch.setattr("meshseek.pipeline.publish.DERIVED", 0)
+    for module in ("publish", "library_state"):
+        monkeypatch.setattr(f"meshseek.pipeline.{module}.DERIVED", 0)
     assert counted(publish_toys(published_toys, server)) == (40, 0)
     assert counted(publish_toys(published_toys, server)) == (0, 40)
 

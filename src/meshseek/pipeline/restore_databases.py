@@ -49,6 +49,7 @@ def restore_database(server: Server, database: Mapping[str, Any], backups: Backu
     chinese = description["chinese_captions"]
     captions = description["assets"]  # at most
     sizes = {
+        "assets": description["assets"],
         "vectors": captions + description["english_captions"] + chinese + description["views"],
         "graph_vectors": (2 + (chinese > 0)) * captions,
     }

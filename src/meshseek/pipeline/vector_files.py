@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
+from meshseek.files import disk_error
 from meshseek.model import CaptionBasis, Space, ViewCount
+from meshseek.pipeline.centroid_spool import CentroidSpool
+from meshseek.pipeline.wanted import Wanted, WantedVectors
 from meshseek.store.write.loading import Captions, Centroids, Views
 from meshseek.workspace.halves import from_column, to_singles
-from meshseek.workspace.made_from import HeldViews, ShownViews
+from meshseek.workspace.made_from import HeldViews
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.tables import Source
 from meshseek.workspace.view_rows import held_views
@@ -29,11 +33,11 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float16]
 
-Wanted = Mapping[Source, Mapping[str, str]]
-"""What each asset's vectors must have been made from; vectors may be left of what it had once."""
 Advance = Callable[[int], None]
 
 UNIT_TOLERANCE = 0.01
+NOWHERE = -1
+"""No row of a file."""
 NO_VIEWPOINT = -(2**15)
 """No viewpoint has this id."""
 BATCH = 2048
@@ -56,38 +60,6 @@ class Batch(NamedTuple):
     def names(self) -> list[str]:
         """The assets, each once."""
         return [self.ids[row] for row in self.first]
-
-
-class CentroidSpool:
-    """Centroids that wait in a file until the views, from which they come, are loaded."""
-
-    def __init__(self, dim: int) -> None:
-        self._dim = dim
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed at the end of the with block
-        self._sizes: list[int] = []
-        self._ids: list[str] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, batch: Centroids) -> None:
-        """Keep a batch."""
-        self._sizes.append(len(batch.ids))
-        self._ids += batch.ids
-        self._file.write(batch.centroids.tobytes() + batch.spreads.astype(np.float32).tobytes())
-
-    def batches(self) -> Iterator[Centroids]:
-        """Every batch, in order."""
-        self._file.seek(0)
-        start = 0
-        for size in self._sizes:
-            vectors = np.frombuffer(self._file.read(2 * self._dim * size), dtype=np.float16).reshape(size, self._dim)
-            spreads = np.frombuffer(self._file.read(4 * size), dtype=np.float32)
-            yield Centroids(self._ids[start : start + size], vectors, spreads)
-            start += size
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +96,11 @@ class VectorFiles:
         basis, count = workspace.caption_basis(algorithm), workspace.view_count(algorithm)
         return cls(next(iter(spaces.values())), tables, basis, count)
 
+    @property
+    def folder(self) -> Path:
+        """Holds the tables."""
+        return next(iter(self.tables.values())).folder.parent
+
     def rows(self, source: Source) -> int:
         """Number of rows of a source, replaced ones included."""
         return len(self.tables[source]) if source in self.tables else 0
@@ -139,30 +116,31 @@ class VectorFiles:
     def captions(self, wanted: Wanted, advance: Advance) -> Iterator[Captions]:
         """Each asset's English and Chinese caption vectors; the Chinese ones wait in a file for their English ones."""
         with self._waiting(self.rows("caption_chinese")) as chinese:
-            place: dict[str, int] = {}  # each asset comes once: see _expect_once
+            places = np.full(len(wanted.rows), NOWHERE, dtype=np.int32)  # each asset comes once: see _expect_once
+            filled = 0
             for batch in self._read("caption_chinese", wanted, advance):
-                filled, names = len(place), batch.names
-                chinese[filled : filled + len(names)] = batch.vectors[batch.first]
-                place.update((name, filled + n) for n, name in enumerate(names))
+                chinese[filled : filled + len(batch.first)] = batch.vectors[batch.first]
+                rows = [wanted.rows[name] for name in batch.names]
+                places[rows] = np.arange(filled, filled + len(rows))
+                filled += len(rows)
             for batch in self._read("caption_english", wanted, advance):
                 names, vectors = batch.names, batch.vectors[batch.first]
-                rows = np.array([place.pop(name, -1) for name in names], dtype=np.int64)
-                yield Captions(names, vectors, np.ones(len(names), dtype=np.bool_), chinese[rows], rows >= 0)
-            yield from self._chinese_alone(place, chinese)
+                rows = [wanted.rows[name] for name in names]
+                own = places[rows]
+                places[rows] = NOWHERE
+                yield Captions(names, vectors, np.ones(len(names), dtype=np.bool_), chinese[own], own != NOWHERE)
+            yield from self._chinese_alone(wanted, places, chinese)
 
-    def _chinese_alone(self, place: Mapping[str, int], chinese: Vectors) -> Iterator[Captions]:
-        names = list(place)
-        for start in range(0, len(names), BATCH):
-            own = names[start : start + BATCH]
-            vectors = chinese[[place[name] for name in own]]
-            there = np.ones(len(own), dtype=np.bool_)
-            yield Captions(own, vectors, ~there, vectors, there)
+    def _chinese_alone(self, wanted: Wanted, places: NDArray[np.int32], chinese: Vectors) -> Iterator[Captions]:
+        alone = ((name, place) for name, place in zip(wanted.rows, places, strict=True) if place != NOWHERE)
+        while some := list(islice(alone, BATCH)):
+            vectors = chinese[[place for _, place in some]]
+            there = np.ones(len(some), dtype=np.bool_)
+            yield Captions([name for name, _ in some], vectors, ~there, vectors, there)
 
-    def views(self, shown: Mapping[str, ShownViews | None], advance: Advance, spool: CentroidSpool) -> Iterator[Views]:
+    def views(self, wanted: Wanted, advance: Advance, spool: CentroidSpool) -> Iterator[Views]:
         """The vectors of the views that are shown; the centroid and spread of each asset's go to the spool."""
-        some = {name: own for name, own in shown.items() if own is not None}
-        wanted: Wanted = {"appearance": {name: own.fingerprint for name, own in some.items()}}
-        for batch in self._read("appearance", wanted, advance, some):
+        for batch in self._read("appearance", wanted, advance):
             spool.add(_centroids(batch))
             numbers = batch.viewpoints.fill_null(0).to_numpy()
             there = batch.viewpoints.is_valid().to_numpy(zero_copy_only=False)
@@ -170,17 +148,21 @@ class VectorFiles:
 
     @contextmanager
     def _waiting(self, rows: int) -> Iterator[Vectors]:
-        """Room for vectors outside of memory."""
-        with tempfile.TemporaryFile() as file:
-            yield np.memmap(file, dtype=np.float16, mode="w+", shape=(max(1, rows), self.space.dim))
+        """Room for vectors outside of memory; what a system has for temporary files is often in it."""
+        shape = (max(1, rows), self.space.dim)
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            if hasattr(os, "posix_fallocate"):  # a disk that is full is told here, and not by a signal
+                try:
+                    os.posix_fallocate(file.fileno(), 0, 2 * shape[0] * shape[1])
+                except OSError as error:
+                    raise disk_error(error, self.folder) from error
+            yield np.memmap(file, dtype=np.float16, mode="w+", shape=shape)
 
-    def _read(
-        self, source: Source, wanted: Wanted, advance: Advance, shown: Mapping[str, ShownViews] | None = None
-    ) -> Iterator[Batch]:
+    def _read(self, source: Source, wanted: Wanted, advance: Advance) -> Iterator[Batch]:
         """What is wanted, batch by batch; of views those that are shown."""
         if source not in self.tables:
             return
-        own, folder = wanted[source], self.tables[source].folder
+        own, folder = wanted.of(source), self.tables[source].folder
         for table in self.tables[source].tables(own):
             assets = table["asset_id"].combine_chunks().dictionary_encode()
             _expect_once(assets, table["viewpoint_id"] if source == "appearance" else None, folder)
@@ -188,10 +170,8 @@ class VectorFiles:
             kept, numbers = table, assets.indices
             if keep is not None:
                 kept, numbers = kept.filter(keep), numbers.filter(keep)
-            if (
-                shown is not None
-                and (few := _shown(assets.dictionary, numbers, kept["viewpoint_id"], shown)) is not None
-            ):
+            few = _shown(assets.dictionary, numbers, kept["viewpoint_id"], wanted) if source == "appearance" else None
+            if few is not None:
                 kept, numbers = kept.filter(few), numbers.filter(few)
             ids, vectors = assets.dictionary.take(numbers).to_pylist(), from_column(kept)
             viewpoints = kept["viewpoint_id"].combine_chunks()
@@ -204,16 +184,14 @@ class VectorFiles:
             advance(len(table))
 
 
-def _made_from(assets: pa.DictionaryArray, fingerprints: pa.ChunkedArray, wanted: Mapping[str, str]) -> pa.Array | None:
+def _made_from(assets: pa.DictionaryArray, fingerprints: pa.ChunkedArray, wanted: WantedVectors) -> pa.Array | None:
     """Which rows were made from what is wanted; None where all were."""
-    right = pa.array([wanted.get(name) for name in assets.dictionary.to_pylist()], pa.string())
+    right = pa.array([wanted.made_from(name) for name in assets.dictionary.to_pylist()], pa.string())
     keep = pc.equal(right.take(assets.indices), fingerprints.combine_chunks()).fill_null(fill_value=False)
     return None if pc.all(keep, min_count=0).as_py() else keep
 
 
-def _shown(
-    names: pa.Array, numbers: pa.Array, viewpoints: pa.ChunkedArray, shown: Mapping[str, ShownViews]
-) -> pa.Array | None:
+def _shown(names: pa.Array, numbers: pa.Array, viewpoints: pa.ChunkedArray, shown: Wanted) -> pa.Array | None:
     """Which rows are of views that are shown; None where all are."""
     own = numbers.to_numpy()
     starts = _starts(own)
@@ -221,7 +199,7 @@ def _shown(
     known = viewpoints.fill_null(NO_VIEWPOINT).to_numpy()
     keep = np.ones(len(own), dtype=np.bool_)
     for name, (start, end) in zip(ids, pairwise([*starts, len(own)]), strict=True):
-        wanted = shown[name].viewpoints
+        wanted = shown.viewpoints(name)
         if wanted is not None and len(wanted) < end - start:
             keep[start:end] = np.isin(known[start:end], wanted)
     return None if keep.all() else pa.array(keep)

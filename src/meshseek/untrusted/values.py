@@ -7,14 +7,17 @@ from typing import Any
 
 DEEPEST = 8
 """Lists and objects inside each other, in one attribute of an asset."""
+_NESTING = (Mapping, list, tuple)
 
 
 def is_deep(value: Any) -> bool:
     """Whether more than :data:`DEEPEST` lists and objects are inside each other; found without going any deeper."""
     level: list[Any] = [value]
     for _ in range(DEEPEST + 1):
-        level = [inner for own in level if isinstance(own, Mapping | list | tuple) for inner in _inside(own)]
-    return bool(level)
+        level = [inner for own in level if type(own) is not str and isinstance(own, _NESTING) for inner in _inside(own)]
+        if not level:  # mostly soon, and a million assets are looked at
+            return False
+    return True
 
 
 def _inside(value: Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterable[Any]:

@@ -14,16 +14,25 @@ import psycopg
 from psycopg import sql
 
 from meshseek.errors import DatabaseError
+from meshseek.model import NUMBER_FIELDS
 from meshseek.reporting import Reporter
 from meshseek.store.indexes import Graph, NodeBytes
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 
 ROW_BYTES = 64
+ASSET_BYTES = 1700
+"""Of an asset beside its vectors, with its words, labels and numbers and all indexes on them; measured are 1,650 for
+made-up assets with a caption and some tags each. Those that say much of themselves take more.
+"""
 SECONDS_PER_VECTOR, MEASURED_AT, GROWTH = 1.2e-3, 20_000, 0.2
 """One process, 768 dimensions, so many vectors; each takes longer in a larger graph, by this power of its size: of
 1,000,000 a graph took 25 minutes with two processes, while other work ran beside them."""
 REMOTE_MEMORY = 1 << 30
+PLAIN_MEMORY = 1 << 29
+"""Bytes that an index of words, names or numbers may take while it is built: of more it gains nothing."""
+FILTERED = ("text_embeddings", "asset_centroids")
+"""Tables that are asked with filters."""
 LEAST_MEMORY = 64 << 20
 POLL_SECONDS = 0.5
 WORTH_TELLING = 10_000
@@ -71,20 +80,23 @@ def plan_build(rows: int, dim: int, node: NodeBytes, *, free: int, cores: int) -
     return BuildPlan(rows=rows, needed=needed, disk=disk, memory=memory, workers=workers, seconds=seconds)
 
 
-def check_room(connection: Connection, dim: int, node: NodeBytes, *, vectors: int, graph_vectors: int) -> None:
+def check_room(
+    connection: Connection, dim: int, node: NodeBytes, *, assets: int, vectors: int, graph_vectors: int
+) -> None:
     """Refuse a publication that the disk cannot hold, where the server is on this machine.
 
     Args:
         connection: To the server.
         dim: Length of a vector.
-        node: What a vector takes in a graph.
-        vectors: How many will be stored.
-        graph_vectors: How many will be in graphs; one that is in two counts twice.
+        node: What a vector takes in a graph, or as codes.
+        assets: How many will be stored.
+        vectors: Likewise.
+        graph_vectors: How many will be in graphs, or have codes; one that is in two counts twice.
 
     Raises:
         DatabaseError: There is too little room; the message says how much is needed.
     """
-    needed = vectors * (2 * dim + ROW_BYTES + node.view) + graph_vectors * node.disk
+    needed = assets * ASSET_BYTES + vectors * (2 * dim + ROW_BYTES + node.view) + graph_vectors * node.disk
     folder = _data_folder(connection)
     if folder is None:
         return
@@ -113,6 +125,22 @@ def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, node
             watcher.say(f"index on {graph.table}: {plan}")
         with watcher.bar(f"index {graph.table}", plan.rows) as advance, _followed(connection, advance):
             _build(connection, graph, plan, watcher)
+
+
+def build_plain(connection: Connection) -> None:
+    """Build the indexes that every kind has: by asset, by words and names, and by what is filtered by.
+
+    Raises:
+        psycopg.Error: The server refuses.
+    """
+    free = psutil.virtual_memory().available // 8 if _is_local(connection) else LEAST_MEMORY
+    _set(connection, "maintenance_work_mem", f"{max(LEAST_MEMORY, min(free, PLAIN_MEMORY)) >> 20}MB")
+    for name in ("index_views_by_asset", "index_words", "index_names"):
+        connection.execute(query(name))
+    for table in map(sql.Identifier, FILTERED):
+        connection.execute(query("index_labels", table=table))
+        for column in NUMBER_FIELDS:
+            connection.execute(query("index_number", table=table, column=sql.Identifier(column)))
 
 
 def _build(connection: Connection, graph: Graph, plan: BuildPlan, watcher: Reporter) -> None:

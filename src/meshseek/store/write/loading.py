@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from psycopg import sql
@@ -19,11 +20,16 @@ from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 from meshseek.store.write.binary_copy import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
 from meshseek.store.write.labels import LabelBook
+from meshseek.store.write.text_copy import Value, text_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+T = TypeVar("T")
+
+ASSETS = 4096
+"""Assets that are in memory at a time, twice: some are sent while the next ones are read."""
 LONGEST_NAME = 100
 """Nobody types a longer one letter by letter."""
 AHEAD = 16
@@ -67,35 +73,46 @@ class Loader:
         connection: In a transaction.
         space: Of the vectors.
         new: Whether the tables were made in this transaction: then the rows are frozen, and no log of them is written.
-        book: The labels that are known already.
+        known: The numbers that labels have already; rows of number, field, value.
     """
 
-    def __init__(self, connection: Connection, space: Space, *, new: bool, book: LabelBook | None = None) -> None:
+    def __init__(
+        self, connection: Connection, space: Space, *, new: bool, known: Iterable[tuple[int, str, str]] = ()
+    ) -> None:
         self._connection = connection
         self._space = space
         self._new = new
-        self._book = book or LabelBook()
+        self._known = known
+        self._book = LabelBook()
+        self._rows: Mapping[str, int] = {}
 
-    def load_labels(self, assets: Iterable[Asset]) -> None:
-        """Number what assets are filtered by; first of all, and of every asset that will be in the version."""
-        for asset in assets:
-            self._book.add(asset.asset_id, asset.attributes)
-        self._copy_rows("labels", self._book.rows())
-        self._copy_rows("percentiles", self._book.percentiles())
+    def load_labels(self, book: LabelBook, rows: Mapping[str, int]) -> None:
+        """Load what assets are filtered by; first of all.
 
-    def load_assets(self, assets: Sequence[Asset], digests: Mapping[str, str]) -> None:
-        """Load assets with their words; ``digests`` tell later whether anything of one has changed."""
-        self._copy_rows("assets", (asset_row(PublishedAsset.of(asset), digests[asset.asset_id]) for asset in assets))
+        Args:
+            book: Of every asset that will be in the version.
+            rows: Where it has each asset.
+        """
+        book.keep_numbers(self._known)
+        self._book, self._rows = book, rows
+        self._copy_text("labels", text_rows(book.rows()))
+        self._copy_text("percentiles", text_rows(book.percentiles()))
+
+    def load_assets(self, assets: Iterable[tuple[Asset, str]]) -> None:
+        """Load assets with their words, each with a digest that tells later whether anything of it has changed."""
         self._connection.execute(query("make_word_texts"))
-        self._copy_rows("word_texts", ((asset.asset_id, _names(asset), *_word_texts(asset)) for asset in assets))
-        self._connection.execute(query("turn_into_words"))
+        for rows, words in _ahead(_asset_lots(iter(assets)), 1):
+            self._copy_text("assets", rows)
+            self._copy_text("word_texts", words)
+            self._connection.execute(query("turn_into_words"))
+            self._connection.execute(query("truncate", table=sql.Identifier("word_texts")))
 
     def load_captions(self, batches: Iterable[Captions]) -> None:
         """Load caption vectors."""
 
         def columns(batch: Captions) -> list[Column]:
             english, chinese = Vectors(batch.english, batch.has_english), Vectors(batch.chinese, batch.has_chinese)
-            return [english, chinese, self._dims(len(batch.ids)), *self._book.columns(batch.ids)]
+            return [english, chinese, self._dims(len(batch.ids)), *self._labels(batch.ids)]
 
         self._copy("text_embeddings", ((batch.ids, columns(batch)) for batch in batches))
 
@@ -112,7 +129,7 @@ class Loader:
         """Load the centroids of views."""
 
         def columns(batch: Centroids) -> list[Column]:
-            return [Vectors(batch.centroids), Numbers(batch.spreads, ">f4"), *self._book.columns(batch.ids)]
+            return [Vectors(batch.centroids), Numbers(batch.spreads, ">f4"), *self._labels(batch.ids)]
 
         self._copy("asset_centroids", ((batch.ids, columns(batch)) for batch in batches))
 
@@ -134,6 +151,9 @@ class Loader:
                 for piece in pieces:
                     copy.write(piece)
 
+    def _labels(self, ids: Sequence[str]) -> list[Column]:
+        return self._book.columns([self._rows[asset_id] for asset_id in ids])
+
     def _dims(self, rows: int) -> Column:
         return Numbers(np.full(rows, self._space.dim), ">i4")
 
@@ -145,18 +165,24 @@ class Loader:
         pieces = (piece for ids, columns in batches for piece in pack_rows(ids, columns))
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(HEADER)
-            for piece in _read_ahead(pieces):
+            for piece in _ahead(pieces, AHEAD):
                 copy.write(piece)
             copy.write(TRAILER)
 
-    def _copy_rows(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+    def _copy_text(self, table: str, rows: bytes) -> None:
         statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
+            copy.write(rows)
 
 
-def asset_row(asset: PublishedAsset, digest: str) -> Sequence[Any]:
+def _asset_lots(assets: Iterator[tuple[Asset, str]]) -> Iterator[tuple[bytes, bytes]]:
+    """Rows of assets, and the texts of their words, so many at a time: no more are in memory."""
+    while lot := list(islice(assets, ASSETS)):
+        rows = text_rows(asset_row(PublishedAsset.of(asset), digest) for asset, digest in lot)
+        yield rows, text_rows((asset.asset_id, _names(asset), *_word_texts(asset)) for asset, _ in lot)
+
+
+def asset_row(asset: PublishedAsset, digest: str) -> Sequence[Value]:
     """A row of the table ``assets``; :func:`meshseek.store.read.rows.published_asset` reads it."""
     return (
         asset.asset_id,
@@ -196,11 +222,11 @@ def _strings(value: object) -> list[str]:
     return [own for own in found if isinstance(own, str)]
 
 
-def _read_ahead(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
-    """The same, made by another thread while earlier ones are sent."""
+def _ahead(pieces: Iterator[T], count: int) -> Iterator[T]:
+    """The same, so many of them made by another thread while earlier ones are sent."""
     reader = ThreadPoolExecutor(1)
     try:
-        upcoming = deque(reader.submit(next, pieces, None) for _ in range(AHEAD))
+        upcoming = deque(reader.submit(next, pieces, None) for _ in range(count))
         while (piece := upcoming.popleft().result()) is not None:
             upcoming.append(reader.submit(next, pieces, None))
             yield piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from meshseek.errors import DatabaseError, NotPublishedError
-from meshseek.model import NUMBER_FIELDS, Space
+from meshseek.errors import DatabaseError
+from meshseek.model import Space
 from meshseek.relevance import Thresholds
 from meshseek.reporting import Reporter
 from meshseek.store.indexes import INDEXES
@@ -26,10 +26,11 @@ from meshseek.store.read.published import UNKNOWN_TRUST, Published, QueryType, T
 from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT, refuse_newer
 from meshseek.store.write.codes import CodesWriter
-from meshseek.store.write.index_build import build_graphs, check_room
-from meshseek.store.write.labels import LabelBook
+from meshseek.store.write.index_build import build_graphs, build_plain, check_room
 from meshseek.store.write.leftovers import INCOMING, RETIRED, drop_leftovers
+from meshseek.store.write.live import Digests, digests_of, live_schema
 from meshseek.store.write.loading import Loader
+from meshseek.store.write.way import give_way
 
 LIVE = sql.Identifier("live")
 ASSET_TABLES = ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "asset_words")
@@ -39,8 +40,6 @@ VECTOR_COLUMNS = (
     ("image_embeddings", "embedding"),
     ("asset_centroids", "centroid"),
 )
-FILTERED = ("text_embeddings", "asset_centroids")
-"""Tables that are asked with filters."""
 PAGE_BYTES = 8000
 """A row that stays inside its page may hold so much."""
 
@@ -73,12 +72,13 @@ class Publisher:
         self._watcher = watcher
 
     @contextmanager
-    def loading(self, *, vectors: int, graph_vectors: int, index_kind: str = "exact") -> Iterator[Loader]:
+    def loading(self, *, assets: int, vectors: int, graph_vectors: int, index_kind: str = "exact") -> Iterator[Loader]:
         """Make the tables of a new version and load them in one transaction: where it fails nothing is left.
 
         Args:
-            vectors: How many will come at most.
-            graph_vectors: How many will be in graphs; one that is in two counts twice.
+            assets: How many will come at most.
+            vectors: Likewise.
+            graph_vectors: How many will be in graphs, or have codes; one that is in two counts twice.
             index_kind: What graphs will be built; none, unless said.
 
         Raises:
@@ -86,7 +86,7 @@ class Publisher:
         """
         dim = self._space.dim
         node = INDEXES.load(index_kind)().node(dim)
-        check_room(self._connection, dim, node, vectors=vectors, graph_vectors=graph_vectors)
+        check_room(self._connection, dim, node, assets=assets, vectors=vectors, graph_vectors=graph_vectors)
         with self._connection.transaction():
             self._connection.execute(query("create_schema", schema=INCOMING))
             create_tables(self._connection, dim)
@@ -138,14 +138,7 @@ class Publisher:
         build_graphs(self._connection, graphs, dim, index.node(dim), self._watcher)
         if index.has_codes:
             CodesWriter(self._connection, dim).write_all(chinese=chinese, watcher=self._watcher)
-        self._connection.execute(query("index_views_by_asset"))
-        self._connection.execute(query("index_words"))
-        self._connection.execute(query("index_names"))
-        for table in FILTERED:
-            self._connection.execute(query("index_labels", table=sql.Identifier(table)))
-            for name in NUMBER_FIELDS:
-                column = sql.Identifier(name)
-                self._connection.execute(query("index_number", table=sql.Identifier(table), column=column))
+        build_plain(self._connection)
         self._analyze()
         read_into_memory(self._connection, "incoming")
 
@@ -160,20 +153,22 @@ class Publisher:
         row = self._connection.execute(query("changed")).fetchone()
         return row[0] if row else 0
 
-    def live_digests(self, index_kind: str, world: str, *, chinese: bool) -> dict[str, str] | None:
-        """What each asset of the live version was made from; None where another kind of version is live.
+    def is_of_kind(self, index_kind: str, world: str, *, chinese: bool) -> bool:
+        """Whether the live version can be changed into what is to be published.
 
         Args:
             index_kind: What the version is to be asked by.
             world: Fingerprint of its world.
             chinese: Whether it is to have Chinese captions, and so a graph of them.
         """
-        if _live_schema(self._connection) != CURRENT:
-            return None
+        if live_schema(self._connection) != CURRENT:
+            return False
         wanted = {**asdict(self._space), "index_kind": index_kind, "world": world, "chinese": chinese}
-        if self._connection.execute(query("is_of_kind"), wanted).fetchone() is None:
-            return None
-        return dict(self._connection.execute(query("digests")).fetchall())
+        return self._connection.execute(query("is_of_kind"), wanted).fetchone() is not None
+
+    def live_digests(self) -> Generator[Digests]:
+        """What each asset of the live version was made from, in parts; to be closed before anything else is asked."""
+        return digests_of(self._connection)
 
     @contextmanager
     def updating(
@@ -192,12 +187,12 @@ class Publisher:
         counts: dict[str, int] = {}
         with self._connection.transaction():
             self._connection.execute(query("use_schema"), {"schemas": "live, public"})
-            book = LabelBook.known(self._connection.execute(query("labels")).fetchall())
+            known = self._connection.execute(query("labels")).fetchall()
             for table in ASSET_TABLES:
                 self._connection.execute(query("remove_assets", table=sql.Identifier(table)), {"ids": list(gone)})
             for table in ("labels", "percentiles", "background"):
                 self._connection.execute(query("empty", table=sql.Identifier(table)))
-            yield Loader(self._connection, self._space, new=False, book=book), counts
+            yield Loader(self._connection, self._space, new=False, known=known), counts
             self._connection.execute(query("fill_background"))
             CodesWriter(self._connection, self._space.dim).change(gone, sorted(new))
             changed = len({*new, *gone})
@@ -216,7 +211,7 @@ class Publisher:
 
     def _switch(self, inherit: Mapping[str, Any] | None = None) -> None:
         """Make the new version the live one; it takes over what was measured of the former one, if described so."""
-        comparable = _live_schema(self._connection) == CURRENT
+        comparable = live_schema(self._connection) == CURRENT
         with self._connection.transaction():
             if comparable and inherit is not None:
                 self._connection.execute(query("inherit_tunings"), inherit)
@@ -236,13 +231,14 @@ def publishing(server: Server, algorithm: str, space: Space, watcher: Reporter) 
     """
     server.create_database(algorithm)
     with translated(), server.connect(algorithm) as connection:
-        refuse_newer(_live_schema(connection), algorithm)
+        refuse_newer(live_schema(connection), algorithm)
         row = connection.execute(query("lock_publishing")).fetchone()
         if not row or not row[0]:
             raise DatabaseError(f"another process is publishing '{algorithm}'; wait until it ends")
         connection.execute("SET client_connection_check_interval = '2s'")  # else a killed process keeps the lock
         with contextlib.suppress(psycopg.errors.FeatureNotSupported, psycopg.errors.InsufficientPrivilege):
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm SCHEMA public")
+        give_way(connection)
         drop_leftovers(connection)
         connection.execute(query("use_schema"), {"schemas": "incoming, public"})
         try:
@@ -258,34 +254,3 @@ def create_tables(connection: Connection, dim: int) -> None:
     if 2 * (2 * dim + 8) < PAGE_BYTES:
         for table, column in VECTOR_COLUMNS:
             connection.execute(query("store_plainly", table=sql.Identifier(table), column=sql.Identifier(column)))
-
-
-def published_content(server: Server, algorithm: str) -> tuple[str | None, int]:
-    """Digest of what is published now, and its number of assets; None and 0 where nothing is."""
-    try:
-        with server.connect(algorithm) as connection, translated():
-            number = _live_schema(connection)
-            refuse_newer(number, algorithm)
-            row = connection.execute(query("content")).fetchone() if number == CURRENT else None
-    except NotPublishedError:
-        row = None
-    return row or (None, 0)
-
-
-def published_digests(server: Server, algorithm: str) -> dict[str, str]:
-    """What each published asset was made from, by its id.
-
-    Raises:
-        DatabaseError: Nothing is published, or the database cannot be asked.
-    """
-    with server.connect(algorithm) as connection, translated():
-        return dict(connection.execute(query("digests")).fetchall())
-
-
-def _live_schema(connection: Connection) -> int | None:
-    """The number of the live version's tables; None where nothing is published."""
-    try:
-        row = connection.execute(query("schema_version")).fetchone()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-        return None
-    return row[0] if row else None

@@ -1,0 +1,56 @@
+"""What is live of an algorithm, told before another version is made."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+import psycopg
+
+from meshseek.errors import NotPublishedError
+from meshseek.store.postgres import Connection, Server, translated
+from meshseek.store.queries import query
+from meshseek.store.schema import CURRENT, refuse_newer
+
+DIGESTS = 16_384
+"""Assets that are told of at a time."""
+Digests = Sequence[tuple[str, str]]
+"""Ids of some assets, and what each was made from."""
+
+
+def published_content(server: Server, algorithm: str) -> tuple[str | None, int]:
+    """Digest of what is published now, and its number of assets; None and 0 where nothing is."""
+    try:
+        with server.connect(algorithm) as connection, translated():
+            number = live_schema(connection)
+            refuse_newer(number, algorithm)
+            row = connection.execute(query("content")).fetchone() if number == CURRENT else None
+    except NotPublishedError:
+        row = None
+    return row or (None, 0)
+
+
+def published_digests(server: Server, algorithm: str) -> Generator[Digests]:
+    """What each published asset was made from, in parts.
+
+    Raises:
+        DatabaseError: Nothing is published, or the database cannot be asked.
+    """
+    with server.connect(algorithm) as connection, translated():
+        yield from digests_of(connection)
+
+
+def digests_of(connection: Connection) -> Generator[Digests]:
+    """The same, over a connection that is asked nothing else meanwhile."""
+    with connection.transaction(), connection.cursor("digests") as cursor:
+        cursor.execute(query("digests"))
+        while part := cursor.fetchmany(DIGESTS):
+            yield part
+
+
+def live_schema(connection: Connection) -> int | None:
+    """The number of the live version's tables; None where nothing is published."""
+    try:
+        row = connection.execute(query("schema_version")).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    return row[0] if row else None
