@@ -70,9 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--views", type=int, default=200_000)
     parser.add_argument("--index", default=DEFAULT_INDEX, help="kind of index, as in: codes")
-    parser.add_argument(
-        "--queries", type=int, default=QUERIES, help="for each number of clients, over HTTP as over SQL"
-    )
+    parser.add_argument("--queries", type=int, default=QUERIES, help="for each number of clients and way of asking")
     parser.add_argument("--folder", type=Path, help="keep the library here, in a workspace of its own")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
