@@ -25,6 +25,7 @@ from meshseek.pipeline.synthetic import ALGORITHM, LOT, LibrarySize, make_librar
 from meshseek.reporting import ConsoleReporter
 from meshseek.search.recall import Recall
 from meshseek.settings import read_settings
+from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.statements import statement
 
@@ -125,7 +126,7 @@ class Nearest:
 
 
 @contextmanager
-def opened(folder: Path, size: LibrarySize, queries: int = QUERIES) -> Iterator[Bench]:
+def opened(folder: Path, size: LibrarySize, queries: int = QUERIES, index: str = DEFAULT_INDEX) -> Iterator[Bench]:
     """Make and publish a library in a workspace of its own, unless the folder has it."""
     workspace = folder / f"{size.assets}-assets-{size.views}-views-{size.likeness:g}"
     meshseek = Meshseek(read_settings(workspace=workspace))
@@ -133,8 +134,8 @@ def opened(folder: Path, size: LibrarySize, queries: int = QUERIES) -> Iterator[
         if meshseek.workspace.assets_table().count() != size.assets:  # none, or what an interrupted run has left
             shutil.rmtree(workspace, ignore_errors=True)
             make_library(size, meshseek.workspace, ConsoleReporter())
-        server = meshseek.server
-        summary = publish(ALGORITHM, meshseek.workspace, server, max_assets=None, reporter=ConsoleReporter())
+        server, reporter = meshseek.server, ConsoleReporter()
+        summary = publish(ALGORITHM, meshseek.workspace, server, index_kind=index, max_assets=None, reporter=reporter)
         world = World(size.seed, size.dim, size.likeness)
         texts = world.texts([f"benchmark query {number}" for number in range(queries)])
         asked = {"txt": texts, "img": world.pictures(queries, 1)}

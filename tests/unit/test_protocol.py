@@ -96,7 +96,7 @@ def send_until_closed(connection: socket.socket, part: bytes, most: int, between
     """Send the same again and again until there is an answer, or the connection is cut; the value is the answer."""
     connection.settimeout(between)
     for _ in range(most):
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, BlockingIOError):  # the other side is slow to read
             connection.sendall(part)
         try:
             came = connection.recv(1 << 16)

@@ -103,7 +103,7 @@ def uses(source: str) -> Iterator[Use]:
                     str(key.value) for key in written.keys if isinstance(key, ast.Constant)
                 )
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        if isinstance(call.func, ast.Name) and call.func.id in {"query", "caption_graphs"}:
+        if isinstance(call.func, ast.Name) and call.func.id in {"query", "statement", "caption_graphs"}:
             name = call.args[0]
             if isinstance(name, ast.Constant):
                 fragments = frozenset(str(keyword.arg) for keyword in call.keywords)

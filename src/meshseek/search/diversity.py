@@ -46,13 +46,12 @@ def diversified(
     nothing = np.zeros_like(next(iter(vectors.values())))
     matrix = np.stack([vectors.get(ranked.asset_id, nothing) for ranked in head])
     alike = np.maximum(matrix @ matrix.T, 0) ** POWER
-    nearest = np.zeros(len(head))
-    order = []
-    for place in range(min(count, len(head))):
-        chosen = int(np.argmax(scores - PENALTY * nearest)) if place else 0
-        order.append(chosen)
-        scores[chosen] = -np.inf
-        nearest = np.maximum(nearest, alike[chosen])
+    behind = scores - PENALTY * alike.astype(np.float64)  # a row for each: what the others are worth after it
+    worth, order = scores.copy(), [0]
+    while len(order) < min(count, len(head)):
+        np.minimum(worth, behind[order[-1]], out=worth)
+        worth[order[-1]] = -np.inf
+        order.append(int(worth.argmax()))
     taken = set(order)
     waiting = [ranked for place, ranked in enumerate(head) if place not in taken]
     return [*(head[place] for place in order), *waiting, *ranking[DEPTH:]]

@@ -60,10 +60,10 @@ class Judge:
 
     def _said(self, target: Target, score: float) -> Relevance:
         thresholds = self._question.published.thresholds.get((target, self._question.asked(target)))
-        closeness = self._caption if target == "caption" else self._appearance
-        if thresholds is None or closeness is None:
+        if thresholds is None:  # then nothing need be computed
             return "fair"
-        return thresholds.relevance(closeness(score))
+        closeness = self._caption if target == "caption" else self._appearance
+        return "fair" if closeness is None else thresholds.relevance(closeness(score))
 
     @cached_property
     def _caption(self) -> Closeness | None:

@@ -357,8 +357,9 @@ FROM (
 ORDER BY asset_id, distance, viewpoint_id;
 
 -- likeness --
--- Caption vectors of some assets, by which it is told how alike they are; cast as in own_vectors.
-SELECT asset_id, coalesce(english_embedding, chinese_embedding)::halfvec AS vector
+-- Caption vectors of some assets, by which it is told how alike they are, as one value: a search asks for fifty.
+SELECT array_agg(asset_id) AS ids,
+       string_agg(halfvec_send(coalesce(english_embedding, chinese_embedding)::halfvec), ''::bytea) AS vectors
 FROM text_embeddings WHERE asset_id = ANY(%(ids)s);
 
 -- captions_exact --
@@ -680,8 +681,9 @@ UNION ALL
 SELECT asset_id, width, depth, height FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
 
 -- centroids --
--- The mean views of some assets, cast likewise.
-SELECT asset_id, centroid::halfvec AS vector FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
+-- The mean views of some assets, likewise as one value.
+SELECT array_agg(asset_id) AS ids, string_agg(halfvec_send(centroid::halfvec), ''::bytea) AS vectors
+FROM asset_centroids WHERE asset_id = ANY(%(ids)s);
 
 -- known_as --
 -- The assets that have one of these ids or names.

@@ -21,6 +21,8 @@ from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.reference import add_reference
 from meshseek.interfaces.http.routes import router
+from meshseek.interfaces.http.text_searches import TextSearches
+from meshseek.interfaces.http.threads import Threads
 from meshseek.interfaces.http.upstream import Upstream
 
 THREADS = 160
@@ -43,12 +45,15 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         meshseek = Meshseek()
         write_logs(meshseek.settings)
 
+    threads = Threads(THREADS)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = THREADS
         meshseek.search_service.warm_up()
         await _warm_up(app)
         yield
+        threads.close()
         one = CapacityLimiter(1)  # the other threads may all be busy
         await close_access(app, one)
         await run_sync(meshseek.close, limiter=one)
@@ -66,6 +71,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.state.upstream = Upstream(meshseek.settings)
     app.include_router(router)
     add_reference(app)
+    app.add_middleware(TextSearches, meshseek=meshseek, threads=threads)
     app.add_middleware(PlainAsJson)
     app.add_middleware(Deadline, seconds=meshseek.settings.request_seconds)
     add_access(app, meshseek)
@@ -75,10 +81,11 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
 
 
 async def _warm_up(app: FastAPI) -> None:
-    """Send a query that will be refused: the first request builds the routes, which takes a tenth of a second."""
+    """Send queries that will be refused: the first one builds the routes, which takes a tenth of a second."""
 
     async def ask_inside(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": {"caller": ANYBODY}}, receive, send)
 
     async with httpx.AsyncClient(transport=httpx.ASGITransport(ask_inside), base_url="http://localhost") as client:
-        await client.post("/search/text", json={"query": ""})
+        for refused in ({}, {"query": ""}):
+            await client.post("/search/text", json=refused)

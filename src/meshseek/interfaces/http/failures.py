@@ -109,17 +109,22 @@ def sees_details(scope: Scope) -> bool:
     return caller is not None and caller.name is not None and "admin" in caller.scopes
 
 
-def _deliberate(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, MeshseekError)
+def refusal(scope: Scope, error: MeshseekError) -> JSONResponse:
+    """The answer to a request that failed for a reason that we know."""
     status = status_of(error)
     if error.general is not None or status == HTTPStatus.SERVICE_UNAVAILABLE:
         log.warning("%s", error)
     name = type(error).__name__.removesuffix("Error")
-    message = str(error) if sees_details(request.scope) else error.in_general
+    message = str(error) if sees_details(scope) else error.in_general
     answer = error_answer(status, re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), message)
     if isinstance(error, BusyError):
         answer.headers["Retry-After"] = RETRY_SECONDS
     return answer
+
+
+def _deliberate(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, MeshseekError)
+    return refusal(request.scope, error)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from meshseek.interfaces.http.addresses import is_loopback
+from meshseek.interfaces.http.joined_writes import JoinedWrites
 
 HEAD_SECONDS: Final = 10.0
 """For the request line and all headers, from the connection or their first byte."""
@@ -86,7 +87,7 @@ class BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin, unless there are too many connections."""
-        super().connection_made(transport)
+        super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]  # it stands for one
         if self._is_one_too_many():
             text = "too many connections at once; try again in a second"
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "busy", text)

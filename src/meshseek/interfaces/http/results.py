@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel, Field
 
@@ -78,4 +78,5 @@ def view_url(asset_id: str, viewpoint_id: int, algorithm: str | None, version: s
 
 
 def _of(algorithm: str | None, version: str) -> str:
-    return "?" + urlencode({"algorithm": algorithm, "v": version} if algorithm else {"v": version})
+    asked = f"algorithm={quote_plus(algorithm)}&" if algorithm else ""
+    return f"?{asked}v={quote_plus(version)}"

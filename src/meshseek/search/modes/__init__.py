@@ -115,7 +115,9 @@ class Mode(ABC):
             ranking = preferred(ranking, sizes, query.size, self.deviation(library, question))
         if query.is_diverse:
             head = [ranked.asset_id for ranked in ranking[: diversity.DEPTH]]
-            count = diversity.DEPTH if query.collapsed else max(query.offset + query.top_k, MAX_CANDIDATES)
+            judged = 0 if query.rerank is None else MAX_CANDIDATES
+            needed = max(query.offset + query.top_k, TIERS[0], judged)
+            count = diversity.DEPTH if query.collapsed else needed
             ranking = diversity.diversified(ranking, library.likeness(head), count)
         return list(ranking)
 

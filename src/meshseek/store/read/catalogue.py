@@ -13,7 +13,8 @@ from meshseek.model import PublishedAsset
 from meshseek.sizes import SIDES
 from meshseek.store.queries import query
 from meshseek.store.read.reader import AS_IT_IS
-from meshseek.store.read.rows import published_asset
+from meshseek.store.read.rows import published_asset, vectors_of
+from meshseek.store.read.statements import statement
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,8 +72,8 @@ class Catalogue:
 
         All are of one length; a caption is like no views.
         """
-        rows = self._reader.rows(query("likeness"), {"ids": list(asset_ids)}, AS_IT_IS)
-        captions = {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
+        (row,) = self._reader.rows(statement("likeness"), {"ids": list(asset_ids)}, AS_IT_IS)
+        captions = vectors_of(row)
         without = [asset_id for asset_id in asset_ids if asset_id not in captions]
         views = self.appearances(without) if without else {}
         if not captions or not views:
@@ -93,5 +94,5 @@ class Catalogue:
 
     def appearances(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The mean views of assets, shape ``(dim,)`` each, of those that have any."""
-        rows = self._reader.rows(query("centroids"), {"ids": list(asset_ids)})
-        return {row["asset_id"]: row["vector"].to_numpy().astype(np.float32) for row in rows}
+        (row,) = self._reader.rows(query("centroids"), {"ids": list(asset_ids)})
+        return vectors_of(row)

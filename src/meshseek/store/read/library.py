@@ -165,7 +165,7 @@ class Library(Versions, Catalogue):
         Raises:
             VersionChangedError: What is published is no longer live.
         """
-        rows = self._rows(published, query("shown"), {"ids": list(asset_ids)}, AS_IT_IS)
+        rows = self._rows(published, statement("shown"), {"ids": list(asset_ids)}, AS_IT_IS)
         return {row["asset_id"]: published_asset(row) for row in rows if row["asset_id"] is not None}
 
     def _nearest(

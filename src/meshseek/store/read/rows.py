@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from meshseek.model import PublishedAsset, Ranked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def ranking_of(rows: Sequence[Mapping[str, Any]], part: str) -> list[Ranked]:
@@ -41,3 +46,13 @@ def published_asset(row: Mapping[str, Any]) -> PublishedAsset:
         attributes=row["attributes"],
         version=row["digest"],
     )
+
+
+def vectors_of(row: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """Vectors by asset id, shape ``(dim,)`` each, of a row that has all of them in one value, and whose they are."""
+    ids = row["ids"]
+    if ids is None:
+        return {}
+    sent = np.frombuffer(row["vectors"], dtype=">f2").reshape(len(ids), -1)
+    halves = sent[:, 2:]  # before each stand its dimension and two bytes without a meaning
+    return dict(zip(ids, halves.astype(np.float32), strict=True))
