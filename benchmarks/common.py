@@ -1,4 +1,4 @@
-"""What the benchmarks share: a synthetic library in its own workspace, its exact answers, and tables to print."""
+"""What the benchmarks share: a published synthetic library, its exact answers, and tables to print."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,14 +19,18 @@ import psutil
 from numpy.typing import NDArray
 
 from meshseek.bootstrap import Meshseek
+from meshseek.embedders import EmbedderOptions
+from meshseek.embedders.synthetic import Synthetic
 from meshseek.embedders.synthetic.world import World
+from meshseek.model import Ranked
 from meshseek.pipeline.publish import publish
-from meshseek.pipeline.synthetic import ALGORITHM, LOT, LibrarySize, make_library
+from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.reporting import ConsoleReporter
 from meshseek.search.recall import Recall
 from meshseek.settings import read_settings
 from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.read.library import Library, Request
+from meshseek.store.read.published import Target
 from meshseek.store.read.statements import statement
 
 VIEWS = 8
@@ -40,6 +44,8 @@ TIMED = 200
 """Queries of each kind that a setting is timed with, each asked once, by whatever engine: a query is faster again."""
 
 Vectors = NDArray[np.float32]
+Compared = tuple[Vectors, Sequence[set[int]]]
+"""Queries, and the exact answer of each."""
 
 
 @dataclass(slots=True)
@@ -47,40 +53,39 @@ class Bench:
     """A published synthetic library, and queries that are not in it."""
 
     meshseek: Meshseek
-    size: LibrarySize
     world: World
-    queries: dict[str, Vectors]
-    """Those that are compared with the exact answers, by kind."""
-    publish_seconds: float | None
+    has_views: bool
     asked: int = 0
-    """How many others were made, to be asked once."""
+    """How many queries were made to be asked once."""
 
     @property
-    def each(self) -> int:
-        """Vectors of an asset: its views, or its caption where it has none."""
-        return self.size.views or 1
+    def target(self) -> Target:
+        """What is compared: views, or captions where there are no views."""
+        return "appearance" if self.has_views else "caption"
 
     @property
     def searching(self) -> bytes:
-        """The statement that the service sends."""
-        return statement("views_two_stage") if self.size.views else statement("captions_hnsw", COLUMNS)
+        """The statement that the service sends to a graph."""
+        return statement("views_two_stage") if self.has_views else statement("captions_hnsw", COLUMNS)
+
+    def library(self) -> Library:
+        """The library as a service opens it."""
+        return Library(self.meshseek.server, ALGORITHM, codes=self.meshseek.workspace.codes)
 
     def nearest(self, library: Library, vector: NDArray[np.float32], request: Request) -> list[int]:
         """The numbers of the nearest ten assets, through the library as the service uses it."""
         published = library.last_known()
-        if self.size.views:
+        if self.has_views:
             hits = library.nearest_views(published, vector, request)
         else:
             hits = library.nearest_captions(published, vector, COLUMNS, request)
         return [number_of(hit.asset_id) for hit in hits][:DEPTH]
 
-    def vectors(self) -> Iterator[Vectors]:
-        """The vectors as they are stored, lot by lot."""
-        for part, start in enumerate(range(0, self.size.assets, LOT)):
-            crowd = self.world.assets(min(LOT, self.size.assets - start), part)
-            views = self.size.views
-            made = self.world.views(crowd, views, part) if views else self.world.captions(crowd, part)
-            yield made.astype(np.float16).astype(np.float32)
+    def queries(self, kind: str, count: int) -> Vectors:
+        """Queries that are compared with the exact answers."""
+        if kind == "img":
+            return self.world.pictures(count, 1)
+        return self.world.texts([f"benchmark query {number}" for number in range(count)])
 
     def fresh(self, kind: str) -> Vectors:
         """Queries that nobody has asked."""
@@ -89,59 +94,49 @@ class Bench:
             return self.world.pictures(TIMED, 2 + first)
         return self.world.texts([f"benchmark query, asked once, {first + number}" for number in range(TIMED)])
 
-    def exact(self, masks: Sequence[NDArray[np.bool_]]) -> list[dict[str, list[set[int]]]]:
-        """The exact ten assets of each query by kind, of those that each mask allows; all vectors are made once."""
-        asked = np.concatenate([self.queries[kind] for kind in KINDS])
-        found = [Nearest(len(asked)) for _ in masks]
-        start = 0
-        for lot in self.vectors():
-            best = (asked @ lot.T).reshape(len(asked), -1, self.each).max(axis=2)
-            for nearest, mask in zip(found, masks, strict=True):
-                nearest.add(start + np.flatnonzero(mask[start : start + best.shape[1]]), best)
-            start += best.shape[1]
-        half = len(asked) // len(KINDS)
-        return [{kind: each.assets[half * n : half * (n + 1)] for n, kind in enumerate(KINDS)} for each in found]
-
-
-class Nearest:
-    """The nearest ten assets of each query among those that were shown."""
-
-    def __init__(self, queries: int) -> None:
-        self._scores = np.full((queries, DEPTH), -np.inf, dtype=np.float32)
-        self._assets = np.full((queries, DEPTH), -1)
-
-    def add(self, assets: NDArray[np.integer[Any]], scores: Vectors) -> None:
-        """Look at some assets, shape ``(n,)``; the scores are of a lot, shape ``(queries, lot)``, which has them."""
-        if not len(assets):
-            return
-        both = np.concatenate([self._scores, scores[:, assets % LOT]], axis=1)
-        ids = np.concatenate([self._assets, np.broadcast_to(assets, (len(scores), len(assets)))], axis=1)
-        best = np.argpartition(-both, DEPTH - 1, axis=1)[:, :DEPTH]
-        self._scores, self._assets = np.take_along_axis(both, best, 1), np.take_along_axis(ids, best, 1)
-
-    @property
-    def assets(self) -> list[set[int]]:
-        """Ten of each query, or as many as there are."""
-        return [set(row[row >= 0].tolist()) for row in self._assets]
+    def exact(self, library: Library, count: int, among: Collection[str] | None = None) -> dict[str, list[set[int]]]:
+        """The exact ten assets of so many queries of each kind, by one pass over what is stored."""
+        asked = np.concatenate([self.queries(kind, count) for kind in KINDS])
+        answers: list[list[Ranked]] = []
+        passing = library.exact_answers(library.published(), asked, DEPTH)
+        for _ in passing.by(self.target, COLUMNS, answers, among):
+            pass
+        found = [{number_of(hit.asset_id) for hit in hits} for hits in answers]
+        return {kind: found[n * count : (n + 1) * count] for n, kind in enumerate(KINDS)}
 
 
 @contextmanager
-def opened(folder: Path, size: LibrarySize, queries: int = QUERIES, index: str = DEFAULT_INDEX) -> Iterator[Bench]:
-    """Make and publish a library in a workspace of its own, unless the folder has it."""
-    workspace = folder / f"{size.assets}-assets-{size.views}-views-{size.likeness:g}"
-    meshseek = Meshseek(read_settings(workspace=workspace))
+def library_in(folder: Path, size: LibrarySize) -> Iterator[Meshseek]:
+    """The workspace of a library below a folder; it is made unless it is there."""
+    views = size.views if size.fewest_views is None else f"{size.fewest_views}-{size.views}"
+    meshseek = Meshseek(read_settings(workspace=folder / f"{size.assets}-assets-{views}-views-{size.likeness:g}"))
     try:
         if meshseek.workspace.assets_table().count() != size.assets:  # none, or what an interrupted run has left
-            shutil.rmtree(workspace, ignore_errors=True)
+            shutil.rmtree(meshseek.workspace.folder, ignore_errors=True)
             make_library(size, meshseek.workspace, ConsoleReporter())
-        server, reporter = meshseek.server, ConsoleReporter()
-        summary = publish(ALGORITHM, meshseek.workspace, server, index_kind=index, max_assets=None, reporter=reporter)
-        world = World(size.seed, size.dim, size.likeness)
-        texts = world.texts([f"benchmark query {number}" for number in range(queries)])
-        asked = {"txt": texts, "img": world.pictures(queries, 1)}
-        yield Bench(meshseek, size, world, asked, summary.seconds if summary.done else None)
+        yield meshseek
     finally:
         meshseek.close()
+
+
+@contextmanager
+def opened(folder: Path, size: LibrarySize, kind: str = DEFAULT_INDEX) -> Iterator[Bench]:
+    """A library that is published, in a workspace of its own below a folder."""
+    with library_in(folder, size) as meshseek:
+        workspace, server = meshseek.workspace, meshseek.server
+        publish(ALGORITHM, workspace, server, index_kind=kind, max_assets=None, reporter=ConsoleReporter())
+        yield bench_of(meshseek)
+
+
+def bench_of(meshseek: Meshseek) -> Bench:
+    """Of what a workspace has published."""
+    library = Library(meshseek.server, ALGORITHM)
+    try:
+        published = library.published()
+    finally:
+        library.close()
+    world = Synthetic(EmbedderOptions(model=published.space.model, dim=published.space.dim)).world
+    return Bench(meshseek, world, published.views > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,23 +146,25 @@ class Point:
     setting: str
     recall: Recall
     p50_ms: float
+    """Of queries that nobody had asked."""
     p95_ms: float
-    qps: float
+    again_ms: float
+    """Median of the same, asked once more."""
 
     @property
     def row(self) -> dict[str, Any]:
         """As a part of a table."""
         tail = {"recall": self.recall.mean, "below .5": f"{self.recall.share_lost:.1%}", "worst": self.recall.worst}
-        return {**tail, "p50 ms": self.p50_ms, "p95 ms": self.p95_ms, "QPS": self.qps}
+        return {**tail, "p50 ms": self.p50_ms, "p95 ms": self.p95_ms, "again p50 ms": self.again_ms}
 
 
 def measure(
     setting: str,
     ask: Callable[[NDArray[np.float32]], Sequence[int]],
-    compared: tuple[Vectors, Sequence[set[int]]],
+    compared: Compared,
     fresh: Vectors,
 ) -> Point:
-    """Ask in one thread.
+    """Ask in one thread: first what is timed, then what is compared.
 
     Args:
         setting: What it is called.
@@ -175,21 +172,21 @@ def measure(
         compared: Queries, and the exact answer of each.
         fresh: Queries that nobody has asked, to be timed.
     """
+    first, again = milliseconds(ask, fresh), milliseconds(ask, fresh)  # before those that are compared warm anything
     found = [(set(ask(vector)), exact) for vector, exact in zip(*compared, strict=True)]
     recalls = [len(hits & exact) / len(exact) if exact else 1.0 for hits, exact in found]
+    p50, p95 = np.percentile(first, (50, 95))
+    return Point(setting, Recall.of(recalls), float(p50), float(p95), float(np.median(again)))
+
+
+def milliseconds(ask: Callable[[NDArray[np.float32]], object], queries: Vectors) -> list[float]:
+    """How long each query takes."""
     times = []
-    for vector in fresh:
+    for vector in queries:
         started = time.perf_counter()
         ask(vector)
         times.append(1000 * (time.perf_counter() - started))
-    whole = np.array(times)
-    return Point(
-        setting,
-        Recall.of(recalls),
-        float(np.median(whole)),
-        float(np.percentile(whole, 95)),
-        1000 / float(whole.mean()),
-    )
+    return times
 
 
 def distinct(assets: Sequence[int] | NDArray[np.integer[Any]]) -> list[int]:

@@ -76,7 +76,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="meshseek bench ") as temporary:
         size = LibrarySize(assets=arguments.views // VIEWS, views=VIEWS, dim=DIM)
-        with opened(arguments.folder or Path(temporary), size, index=arguments.index) as bench:
+        with opened(arguments.folder or Path(temporary), size, arguments.index) as bench:
             workspace = bench.meshseek.workspace.folder
             told = f"Serving {arguments.views:,} views, words to views, {arguments.index}, {_tune(bench)}"
             report = Report(told)

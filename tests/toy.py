@@ -138,9 +138,9 @@ def chinese_captions(workspace: Workspace) -> dict[str, tuple[str, ...]]:
     }
 
 
-def toy_algorithm(server: Server) -> Algorithm:
+def toy_algorithm(server: Server, codes: Path | None = None) -> Algorithm:
     """The published toys, ready to be searched."""
-    return Algorithm("toy", Library(server, "toy"), lambda space: toy(space.model))
+    return Algorithm("toy", Library(server, "toy", codes=codes), lambda space: toy(space.model))
 
 
 def publish_toys(workspace: Workspace, server: Server, max_assets: int | None = None) -> Summary:

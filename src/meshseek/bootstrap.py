@@ -18,9 +18,10 @@ from meshseek.search.reranking import Reranking
 from meshseek.search.service import SearchService
 from meshseek.settings import Settings, read_settings
 from meshseek.store.embedded.server import EmbeddedServer
-from meshseek.store.indexes import DEFAULT_INDEX
+from meshseek.store.indexes import default_index
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
+from meshseek.store.read.live_index import live_index
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
 from meshseek.workspace.format import expect_usable
 from meshseek.workspace.workspace import Workspace
@@ -229,9 +230,12 @@ class Meshseek:
         return self.embedder(algorithm, space["model"], space["dim"], languages, views)
 
     def usual_index(self, algorithm: str) -> str:
-        """The kind of index that was last asked for."""
-        kind: str = self.workspace.remembered.get("publish", algorithm).get("index", DEFAULT_INDEX)
-        return kind
+        """The kind of index that was last asked for, or else is live, or else suits the size of the library.
+
+        Nothing is built anew because another kind has become the default: it is only for what is not published yet.
+        """
+        asked = self.workspace.remembered.get("publish", algorithm).get("index")
+        return asked or live_index(self.server, algorithm) or default_index(len(self.workspace.assets_table()))
 
     @property
     def _dashscope(self) -> HostedOptions:

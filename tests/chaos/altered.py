@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from meshseek.store.codes.file import _description
 from tests.chaos import world as worlds
 from tests.chaos.child import Ran
 from tests.chaos.child import run as run_job
-from tests.chaos.damage import damage
+from tests.chaos.damage import WAYS, damage, delete
 from tests.chaos.trials import Bench, Trial, compare, error_lines, judge_words
-from tests.chaos.victims import Undisturbed, Victim
+from tests.chaos.victims import VICTIMS, Undisturbed, Victim
 from tests.chaos.world import World, filled
+from tests.waiting import eventually
 
 SETTLED = Victim(name="settled", point="settled", command=worlds.UPDATE)
 """An update that has nothing to do."""
@@ -63,6 +67,56 @@ def altered(bench: Bench, kind: str, random: Random) -> Trial:
     if not trial.is_good:
         trial.complaints.append(done)
     return trial
+
+
+def altered_codes(bench: Bench, random: Random) -> Trial:
+    """Alter the file of codes, or put another version's in its place, while nobody searches; or delete it meanwhile.
+
+    Answers are those of before, nothing is to be done, and the file is there again, as it was.
+    """
+    world, known = bench.world, bench.undisturbed(SETTLED)
+    world.bring_back(VICTIMS["publish"].point)
+    others = [path.read_bytes() for path in world.codes]
+    world.bring_back(SETTLED.point)
+    trial = Trial(struck=True)
+    (path,) = world.codes
+    whole = path.read_bytes()
+    way = random.randrange(len(WAYS) + 2)
+    if way < len(WAYS):
+        trial.said = [WAYS[way](path, random)]
+    elif way == len(WAYS):
+        trial.said = [f"{path.write_bytes(others[0])} bytes of another version's codes are in {path.name}"]
+    is_harmless = way < len(WAYS) and _says_the_same(path, whole)
+    bench.reader.begin(world.folder)
+    if way > len(WAYS):
+        trial.said = [delete(path, random)]
+    elif not is_harmless:  # most is compared with checksums when it is opened, codes of views a moment later
+        eventually(lambda: _content(world) == [whole])
+    heard = bench.reader.end()
+    trial.searches = heard.count
+    trial.complaints += heard.problems(known.answers)
+    _run(trial, world, ["search", "a red chair", "--algorithm", "toy"], worlds.UPDATE, ["check", "--verify"])
+    trial.expect(is_harmless or _content(world) == [whole], f"{trial.said}: it was not made again")
+    compare(trial, world, known)
+    return trial
+
+
+def _says_the_same(path: Path, whole: bytes) -> bool:
+    """Whether only what fills up between two parts of a file of codes was altered."""
+    altered = path.read_bytes() if path.exists() else b""
+    if len(altered) != len(whole):
+        return False
+    parts = _description(io.BytesIO(whole), len(whole))["parts"].values()
+    end = max(own["start"] + own["bytes"] for own in parts)
+    spans = [*((own["start"], own["start"] + own["bytes"]) for own in parts), (end, len(whole))]
+    return all(altered[start:end] == whole[start:end] for start, end in spans)
+
+
+def _content(world: World) -> list[bytes]:
+    """Of each file of codes, while somebody may be removing it."""
+    with suppress(FileNotFoundError):
+        return [path.read_bytes() for path in world.codes]
+    return []
 
 
 def _run(trial: Trial, world: World, *commands: list[str]) -> Ran:

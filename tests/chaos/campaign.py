@@ -16,17 +16,21 @@ from tests.chaos import altered, databases, elsewhere
 from tests.chaos.damage import KINDS
 from tests.chaos.trials import Bench, Trial, disturb, disturb_restore
 from tests.chaos.victims import VICTIMS
+from tests.chaos.world import INDEX
 
 SHORT = (
     *("kill/import", "kill/translate", "kill/publish", "kill/tune", "kill/forget", "kill/forget-library"),
     *("kill/backup", "kill/restore", "kill/clean", "kill-time/embed", "full/render", "read-only/import"),
     *("memory/publish", "clock/update", "kill-postmaster/publish-in-place", "kill-backend/update"),
     *("kill-keeper/publish", "database-full/publish", "together/clean+embed", "workspace/moved"),
-    *("altered/manifests", "altered/shards", "altered/listings", "altered/ledgers"),
+    *("altered/manifests", "altered/shards", "altered/listings", "altered/ledgers", "altered/codes"),
+    "together/publish+publish",
 )
 """The scenarios of the short form: each victim and each fault, one trial of each."""
 Run = Callable[[Bench, Random], Trial]
 NEEDS_MOUNTS = {"full", "read-only", "database-full"}
+CODES = "codes"
+ALTERED = (*KINDS, CODES) if INDEX == CODES else tuple(KINDS)
 OF_DATABASE = ("publish", "publish-in-place", "update", "tune", "clean")
 
 
@@ -63,7 +67,7 @@ def _scenarios() -> Iterator[Scenario]:
             yield Scenario(f"kill-{whom}", name, _database(name, whom), 5)
     for name in ("publish", "publish-in-place", "update", "tune"):
         yield Scenario("database-full", name, _full_database(name), 6)
-    for kind in KINDS:
+    for kind in ALTERED:
         yield Scenario("altered", kind, partial(_altered, kind), 25)
     for pair in elsewhere.PAIRS:
         yield Scenario("together", pair, partial(_together, pair), 4)
@@ -93,7 +97,7 @@ def _full_database(name: str) -> Run:
 
 
 def _altered(kind: str, bench: Bench, random: Random) -> Trial:
-    return altered.altered(bench, kind, random)
+    return altered.altered_codes(bench, random) if kind == CODES else altered.altered(bench, kind, random)
 
 
 def _together(pair: str, bench: Bench, random: Random) -> Trial:

@@ -49,17 +49,31 @@ import meshseek.pipeline.render  # noqa: E402
 import meshseek.pipeline.restore  # noqa: E402
 import meshseek.pipeline.update  # noqa: E402
 import meshseek.search.tuning  # noqa: E402
+import meshseek.store.codes.book  # noqa: E402
+import meshseek.store.codes.engine  # noqa: E402  # it takes a moment
+import meshseek.store.codes.scan  # noqa: E402
+import meshseek.store.codes.segment  # noqa: E402
+import meshseek.store.read.plan  # noqa: E402
+import meshseek.store.write.codes  # noqa: E402
 import meshseek.store.write.publisher  # noqa: E402
 import meshseek.translators.openai_batch  # noqa: E402
 from meshseek.search.modes import MODES  # noqa: E402
+from meshseek.store.codes.book import CENTRES  # noqa: E402
 from meshseek.store.indexes import INDEXES  # noqa: E402
 from tests.chaos import clock, disk  # noqa: E402
+
+# A few assets are searched by codes as a million would be.
+meshseek.store.write.codes.FEWEST = 1
+meshseek.store.codes.segment.FEW_CODES = 0
+meshseek.store.read.plan.VERY_FEW = 0
+_learn = meshseek.store.codes.book.Book.learn
+meshseek.store.codes.book.Book.learn = lambda sample: _learn(sample.repeat(CENTRES, axis=0))  # type: ignore[method-assign]
 
 for name in ("pandas", "httpx", "rich.progress", "zoneinfo", "encodings.idna"):  # what commands import when they run
     with contextlib.suppress(ImportError):
         importlib.import_module(name)
 for family in (meshseek.embedders.EMBEDDERS, meshseek.renderers.RENDERERS, INDEXES, MODES):
-    for name in {"toy", "tints", "hnsw", "exact", *MODES.names} & set(family.names):
+    for name in {"toy", "tints", "hnsw", "codes", "exact", *MODES.names} & set(family.names):
         family.load(name)
 
 HUNG_SECONDS = 60.0

@@ -12,6 +12,7 @@ from meshseek.errors import DatabaseDownError, MeshseekError
 from meshseek.search.query import Query
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
+from meshseek.workspace.workspace import Workspace
 from tests.chaos.child import FORKS
 from tests.toy import toy_algorithm
 
@@ -89,8 +90,9 @@ class Reader:
 
 def _serve(pipe: Connection) -> None:
     while True:
-        embedded = EmbeddedServer(pipe.recv())
-        algorithm = toy_algorithm(Server(embedded.acquire))
+        folder = pipe.recv()
+        embedded = EmbeddedServer(folder)
+        algorithm = toy_algorithm(Server(embedded.acquire), Workspace(folder).codes)
         heard = Heard()
         _ask_all(algorithm, heard)
         pipe.send("begun")

@@ -170,10 +170,17 @@ class World:
         return facts_of({name: own for name, own in self.libraries.items() if name != library}, forgotten)
 
     def files(self) -> set[str]:
-        """Names of the workspace's files; parts of tables are one."""
+        """Names of the workspace's files; parts of tables are one, and files of codes, whose names differ, numbers."""
         paths = (path for path in self.folder.rglob("*") if KEPT not in path.relative_to(self.folder).parts)
         names = (path.relative_to(self.folder) for path in paths if not path.is_dir())
-        return {str(name.parent / "part" if name.name.startswith("part-") else name) for name in names}
+        told = {str(name.parent / "part" if name.name.startswith("part-") else name) for name in names}
+        codes = sorted(name for name in told if name.endswith(".codes"))
+        return told.difference(codes) | {f"codes {number}" for number in range(len(codes))}
+
+    @property
+    def codes(self) -> list[Path]:
+        """Files of codes that searching processes share."""
+        return sorted(self.workspace.codes.glob("*.codes"))
 
     def data_folder(self) -> Path:
         """The files of the workspace's database."""
@@ -253,7 +260,9 @@ IMPORTS = {
 RENDER = ["render", "--renderer", "tints", "--views", str(VIEWS), "--size", str(SIDE)]
 TRANSLATE = ["translate", "--translator", "openai_batch", "--yes"]
 EMBED = ["embed", "--algorithm", "toy"]
-PUBLISH = ["publish", "--algorithm", "toy", "--index", "hnsw"]
+INDEX = os.environ.get("CHAOS_INDEX", "codes")
+"""The kind that all is published with; ``CHAOS_INDEX=hnsw make chaos`` for graphs."""
+PUBLISH = ["publish", "--algorithm", "toy", "--index", INDEX]
 UPDATE = ["update", "--algorithm", "toy", "--yes"]
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.crowd import DIM, Crowd, units
 from tests.waiting import eventually
 
-from meshseek.model import Ranked
+from meshseek.model import Ranked, ViewSet
 from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.backup import BackupOptions, backup
 from meshseek.pipeline.publish import publish
@@ -58,19 +58,25 @@ FILTERS: tuple[dict[str, Any], ...] = (
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few assets are treated as very many: there are codes of them, in blocks, packed and scanned."""
     monkeypatch.setattr(planning, "VERY_FEW", 0)
+    monkeypatch.setattr(planning, "FEW", 0)
     monkeypatch.setattr(writing, "FEWEST", 20)
     monkeypatch.setattr(writing, "BLOCK", 32)
     monkeypatch.setattr(segment, "FEW_CODES", 0)
 
 
 def crowd_of(seed: int, gone: set[int], changed: set[int]) -> Crowd:
-    """A crowd of assets with one to nine views, without some, and with others for some."""
+    """A crowd of assets with one to nine views, one of them with 200, without some, and with others for some."""
     crowd = Crowd.of(COUNT, views=9, seed=seed)
     for number, asset in enumerate(crowd.assets):
         if asset.views is not None:
             kept = asset.views.viewpoint_ids[: 1 + number % 9]
             crowd.views[asset.asset_id] = crowd.views[asset.asset_id][: len(kept)]
             crowd.assets[number] = replace(asset, views=replace(asset.views, viewpoint_ids=kept))
+    many = next(number for number, asset in enumerate(crowd.assets) if number > seed % COUNT // 2 and asset.views)
+    asset = crowd.assets[many]
+    views = ViewSet(folder=Path("/nowhere"), viewpoint_ids=tuple(range(200)), fingerprint="made")
+    crowd.assets[many] = replace(asset, views=views)
+    crowd.views[asset.asset_id] = units(np.random.default_rng(seed).normal(size=(200, DIM)))
     for number in changed:
         asset = crowd.assets[number]
         crowd.assets[number] = replace(asset, attributes={**asset.attributes, "tags": ["new", "even"], "faces": 7})
@@ -84,11 +90,11 @@ def crowd_of(seed: int, gone: set[int], changed: set[int]) -> Crowd:
     return crowd
 
 
-def published(crowd: Crowd, folder: Path, server: Server) -> None:
+def published(crowd: Crowd, folder: Path, server: Server, index_kind: str = "codes") -> None:
     """Write a crowd to a new workspace and publish it."""
     workspace = Workspace(folder)
     crowd.write(workspace)
-    publish("crowd", workspace, server, index_kind="codes", max_assets=None, reporter=SilentReporter())
+    publish("crowd", workspace, server, index_kind=index_kind, max_assets=None, reporter=SilentReporter())
 
 
 def expect_exact(library: Library, version: Published, breadth: Breadth = WIDE) -> None:
@@ -111,12 +117,14 @@ def expect_exact(library: Library, version: Published, breadth: Breadth = WIDE) 
 SOME = st.sets(st.integers(0, COUNT - 1), max_size=6)
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("index_kind", ["codes", "hnsw"])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(SOME, SOME, st.booleans()), min_size=1, max_size=2), seed=st.integers(0, 99))
-def test_codes_find_what_comparing_with_everything_finds(
+def test_an_index_finds_what_comparing_with_everything_finds(
     server: Server,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
+    index_kind: str,
     steps: list[tuple[set[int], set[int], bool]],
     seed: int,
 ) -> None:
@@ -125,7 +133,7 @@ def test_codes_find_what_comparing_with_everything_finds(
     following = Library(server, "crowd", codes=folder)
     for gone, changed, anew in [(set[int](), set[int](), True), *steps]:
         monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0 if anew else 10.0)
-        published(crowd_of(seed, gone, changed - gone), tmp_path_factory.mktemp("workspace"), server)
+        published(crowd_of(seed, gone, changed - gone), tmp_path_factory.mktemp("workspace"), server, index_kind)
         fresh = Library(server, "crowd", codes=folder)
         for library in (following, fresh):
             expect_exact(library, library.published())

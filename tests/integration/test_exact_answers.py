@@ -134,6 +134,24 @@ def test_one_pass_is_as_good_as_a_query_after_the_other(
         assert not same(answers[::-1], theirs)
 
 
+def test_one_pass_among_some_assets_is_that_of_a_library_of_these(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many, of one and of none; also where more of them are equally near than are kept."""
+    monkeypatch.setattr(exact, "SPARE", 2)
+    random = np.random.default_rng(5)
+    crowd = crowd_of(random, 120)
+    library, queries = make(crowd), queries_of(crowd, random, 6)
+    published, columns = library.published(), CAPTION_COLUMNS["english"]
+    names = [asset.asset_id for asset in crowd.assets]
+    for among in (set(names[::2]) | {names[1]}, {names[1]}, set[str]()):
+        for target in TARGETS:
+            everything = one_by_one(library, published, target, "english", queries, len(names))
+            expected = [[hit for hit in ranking if hit.asset_id in among][:5] for ranking in everything]
+            answers: list[list[Ranked]] = []
+            assert sum(library.exact_answers(published, queries, 5).by(target, columns, answers, among)) > 0
+            ids, wanted = ([[hit.asset_id for hit in hits] for hits in each] for each in (answers, expected))
+            assert ids == wanted
+
+
 def test_the_live_version_is_compared_and_no_other(make: Make) -> None:
     """A pass that was begun for a version which is no longer live says so."""
     random = np.random.default_rng(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from meshseek.bootstrap import Meshseek
 from meshseek.datasets import DatasetOptions
 from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.pipeline.import_assets import import_assets
@@ -18,7 +19,10 @@ from meshseek.pipeline.publish import publish
 from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.reporting import SilentReporter
+from meshseek.settings import read_settings
+from meshseek.store import indexes
 from meshseek.store.postgres import Server
+from meshseek.store.read.live_index import live_index
 from meshseek.workspace.workspace import Workspace
 
 ASSETS, VIEWS, DIM = 2000, 4, 128
@@ -67,6 +71,41 @@ def test_a_library_takes_what_was_planned(made: Workspace, server: Server) -> No
         assert plan.storage.workspace[name] == pytest.approx(
             _bytes(made.folder / "vectors" / ALGORITHM / folder), rel=0.25
         )
+
+
+def test_codes_take_what_was_planned(made: Workspace, server: Server) -> None:
+    """Within a quarter, on the disk; in memory they are all that each search reads."""
+    plan = planned(made, "codes")
+    publish(ALGORITHM, made, server, index_kind="codes", max_assets=None, reporter=SilentReporter())
+    with server.connect(ALGORITHM) as connection:
+        sizes: dict[str, int] = dict(connection.execute(SIZES).fetchall())
+        row = connection.execute("SELECT sum(length(content)) FROM live.codes").fetchone()
+
+    assert plan.storage.database["codes"] == pytest.approx(sizes["codes"], rel=0.25)
+    assert plan.storage.needed == pytest.approx(float(row[0] if row else 0), rel=0.25)
+    assert (plan.storage.graphs, plan.build_memory) == ({}, 0)
+    assert "publish: codes" in plan.seconds
+
+
+def test_what_is_live_stays_when_another_kind_is_the_default(
+    made: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that is not published gets what suits its size; what was asked for counts most."""
+    meshseek = Meshseek(read_settings(workspace=made.folder))
+    monkeypatch.setitem(meshseek.__dict__, "server", server)
+    monkeypatch.setattr(indexes, "LARGE", ASSETS)
+    assert (live_index(server, ALGORITHM), meshseek.usual_index(ALGORITHM)) == (None, "codes")
+    publish(ALGORITHM, made, server, index_kind="exact", max_assets=None, reporter=SilentReporter())
+    assert (live_index(server, ALGORITHM), meshseek.usual_index(ALGORITHM)) == ("exact", "exact")
+    made.remembered.keep("publish", {"index": "hnsw"}, ALGORITHM)
+    assert meshseek.usual_index(ALGORITHM) == "hnsw"
+
+
+def test_the_views_that_were_chosen_are_planned(made: Workspace) -> None:
+    """As many as 'embed --views' was last told, unless fewer are asked for."""
+    for chosen, asked, views in ((2, None, 2), ("all", None, VIEWS), (3, 2, 2), (2, 4, 2)):
+        made.remembered.keep("embed", {"views": chosen}, ALGORITHM)
+        assert planned(made, "codes", asked).amounts.views == views * ASSETS
 
 
 def test_fewer_views_are_planned_where_fewer_are_taken(made: Workspace) -> None:

@@ -15,14 +15,18 @@ from meshseek.errors import DatabaseError, NotPublishedError, WorkspaceError
 from meshseek.interfaces.cli import main
 from meshseek.interfaces.cli.tuning import tuning_as_text
 from meshseek.model import Ranked
+from meshseek.pipeline.planning import resident
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.synthetic import ALGORITHM, LibrarySize, make_library
 from meshseek.reporting import SilentReporter
 from meshseek.search import tuning as tuning_module
 from meshseek.search.filters import conditions
+from meshseek.search.ladder import OF_CODES, OF_GRAPHS, Ladder
 from meshseek.search.modes import MODES
 from meshseek.search.question import Question
-from meshseek.search.tuning import LADDER, Goal, Tuner, Tuners
+from meshseek.search.tuning import Goal, Tuner, Tuners
+from meshseek.store import indexes
+from meshseek.store.codes import segment
 from meshseek.store.postgres import Server
 from meshseek.store.read import plan as planning
 from meshseek.store.read.library import Library, Request
@@ -67,7 +71,7 @@ def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> N
     assert {(tuning.target, tuning.kind) for tuning in found} == {
         (target, kind) for target in ("caption", "appearance") for kind in ("text", "image")
     }
-    assert all(tuning.recall >= 0.99 and tuning.ef in LADDER and tuning.is_reached for tuning in found)
+    assert all(tuning.recall >= 0.99 and tuning.ef in OF_GRAPHS.efs and tuning.is_reached for tuning in found)
     assert {(tuning.share_lost, tuning.queries) for tuning in found} == {(0, 40)}
 
     published = library.published()
@@ -84,10 +88,35 @@ def test_the_tuned_index_finds_what_an_exact_search_finds(library: Library) -> N
 
 
 @pytest.mark.usefixtures("large")
+def test_codes_are_tuned_as_well(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By steps of their own, which look at more codes than a graph has nodes kept."""
+    monkeypatch.setattr(segment, "FEW_CODES", 0)
+    monkeypatch.setattr(tuning_module, "TIMED", 10)
+    library = made(tmp_path / "library", server, 0.5, "codes", assets=1200)
+    found = tuned(library, 20, Goal(0.99))
+    assert all(tuning.is_reached and tuning.ef in OF_CODES.efs for tuning in found)
+    monkeypatch.setattr(tuning_module, "ladder_of", lambda _: Ladder((1,), (1,), (Breadth(1, 1), Breadth(3000, 1000))))
+    (tuner, *_) = others = list(unclimbed(library))
+    kept = {(each.target, each.kind): each.tune(Goal(1.0)) for each in others}
+    assert tuner.steps == 1
+    assert kept["appearance", "text"].ef == 3000, "not bounded by what pgvector allows"
+    library.keep_tunings(library.published(), list(kept.values()))
+    assert library.published().breadth("appearance", "text").for_depth(10) == Breadth(3000, 1000)
+    library.close()
+
+
+def unclimbed(library: Library) -> Iterator[Tuner]:
+    """Tuners that know the exact answers and have asked nothing."""
+    tuners = Tuners(library, library.published(), 20)
+    assert sum(tuners.compare()) == len(tuners)
+    return iter(tuners)
+
+
+@pytest.mark.usefixtures("large")
 def test_a_lossy_index_is_told_as_such(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no breadth reaches the goal that is told, and how many queries are lost."""
-    monkeypatch.setattr(tuning_module, "LADDER", (40, 60))
-    monkeypatch.setattr(tuning_module, "INSTEAD", (40, 60))
+    short = Ladder((40, 60), (40, 60), (Breadth(40, 40), Breadth(60, 60)))
+    monkeypatch.setattr(tuning_module, "ladder_of", lambda _: short)
     library = made(tmp_path / "library", server, 0.95, assets=600)
     put_half_out_of_reach(server)
     found = {(each.target, each.kind): each for each in tuned(library, 60, Goal(0.99))}
@@ -219,7 +248,7 @@ def test_tunings_of_another_version_are_not_kept(server: Server, tmp_path: Path)
 def test_there_is_nothing_to_tune_without_an_index(server: Server, tmp_path: Path) -> None:
     """The message says how to publish one."""
     library = made(tmp_path / "exact", server, 0.95, "exact")
-    with pytest.raises(NotPublishedError, match="publish with --index hnsw"):
+    with pytest.raises(NotPublishedError, match="publish with --index codes or hnsw"):
         Tuners(library, library.published(), 10)
     library.close()
 
@@ -242,21 +271,28 @@ def test_the_same_seed_is_the_same_library(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
-def test_as_a_user(tmp_path: Path) -> None:
+def test_as_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make, publish, tune, search by words, by a phrase and by an id, and read the status, by the commands alone."""
+    told = []
 
     def run(*arguments: str) -> str:
         ended = CliRunner().invoke(main, [*arguments, "--workspace", str(tmp_path)])
         assert ended.exit_code == 0, ended.output
+        told.append(ended.stderr)
         return ended.stdout
 
     run("bench", "make", "--assets", "200", "--views", "4", "--dim", "32")
+    monkeypatch.setattr(resident, "OTHERS", 1e15)
     run("publish", "--algorithm", ALGORITHM)
+    assert "0.0 GB of memory are left for that: they will be slower, and as right" in told[-1]
+    monkeypatch.setattr(indexes, "LARGE", 200)
+    assert "0 done" in run("publish", "--algorithm", ALGORITHM)
+    assert "the index stays 'hnsw'; a new library of this size would get '--index codes'" in told[-1]
     tuned = json.loads(run("tune", "--algorithm", ALGORITHM, "--queries", "10", "--recall", "0.95", "--json"))
     assert {row["recall"] >= 0.95 for row in tuned} == {True}
     assert {(row["share_lost"], row["queries"]) for row in tuned} == {(0, 10)}
-    told = run("status")
-    assert told.count("recall@10") == told.count("below .5: 0 % (<= 2") == 4
+    status = run("status")
+    assert status.count("recall@10") == status.count("below .5: 0 % (<= 2") == 4
 
     def found(text: str, *options: str) -> list[dict[str, object]]:
         shown = run("search", text, "--algorithm", ALGORITHM, "--json", *options)

@@ -79,6 +79,7 @@ def test_as_many_codes_are_looked_at_as_assets_are_wanted() -> None:
         (1000, None, 16_000, 2000, 2000),
         (10, Breadth(300, 40), 2400, 40, 30),
         (24, Breadth(60, 60), 480, 60, 48),
+        (10, Breadth(4 * MAX_EF, 1000), 32 * MAX_EF, 1000, 30),
     ):
         plan = make_plan("caption", Codes, Request(limit=limit, breadth=breadth), Statistics(MILLION))
         assert (plan.query, plan.ef, plan.candidates) == ("captions_of_candidates", ef, candidates)

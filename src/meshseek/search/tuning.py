@@ -14,6 +14,7 @@ import numpy as np
 
 from meshseek.errors import NotPublishedError
 from meshseek.model import Ranked
+from meshseek.search.ladder import ladder_of
 from meshseek.search.modes import MODES, TIERS
 from meshseek.search.question import Question
 from meshseek.search.recall import LOST, Recall, recall_of
@@ -21,7 +22,6 @@ from meshseek.search.sampled import Queries
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import (
     CAPTION_COLUMNS,
-    MAX_EF,
     QUERY_KINDS,
     TARGETS,
     Breadth,
@@ -36,17 +36,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEPTH = 10
-LADDER = (40, 60, 80, 100, 150, 200, 300, 400, 600, 800, MAX_EF)
-INSTEAD = (100, 400, MAX_EF)
-"""Breadths of which one is kept where none on the ladder reaches the goal."""
 AS_GOOD = 0.001
-"""One of these is as good as the widest if it loses no more queries, and finds less by so much at most."""
+"""What is kept where no breadth reaches the goal is as good as the widest: it loses no more queries, and finds less by
+so much at most."""
 HARDEST = 100
 """Queries that these are compared by."""
 TIMED = 100
 """Queries that a breadth is timed with, each asked for the first time."""
 SLOWER = 1.2
-"""A wider search of the graph that is so much slower than the best, whatever it saves elsewhere, ends the climb."""
+"""A larger ``ef`` that is so much slower than the best, whatever it saves elsewhere, ends the climb."""
 VERIFIED = 5
 """Times that a breadth is chosen by the hard queries, and looked at with all of them."""
 ROUNDING = 1e-9
@@ -99,12 +97,18 @@ class Tuner:
     ) -> None:
         self._library, self._published, self.target, self.kind = library, published, target, kind
         self._queries, self._exact = queries, exact
+        self._ladder = ladder_of(published.index)
         self._fresh = queries.fresh()
         self._missed = np.zeros(len(queries.compared))
         """How much of each query's answer was missed, by all breadths together."""
         self._whole: dict[Breadth, list[float]] = {}
         """Recall of every query."""
         self._tried: set[Breadth] = set()
+
+    @property
+    def steps(self) -> int:
+        """How often :meth:`tune` tells that it has come further, at most, for each time that it climbs."""
+        return len(self._ladder.efs)
 
     def tune(self, goal: Goal, tell: Callable[[int], None] = lambda _: None) -> Tuning:
         """The cheapest breadth on the ladder that reaches the goal.
@@ -115,7 +119,7 @@ class Tuner:
             goal: Of every measured breadth.
             tell: Called with 1 after each step of the ladder.
         """
-        self._all(Breadth(LADDER[0], LADDER[0]))
+        self._all(self._ladder.narrowest)
         breadth = self._reaching(goal, tell) or self._instead()
         recall = Recall.of(self._all(breadth), len(self._tried))
         return Tuning(
@@ -144,12 +148,13 @@ class Tuner:
         return None
 
     def _cheapest(self, goal: Goal, tell: Callable[[int], None]) -> Breadth | None:
-        """For each size of the graph's search the fewest candidates that are enough; of these the fastest."""
+        """For each ``ef`` the fewest candidates that are enough; of these the fastest."""
         best: tuple[float, Breadth] | None = None
-        fewest = LADDER[-1] + 1
-        for ef in LADDER:
+        steps = self._ladder.candidates
+        fewest = steps[-1] + 1
+        for ef in self._ladder.efs:
             enough: Breadth | None = None
-            for candidates in reversed([step for step in LADDER if step <= ef and step < fewest]):
+            for candidates in reversed([step for step in steps if step <= ef and step < fewest]):
                 if not self._is_enough(Breadth(ef, candidates), goal):
                     break
                 enough, fewest = Breadth(ef, candidates), candidates
@@ -160,7 +165,7 @@ class Tuner:
                     break
                 if best is None or p50_ms < best[0]:
                     best = (p50_ms, enough)
-            if fewest == LADDER[0]:
+            if fewest == steps[0]:
                 break
         return None if best is None else best[1]
 
@@ -181,7 +186,7 @@ class Tuner:
 
     def _instead(self) -> Breadth:
         """What is kept where nothing reaches the goal, by the hardest queries."""
-        breadths = [Breadth(each, each) for each in INSTEAD]
+        breadths = self._ladder.instead
         self._tried.update(breadths)
         hardest = self._hard()[:HARDEST]
         found = [[self._value(place, breadth) for place in hardest] for breadth in breadths]
@@ -241,7 +246,7 @@ class Tuners:
 
     def __init__(self, library: Library, published: Published, count: int) -> None:
         if published.index.is_exact:
-            raise NotPublishedError("the published version has no index to tune; publish with --index hnsw")
+            raise NotPublishedError("the published version has no index to tune; publish with --index codes or hnsw")
         captions = max(published.english_captions, published.chinese_captions)
         self._vectors: dict[Target, int] = {"caption": captions, "appearance": published.views}
         has = {"text": captions, "image": published.views}

@@ -33,6 +33,8 @@ LABEL_ENTRY = 4.5
 """Of one value of an asset in the index of labels."""
 ASSET_ROW = 200
 """Of an asset beside its captions, attributes and viewpoints: folder of its views, name of its model, digest."""
+CODE_ASSET, CODE_NUMBER = 14, 4
+"""Beside an asset's id, labels and numbers: their lengths and a hash; and beside a code the number of its asset."""
 INDEXES_OF = {
     "assets": 1,
     "asset_words": 3,
@@ -84,6 +86,20 @@ def table_bytes(rows: Rows) -> Mapping[str, int]:
         + rows.centroids * filtered,
     }
     return {name: int(size + EMPTY_TABLE + INDEXES_OF[name] * EMPTY_INDEX) for name, size in sizes.items()}
+
+
+def code_bytes(rows: Rows, each: int, view: int) -> int:
+    """Bytes of the table ``codes``; those of its content are in memory as well.
+
+    Args:
+        rows: What there are codes of.
+        each: Bytes of the code of a caption or a centroid.
+        view: Of that of a view, with the number of its asset.
+    """
+    asset = rows.id_bytes + CODE_ASSET + 4 * LABELS + 4 * NUMBERS
+    found = rows.languages * rows.captioned + rows.centroids
+    content = rows.assets * asset + found * (each + CODE_NUMBER) + rows.views * view
+    return int(content * (PAGE / 4 + 28) / TOAST_CHUNK + EMPTY_TABLE + 2 * EMPTY_INDEX)
 
 
 def _stored(rows: int, others: float, vector: int, vectors: int) -> float:

@@ -24,6 +24,10 @@ SELECT embedder, model, revision, dim, preprocessing, index_kind, assets, englis
        views, content, published_at, trust, found
 FROM live.spaces;
 
+-- live_index --
+-- Which kind of index the live version is asked by.
+SELECT index_kind FROM live.spaces;
+
 -- content --
 -- Digest of what the live version was made from, and how many assets it has.
 SELECT content, assets FROM live.spaces;

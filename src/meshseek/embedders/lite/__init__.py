@@ -27,6 +27,7 @@ import numpy as np
 
 from meshseek.embedders import ONE_LOADS, Embedder, EmbedderOptions, WeightedTexts
 from meshseek.embedders._nouns import everyday_nouns, lines_of
+from meshseek.embedders._told import usual_views
 from meshseek.embedders._vectors import to_unit_length
 from meshseek.embedders.lite.captions import CaptionTexts
 from meshseek.embedders.lite.dimensions import CONSE_CLASSES, CONSE_TEMPERATURE, DIM, INPUT_SIZE, TEXT_DIM, TEXT_SHARE
@@ -73,7 +74,7 @@ class Lite(Embedder):
     """The built-in algorithm. Threads may share it."""
 
     caption_basis = "all_texts"
-    views_default = 8
+    views_default = usual_views("lite")
 
     def __init__(self, options: EmbedderOptions) -> None:
         super().__init__(options)

@@ -11,7 +11,7 @@ import click
 
 from meshseek.errors import EmbedderError, InputError
 from meshseek.interfaces.cli.options import algorithm, application, show, workspace_options
-from meshseek.store.indexes import INDEXES
+from meshseek.store.indexes import INDEXES, default_in_words, default_index
 
 if TYPE_CHECKING:
     from meshseek.bootstrap import Meshseek
@@ -34,7 +34,11 @@ USUAL_VIEWS = 8
 @algorithm
 @click.option("--model", help="Another model of the algorithm: its id.")
 @click.option("--dim", type=click.IntRange(1, 4000), help="Length of the vectors, where it is not the usual one.")
-@click.option("--index", type=click.Choice(INDEXES.names), help="Kind of index.  [default: as last time, or hnsw]")
+@click.option(
+    "--index",
+    type=click.Choice(INDEXES.names),
+    help=f"Kind of index.  [default: as last time, or {default_in_words()}]",
+)
 @click.option(
     "--chinese", is_flag=True, help="With --assets: captions are translated, and embedded in Chinese as well."
 )
@@ -81,9 +85,8 @@ def plan_command(
             raise InputError("--measure looks at this machine; leave it out, or --cores and --gpu")
         facts = facts_of(algorithm, model, dim, gpu=machine.gpu)
         amounts = _amounts(meshseek, facts, assets, views, chinese=chinese)
-        plan = make_plan(
-            amounts, facts, machine, index or meshseek.usual_index(algorithm), free=_free(machine), held=_held(meshseek)
-        )
+        kind = index or _asked_index(meshseek, algorithm) or default_index(amounts.assets)
+        plan = make_plan(amounts, facts, machine, kind, free=_free(machine), held=_held(meshseek))
         plan = replace(plan, costs=_costs(meshseek, facts, amounts))
         if pictures_per_second is not None:
             plan = with_speed(plan, Speed(picture=1 / pictures_per_second, caption=None, source="as you say"))
@@ -94,6 +97,12 @@ def plan_command(
 
 def _bytes(gigabytes: float | None) -> int | None:
     return None if gigabytes is None else int(gigabytes * GB)
+
+
+def _asked_index(meshseek: Meshseek, algorithm: str) -> str | None:
+    """The kind that was last asked for; the database is not asked what is live, for that would start it."""
+    kind: str | None = meshseek.workspace.remembered.get("publish", algorithm).get("index")
+    return kind
 
 
 def _free(machine: Machine) -> int | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +13,11 @@ from meshseek.interfaces.cli.options import Views, algorithm, application, commo
 from meshseek.interfaces.cli.payment import agreed, payment
 from meshseek.model import LANGUAGES, Language, ViewCount
 from meshseek.renderers import RENDERERS
-from meshseek.store.indexes import INDEXES
+from meshseek.store.indexes import INDEXES, default_in_words, default_index
 from meshseek.translators import TRANSLATORS
+
+if TYPE_CHECKING:
+    from meshseek.bootstrap import Meshseek
 
 
 @click.command("import")
@@ -208,7 +212,11 @@ def embed_command(
 
 @click.command("publish")
 @algorithm
-@click.option("--index", type=click.Choice(INDEXES.names), help="Kind of index.  [default: as last time, or hnsw]")
+@click.option(
+    "--index",
+    type=click.Choice(INDEXES.names),
+    help=f"Kind of index.  [default: as last time, or {default_in_words()}]",
+)
 @common
 def publish_command(
     *, algorithm: str, index: str | None, workspace: Path | None, max_assets: int | None, as_json: bool
@@ -220,18 +228,40 @@ def publish_command(
     from meshseek.pipeline.publish import publish
     from meshseek.reporting import ConsoleReporter
 
+    reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
-        index = index or meshseek.usual_index(algorithm)
-        meshseek.workspace.remembered.keep("publish", {"index": index}, algorithm)
+        kept = index or meshseek.usual_index(algorithm)
+        suited = default_index(len(meshseek.workspace.assets_table()))
+        if index is None and suited != kept:
+            reporter.say(f"publish: the index stays '{kept}'; a new library of this size would get '--index {suited}'")
+        meshseek.workspace.remembered.keep("publish", {"index": kept}, algorithm)
         summary = publish(
             algorithm,
             meshseek.workspace,
             meshseek.server,
-            index_kind=index,
+            index_kind=kept,
             max_assets=meshseek.settings.max_assets,
-            reporter=ConsoleReporter(),
+            reporter=reporter,
         )
+        if summary.details and meshseek.settings.database_url is None:
+            _tell_memory(meshseek, algorithm, kept, summary.details)
     show_summaries([summary], as_json=as_json)
+
+
+def _tell_memory(meshseek: Meshseek, algorithm: str, kind: str, counts: Mapping[str, int]) -> None:
+    """Say where this machine has less memory than searches of what was published read."""
+    import psutil
+
+    from meshseek.pipeline.planning.algorithms import facts_of
+    from meshseek.pipeline.planning.resident import published_note
+    from meshseek.reporting import ConsoleReporter
+
+    source, *_ = meshseek.workspace.embedded_sources(algorithm)
+    space = meshseek.workspace.vectors_table(algorithm, source).header["space"]
+    facts = facts_of(algorithm, space["model"], space["dim"], gpu=False)
+    note = published_note(counts, facts, kind, psutil.virtual_memory().total)
+    if note:
+        ConsoleReporter().say(f"publish: {note}")
 
 
 def show_summaries(summaries: list[Any], *, as_json: bool) -> None:

@@ -50,7 +50,7 @@ def tune_command(
     kept.
     """
     from meshseek.reporting import ConsoleReporter
-    from meshseek.search.tuning import LADDER, Goal, Tuners
+    from meshseek.search.tuning import Goal, Tuners
 
     reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
@@ -61,7 +61,7 @@ def tune_command(
             for vectors in tuners.compare():
                 advance(vectors)
         for tuner in tuners:
-            with reporter.bar(f"{tuner.kind} to {tuner.target}", len(LADDER)) as advance:
+            with reporter.bar(f"{tuner.kind} to {tuner.target}", tuner.steps) as advance:
                 found.append(tuner.tune(Goal(recall, lost), advance))
         library.keep_tunings(published, found)
     value = [{**asdict(tuning), "tuned_at": tuning.tuned_at.isoformat(timespec="seconds")} for tuning in found]

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any
 
 from meshseek.embedders import EMBEDDERS
+from meshseek.embedders._told import told_of
 from meshseek.errors import InputError
-
-FILE = "planning.json"
-_USUAL: dict[str, Any] = {
-    "views": None,
-    "together": False,
-    "languages": ["english", "chinese"],
-    "default": None,
-    "default_on_gpu": None,
-    "models": {},
-}
-"""Of an algorithm that says nothing of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +42,7 @@ def facts_of(algorithm: str, model: str | None, dim: int | None, *, gpu: bool) -
         InputError: The length of the vectors is not known.
     """
     EMBEDDERS.check(algorithm)
-    told = _read(algorithm)
+    told = told_of(algorithm)
     model = model or told["default_on_gpu" if gpu else "default"]
     known = told["models"].get(model, {})
     dim = dim or known.get("dim")
@@ -71,12 +58,3 @@ def facts_of(algorithm: str, model: str | None, dim: int | None, *, gpu: bool) -
         languages=tuple(told["languages"]),
         memory=known.get("memory"),
     )
-
-
-def _read(algorithm: str) -> dict[str, Any]:
-    """The file of an algorithm, where it has one."""
-    file = resources.files(EMBEDDERS.package).joinpath(algorithm, FILE)
-    if not file.is_file():
-        return _USUAL
-    told: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return told

@@ -78,7 +78,8 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
     Args:
         workspace: With an imported library.
         facts: Of the algorithm that is planned for.
-        views: How many pictures of each asset are taken at most; None for as many as the algorithm does.
+        views: How many pictures of each asset are taken at most; None for as many as were last chosen for the
+            algorithm, or else as it usually does.
         rendering: How many pictures are made of an asset that has none.
 
     Raises:
@@ -90,9 +91,11 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
             f"{workspace.folder} holds no assets; run 'meshseek import DATASET PATH' first, or describe a library "
             "with --assets"
         )
-    counts = _counted(table, views or facts.views)
+    most = _chosen(workspace, facts)
+    most = most if views is None else min(views, most or views)
+    counts = _counted(table, most)
     bare = counts.assets - counts.with_views
-    made = facts.taken(rendering)
+    made = min(rendering, most or rendering)
     missing = max(0, bare - len(workspace.rendered_table()))
     pictures = counts.pictures + bare * made
     chinese = _translated(workspace) if "chinese" in facts.languages else 0
@@ -106,6 +109,14 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
         chinese=min(counts.english, counts.chinese + chinese) if "chinese" in facts.languages else 0,
         untranslated=max(0, counts.english - counts.chinese - chinese) if "chinese" in facts.languages else 0,
     )
+
+
+def _chosen(workspace: Workspace, facts: Facts) -> int | None:
+    """How many views ``embed`` was last told to take, or else usually takes; None for all."""
+    chosen = workspace.view_count(facts.algorithm)
+    if chosen is None:
+        return facts.views
+    return None if chosen == "all" else chosen
 
 
 def _translated(workspace: Workspace) -> int:

@@ -10,13 +10,11 @@ from meshseek.model import Estimate
 from meshseek.pipeline.planning.algorithms import Facts
 from meshseek.pipeline.planning.amounts import Amounts
 from meshseek.pipeline.planning.machine import Machine
+from meshseek.pipeline.planning.resident import GB, memory_note
 from meshseek.pipeline.planning.storage import Storage, storage_of
 from meshseek.pipeline.planning.times import Speed, build_plans, stage_seconds
 from meshseek.store.embedded.cluster import planned_buffers
 
-GB = 1e9
-OTHERS = 1.5e9
-"""Bytes that a service, its page, PostgreSQL's processes and the system take beside what is searched."""
 FREE_SHARE = 0.8
 """Of a machine's memory, where it is another one, that is free while an index is built."""
 MARGIN = 1.1
@@ -106,7 +104,7 @@ def make_plan(
         storage=storage,
         build_memory=max((build.needed for build in builds), default=0),
         speed=None,
-        seconds=stage_seconds(amounts, facts, machine, None, builds),
+        seconds=stage_seconds(amounts, facts, machine, index_kind, builds),
         costs={},
         notes=(),
     )
@@ -127,16 +125,13 @@ def with_speed(plan: Plan, speed: Speed) -> Plan:
 
 def _notes(plan: Plan, held: int, *, slow: bool) -> Iterator[str]:
     machine, storage = plan.machine, plan.storage
-    room = machine.memory - OTHERS - (plan.facts.memory or 0)
-    if storage.needed > room:
-        yield (
-            f"searches read {storage.needed / GB:,.1f} GB, and {max(0.0, room) / GB:,.1f} GB of memory are left for "
-            "that: they will be slower, and as right"
-        )
+    little = memory_note(storage.needed, machine.memory, plan.facts.memory)
+    if little:
+        yield little
     if slow:
         yield (
             f"a graph needs {plan.build_memory / GB:,.1f} GB while it is built, more than half of the free memory: "
-            "building it takes about twice as long; 'hnsw_binary' needs less"
+            "building it takes about twice as long; 'hnsw_binary' needs less, 'codes' nothing"
         )
     if machine.disk is not None:
         yield from _about_disk(plan, machine.disk + held)

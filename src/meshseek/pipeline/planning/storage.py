@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from meshseek.pipeline.planning.algorithms import Facts
 from meshseek.pipeline.planning.amounts import Amounts
-from meshseek.store.footprint import Rows, table_bytes
+from meshseek.store.footprint import Rows, code_bytes, table_bytes
 from meshseek.store.indexes import INDEXES
 
 ASSET_BYTES, TEXT_SHARE = 45, 0.35
@@ -16,6 +16,8 @@ CAPTION_ROW, ASSET_VIEWS, VIEW_ROW = 60, 13, 2
 """Bytes beside a caption's vector, beside all views of an asset, and beside each: 100,000 assets of 8 views."""
 PICTURE_BYTES = 32_500
 """Of a picture of 512 pixels with its camera, as ``embree`` renders furniture: 6,560 pictures."""
+COMPARED = ("image_embeddings", "asset_centroids", "text_embeddings")
+"""What each search reads without an index; by a graph it compares views, and by codes those of a few assets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Storage:
     workspace: Mapping[str, int]
     """By the folder in the workspace."""
     database: Mapping[str, int]
-    """By table, with its plain indexes; and by graph."""
+    """By table, with its plain indexes; by graph; and codes."""
     graphs: Mapping[str, int]
     """Vectors in each graph that is built."""
     needed: int
@@ -41,7 +43,7 @@ def storage_of(amounts: Amounts, facts: Facts, index_kind: str) -> Storage:
         index_kind: What the library is asked by.
     """
     graphs = _graphs(amounts, facts.dim, index_kind)
-    node = INDEXES.load(index_kind)().node(facts.dim).disk
+    index = INDEXES.load(index_kind)()
     rows = Rows(
         dim=facts.dim,
         assets=amounts.assets,
@@ -55,10 +57,13 @@ def storage_of(amounts: Amounts, facts: Facts, index_kind: str) -> Storage:
         attribute_bytes=amounts.attribute_bytes,
     )
     tables = table_bytes(rows)
-    in_graphs = {f"graph of {name}": count * node for name, count in graphs.items()}
-    compared = ("image_embeddings",) if graphs else ("image_embeddings", "asset_centroids", "text_embeddings")
-    needed = sum(in_graphs.values()) + sum(tables[name] for name in compared)
-    return Storage(workspace=_files(amounts, facts), database={**tables, **in_graphs}, graphs=graphs, needed=needed)
+    node = index.node(facts.dim)
+    made = {f"graph of {name}": count * node.disk for name, count in graphs.items()}
+    if index.has_codes:
+        made = {"codes": code_bytes(rows, node.disk, node.view)}
+    compared = () if index.has_codes else COMPARED if index.is_exact else ("image_embeddings",)
+    needed = sum(made.values()) + sum(tables[name] for name in compared)
+    return Storage(workspace=_files(amounts, facts), database={**tables, **made}, graphs=graphs, needed=needed)
 
 
 def _graphs(amounts: Amounts, dim: int, index_kind: str) -> dict[str, int]:

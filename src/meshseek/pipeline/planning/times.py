@@ -18,6 +18,9 @@ RENDER_PICTURE = 0.5
 """Of one core, 512 pixels; 344 pictures of furniture."""
 LOAD_VECTOR, LOAD_ASSET = 2.5e-5, 5.0e-5
 """A vector of 768 numbers, and an asset with its words: 1,000,000 assets of 8 views were loaded in 5 minutes."""
+LEARN_CODES, CODE_VECTOR, CODE_VIEW = 1.2, 4.0e-5, 1.5e-5
+"""For captions of a language or centroids; then each of them, and each view, of 768 numbers: 30,000 assets of one view
+and 5,000 of eight, processor time of the command and the server together."""
 FINISH_ASSET = 1.6e-4
 """What has no bar: reading the tables, plain indexes, counting: 160 s of that publication."""
 FINISH = 3.0
@@ -51,7 +54,7 @@ def build_plans(
 
 
 def stage_seconds(
-    amounts: Amounts, facts: Facts, machine: Machine, speed: Speed | None, builds: list[BuildPlan]
+    amounts: Amounts, facts: Facts, machine: Machine, index_kind: str, builds: list[BuildPlan]
 ) -> dict[str, float | None]:
     """Seconds of each stage that has something to do, in their order; None where only a measurement could tell."""
     vectors = amounts.english + amounts.chinese + amounts.views + amounts.with_views
@@ -59,11 +62,21 @@ def stage_seconds(
     seconds: dict[str, float | None] = {
         "import": amounts.assets * IMPORT_ASSET + amounts.pictures * IMPORT_PICTURE,
         "render": amounts.rendered * RENDER_PICTURE / machine.cores,
-        "embed captions": captions * speed.caption if speed and speed.caption is not None else None,
-        "embed views": amounts.pictures * speed.picture if speed else None,
+        "embed captions": None,
+        "embed views": None,
         "publish: load": vectors * LOAD_VECTOR * facts.dim / 768 + amounts.assets * LOAD_ASSET,
         "publish: graphs": sum(build.seconds for build in builds),
+        "publish: codes": _codes_seconds(amounts, facts, index_kind),
         "publish: the rest": amounts.assets * FINISH_ASSET + FINISH,
     }
     absent = {"embed captions": not captions, "embed views": not amounts.pictures}
     return {name: taken for name, taken in seconds.items() if taken != 0 and not absent.get(name)}
+
+
+def _codes_seconds(amounts: Amounts, facts: Facts, index_kind: str) -> float:
+    if not INDEXES.load(index_kind).has_codes:
+        return 0
+    languages = 1 + (amounts.chinese > 0)
+    found = languages * amounts.captioned + amounts.with_views
+    each = found * CODE_VECTOR + amounts.views * CODE_VIEW
+    return LEARN_CODES * (languages + (amounts.with_views > 0)) + each * facts.dim / 768

@@ -6,7 +6,7 @@ and multiplied with all queries together: then reading costs next to nothing, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,7 +72,13 @@ class ExactAnswers:
         asked = vectors.astype(np.float16).astype(np.float32)  # the server is asked with halves
         self._asked = asked / np.linalg.norm(asked, axis=1, keepdims=True)
 
-    def by(self, target: Target, columns: tuple[str, str], answers: list[list[Ranked]]) -> Iterator[int]:
+    def by(
+        self,
+        target: Target,
+        columns: tuple[str, str],
+        answers: list[list[Ranked]],
+        among: Collection[str] | None = None,
+    ) -> Iterator[int]:
         """Find the answers in one pass; each step gives the number of vectors that were compared.
 
         All rows are seen as they are when it begins. It needs some 500 MB, however large the library is.
@@ -81,6 +87,7 @@ class ExactAnswers:
             target: What is compared with.
             columns: The caption column that is compared, and the one that stands in for it.
             answers: An empty list, which has the ranking of each query at the end.
+            among: Ids of the only assets that are compared; None for all.
 
         Raises:
             VersionChangedError: Another version is live.
@@ -90,14 +97,15 @@ class ExactAnswers:
         step = max(1, FIRST_CELLS // max(1, len(self._asked)))
         with self._reader.snapshot() as connection:
             with closing(read_ahead(self._blocks(connection, target, columns))) as blocks:
-                for ids, vectors in blocks:
+                for block in blocks:
+                    ids, vectors = block if among is None else _those(block, among)
                     for start in range(0, len(ids), step):
                         part = slice(start, start + step)
                         best.add(ids[part], _to_unit(vectors[part]) @ self._asked.T)
                     step = max(step, min(2 * step, CELLS // max(1, len(self._asked))))
-                    yield len(ids)
+                    yield len(block[0])
             for vector, kept in zip(self._vectors, best.rankings(), strict=True):
-                answers.append(self._settled(connection, target, columns, vector, kept))
+                answers.append(self._settled(connection, (target, columns, among), vector, kept))
 
     def _blocks(self, connection: Connection, target: Target, columns: tuple[str, str]) -> Iterator[Block]:
         """Ids and vectors as they lie in the table."""
@@ -117,21 +125,23 @@ class ExactAnswers:
     def _settled(
         self,
         connection: Connection,
-        target: Target,
-        columns: tuple[str, str],
+        compared: tuple[Target, tuple[str, str], Collection[str] | None],
         vector: NDArray[np.float32],
         kept: Sequence[tuple[str, float]],
     ) -> list[Ranked]:
         """The ranking of one query; near ties are told apart by the server."""
+        target, columns, among = compared
         scores = np.array([score for _, score in kept])
         if not (scores[:-1] - scores[1:] < CLOSE)[: self._limit].any():
             return [Ranked(asset_id=asset_id, score=score) for asset_id, score in kept[: self._limit]]
         asked: dict[str, Any] = {"vector": HalfVector(vector), "limit": self._limit}
         near = int((scores >= scores[: self._limit][-1] - CLOSE).sum())
+        name = SCORES[target]
         if near < self._limit + SPARE:
-            name = SCORES[target]
             asked["ids"] = [asset_id for asset_id, _ in kept[:near]]
-        else:  # there may be more of them than were kept
+        elif among is not None:  # there may be more of them than were kept
+            asked["ids"] = list(among)
+        else:
             name = EVERYTHING[target]
         text = statement(name, columns)
         ranking = ranking_of(_rows(connection, text, asked), target)
@@ -143,6 +153,13 @@ def pages_at_a_time(dim: int) -> int:
     inside = 2 * dim if dim < LONGEST_INSIDE else 0
     rows = PAGE_BYTES // (inside + LEAST_ROW) + 1
     return max(1, BYTES // (2 * dim * rows))
+
+
+def _those(block: Block, among: Collection[str]) -> Block:
+    """The part of a block that is of some assets."""
+    ids, vectors = block
+    kept = [place for place, asset_id in enumerate(ids) if asset_id in among]
+    return [ids[place] for place in kept], vectors[kept]
 
 
 def _where(target: Target, columns: tuple[str, str]) -> tuple[str, sql.Composable]:

@@ -90,9 +90,8 @@ def make_plan(target: Target, index: type[Index], request: Request, statistics: 
     by_index = {"caption": index.captions_query, "appearance": index.views_query}[target]
 
     by_graph = not (index.is_exact or index.has_codes)
-    asked = Plan(
-        query=by_index, ef=breadth.ef, candidates=breadth.candidates, by_codes=index.has_codes, by_graph=by_graph
-    )
+    ef = min(MAX_EF, breadth.ef) if by_graph else breadth.ef
+    asked = Plan(query=by_index, ef=ef, candidates=breadth.candidates, by_codes=index.has_codes, by_graph=by_graph)
 
     if request.exact:
         return replace(asked, query=EVERYTHING[target], by_graph=False, by_codes=False)

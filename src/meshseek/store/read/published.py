@@ -25,7 +25,7 @@ TARGETS: tuple[Target, ...] = ("caption", "appearance")
 QUERY_KINDS: tuple[QueryKind, ...] = ("text", "image")
 
 MAX_EF = 1000
-"""What pgvector allows."""
+"""What pgvector allows for a graph."""
 
 
 class VersionChangedError(DatabaseError):
@@ -52,7 +52,7 @@ class Breadth:
     def for_depth(self, limit: int) -> Breadth:
         """Wide enough for so many results."""
         candidates = max(self.candidates, 2 * limit)
-        return Breadth(min(MAX_EF, max(self.ef, candidates)), candidates)
+        return Breadth(max(self.ef, candidates), candidates)
 
 
 UNKNOWN_TRUST = 0.25

@@ -1,0 +1,47 @@
+"""The breadths that are tried when an index is tuned, from narrow to wide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from meshseek.store.indexes import Index
+from meshseek.store.read.published import MAX_EF, Breadth
+
+_STEPS: Final = (40, 60, 80, 100, 150, 200, 300, 400, 600, 800, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Steps for one kind of index."""
+
+    efs: Sequence[int]
+    candidates: Sequence[int]
+    """Those that are more than an ``ef`` are not tried with it."""
+    instead: Sequence[Breadth]
+    """Breadths of which one is kept where none of the others reaches the goal; the last one is the widest."""
+
+    @property
+    def narrowest(self) -> Breadth:
+        """The cheapest of all."""
+        return Breadth(self.efs[0], self.candidates[0])
+
+
+OF_GRAPHS: Final = Ladder(
+    efs=(*_STEPS[:-1], MAX_EF),
+    candidates=_STEPS,
+    instead=(Breadth(100, 100), Breadth(400, 400), Breadth(MAX_EF, 1000)),
+)
+"""A search of a graph takes as long as it is wide."""
+OF_CODES: Final = Ladder(
+    efs=(40, 100, 200, 400, 1000, 2000),
+    candidates=_STEPS,
+    instead=(Breadth(100, 100), Breadth(400, 400), Breadth(2000, 1000)),
+)
+"""Eight times as many codes are followed, a quarter of a microsecond each."""
+
+
+def ladder_of(index: type[Index]) -> Ladder:
+    """The steps for a kind of index."""
+    return OF_CODES if index.has_codes else OF_GRAPHS
