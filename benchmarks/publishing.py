@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--index", default="codes")
+    parser.add_argument("--no-anew", action="store_true", help="only the small change: the disk holds no second version")
     parser.add_argument("--folder", type=Path, help="where the workspace is made, or kept from the last time")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
@@ -116,8 +117,9 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
             searching.ask([])  # the first ones open connections and read codes
         for _ in range(BEFORE):
             searching.ask(alone)
-        beside: dict[str, list[float]] = {"anew": [], "changed": []}
-        for name, share in (("anew", MUCH), ("changed", LITTLE)):
+        shares = {"changed": LITTLE} if arguments.no_anew else {"anew": MUCH, "changed": LITTLE}
+        beside: dict[str, list[float]] = {name: [] for name in shares}
+        for name, share in shares.items():
             _change(Workspace(folder), share, name)
             with searching.meanwhile(beside[name]):
                 taken[name] = run_meshseek(*publishing, workspace=folder)
