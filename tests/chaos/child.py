@@ -62,13 +62,6 @@ from meshseek.store.codes.book import CENTRES  # noqa: E402
 from meshseek.store.indexes import INDEXES  # noqa: E402
 from tests.chaos import clock, disk  # noqa: E402
 
-# A few assets are searched by codes as a million would be.
-meshseek.store.write.codes.FEWEST = 1
-meshseek.store.codes.segment.FEW_CODES = 0
-meshseek.store.read.plan.VERY_FEW = 0
-_learn = meshseek.store.codes.book.Book.learn
-meshseek.store.codes.book.Book.learn = lambda sample: _learn(sample.repeat(CENTRES, axis=0))  # type: ignore[method-assign]
-
 for name in ("pandas", "httpx", "rich.progress", "zoneinfo", "encodings.idna"):  # what commands import when they run
     with contextlib.suppress(ImportError):
         importlib.import_module(name)
@@ -201,6 +194,15 @@ def run(job: Job, scratch: Path) -> Ran:
     return running.ended()
 
 
+def search_few_as_many() -> None:
+    """Let this process search and code a few assets as if they were a million."""
+    meshseek.store.write.codes.FEWEST = 1
+    meshseek.store.codes.segment.FEW_CODES = 0
+    meshseek.store.read.plan.VERY_FEW = 0
+    learn = meshseek.store.codes.book.Book.learn
+    meshseek.store.codes.book.Book.learn = lambda sample: learn(sample.repeat(CENTRES, axis=0))  # type: ignore[method-assign]
+
+
 def _run(job: Job, reports: Connection, scratch: Path) -> None:
     files = [scratch / f"{os.getpid()}.{name}" for name in ("out", "err")]
     for number, file in enumerate(files, 1):
@@ -209,6 +211,7 @@ def _run(job: Job, reports: Connection, scratch: Path) -> None:
         del os.environ[name]
     os.environ.update(job.settings)
     _without_workers()
+    search_few_as_many()
     meshseek.pipeline.publish.UPDATED_SHARE = job.share
     reports.send("ready")
     reports.recv()

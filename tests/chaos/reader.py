@@ -13,7 +13,7 @@ from meshseek.search.query import Query
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.postgres import Server
 from meshseek.workspace.workspace import Workspace
-from tests.chaos.child import FORKS
+from tests.chaos.child import FORKS, search_few_as_many
 from tests.toy import toy_algorithm
 
 PAUSE = 0.01
@@ -89,6 +89,7 @@ class Reader:
 
 
 def _serve(pipe: Connection) -> None:
+    search_few_as_many()
     while True:
         folder = pipe.recv()
         embedded = EmbeddedServer(folder)

@@ -135,8 +135,9 @@ def build_plain(connection: Connection) -> None:
     """
     free = psutil.virtual_memory().available // 8 if _is_local(connection) else LEAST_MEMORY
     _set(connection, "maintenance_work_mem", f"{max(LEAST_MEMORY, min(free, PLAIN_MEMORY)) >> 20}MB")
-    for name in ("index_views_by_asset", "index_words", "index_names"):
-        connection.execute(query(name))
+    connection.execute(query("index_views_by_asset"))
+    connection.execute(query("index_words"))
+    connection.execute(query("index_names"))
     for table in map(sql.Identifier, FILTERED):
         connection.execute(query("index_labels", table=table))
         for column in NUMBER_FIELDS:
