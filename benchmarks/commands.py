@@ -23,7 +23,8 @@ class Taken(NamedTuple):
     cpu: float
     """Seconds that its processes were at work, which other work beside them changes less; without the database."""
     peak: float
-    """Memory of all its processes together in MB, those of the database left out: its buffers are shared."""
+    """Memory of all its processes together in MB, those of the database left out: its buffers are shared. Pages of
+    files that they map are not counted: the system takes them back when it needs them."""
 
 
 def run_meshseek(*arguments: str, workspace: Path) -> Taken:
@@ -51,8 +52,8 @@ def _watch(process: psutil.Process, peak: list[float]) -> None:
     while True:
         try:
             family = [process, *process.children(recursive=True)]
-            ours = [member.memory_info().rss for member in family if member.name() != "postgres"]
-            peak[0] = max(peak[0], sum(ours) / 2**20)
+            held = [member.memory_info() for member in family if member.name() != "postgres"]
+            peak[0] = max(peak[0], sum(each.rss - each.shared for each in held) / 2**20)
         except psutil.Error:
             if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
                 return

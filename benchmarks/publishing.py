@@ -92,7 +92,9 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=8)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--index", default="codes")
-    parser.add_argument("--no-anew", action="store_true", help="only the small change: the disk holds no second version")
+    parser.add_argument(
+        "--no-anew", action="store_true", help="only the small change: the disk holds no second version"
+    )
     parser.add_argument("--folder", type=Path, help="where the workspace is made, or kept from the last time")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()

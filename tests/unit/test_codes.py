@@ -17,7 +17,7 @@ from meshseek.model import Condition
 from meshseek.store.codes import segment
 from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
-from meshseek.store.codes.masks import MOST_KEPT
+from meshseek.store.codes.masks import MOST_KEPT, MOST_LISTED, Passing
 from meshseek.store.codes.parts import (
     BOOK,
     CENTROIDS,
@@ -94,8 +94,8 @@ def test_the_nearest_that_pass_are_found(few: int, share: float | None, monkeypa
     monkeypatch.setattr(segment, "FEW_CODES", few)
     vectors = units(COUNT, 64)
     snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
-    passing = None if share is None else np.random.default_rng(1).random(COUNT) < share
-    allowed = np.ones(COUNT, dtype=bool) if passing is None else passing
+    allowed = np.random.default_rng(1).random(COUNT) < (2.0 if share is None else share)
+    passing = None if share is None else Passing(allowed)
     for query in units(10, 64, seed=3):
         found = snapshot.candidates(CENTROIDS, query, looked_at=250, count=40, compared=40, passing=passing)
         assert len(found) == len({*found}) == min(40, int(allowed.sum()))
@@ -257,16 +257,46 @@ def test_masks_that_were_just_asked_for_are_remembered() -> None:
     vectors = units(COUNT, 32)
     snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
     tag = Condition(field="tags", values=("a",))
-    first = snapshot.masks.passing([tag], {("tags", "a"): 3}, None)
-    assert [*np.flatnonzero(first)] == [n for n in range(COUNT) if n % 5 and n % 7 == 3]
-    assert snapshot.masks.passing([tag], {("tags", "a"): 3}, None) is first
-    assert snapshot.masks.passing([tag], {("tags", "a"): 4}, None) is not first
-    hashes = np.array([3, 10], dtype=np.int64)
-    assert [*np.flatnonzero(snapshot.masks.passing([tag], {("tags", "a"): 3}, hashes))] == [3]
+    first = snapshot.masks.passing([tag], {("tags", "a"): 3})
+    assert [*np.flatnonzero(first.mask)] == [n for n in range(COUNT) if n % 5 and n % 7 == 3]
+    assert snapshot.masks.passing([tag], {("tags", "a"): 3}) is first
+    assert snapshot.masks.passing([tag], {("tags", "a"): 4}) is not first
     for bound in range(2 * MOST_KEPT):
         condition = Condition(field="faces", minimum=float(bound))
-        assert snapshot.masks.passing([condition], {}, None).sum() == sum(
-            n >= bound and n % 3 > 0 for n in range(COUNT)
-        )
+        assert snapshot.masks.passing([condition], {}).mask.sum() == sum(n >= bound and n % 3 > 0 for n in range(COUNT))
     assert len(snapshot.masks._kept) == MOST_KEPT
-    assert snapshot.masks.passing([tag], {("tags", "a"): 3}, None) is not first
+    assert snapshot.masks.passing([tag], {("tags", "a"): 3}) is not first
+
+
+def test_who_has_a_phrase_is_asked_once() -> None:
+    """The mask of a phrase is remembered under it; hashes of nobody, and those of several, are no hindrance."""
+    vectors = units(COUNT, 32)
+    snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
+    tag, asked = Condition(field="tags", values=("a",)), []
+
+    def having(*hashes: int) -> Callable[[], NDArray[np.int64]]:
+        def tell() -> NDArray[np.int64]:
+            asked.append(hashes)
+            return np.array(hashes, dtype=np.int64)
+
+        return tell
+
+    for _ in range(2):
+        found = snapshot.masks.passing([tag], {("tags", "a"): 3}, "'chair'", having(3, 10, -7))
+        assert [*np.flatnonzero(found.mask)] == [3]
+        assert not snapshot.masks.passing([], {}, "'unicorn'", having()).mask.any()
+    assert asked == [(3, 10, -7), ()]
+
+
+def test_rows_that_pass_are_looked_at_once() -> None:
+    """Few of them are listed; many are only counted and marked."""
+    numbers = np.arange(3 * MOST_LISTED, dtype=np.int32) // 3
+    mask = np.zeros(MOST_LISTED, dtype=np.bool_)
+    mask[:7] = True
+    few, many = Passing(mask), Passing(~mask)
+    assert few.rows(numbers) is few.rows(numbers)
+    assert few.rows(numbers).listed is not None
+    assert [*few.rows(numbers).listed] == [*range(21)]  # type: ignore[misc]
+    assert many.rows(numbers).listed is None
+    assert many.rows(numbers).count == 3 * (MOST_LISTED - 7)
+    assert [*np.unpackbits(many.rows(numbers).bits, bitorder="little")[:24]] == 21 * [0] + 3 * [1]

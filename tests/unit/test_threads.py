@@ -32,6 +32,8 @@ def test_what_work_gives_and_raises_comes_back() -> None:
         assert thread != threading.get_ident()
         with pytest.raises(KeyError, match="lost"):
             await threads.run(failing)
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await asyncio.wait_for(threads.run(lambda: next(iter(()))), 20)
         threads.close()
 
     asyncio.run(asking())

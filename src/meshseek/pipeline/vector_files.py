@@ -115,7 +115,7 @@ class VectorFiles:
 
     def captions(self, wanted: Wanted, advance: Advance) -> Iterator[Captions]:
         """Each asset's English and Chinese caption vectors; the Chinese ones wait in a file for their English ones."""
-        with self._waiting(self.rows("caption_chinese")) as chinese:
+        with self._waiting(min(self.rows("caption_chinese"), wanted.count)) as chinese:
             places = np.full(len(wanted.rows), NOWHERE, dtype=np.int32)  # each asset comes once: see _expect_once
             filled = 0
             for batch in self._read("caption_chinese", wanted, advance):

@@ -47,6 +47,11 @@ class Wanted:
     only: NDArray[np.bool_] | None = None
     """Which rows count; None for all."""
 
+    @property
+    def count(self) -> int:
+        """How many assets count."""
+        return len(self.rows) if self.only is None else int(np.count_nonzero(self.only))
+
     def of(self, source: Source) -> WantedVectors:
         """Those of one source."""
         texts = self.fingerprints[source]

@@ -39,12 +39,12 @@ class TextSearches:
         if scope["type"] != "http" or scope["path"] != self.path or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
+        scope["route"] = self  # as the framework does it: this is how a request is known in figures and the log
         message = await receive()
         search = _search_in(scope, message)
         if search is None:
             await self.app(scope, _from(message, receive), send)
             return
-        scope["route"] = self  # as the framework does it: this is how a request is known in figures and the log
         try:
             answer = await self._threads.run(partial(search_text, self._meshseek, scope["state"]["caller"], search))
         except MeshseekError as error:

@@ -69,10 +69,14 @@ class Threads:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            given, error = None, None
+            given: object = None
+            error: BaseException | None = None
             if not job.outcome.cancelled():
                 try:
                     given = job.context.run(job.work)
+                except StopIteration as raised:  # no future takes it
+                    error = RuntimeError("the work ended with StopIteration")
+                    error.__cause__ = raised
                 except BaseException as raised:  # noqa: BLE001  # whoever waits gets it
                     error = raised
             with suppress(RuntimeError):  # the loop was closed: nobody waits

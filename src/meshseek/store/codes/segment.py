@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meshseek.store.codes.book import Book, coarse_bytes
-from meshseek.store.codes.parts import COARSE, FINE, ID_LENGTHS, IDS, LABEL_COUNTS, ROWS, part_of
+from meshseek.store.codes.parts import COARSE, FINE, HASHES, ID_LENGTHS, IDS, LABEL_COUNTS, ROWS, part_of
 from meshseek.store.codes.steps import step_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from meshseek.store.codes.masks import Passing
     from meshseek.store.codes.scan import Scan
 
 FEW_CODES = 2_000
@@ -49,15 +50,11 @@ class Segment:
         """Which asset each label is of, by its place among these."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.parts[LABEL_COUNTS])
 
-
-class _Kept(NamedTuple):
-    """Rows whose assets pass."""
-
-    passing: NDArray[np.bool_]
-    """Whether each asset does, by its number."""
-    matching: int
-    bits: NDArray[np.uint8]
-    """One for each row, the first in the lowest bit."""
+    @cached_property
+    def by_hash(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Places of assets in the order of their ids' hashes, and these in that order."""
+        order = np.argsort(self.parts[HASHES], kind="stable").astype(np.int32)
+        return order, self.parts[HASHES][order]
 
 
 class Column:
@@ -77,34 +74,26 @@ class Column:
         self._fine = parts[part_of(name, FINE)].reshape(-1, step_bytes(book.dim))
         self._lock = Lock()
         self._scan: Scan | None = None
-        self._last: _Kept | None = None
 
     def nearest(
-        self, vector: NDArray[np.float32], count: int, passing: NDArray[np.bool_] | None
+        self, vector: NDArray[np.float32], count: int, passing: Passing | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Numbers of the assets of the nearest rows, in no order, and how near these are by their fine codes.
 
         Args:
             vector: The query, shape ``(dim,)``.
             count: How many rows are looked at more closely, where there are many.
-            passing: Whether each asset, by its number, may be given; None for all.
+            passing: Which assets may be given; None for all.
         """
-        kept = None if passing is None else self._among(passing)
-        matching = len(self.numbers) if kept is None else kept.matching
-        if matching <= max(count, FEW_CODES):
-            rows = np.arange(matching) if kept is None else np.flatnonzero(kept.passing[self.numbers])
+        among = None if passing is None else passing.rows(self.numbers)
+        few = max(count, FEW_CODES)
+        if among is None and len(self.numbers) <= few:
+            rows: NDArray[np.int64] = np.arange(len(self.numbers))
+        elif among is not None and among.listed is not None and among.count <= few:
+            rows = among.listed
         else:
-            rows = self._scanned().nearest(vector, count, None if kept is None else kept.bits)
+            rows = self._scanned().nearest(vector, count, None if among is None else among.bits)
         return self.numbers[rows], self.book.steps.scores(vector, self._fine, rows)
-
-    def _among(self, passing: NDArray[np.bool_]) -> _Kept:
-        """Which rows pass; the last answer is remembered, for after a change in place every search asks the same."""
-        known = self._last
-        if known is None or known.passing is not passing:
-            of_rows = passing[self.numbers]
-            bits = np.packbits(of_rows, bitorder="little")
-            self._last = known = _Kept(passing, int(np.count_nonzero(of_rows)), bits)
-        return known
 
     def _scanned(self) -> Scan:
         """The coarse codes, packed when they are first asked."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from meshseek.store.codes.masks import Passing
+
     Parts = Mapping[str, NDArray[Any]]
 
 
@@ -60,18 +62,18 @@ class Snapshot:
         self.edition = edition
         self.base = base
         self.segments = [base.segment]
-        self.masks = Masks(self.segments)
         columns = {name: [column] for name, column in base.columns.items()}
         views = [base.views]
-        self._living: NDArray[np.bool_] | None = None
+        living: NDArray[np.bool_] | None = None
         if later is not None:
             self.segments.append(Segment(len(base.segment), later))
             for name, book in base.books.items():
                 columns[name].append(Column(book, name, later))
             if base.views and base.steps:
                 views.append(_views(base.steps, self.segments[-1], later))
-            self._living = np.ones(len(self), dtype=np.bool_)
-            self._living[later[GONE]] = False
+            living = np.ones(len(self), dtype=np.bool_)
+            living[later[GONE]] = False
+        self.masks = Masks(self.segments, living)
         self._columns = columns
         self._views = [each for each in views if each]
 
@@ -91,7 +93,7 @@ class Snapshot:
         looked_at: int,
         count: int,
         compared: int,
-        passing: NDArray[np.bool_] | None,
+        passing: Passing | None,
     ) -> list[str]:
         """Ids of the assets that are nearest by their codes, best first.
 
@@ -102,11 +104,9 @@ class Snapshot:
             count: Assets that are the best by these.
             compared: Assets that are wanted of them. Fine codes of captions tell which, and of views the codes of all;
                 where these were not read, all of them are given.
-            passing: Whether each asset passes the conditions, by its number; None where there are none.
+            passing: Which assets pass the conditions; None where there are none.
         """
-        if self._living is not None:
-            passing = self._living if passing is None else passing & self._living
-        told = [each.nearest(vector, looked_at, passing) for each in self._columns[column]]
+        told = [each.nearest(vector, looked_at, passing or self.masks.all) for each in self._columns[column]]
         numbers, scores = (np.concatenate(each) for each in zip(*told, strict=True))
         ordered = numbers[np.argsort(-scores, kind="stable")]
         _, firsts = np.unique(ordered, return_index=True)  # of an asset the nearest row counts

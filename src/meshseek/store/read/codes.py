@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from meshseek.model import Condition
+    from meshseek.store.codes.masks import Passing
     from meshseek.store.read.plan import Plan
     from meshseek.store.read.statistics import Statistics
 
@@ -102,19 +103,22 @@ class CodesInUse:
             column, vector, looked_at=plan.ef, count=plan.candidates, compared=plan.compared, passing=mask
         )
 
-    def _passing(self, published: Published, codes: Snapshot, filtered: Filter) -> NDArray[np.bool_]:
-        """Whether each asset passes, by its number."""
+    def _passing(self, published: Published, codes: Snapshot, filtered: Filter) -> Passing:
+        """Which assets pass."""
         statistics = filtered.statistics
         if statistics.labels:
             self._expect_numbers_of(codes)
-        hashes = None
-        if statistics.phrases is not None:
-            (row,) = self._reader.rows(query("hashes_with_words"), {"phrases": statistics.phrases.query}, AS_IT_IS)
+        labels = {label: number for label, (number, _) in statistics.labels.items()}
+        phrases = None if statistics.phrases is None else statistics.phrases.query
+
+        def having() -> NDArray[np.int64]:
+            (row,) = self._reader.rows(query("hashes_with_words"), {"phrases": phrases}, AS_IT_IS)
             if row["content"] != published.content:
                 raise VersionChangedError
-            hashes = np.frombuffer(row["hashes"] or b"", dtype=">i8").astype(np.int64)
-        labels = {label: number for label, (number, _) in statistics.labels.items()}
-        return codes.masks.passing(without_words(filtered.conditions), labels, hashes)
+            return np.frombuffer(row["hashes"] or b"", dtype=">i8").astype(np.int64)
+
+        asked = without_words(filtered.conditions)
+        return codes.masks.passing(asked, labels, phrases, None if phrases is None else having)
 
     def _expect_numbers_of(self, codes: Snapshot) -> None:
         """See that labels, of which the numbers were just read, have these numbers in the codes.

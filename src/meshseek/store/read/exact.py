@@ -20,7 +20,6 @@ from meshseek.store.ahead import read_ahead
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import Query, Statement, query
 from meshseek.store.read.best import Best
-from meshseek.store.read.plan import EVERYTHING
 from meshseek.store.read.published import Published, Target, VersionChangedError
 from meshseek.store.read.rows import ranking_of
 from meshseek.store.read.statements import statement
@@ -57,7 +56,8 @@ class ExactAnswers:
     """The exact answers of one version to some queries, as ``captions_exact`` and ``views_exact`` give them.
 
     Assets are distinct, scored by their best view, and equal scores are ordered by id. Scores are cosines, within 1e-6
-    of what the server says.
+    of what the server says. Where more than :data:`SPARE` assets are as near as the last one, some of them are given:
+    the first ids among all equals would take a query of its own over everything.
 
     Args:
         reader: Of the library.
@@ -104,8 +104,10 @@ class ExactAnswers:
                         best.add(ids[part], _to_unit(vectors[part]) @ self._asked.T)
                     step = max(step, min(2 * step, CELLS // max(1, len(self._asked))))
                     yield len(block[0])
+            text = statement(SCORES[target], columns)
             for vector, kept in zip(self._vectors, best.rankings(), strict=True):
-                answers.append(self._settled(connection, (target, columns, among), vector, kept))
+                answers.append(self._settled(connection, text, (target, vector), kept))
+            self._expect(_rows(connection, query("content_seen"), {}))
 
     def _blocks(self, connection: Connection, target: Target, columns: tuple[str, str]) -> Iterator[Block]:
         """Ids and vectors as they lie in the table."""
@@ -116,35 +118,35 @@ class ExactAnswers:
         for first in range(0, pages["pages"], each):
             asked = query("vectors_in_pages", table=table, vector=vector)
             bounds = {"first": f"({first},0)", "last": f"({first + each},0)"}
-            (row,) = _rows(connection, asked, bounds) or [{"content": None}]
-            if row["content"] != self._published.content:
-                raise VersionChangedError
+            row = self._expect(_rows(connection, asked, bounds))
             if row["ids"]:
                 yield row["ids"], _halves(row["vectors"], len(row["ids"]))
+
+    def _expect(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """The one row, of the version that is meant.
+
+        Raises:
+            VersionChangedError: It is of another one, or not there.
+        """
+        if not rows or rows[0]["content"] != self._published.content:
+            raise VersionChangedError
+        return rows[0]
 
     def _settled(
         self,
         connection: Connection,
-        compared: tuple[Target, tuple[str, str], Collection[str] | None],
-        vector: NDArray[np.float32],
+        text: Statement,
+        asked: tuple[Target, NDArray[np.float32]],
         kept: Sequence[tuple[str, float]],
     ) -> list[Ranked]:
         """The ranking of one query; near ties are told apart by the server."""
-        target, columns, among = compared
+        target, vector = asked
         scores = np.array([score for _, score in kept])
         if not (scores[:-1] - scores[1:] < CLOSE)[: self._limit].any():
             return [Ranked(asset_id=asset_id, score=score) for asset_id, score in kept[: self._limit]]
-        asked: dict[str, Any] = {"vector": HalfVector(vector), "limit": self._limit}
         near = int((scores >= scores[: self._limit][-1] - CLOSE).sum())
-        name = SCORES[target]
-        if near < self._limit + SPARE:
-            asked["ids"] = [asset_id for asset_id, _ in kept[:near]]
-        elif among is not None:  # there may be more of them than were kept
-            asked["ids"] = list(among)
-        else:
-            name = EVERYTHING[target]
-        text = statement(name, columns)
-        ranking = ranking_of(_rows(connection, text, asked), target)
+        values = {"vector": HalfVector(vector), "ids": [asset_id for asset_id, _ in kept[:near]]}
+        ranking = ranking_of(_rows(connection, text, values), target)
         return sorted(ranking, key=lambda each: (-each.score, each.asset_id))[: self._limit]
 
 
