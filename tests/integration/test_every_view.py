@@ -26,9 +26,12 @@ from meshseek.model import Asset, ViewCount, ViewSet
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.library_state import LibraryState
 from meshseek.pipeline.publish import publish
+from meshseek.pipeline.stage import Task
 from meshseek.pipeline.standing import standings
 from meshseek.pipeline.synthetic import LibrarySize, make_library
 from meshseek.pipeline.vector_files import VectorFiles
+from meshseek.pipeline.view_reading import ViewWork
+from meshseek.pipeline.view_vectors import embed_views, view_tasks
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.viewpoints import evenly
@@ -172,6 +175,27 @@ def test_too_many_views_are_told(renders: Renders, workspace: Workspace) -> None
         "0/3": "0/3: more than 1,000 pictures; move some elsewhere",
         "0/4": "0/4: view 40000 has a number above 32,767; rename its folder and pictures",
     }
+
+
+@pytest.mark.parametrize("kind", [Counting, Joint])
+def test_assets_without_views_are_told_at_once(renders: Renders, workspace: Workspace, kind: type[Counting]) -> None:
+    """They do not wait for pictures that are still to be read: of a million without any, they would all wait."""
+    renders.bring_in(workspace)
+    embedder = counting(kind)
+    tasks = list(view_tasks(embedder, workspace, None, {}))
+    bare: Task[ViewWork | None] = Task(asset_id="0/0", fingerprint="", payload=None)
+    renders.remove("0/1", 9)
+    read: list[Image.Image] = []
+
+    def prepare(image: Image.Image) -> Image.Image:
+        read.append(image)
+        return image
+
+    embedder.image_preparer = lambda: prepare  # type: ignore[method-assign]
+
+    outcomes = embed_views(embedder, 0, workspace.vectors_table("toy", "appearance", embedder.space), [bare, *tasks])
+    assert (next(outcomes).skipped, read) == ("has no views; run 'meshseek render'", [])
+    assert [(outcome.asset_id, len(outcome.rows)) for outcome in outcomes] == [("0/1", 0), ("0/2", 1)]
 
 
 def test_made_up_assets_have_any_number_of_views(workspace: Workspace) -> None:

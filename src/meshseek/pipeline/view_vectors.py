@@ -88,18 +88,21 @@ def embed_views(
     lots = Lots(ordered, whole=together)
     assembly = _Assembly({task.asset_id: task for task in ordered}, lots, ViewRows(table))
     gathered: list[Outcome] = []
+    pictures = 0
     for outcome in read_views(lots, embedder.image_preparer(), workers):
+        if outcome.skipped is not None:  # at once: there may be a million without a picture
+            yield from assembly.add([outcome])
+            continue
         gathered.append(outcome)
-        if sum(len(read.rows) for read in gathered) >= VIEW_BATCH:
+        pictures += len(outcome.rows)
+        if pictures >= VIEW_BATCH:
             yield from assembly.add(_embedded(embedder, gathered, together=together))
-            gathered = []
+            gathered, pictures = [], 0
     yield from assembly.add(_embedded(embedder, gathered, together=together))
 
 
 def _embedded(embedder: Embedder, read: Sequence[Outcome], *, together: bool) -> Iterator[Outcome]:
     """Each lot's vectors by viewpoint: one for each view, or one for all of them."""
-    yield from (outcome for outcome in read if outcome.skipped is not None)
-    read = [outcome for outcome in read if outcome.skipped is None]
     if not read:
         return
     sets = [[row["picture"] for row in outcome.rows] for outcome in read]
