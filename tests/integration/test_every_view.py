@@ -177,6 +177,30 @@ def test_too_many_views_are_told(renders: Renders, workspace: Workspace) -> None
     }
 
 
+def test_a_trial_chooses_for_no_other_asset(renders: Renders, workspace: Workspace) -> None:
+    """Its number of views is not remembered, so nothing that was published goes; a choice for all says what goes."""
+    renders.bring_in(workspace)
+    said: list[str] = []
+    reporter = SilentReporter()
+    reporter.say = said.append  # type: ignore[method-assign, assignment]
+
+    def run(views: ViewCount | None, max_assets: int | None) -> int:
+        embed(counting(views=views), "toy", workspace, max_assets=max_assets, reporter=reporter)
+        told = sum("embed views: " in line and "skipped" not in line for line in said)
+        said.clear()
+        return told
+
+    assert (run(3, 1), workspace.view_count("toy")) == (1, None)
+    assert (run("all", None), workspace.view_count("toy")) == (0, "all")
+    assert len(to_publish(workspace)) == 13
+    assert (run(2, 1), workspace.view_count("toy")) == (1, "all")
+    assert (run("all", 1), workspace.view_count("toy")) == (0, "all")
+    assert len(to_publish(workspace)) == 13
+    for views, told in ((2, 1), (2, 0), (4, 0), (1, 1)):
+        assert (run(views, None), workspace.view_count("toy")) == (told, views)
+    assert len(to_publish(workspace)) == 2
+
+
 @pytest.mark.parametrize("kind", [Counting, Joint])
 def test_assets_without_views_are_told_at_once(renders: Renders, workspace: Workspace, kind: type[Counting]) -> None:
     """They do not wait for pictures that are still to be read: of a million without any, they would all wait."""
