@@ -17,18 +17,21 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.checkpoints import write_siglip
 from tests.renders import Counting, CountingEight, Joint, Renders, counting, embed_renders, state_of, to_publish
+from tests.stages import Stages
 from transformers import AutoModel, SiglipImageProcessorPil
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.embedders.siglip import Siglip
 from meshseek.errors import EmbedderError
 from meshseek.model import Asset, ViewCount, ViewSet
+from meshseek.pipeline import update as updating
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.library_state import LibraryState
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Task
 from meshseek.pipeline.standing import standings
 from meshseek.pipeline.synthetic import LibrarySize, make_library
+from meshseek.pipeline.update import UpdateOptions, plan
 from meshseek.pipeline.vector_files import VectorFiles
 from meshseek.pipeline.view_reading import ViewWork
 from meshseek.pipeline.view_vectors import embed_views, view_tasks
@@ -280,6 +283,27 @@ def forget_choices(workspace: Workspace) -> None:
     (part,) = table.tables()
     rows = [{**row, "fingerprint": row["fingerprint"].partition("#")[0]} for row in part.to_pylist()]
     table.append(rows)
+
+
+def test_many_views_that_nobody_chose_wait_for_an_agreement(
+    renders: Renders, workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade all views are due: status and dry run count them, and update embeds so many only if told."""
+    renders.bring_in(workspace)
+    embed_renders(workspace, counting(views=8))
+    forget_choices(workspace)
+    stages = Stages(workspace, server)
+    assert standings(workspace, ["toy"])["renders"].waiting == {"embed toy": 1}
+    planned = plan(stages, UpdateOptions(algorithms=["toy"], workers=0))
+    assert planned["renders"]["embed toy"] == 1
+
+    monkeypatch.setattr(updating, "MANY", 0)
+    (note,) = stages.update().notes
+    assert note.startswith("toy: nothing is embedded; give --yes to embed all views of each asset, which 1 assets lack")
+    assert len(to_publish(workspace)) == 9
+    assert not stages.update(yes=True).notes
+    assert len(to_publish(workspace)) == 13
+    assert not stages.update().notes
 
 
 ASSETS = st.sampled_from(["0/1", "0/2"])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from meshseek.bootstrap import Meshseek
 from meshseek.embedders import EMBEDDERS
+from meshseek.embedders._told import usual_views
 from meshseek.interfaces.cli.options import ViewRange, Views
 from meshseek.model import ViewCount
 from meshseek.settings import read_settings
@@ -64,6 +65,15 @@ def test_the_choice_is_remembered(tmp_path: Path) -> None:
         meshseek.workspace.remembered.keep("embed", {"languages": ["english"], "views": count}, "synthetic")
         assert meshseek.usual_embedder("synthetic").views == count
     assert EMBEDDERS.load("lite").views_default == 8
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "model", "count"),
+    [("lite", None, 8), ("siglip", "any", "all"), ("qwen", "any", 8), ("qwen", "qwen3-vl-embedding", 5)],
+)
+def test_usual_numbers_are_told_without_a_model(algorithm: str, model: str | None, count: ViewCount) -> None:
+    """What is due is counted with them while nobody has chosen."""
+    assert usual_views(algorithm, model) == count
 
 
 @given(

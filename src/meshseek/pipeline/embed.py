@@ -145,6 +145,18 @@ def preview(
     return reduce(add, (estimate for estimate in estimates if estimate is not None))
 
 
+def count_lacking_views(embedder: Embedder, algorithm: str, workspace: Workspace, max_assets: int | None) -> int:
+    """How many assets have vectors of views, but not of all that are to be embedded as they are now.
+
+    Raises:
+        WorkspaceError: Nothing was imported.
+        SpaceMismatchError: The vectors on disk are of another space.
+    """
+    held = held_views(workspace.vectors_table(algorithm, "appearance", embedder.space))
+    tasks = view_tasks(embedder, workspace, max_assets, held)
+    return sum(bool(task.is_left) and task.asset_id in held for task in tasks)
+
+
 def _caption_tasks(
     workspace: Workspace, language: Language, basis: CaptionBasis, max_assets: int | None
 ) -> Iterator[Task[AssetTexts | None]]:
