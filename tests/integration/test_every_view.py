@@ -29,7 +29,7 @@ from meshseek.pipeline.embed import embed
 from meshseek.pipeline.library_state import LibraryState
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Task
-from meshseek.pipeline.standing import standings
+from meshseek.pipeline.standing import is_embedded, standings
 from meshseek.pipeline.synthetic import LibrarySize, make_library
 from meshseek.pipeline.update import UpdateOptions, plan
 from meshseek.pipeline.vector_files import VectorFiles
@@ -277,12 +277,39 @@ def test_what_was_embedded_of_eight_pictures_stays(
 def forget_choices(workspace: Workspace) -> None:
     """Make of what is remembered, and of vectors, what an older Meshseek wrote."""
     remembered = workspace.remembered.get("embed", "toy")
-    del remembered["views"]
+    del remembered["views"], remembered["together"]
     workspace.remembered.keep("embed", remembered, "toy")
     table = workspace.vectors_table("toy", "appearance")
     (part,) = table.tables()
     rows = [{**row, "fingerprint": row["fingerprint"].partition("#")[0]} for row in part.to_pylist()]
     table.append(rows)
+
+
+def test_another_choice_renews_vectors_that_do_not_say_what_they_are_of(workspace: Workspace, tmp_path: Path) -> None:
+    """An older Meshseek made them of eight. Until all are made anew, if it takes several runs, they wait."""
+    renders = Renders(tmp_path / "renders")
+    renders.put("0/1", *FORTY)
+    renders.put("0/2", *FORTY)
+    renders.put("0/3", 0)  # one is one, whatever the choice
+    renders.bring_in(workspace)
+    embed_renders(workspace, counting(Joint))
+    forget_choices(workspace)
+    assert standings(workspace, ["toy"])["renders"].waiting == {}
+
+    embedder = counting(Joint, 4)
+    embedder.embed_together = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        embed_renders(workspace, embedder)
+    assert standings(workspace, ["toy"])["renders"].waiting == {"embed toy": 2}
+    assert not is_embedded(workspace, "toy")
+    assert embed_renders(workspace, counting(Joint, 4)).done == 2
+    assert standings(workspace, ["toy"])["renders"].waiting == {}
+    assert is_embedded(workspace, "toy")
+
+
+def interrupted(views: Sequence[Sequence[Any]]) -> np.ndarray:
+    """Somebody stops it before its first vector."""
+    raise KeyboardInterrupt
 
 
 def test_many_views_that_nobody_chose_wait_for_an_agreement(

@@ -140,6 +140,7 @@ class _Counts:
         self._vectors: dict[str, MadeFrom] = {name: _captions_of(workspace, name) for name in algorithms}
         self._views = {name: views for name in algorithms if (views := _views_of(workspace, name)) is not None}
         self._count = {name: views_to_embed(workspace, name) for name in algorithms}
+        self._together = {name: workspace.views_together(name) for name in algorithms}
         self.assets: Counter[str] = Counter()
         self.waiting: Counter[tuple[str, str]] = Counter()
         self.outdated: Counter[tuple[str, str]] = Counter()
@@ -165,7 +166,8 @@ class _Counts:
         if asset.views is not None and algorithm in self._views:
             held = self._views[algorithm].get(asset.asset_id)
             is_outdated |= held is not None and not is_current(held, asset.views)
-            is_waiting |= held is None or lacks_views(held, asset.views, self._count[algorithm])
+            count, together = self._count[algorithm], self._together[algorithm]
+            is_waiting |= held is None or lacks_views(held, asset.views, count, together)
         if is_outdated:
             self.outdated[asset.library, stage] += 1
         elif is_waiting:

@@ -130,17 +130,19 @@ def is_current(held: HeldViews, views: ViewSet) -> bool:
     return held.fingerprint == make(views, held.viewpoints)
 
 
-def lacks_views(held: HeldViews, views: ViewSet, count: ViewCount | None) -> bool:
+def lacks_views(held: HeldViews, views: ViewSet, count: ViewCount, together: int | None = None) -> bool:
     """Whether there are no vectors yet of some views that are to be embedded.
 
     Args:
         held: Vectors that are current.
         views: The asset's.
-        count: How many are to be embedded; None where nobody has said so since an older Meshseek embedded them.
+        count: How many are to be embedded.
+        together: How many the model makes one vector of at most, if it does and that is known. A vector that does not
+            say what it is of counts for as many; where that is not known, for those that are to be embedded.
     """
-    if count is None or held.viewpoints is None:
-        return False
     chosen = evenly(views.viewpoint_ids, count)
+    if held.viewpoints is None:
+        return together is not None and len(chosen) != min(together, len(views.viewpoint_ids))
     return held.viewpoints != chosen if held.together else not set(chosen) <= set(held.viewpoints)
 
 
@@ -150,7 +152,7 @@ def shown_views(held: HeldViews, views: ViewSet, count: ViewCount | None) -> Sho
     Args:
         held: Vectors that are current.
         views: The asset's.
-        count: As in :func:`lacks_views`.
+        count: How many are to be embedded; None where nobody has said so since an older Meshseek embedded them.
     """
     if held.viewpoints is None:
         return ShownViews(held.fingerprint, None, views.fingerprint)

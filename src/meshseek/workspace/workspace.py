@@ -156,6 +156,15 @@ class Workspace:
         count: ViewCount | None = self.remembered.get("embed", algorithm).get("views")
         return count
 
+    def views_together(self, algorithm: str) -> int | None:
+        """How many views at most its model made one vector of then; None where it does not, or that is not known.
+
+        Raises:
+            WorkspaceError: What is remembered is damaged.
+        """
+        most: int | None = self.remembered.get("embed", algorithm).get("together")
+        return most
+
     def embedded_sources(self, algorithm: str) -> tuple[Source, ...]:
         """The sources that hold vectors of an algorithm."""
         folder = self.folder / "vectors" / algorithm
