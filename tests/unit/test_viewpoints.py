@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from meshseek.interfaces.cli.options import ViewRange, Views
 from meshseek.model import ViewCount
 from meshseek.settings import read_settings
 from meshseek.viewpoints import Picture, evenly, views_fingerprint, views_of_pictures
-from meshseek.workspace.made_from import joint_fingerprint, joint_viewpoints
+from meshseek.workspace.made_from import HeldViews, is_current, joint_fingerprint, joint_viewpoints
 from meshseek.workspace.tables import Viewpoints
 
 FAR = 40_000_000_000 * 10**9
@@ -98,6 +100,19 @@ def test_a_fingerprint_is_of_the_named_pictures() -> None:
     assert views_fingerprint(views, (0, 3)) == views_fingerprint(other, (0, 3)) != views_fingerprint(larger, (0, 3))
     assert views_fingerprint(views, (0, 7)) == views_fingerprint(larger, (0, 7)) != views_fingerprint(other, (0, 7))
     assert views_fingerprint(views, (0, 3, 7)) == views.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize("make", [joint_fingerprint, views_fingerprint])
+def test_pictures_that_had_no_stamps_are_known_when_they_have_some(make: Callable[..., str]) -> None:
+    """Of an older import; a vector of some of them stays when their asset is read again, unless a picture changes."""
+    pictures = [Picture(0, 10, 1), Picture(3, 10, 2), Picture(7, 10, 3)]
+    views = views_of_pictures(Path("a"), pictures, Path())
+    earlier = replace(views, stamps=b"")
+    for known in (earlier, views):
+        held = HeldViews(make(known, (0, 7)), (0, 7), together=make is joint_fingerprint, shard=0)
+        assert is_current(held, known)
+        assert is_current(held, views)
+        assert not is_current(held, views_of_pictures(Path("a"), [*pictures[:2], Picture(7, 11, 3)], Path()))
 
 
 def test_joint_fingerprints_are_read_back() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from meshseek.model import LANGUAGES, Asset, AssetTexts, CaptionBasis, Language, ViewCount, ViewSet
@@ -119,7 +120,7 @@ def is_current(held: HeldViews, views: ViewSet) -> bool:
     """Whether vectors were made from pictures that the asset still has, as they are now.
 
     The fingerprint is of all views that were embedded together, so where one of them changes all are outdated; those
-    that were not embedded do not count.
+    that were not embedded do not count. Some of those that had no stamps then were known by the fingerprint of all.
     """
     if held.viewpoints is None:
         few = evenly(views.viewpoint_ids, EARLIER_VIEWS)
@@ -127,7 +128,9 @@ def is_current(held: HeldViews, views: ViewSet) -> bool:
     if held.viewpoints != views.viewpoint_ids and not set(held.viewpoints) <= set(views.viewpoint_ids):
         return False
     make = joint_fingerprint if held.together else views_fingerprint
-    return held.fingerprint == make(views, held.viewpoints)
+    if held.fingerprint == make(views, held.viewpoints):
+        return True
+    return held.fingerprint == make(replace(views, stamps=b""), held.viewpoints)
 
 
 def lacks_views(held: HeldViews, views: ViewSet, count: ViewCount, together: int | None = None) -> bool:
