@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from meshseek.bootstrap import Meshseek
 from meshseek.embedders import EMBEDDERS
 from meshseek.embedders._told import usual_views
+from meshseek.errors import EmbedderError
 from meshseek.interfaces.cli.options import ViewRange, Views
 from meshseek.model import ViewCount
 from meshseek.settings import read_settings
@@ -67,6 +68,17 @@ def test_the_choice_is_remembered(tmp_path: Path) -> None:
         meshseek.workspace.remembered.keep("embed", {"languages": ["english"], "views": count}, "synthetic")
         assert meshseek.usual_embedder("synthetic").views == count
     assert EMBEDDERS.load("lite").views_default == 8
+
+
+def test_a_usual_number_is_no_choice(tmp_path: Path) -> None:
+    """Eight suited a local model; a hosted one that takes five is told eight only where somebody chose them."""
+    kept = {"languages": ["english"], "views": 8, "chosen": None, "together": 8}
+    meshseek = Meshseek(read_settings(workspace=tmp_path, dashscope_api_key="none"))
+    meshseek.workspace.remembered.keep("embed", kept, "qwen")
+    assert meshseek.usual_embedder("qwen").views == 5
+    meshseek.workspace.remembered.keep("embed", {**kept, "chosen": 8}, "qwen")
+    with pytest.raises(EmbedderError, match="give --views 5, or fewer"):
+        assert meshseek.usual_embedder("qwen").views
 
 
 @pytest.mark.parametrize(

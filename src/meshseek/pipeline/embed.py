@@ -89,14 +89,14 @@ def _remember(embedder: Embedder, algorithm: str, workspace: Workspace, reporter
     code = EMBEDDERS.digest(embedder.space.embedder) if embedder.space.embedder in EMBEDDERS.names else ""
     kept: dict[str, Any] = {"languages": list(embedder.languages), "code": code}
     if not is_trial:
-        kept |= {"views": embedder.views, "together": embedder.views_together}
+        kept |= {"views": embedder.views, "chosen": embedder.options.views, "together": embedder.views_together}
         if embedder.views_together is None and _is_less(embedder.views, before.get("views")):
             reporter.say(
                 f"embed views: of each asset, {embedder.views} views at most are published from now on, where it was "
                 f"{before['views']}; all vectors stay, and '--views {before['views']}' brings them back"
             )
     else:
-        kept |= {name: before[name] for name in ("views", "together") if name in before}
+        kept |= {name: before[name] for name in ("views", "chosen", "together") if name in before}
         if embedder.options.views not in {None, before.get("views")}:
             reporter.say(
                 f"embed views: --views {embedder.views} is for this trial; without --max-assets, it is remembered "
