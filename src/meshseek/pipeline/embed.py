@@ -153,7 +153,7 @@ def count_lacking_views(embedder: Embedder, algorithm: str, workspace: Workspace
         SpaceMismatchError: The vectors on disk are of another space.
     """
     held = held_views(workspace.vectors_table(algorithm, "appearance", embedder.space))
-    tasks = view_tasks(embedder, workspace, max_assets, held)
+    tasks = view_tasks(embedder, workspace, max_assets, held) if held else ()  # a new workspace is not gone through
     return sum(bool(task.is_left) and task.asset_id in held for task in tasks)
 
 
