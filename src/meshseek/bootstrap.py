@@ -220,9 +220,9 @@ class Meshseek:
         return self.translator("existing")
 
     def usual_embedder(self, algorithm: str) -> Embedder:
-        """Of the space that an algorithm's vectors are in, for the languages and views that were last embedded."""
+        """Of the space that an algorithm's vectors are in, for the last languages and as many views as were chosen."""
         languages = tuple(self.workspace.remembered.get("embed", algorithm).get("languages", ())) or None
-        views = self.workspace.view_count(algorithm)
+        views = self.workspace.chosen_views(algorithm)
         sources = self.workspace.embedded_sources(algorithm)
         if not sources:
             return self.embedder(algorithm, languages=languages, views=views)

@@ -17,18 +17,24 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.checkpoints import write_siglip
 from tests.renders import Counting, CountingEight, Joint, Renders, counting, embed_renders, state_of, to_publish
+from tests.stages import Stages
 from transformers import AutoModel, SiglipImageProcessorPil
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.embedders.siglip import Siglip
 from meshseek.errors import EmbedderError
 from meshseek.model import Asset, ViewCount, ViewSet
+from meshseek.pipeline import update as updating
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.library_state import LibraryState
 from meshseek.pipeline.publish import publish
-from meshseek.pipeline.standing import standings
+from meshseek.pipeline.stage import Task
+from meshseek.pipeline.standing import is_embedded, standings
 from meshseek.pipeline.synthetic import LibrarySize, make_library
+from meshseek.pipeline.update import UpdateOptions, plan
 from meshseek.pipeline.vector_files import VectorFiles
+from meshseek.pipeline.view_reading import ViewWork
+from meshseek.pipeline.view_vectors import embed_views, view_tasks
 from meshseek.reporting import SilentReporter
 from meshseek.store.postgres import Server
 from meshseek.viewpoints import evenly
@@ -174,6 +180,52 @@ def test_too_many_views_are_told(renders: Renders, workspace: Workspace) -> None
     }
 
 
+def test_a_trial_chooses_for_no_other_asset(renders: Renders, workspace: Workspace) -> None:
+    """Its number of views is not remembered, so nothing that was published goes; a choice for all says what goes."""
+    renders.bring_in(workspace)
+    said: list[str] = []
+    chosen: ViewCount | None = None
+    reporter = SilentReporter()
+    reporter.say = said.append  # type: ignore[method-assign, assignment]
+
+    def run(views: ViewCount | None, max_assets: int | None) -> int:
+        embed(counting(views=views), "toy", workspace, max_assets=max_assets, reporter=reporter)
+        told = sum("embed views: " in line and "skipped" not in line for line in said)
+        said.clear()
+        return told
+
+    assert (run(3, 1), workspace.view_count("toy")) == (1, None)
+    for chosen in (None, "all"):
+        assert (run(chosen, None), workspace.view_count("toy"), workspace.chosen_views("toy")) == (0, "all", chosen)
+        assert (run(2, 1), workspace.view_count("toy"), workspace.chosen_views("toy")) == (1, "all", chosen)
+        assert (run("all", 1), workspace.chosen_views("toy")) == (0, chosen)
+        assert len(to_publish(workspace)) == 13
+    for views, told in ((2, 1), (2, 0), (4, 0), (1, 1)):
+        assert (run(views, None), workspace.view_count("toy")) == (told, views)
+    assert len(to_publish(workspace)) == 2
+
+
+@pytest.mark.parametrize("kind", [Counting, Joint])
+def test_assets_without_views_are_told_at_once(renders: Renders, workspace: Workspace, kind: type[Counting]) -> None:
+    """They do not wait for pictures that are still to be read: of a million without any, they would all wait."""
+    renders.bring_in(workspace)
+    embedder = counting(kind)
+    tasks = list(view_tasks(embedder, workspace, None, {}))
+    bare: Task[ViewWork | None] = Task(asset_id="0/0", fingerprint="", payload=None)
+    renders.remove("0/1", 9)
+    read: list[Image.Image] = []
+
+    def prepare(image: Image.Image) -> Image.Image:
+        read.append(image)
+        return image
+
+    embedder.image_preparer = lambda: prepare  # type: ignore[method-assign]
+
+    outcomes = embed_views(embedder, 0, workspace.vectors_table("toy", "appearance", embedder.space), [bare, *tasks])
+    assert (next(outcomes).skipped, read) == ("has no views; run 'meshseek render'", [])
+    assert [(outcome.asset_id, len(outcome.rows)) for outcome in outcomes] == [("0/1", 0), ("0/2", 1)]
+
+
 def test_made_up_assets_have_any_number_of_views(workspace: Workspace) -> None:
     """From the fewest to the most; an asset's vectors are of just the views that it has."""
     size = LibrarySize(assets=60, views=6, fewest_views=0, dim=4)
@@ -226,12 +278,60 @@ def test_what_was_embedded_of_eight_pictures_stays(
 def forget_choices(workspace: Workspace) -> None:
     """Make of what is remembered, and of vectors, what an older Meshseek wrote."""
     remembered = workspace.remembered.get("embed", "toy")
-    del remembered["views"]
+    del remembered["views"], remembered["chosen"], remembered["together"]
     workspace.remembered.keep("embed", remembered, "toy")
     table = workspace.vectors_table("toy", "appearance")
     (part,) = table.tables()
     rows = [{**row, "fingerprint": row["fingerprint"].partition("#")[0]} for row in part.to_pylist()]
     table.append(rows)
+
+
+def test_another_choice_renews_vectors_that_do_not_say_what_they_are_of(workspace: Workspace, tmp_path: Path) -> None:
+    """An older Meshseek made them of eight. Until all are made anew, if it takes several runs, they wait."""
+    renders = Renders(tmp_path / "renders")
+    renders.put("0/1", *FORTY)
+    renders.put("0/2", *FORTY)
+    renders.put("0/3", 0)  # one is one, whatever the choice
+    renders.bring_in(workspace)
+    embed_renders(workspace, counting(Joint))
+    forget_choices(workspace)
+    assert standings(workspace, ["toy"])["renders"].waiting == {}
+
+    embedder = counting(Joint, 4)
+    embedder.embed_together = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        embed_renders(workspace, embedder)
+    assert standings(workspace, ["toy"])["renders"].waiting == {"embed toy": 2}
+    assert not is_embedded(workspace, "toy")
+    assert embed_renders(workspace, counting(Joint, 4)).done == 2
+    assert standings(workspace, ["toy"])["renders"].waiting == {}
+    assert is_embedded(workspace, "toy")
+
+
+def interrupted(views: Sequence[Sequence[Any]]) -> np.ndarray:
+    """Somebody stops it before its first vector."""
+    raise KeyboardInterrupt
+
+
+def test_many_views_that_nobody_chose_wait_for_an_agreement(
+    renders: Renders, workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade all views are due: status and dry run count them, and update embeds so many only if told."""
+    renders.bring_in(workspace)
+    embed_renders(workspace, counting(views=8))
+    forget_choices(workspace)
+    stages = Stages(workspace, server)
+    assert standings(workspace, ["toy"])["renders"].waiting == {"embed toy": 1}
+    planned = plan(stages, UpdateOptions(algorithms=["toy"], workers=0))
+    assert planned["renders"]["embed toy"] == 1
+
+    monkeypatch.setattr(updating, "MANY", 0)
+    (note,) = stages.update().notes
+    assert note.startswith("toy: nothing is embedded; give --yes to embed all views of each asset, which 1 assets lack")
+    assert len(to_publish(workspace)) == 9
+    assert not stages.update(yes=True).notes
+    assert len(to_publish(workspace)) == 13
+    assert not stages.update().notes
 
 
 ASSETS = st.sampled_from(["0/1", "0/2"])

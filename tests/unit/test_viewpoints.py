@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ from hypothesis import strategies as st
 
 from meshseek.bootstrap import Meshseek
 from meshseek.embedders import EMBEDDERS
+from meshseek.embedders._told import usual_views
+from meshseek.errors import EmbedderError
 from meshseek.interfaces.cli.options import ViewRange, Views
 from meshseek.model import ViewCount
 from meshseek.settings import read_settings
 from meshseek.viewpoints import Picture, evenly, views_fingerprint, views_of_pictures
-from meshseek.workspace.made_from import joint_fingerprint, joint_viewpoints
+from meshseek.workspace.made_from import HeldViews, is_current, joint_fingerprint, joint_viewpoints
 from meshseek.workspace.tables import Viewpoints
 
 FAR = 40_000_000_000 * 10**9
@@ -66,6 +70,26 @@ def test_the_choice_is_remembered(tmp_path: Path) -> None:
     assert EMBEDDERS.load("lite").views_default == 8
 
 
+def test_a_usual_number_is_no_choice(tmp_path: Path) -> None:
+    """Eight suited a local model; a hosted one that takes five is told eight only where somebody chose them."""
+    kept = {"languages": ["english"], "views": 8, "chosen": None, "together": 8}
+    meshseek = Meshseek(read_settings(workspace=tmp_path, dashscope_api_key="none"))
+    meshseek.workspace.remembered.keep("embed", kept, "qwen")
+    assert meshseek.usual_embedder("qwen").views == 5
+    meshseek.workspace.remembered.keep("embed", {**kept, "chosen": 8}, "qwen")
+    with pytest.raises(EmbedderError, match="give --views 5, or fewer"):
+        assert meshseek.usual_embedder("qwen").views
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "model", "count"),
+    [("lite", None, 8), ("siglip", "any", "all"), ("qwen", "any", 8), ("qwen", "qwen3-vl-embedding", 5)],
+)
+def test_usual_numbers_are_told_without_a_model(algorithm: str, model: str | None, count: ViewCount) -> None:
+    """What is due is counted with them while nobody has chosen."""
+    assert usual_views(algorithm, model) == count
+
+
 @given(
     viewpoints=st.lists(st.integers(0, 32_767), unique=True, max_size=200).map(sorted),
     count=st.integers(1, 250) | st.just("all"),
@@ -88,6 +112,19 @@ def test_a_fingerprint_is_of_the_named_pictures() -> None:
     assert views_fingerprint(views, (0, 3)) == views_fingerprint(other, (0, 3)) != views_fingerprint(larger, (0, 3))
     assert views_fingerprint(views, (0, 7)) == views_fingerprint(larger, (0, 7)) != views_fingerprint(other, (0, 7))
     assert views_fingerprint(views, (0, 3, 7)) == views.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize("make", [joint_fingerprint, views_fingerprint])
+def test_pictures_that_had_no_stamps_are_known_when_they_have_some(make: Callable[..., str]) -> None:
+    """Of an older import; a vector of some of them stays when their asset is read again, unless a picture changes."""
+    pictures = [Picture(0, 10, 1), Picture(3, 10, 2), Picture(7, 10, 3)]
+    views = views_of_pictures(Path("a"), pictures, Path())
+    earlier = replace(views, stamps=b"")
+    for known in (earlier, views):
+        held = HeldViews(make(known, (0, 7)), (0, 7), together=make is joint_fingerprint, shard=0)
+        assert is_current(held, known)
+        assert is_current(held, views)
+        assert not is_current(held, views_of_pictures(Path("a"), [*pictures[:2], Picture(7, 11, 3)], Path()))
 
 
 def test_joint_fingerprints_are_read_back() -> None:

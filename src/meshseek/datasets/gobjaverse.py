@@ -134,10 +134,6 @@ def _numbered_folders(folder: Path) -> list[str]:
     return sorted(names, key=lambda name: (int(name), name))
 
 
-def _is_number(name: str) -> bool:
-    return name.isdecimal() and name.isascii()
-
-
 def _unlisted(folder: Path, error: OSError) -> DatasetError:
     return DatasetError(f"cannot list {folder}: {error.strerror}; fix its permissions")
 

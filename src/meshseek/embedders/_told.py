@@ -30,6 +30,7 @@ def told_of(algorithm: str) -> dict[str, Any]:
     return told
 
 
-def usual_views(algorithm: str) -> ViewCount:
-    """How many views of each asset are embedded, unless somebody says otherwise."""
-    return told_of(algorithm)["views"] or "all"
+def usual_views(algorithm: str, model: str | None = None) -> ViewCount:
+    """How many views of each asset are embedded with a model, unless somebody says otherwise."""
+    told = told_of(algorithm)
+    return told["models"].get(model, {}).get("views", told["views"]) or "all"

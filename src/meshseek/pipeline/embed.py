@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial, reduce
 from itertools import islice
 from operator import add
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from meshseek.embedders import EMBEDDERS, Embedder, WeightedTexts
-from meshseek.model import AssetTexts, CaptionBasis, Estimate, Language
+from meshseek.model import AssetTexts, CaptionBasis, Estimate, Language, ViewCount
 from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Summary, Task, in_batches, is_left, run_stage, set_aside_damaged
 from meshseek.pipeline.view_vectors import embed_views, vector_row, view_tasks
@@ -69,9 +69,7 @@ def embed(
         }
         of_views = workspace.vectors_table(algorithm, "appearance", embedder.space)
         # Only now that the vectors on disk are known to be of this space: else an update must still look at them.
-        code = EMBEDDERS.digest(embedder.space.embedder) if embedder.space.embedder in EMBEDDERS.names else ""
-        kept = {"languages": list(embedder.languages), "views": embedder.views, "code": code}
-        workspace.remembered.keep("embed", kept, algorithm)
+        _remember(embedder, algorithm, workspace, reporter, is_trial=max_assets is not None)
         summaries = []
         for language, table in by_language.items():
             tasks = _caption_tasks(workspace, language, embedder.caption_basis, max_assets)
@@ -83,6 +81,32 @@ def embed(
         summaries.append(run_stage(f"embed {TITLES['appearance']}", views, work_on_views, of_views, reporter, {}))
         embed_world(embedder, algorithm, workspace, reporter)
         return summaries
+
+
+def _remember(embedder: Embedder, algorithm: str, workspace: Workspace, reporter: Reporter, *, is_trial: bool) -> None:
+    """Keep the options for later commands; a trial's number of views is none for all assets, so it is not kept."""
+    before = workspace.remembered.get("embed", algorithm)
+    code = EMBEDDERS.digest(embedder.space.embedder) if embedder.space.embedder in EMBEDDERS.names else ""
+    kept: dict[str, Any] = {"languages": list(embedder.languages), "code": code}
+    if not is_trial:
+        kept |= {"views": embedder.views, "chosen": embedder.options.views, "together": embedder.views_together}
+        if embedder.views_together is None and _is_less(embedder.views, before.get("views")):
+            reporter.say(
+                f"embed views: of each asset, {embedder.views} views at most are published from now on, where it was "
+                f"{before['views']}; all vectors stay, and '--views {before['views']}' brings them back"
+            )
+    else:
+        kept |= {name: before[name] for name in ("views", "chosen", "together") if name in before}
+        if embedder.options.views not in {None, before.get("views")}:
+            reporter.say(
+                f"embed views: --views {embedder.views} is for this trial; without --max-assets, it is remembered "
+                "for later updates and publications"
+            )
+    workspace.remembered.keep("embed", kept, algorithm)
+
+
+def _is_less(count: ViewCount, before: ViewCount | None) -> bool:
+    return before is not None and count != "all" and (before == "all" or count < before)
 
 
 def preview(
@@ -119,6 +143,18 @@ def preview(
     estimates.append(embedder.estimate_views([len(own.views.viewpoint_ids) for own in work]))
     estimates.append(embedder.estimate_texts(world_texts_left(embedder, algorithm, workspace)))
     return reduce(add, (estimate for estimate in estimates if estimate is not None))
+
+
+def count_lacking_views(embedder: Embedder, algorithm: str, workspace: Workspace, max_assets: int | None) -> int:
+    """How many assets have vectors of views, but not of all that are to be embedded as they are now.
+
+    Raises:
+        WorkspaceError: Nothing was imported.
+        SpaceMismatchError: The vectors on disk are of another space.
+    """
+    held = held_views(workspace.vectors_table(algorithm, "appearance", embedder.space))
+    tasks = view_tasks(embedder, workspace, max_assets, held) if held else ()  # a new workspace is not gone through
+    return sum(bool(task.is_left) and task.asset_id in held for task in tasks)
 
 
 def _caption_tasks(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from meshseek.embedders import EMBEDDERS
-from meshseek.model import Asset
+from meshseek.embedders._told import usual_views
+from meshseek.model import Asset, ViewCount
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import HeldViews, caption_sources, is_current, lacks_views
 from meshseek.workspace.skipped import skipped_fingerprints
@@ -86,6 +87,20 @@ def is_embedded(workspace: Workspace, algorithm: str) -> bool:
     return not any(stage in standing.waiting or stage in standing.outdated for standing in known)
 
 
+def views_to_embed(workspace: Workspace, algorithm: str) -> ViewCount:
+    """How many views of each asset the next update embeds: as many as were chosen, or else as the model usually takes.
+
+    Raises:
+        WorkspaceError: What is remembered is damaged.
+    """
+    chosen = workspace.view_count(algorithm)
+    if chosen is not None:
+        return chosen
+    source = workspace.embedded_sources(algorithm)[:1]
+    space = workspace.vectors_table(algorithm, source[0]).header["space"] if source else {}
+    return usual_views(algorithm, space.get("model"))
+
+
 def is_other_code(workspace: Workspace, algorithm: str) -> bool:
     """Whether an algorithm's code, data or packages have changed since it last embedded: it may give other vectors."""
     code = workspace.remembered.get("embed", algorithm).get("code")
@@ -124,7 +139,8 @@ class _Counts:
         self._current = CurrentAssets(workspace, parts=parts)
         self._vectors: dict[str, MadeFrom] = {name: _captions_of(workspace, name) for name in algorithms}
         self._views = {name: views for name in algorithms if (views := _views_of(workspace, name)) is not None}
-        self._count = {name: workspace.view_count(name) for name in algorithms}
+        self._count = {name: views_to_embed(workspace, name) for name in algorithms}
+        self._together = {name: workspace.views_together(name) for name in algorithms}
         self.assets: Counter[str] = Counter()
         self.waiting: Counter[tuple[str, str]] = Counter()
         self.outdated: Counter[tuple[str, str]] = Counter()
@@ -150,7 +166,8 @@ class _Counts:
         if asset.views is not None and algorithm in self._views:
             held = self._views[algorithm].get(asset.asset_id)
             is_outdated |= held is not None and not is_current(held, asset.views)
-            is_waiting |= held is None or lacks_views(held, asset.views, self._count[algorithm])
+            count, together = self._count[algorithm], self._together[algorithm]
+            is_waiting |= held is None or lacks_views(held, asset.views, count, together)
         if is_outdated:
             self.outdated[asset.library, stage] += 1
         elif is_waiting:

@@ -246,6 +246,8 @@ def _embed(parts: Parts, algorithm: str, options: UpdateOptions, updated: Update
     estimate = embedding.preview(embedder, algorithm, workspace, max_assets=options.max_assets)
     if not options.yes and _is_paid(estimate):
         updated.notes.append(f"assets wait for paid embedding ({estimate}); give --yes")
+    elif cure := _before_more_views(embedder, algorithm, workspace, options):
+        updated.notes.append(f"{algorithm}: {cure}")
     else:
         first, workers = options.max_assets, options.workers
         done = embedding.embed(embedder, algorithm, workspace, max_assets=first, reporter=reporter, workers=workers)
@@ -266,6 +268,19 @@ def _before_embedding_again(
     if count > MANY:
         return f"nothing is embedded; give --yes to embed all {count:,} assets again, which may take long"
     return None
+
+
+def _before_more_views(embedder: Embedder, algorithm: str, workspace: Workspace, options: UpdateOptions) -> str | None:
+    """Likewise before that many get vectors of views that nobody has chosen, as an older Meshseek took fewer."""
+    if options.yes or workspace.view_count(algorithm) == embedder.views:
+        return None
+    count = embedding.count_lacking_views(embedder, algorithm, workspace, options.max_assets)
+    if count <= MANY:
+        return None
+    return (
+        f"nothing is embedded; give --yes to embed {embedder.views} views of each asset, which {count:,} assets lack "
+        f"and which may take long, or run 'meshseek embed --algorithm {algorithm} --views N'"
+    )
 
 
 def _is_paid(estimate: Estimate | None) -> bool:

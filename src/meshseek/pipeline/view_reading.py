@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,7 +33,7 @@ class ViewWork(NamedTuple):
     """The vectors beside which theirs are put."""
 
 
-class Lots(Collection[Task[ViewSet | None]]):
+class Lots:
     """The views of assets, some at a time; those of one asset follow each other.
 
     Args:
@@ -62,9 +62,6 @@ class Lots(Collection[Task[ViewSet | None]]):
             for start in range(0, len(views.viewpoint_ids), LOT):
                 part = replace(views, viewpoint_ids=views.viewpoint_ids[start : start + LOT])
                 yield Task(asset_id=task.asset_id, fingerprint=task.fingerprint, payload=part)
-
-    def __contains__(self, task: object) -> bool:
-        return any(task == lot for lot in self)
 
 
 def read_views(lots: Lots, prepare: Callable[[Image], Any], workers: Workers | int) -> Iterable[Outcome]:

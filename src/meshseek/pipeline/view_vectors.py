@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meshseek.embedders import Embedder
-from meshseek.model import ViewSet
 from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Task
 from meshseek.pipeline.view_reading import Lots, ViewWork, read_views
@@ -53,7 +52,8 @@ def view_tasks(
         before = before if before is not None and is_current(before, views) else None
         chosen = evenly(views.viewpoint_ids, count)
         if most is not None:
-            made_from, left = joint_fingerprint(views, chosen), () if _is_of(before, views, chosen, most) else chosen
+            is_there = before is not None and not lacks_views(before, views, count, most)
+            made_from, left = joint_fingerprint(views, chosen), () if is_there else chosen
             before = None
         else:
             kept = before.viewpoints or () if before else ()
@@ -61,15 +61,6 @@ def view_tasks(
             made_from = views_fingerprint(views, sorted({*kept, *left}))
         work = ViewWork(replace(views, viewpoint_ids=left, stamps=b""), before)  # a million may wait: without stamps
         yield Task(asset_id=asset.asset_id, fingerprint=made_from, payload=work, is_left=bool(left))
-
-
-def _is_of(before: HeldViews | None, views: ViewSet, chosen: tuple[int, ...], most: int) -> bool:
-    """Whether a vector is of just the chosen views; one that does not say is of as many as the model takes."""
-    if before is None:
-        return False
-    if before.viewpoints is None:
-        return len(chosen) == min(most, len(views.viewpoint_ids))
-    return not lacks_views(before, views, len(chosen))
 
 
 def embed_views(
@@ -88,18 +79,21 @@ def embed_views(
     lots = Lots(ordered, whole=together)
     assembly = _Assembly({task.asset_id: task for task in ordered}, lots, ViewRows(table))
     gathered: list[Outcome] = []
+    pictures = 0
     for outcome in read_views(lots, embedder.image_preparer(), workers):
+        if outcome.skipped is not None:  # at once: there may be a million without a picture
+            yield from assembly.add([outcome])
+            continue
         gathered.append(outcome)
-        if sum(len(read.rows) for read in gathered) >= VIEW_BATCH:
+        pictures += len(outcome.rows)
+        if pictures >= VIEW_BATCH:
             yield from assembly.add(_embedded(embedder, gathered, together=together))
-            gathered = []
+            gathered, pictures = [], 0
     yield from assembly.add(_embedded(embedder, gathered, together=together))
 
 
 def _embedded(embedder: Embedder, read: Sequence[Outcome], *, together: bool) -> Iterator[Outcome]:
     """Each lot's vectors by viewpoint: one for each view, or one for all of them."""
-    yield from (outcome for outcome in read if outcome.skipped is not None)
-    read = [outcome for outcome in read if outcome.skipped is None]
     if not read:
         return
     sets = [[row["picture"] for row in outcome.rows] for outcome in read]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Condition, Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from meshseek.errors import ServiceError
 from meshseek.pipeline.stage import Outcome, Task
@@ -49,9 +49,19 @@ class Workers:
         return self.memory or max(LEAST_MEMORY, int(MEMORY_SHARE * machine_memory() / max(1, self.count)))
 
 
+class Tasks(Protocol[T]):
+    """Tasks of which the number is known; they may be made one by one."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __iter__(self) -> Iterator[Task[T]]:
+        """One after the other."""
+
+
 def in_processes(
     workers: Workers | int, function: Callable[[Task[T]], Outcome], *, ahead: int = QUEUED_PER_WORKER
-) -> Callable[[Collection[Task[T]]], Iterator[Outcome]]:
+) -> Callable[[Tasks[T]], Iterator[Outcome]]:
     """Work on one task at a time in each of the processes; outcomes come in the order of the tasks.
 
     A task that takes too long, or more memory than there is for it, is skipped. A task during which its process dies
@@ -65,7 +75,7 @@ def in_processes(
     """
     bounds = Workers.of(workers)
 
-    def work(tasks: Collection[Task[T]]) -> Iterator[Outcome]:
+    def work(tasks: Tasks[T]) -> Iterator[Outcome]:
         if not bounds.count:
             yield from map(function, tasks)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import NamedTuple
 
 from meshseek.model import LANGUAGES, Asset, AssetTexts, CaptionBasis, Language, ViewCount, ViewSet
@@ -119,7 +120,7 @@ def is_current(held: HeldViews, views: ViewSet) -> bool:
     """Whether vectors were made from pictures that the asset still has, as they are now.
 
     The fingerprint is of all views that were embedded together, so where one of them changes all are outdated; those
-    that were not embedded do not count.
+    that were not embedded do not count. Some of those that had no stamps then were known by the fingerprint of all.
     """
     if held.viewpoints is None:
         few = evenly(views.viewpoint_ids, EARLIER_VIEWS)
@@ -127,20 +128,24 @@ def is_current(held: HeldViews, views: ViewSet) -> bool:
     if held.viewpoints != views.viewpoint_ids and not set(held.viewpoints) <= set(views.viewpoint_ids):
         return False
     make = joint_fingerprint if held.together else views_fingerprint
-    return held.fingerprint == make(views, held.viewpoints)
+    if held.fingerprint == make(views, held.viewpoints):
+        return True
+    return held.fingerprint == make(replace(views, stamps=b""), held.viewpoints)
 
 
-def lacks_views(held: HeldViews, views: ViewSet, count: ViewCount | None) -> bool:
+def lacks_views(held: HeldViews, views: ViewSet, count: ViewCount, together: int | None = None) -> bool:
     """Whether there are no vectors yet of some views that are to be embedded.
 
     Args:
         held: Vectors that are current.
         views: The asset's.
-        count: How many are to be embedded; None where nobody has said so since an older Meshseek embedded them.
+        count: How many are to be embedded.
+        together: How many the model makes one vector of at most, if it does and that is known. A vector that does not
+            say what it is of counts for as many; where that is not known, for those that are to be embedded.
     """
-    if count is None or held.viewpoints is None:
-        return False
     chosen = evenly(views.viewpoint_ids, count)
+    if held.viewpoints is None:
+        return together is not None and len(chosen) != min(together, len(views.viewpoint_ids))
     return held.viewpoints != chosen if held.together else not set(chosen) <= set(held.viewpoints)
 
 
@@ -150,7 +155,7 @@ def shown_views(held: HeldViews, views: ViewSet, count: ViewCount | None) -> Sho
     Args:
         held: Vectors that are current.
         views: The asset's.
-        count: As in :func:`lacks_views`.
+        count: How many are to be embedded; None where nobody has said so since an older Meshseek embedded them.
     """
     if held.viewpoints is None:
         return ShownViews(held.fingerprint, None, views.fingerprint)

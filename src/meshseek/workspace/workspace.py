@@ -148,13 +148,32 @@ class Workspace:
         return "own_language"
 
     def view_count(self, algorithm: str) -> ViewCount | None:
-        """How many views of each asset an algorithm was last told to embed; None where an older Meshseek was told.
+        """How many views of each asset an algorithm last embedded, chosen or not; None where an older Meshseek did.
 
         Raises:
             WorkspaceError: What is remembered is damaged.
         """
         count: ViewCount | None = self.remembered.get("embed", algorithm).get("views")
         return count
+
+    def chosen_views(self, algorithm: str) -> ViewCount | None:
+        """How many views of each asset somebody chose; None where nobody did: a model has a usual number of its own.
+
+        Raises:
+            WorkspaceError: What is remembered is damaged.
+        """
+        kept = self.remembered.get("embed", algorithm)
+        chosen: ViewCount | None = kept.get("chosen", kept.get("views"))
+        return chosen
+
+    def views_together(self, algorithm: str) -> int | None:
+        """How many views at most its model made one vector of then; None where it does not, or that is not known.
+
+        Raises:
+            WorkspaceError: What is remembered is damaged.
+        """
+        most: int | None = self.remembered.get("embed", algorithm).get("together")
+        return most
 
     def embedded_sources(self, algorithm: str) -> tuple[Source, ...]:
         """The sources that hold vectors of an algorithm."""

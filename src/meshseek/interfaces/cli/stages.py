@@ -196,7 +196,7 @@ def embed_command(
     reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir, needs="workspace") as meshseek:
         first = meshseek.settings.max_assets
-        views = views or meshseek.workspace.view_count(algorithm)
+        views = views or meshseek.workspace.chosen_views(algorithm)
         embedder = meshseek.embedder(algorithm, model, dim, languages or None, views)
         meshseek.remember_model_folder(algorithm)
         if export_onnx and not dry_run:
