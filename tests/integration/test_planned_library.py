@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from tests.command_lines import run_here
 
 from meshseek.bootstrap import Meshseek
 from meshseek.datasets import DatasetOptions
 from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.embedders.synthetic import model_name
 from meshseek.pipeline.import_assets import import_assets
 from meshseek.pipeline.planning.algorithms import facts_of
 from meshseek.pipeline.planning.amounts import imported
@@ -41,6 +45,14 @@ def planned(workspace: Workspace, index_kind: str, views: int | None = None) -> 
     """The plan of what is imported."""
     facts = facts_of(ALGORITHM, None, DIM, gpu=False)
     return make_plan(imported(workspace, facts, views, rendering=8), facts, MACHINE, index_kind)
+
+
+def command(*arguments: str) -> dict[str, Any]:
+    """What a command says as JSON."""
+    ended = run_here([*arguments, "--json"])
+    assert ended.returncode == 0, ended.stderr
+    value: dict[str, Any] = json.loads(ended.stdout)
+    return value
 
 
 @pytest.fixture
@@ -115,6 +127,19 @@ def test_fewer_views_are_planned_where_fewer_are_taken(made: Workspace) -> None:
     assert (plan.amounts.pictures, plan.amounts.views) == (4 * ASSETS, 4 * ASSETS)
     assert (plan.storage.graphs, plan.build_memory) == ({}, 0)
     assert not any("graph" in name for name in plan.storage.database)
+
+
+def test_the_vectors_that_are_there_say_the_model(made: Workspace) -> None:
+    """And their length, unless another model or length is asked about."""
+
+    def asked(*options: str) -> tuple[str, int]:
+        told = command("plan", "--algorithm", ALGORITHM, "--workspace", str(made.folder), *options)
+        return told["model"], told["dim"]
+
+    assert asked() == asked("--model", model_name(0, 0.95)) == (model_name(0, 0.95), DIM)
+    assert asked("--dim", "64") == (model_name(0, 0.95), 64)
+    assert asked("--model", model_name(1, 0.95), "--dim", "32") == (model_name(1, 0.95), 32)
+    assert asked("--assets", "10") == (model_name(0, 0.95), 768)
 
 
 def test_what_is_imported_but_not_rendered_is_rendered_first(workspace: Workspace, tmp_path: Path) -> None:

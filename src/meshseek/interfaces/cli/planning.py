@@ -72,7 +72,6 @@ def plan_command(
     It is that of the workspace, or one of --assets and --views; on this machine, or on one of --cores, --memory, --disk
     and --gpu.
     """
-    from meshseek.pipeline.planning.algorithms import facts_of
     from meshseek.pipeline.planning.machine import machine_of
     from meshseek.pipeline.planning.plan import make_plan, with_speed
     from meshseek.pipeline.planning.times import Speed
@@ -83,7 +82,8 @@ def plan_command(
         )
         if measure and (cores is not None or gpu is not None):
             raise InputError("--measure looks at this machine; leave it out, or --cores and --gpu")
-        facts = facts_of(algorithm, model, dim, gpu=machine.gpu)
+        space = (None, None) if assets is not None else meshseek.model_of_vectors(algorithm)
+        facts = _facts(meshseek, algorithm, model, dim, space, gpu=machine.gpu)
         amounts = _amounts(meshseek, facts, assets, views, chinese=chinese)
         kind = index or _asked_index(meshseek, algorithm) or default_index(amounts.assets)
         plan = make_plan(amounts, facts, machine, kind, free=_free(machine), held=_held(meshseek))
@@ -115,6 +115,24 @@ def _held(meshseek: Meshseek) -> int:
     """Bytes of vectors that are in the workspace already."""
     folder = meshseek.workspace.folder / "vectors"
     return sum(path.stat().st_size for path in folder.rglob("part-*.parquet"))
+
+
+def _facts(
+    meshseek: Meshseek,
+    algorithm: str,
+    model: str | None,
+    dim: int | None,
+    space: tuple[str | None, int | None],
+    *,
+    gpu: bool,
+) -> Facts:
+    """Of the model that ``embed`` would take: the one that is named, or that of the vectors, or the usual one."""
+    from meshseek.pipeline.planning.algorithms import facts_of
+
+    embedded, length = space
+    if model in (None, embedded):
+        model, dim = embedded, dim or length
+    return facts_of(algorithm, model, dim, gpu=gpu, hosted=meshseek.prefers_hosted(algorithm))
 
 
 def _amounts(meshseek: Meshseek, facts: Facts, assets: int | None, views: int | None, *, chinese: bool) -> Amounts:
@@ -154,6 +172,7 @@ def _times(estimate: Estimate, factor: float) -> Estimate:
 
 def _measured(meshseek: Meshseek, plan: Plan) -> Plan:
     """With the model's speed; where it is not here, with what to do."""
+    from meshseek.pipeline.planning.algorithms import UNNAMED
     from meshseek.pipeline.planning.measuring import measure
     from meshseek.pipeline.planning.plan import with_speed
     from meshseek.reporting import ConsoleReporter
@@ -161,16 +180,12 @@ def _measured(meshseek: Meshseek, plan: Plan) -> Plan:
     name = plan.facts.algorithm
     try:
         ConsoleReporter().say(f"plan: loading '{name}' to measure it")
-        embedder = meshseek.embedder(name, _named(plan.facts))
+        embedder = meshseek.embedder(name, None if plan.facts.model == UNNAMED else plan.facts.model)
     except EmbedderError as error:
         return replace(plan, notes=(*plan.notes, f"'{name}' cannot be measured: {error}"))
     if embedder.estimate_texts([]) is not None:
         return replace(plan, notes=(*plan.notes, f"'{name}' is hosted: its time is the service's"))
     return with_speed(plan, measure(embedder, cores=plan.machine.cores, gpu=plan.machine.gpu))
-
-
-def _named(facts: Facts) -> str | None:
-    return facts.model if "/" in facts.model else None
 
 
 def _as_text(plan: Plan) -> Iterator[str]:
