@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from meshseek.embedders.synthetic import model_name
 from meshseek.pipeline.import_assets import import_assets
 from meshseek.pipeline.planning.algorithms import facts_of
 from meshseek.pipeline.planning.amounts import imported
+from meshseek.pipeline.planning.held import held_by
 from meshseek.pipeline.planning.machine import Machine
 from meshseek.pipeline.planning.plan import Plan, make_plan
 from meshseek.pipeline.publish import publish
@@ -142,6 +144,29 @@ def test_the_vectors_that_are_there_say_the_model(made: Workspace) -> None:
     assert asked("--assets", "10") == (model_name(0, 0.95), 768)
 
 
+def test_only_what_is_planned_counts_as_there(made: Workspace) -> None:
+    """On a full disk nothing more is needed for what is published; for another algorithm, or on another disk, it is."""
+    amounts = imported(made, facts_of(ALGORITHM, None, DIM, gpu=False), None, rendering=8)
+    full = replace(MACHINE, disk=100_000)
+
+    def notes(algorithm: str) -> list[str]:
+        held = held_by(made, algorithm, amounts, f"{algorithm}_embeddings")
+        return [*make_plan(amounts, facts_of(ALGORITHM, None, DIM, gpu=False), full, "hnsw", held=held).notes]
+
+    assert ["more are needed" in note for note in notes(ALGORITHM)] == [True]
+    _sparse(made.folder / "database" / "cluster" / "base" / "16384" / "16385", planned(made, "hnsw").database_bytes)
+    assert ["more are needed" in note for note in notes(ALGORITHM)] == [True]  # what is there is another's
+    made.remembered.keep("publish", {"index": "hnsw"}, ALGORITHM)
+    assert ["second version" in note for note in notes(ALGORITHM)] == [True]
+    assert ["more are needed" in note for note in notes("lite")] == [True]
+
+    _sparse(made.folder / "vectors" / "lite" / "appearance" / "part-00000-0.parquet", 500_000_000_000)
+    where = ("--workspace", str(made.folder))
+    for asked in (("--assets", "1000000", "--views", "40", "--disk", "10"), ("--disk", "0.001")):
+        told = command("plan", "--algorithm", ALGORITHM, *where, *asked)["notes"]
+        assert any("free some or use another" in note for note in told)
+
+
 def test_what_is_imported_but_not_rendered_is_rendered_first(workspace: Workspace, tmp_path: Path) -> None:
     """An asset without pictures gets as many as the last rendering made; models are counted as they are."""
     dataset = GlbFolder(DatasetOptions(path=make_sample_assets(tmp_path / "models", 3)))
@@ -153,6 +178,12 @@ def test_what_is_imported_but_not_rendered_is_rendered_first(workspace: Workspac
     assert plan.seconds["render"] == pytest.approx(15 * 0.5 / 2)
     assert plan.storage.workspace["views"] > 0
     assert plan.storage.workspace["models"] == sum(path.stat().st_size for path in workspace.models.rglob("*.glb"))
+
+
+def _sparse(path: Path, size: int) -> None:
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        file.truncate(size)
 
 
 def _bytes(folder: Path) -> int:

@@ -105,7 +105,7 @@ def test_the_default_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch) -> N
     assert (default_index(0), default_in_words()) == ("codes", "codes")
 
 
-@pytest.mark.parametrize(("gigabytes", "told"), [("20", "free some or use another"), ("50", "not a second one")])
+@pytest.mark.parametrize(("gigabytes", "told"), [("20", "free some or use another"), ("50", "with a second version")])
 def test_a_disk_that_is_too_small_is_told(tmp_path: Path, gigabytes: str, told: str) -> None:
     """For the library at all, or for a second version beside the first."""
     notes = planned(*MISSION, "--memory", "64", "--disk", gigabytes, folder=tmp_path)["notes"]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meshseek.model import Estimate
     from meshseek.pipeline.planning.algorithms import Facts
     from meshseek.pipeline.planning.amounts import Amounts
+    from meshseek.pipeline.planning.held import Held
     from meshseek.pipeline.planning.machine import Machine
     from meshseek.pipeline.planning.plan import Plan
 
@@ -86,7 +87,12 @@ def plan_command(
         facts = _facts(meshseek, algorithm, model, dim, space, gpu=machine.gpu)
         amounts = _amounts(meshseek, facts, assets, views, chinese=chinese)
         kind = index or _asked_index(meshseek, algorithm) or default_index(amounts.assets)
-        plan = make_plan(amounts, facts, machine, kind, free=_free(machine), held=_held(meshseek))
+        held = (
+            _held(meshseek, algorithm, amounts)
+            if assets is None and disk is None and machine.disk is not None
+            else None
+        )
+        plan = make_plan(amounts, facts, machine, kind, free=_free(machine), held=held)
         plan = replace(plan, costs=_costs(meshseek, facts, amounts))
         if pictures_per_second is not None:
             plan = with_speed(plan, Speed(picture=1 / pictures_per_second, caption=None, source="as you say"))
@@ -111,10 +117,13 @@ def _free(machine: Machine) -> int | None:
     return psutil.virtual_memory().available if machine.is_this else None
 
 
-def _held(meshseek: Meshseek) -> int:
-    """Bytes of vectors that are in the workspace already."""
-    folder = meshseek.workspace.folder / "vectors"
-    return sum(path.stat().st_size for path in folder.rglob("part-*.parquet"))
+def _held(meshseek: Meshseek, algorithm: str, amounts: Amounts) -> Held:
+    """What of the plan is on the disk of this workspace already."""
+    from meshseek.pipeline.planning.held import held_by
+
+    prefix = f"{meshseek.settings.database_prefix}{algorithm}_embeddings"
+    held = held_by(meshseek.workspace, algorithm, amounts, prefix)
+    return held if meshseek.settings.database_url is None else replace(held, database=0)
 
 
 def _facts(

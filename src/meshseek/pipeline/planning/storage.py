@@ -16,6 +16,7 @@ CAPTION_ROW, ASSET_VIEWS, VIEW_ROW = 60, 13, 2
 """Bytes beside a caption's vector, beside all views of an asset, and beside each: 100,000 assets of 8 views."""
 PICTURE_BYTES = 32_500
 """Of a picture of 512 pixels with its camera, as ``embree`` renders furniture: 6,560 pictures."""
+CODES = "file of codes"
 COMPARED = ("image_embeddings", "asset_centroids", "text_embeddings")
 """What each search reads without an index; by a graph it compares views, and by codes those of a few assets."""
 
@@ -63,7 +64,10 @@ def storage_of(amounts: Amounts, facts: Facts, index_kind: str) -> Storage:
         made = {"codes": code_bytes(rows, node.disk, node.view)}
     compared = () if index.has_codes else COMPARED if index.is_exact else ("image_embeddings",)
     needed = sum(made.values()) + sum(tables[name] for name in compared)
-    return Storage(workspace=_files(amounts, facts), database={**tables, **made}, graphs=graphs, needed=needed)
+    files = _files(amounts, facts)
+    if index.has_codes:
+        files[CODES] = made["codes"]  # the same once more, for all processes that search
+    return Storage(workspace=files, database={**tables, **made}, graphs=graphs, needed=needed)
 
 
 def _graphs(amounts: Amounts, dim: int, index_kind: str) -> dict[str, int]:
