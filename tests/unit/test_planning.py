@@ -61,6 +61,20 @@ def test_every_view_is_five_times_as_much(tmp_path: Path) -> None:
     assert (qwen["vectors"]["views"], qwen["pictures"]) == (1000, 8000)
 
 
+def test_an_import_is_the_same_for_each_algorithm(tmp_path: Path) -> None:
+    """However many pictures it looks at; and what the workspace knows of each picture takes room."""
+    siglip, lite, fewer = (
+        planned("--assets", "1000000", "--views", views, "--algorithm", name, folder=tmp_path)
+        for views, name in (("40", "siglip"), ("40", "lite"), ("8", "lite"))
+    )
+
+    assert siglip["seconds"]["import"] == lite["seconds"]["import"] > fewer["seconds"]["import"]
+    for part in ("workspace_bytes", "database_bytes"):
+        assert siglip[part]["assets"] == lite[part]["assets"] > fewer[part]["assets"]
+    # Of pictures whose sizes and times are real, 40 take 347 bytes.
+    assert lite["workspace_bytes"]["assets"] - fewer["workspace_bytes"]["assets"] == pytest.approx(278e6, rel=0.25)
+
+
 def test_a_machine_with_little_memory_is_told_slower_and_right(tmp_path: Path) -> None:
     """As long as a search needs more than there is; and a graph that does not fit takes longer to build."""
     notes = planned(*MISSION, "--cores", "4", "--memory", "4", folder=tmp_path)["notes"]

@@ -34,8 +34,10 @@ class Amounts:
     """Pictures that the workspace will hold: these, and those that were rendered."""
     model_bytes: int
     """Of all models in the workspace."""
+    viewpoints: int
+    """Pictures that there are, or will be: those that came with the library, and those in the workspace."""
     pictures: int
-    """That an algorithm looks at."""
+    """Those that an algorithm looks at."""
     views: int
     """Vectors of views."""
     english: int
@@ -47,6 +49,11 @@ class Amounts:
     caption_bytes: float = CAPTION_BYTES
     """Of all captions of an asset, in the mean."""
     attribute_bytes: float = ATTRIBUTE_BYTES
+
+    @property
+    def brought(self) -> int:
+        """Pictures that came with the library."""
+        return self.viewpoints - self.kept
 
     @property
     def captioned(self) -> int:
@@ -64,6 +71,7 @@ def described(facts: Facts, *, assets: int, views: int, chinese: bool) -> Amount
         rendered=0,
         kept=0,
         model_bytes=0,
+        viewpoints=assets * views,
         pictures=assets * taken,
         views=assets * (1 if facts.together else taken),
         english=assets,
@@ -97,13 +105,15 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
     bare = counts.assets - counts.with_views
     made = min(rendering, most or rendering)
     missing = max(0, bare - len(workspace.rendered_table()))
+    kept = min(bare, missing + len(workspace.rendered_table())) * rendering
     pictures = counts.pictures + bare * made
     chinese = _translated(workspace) if "chinese" in facts.languages else 0
     return replace(
         counts,
         with_views=counts.assets,
         rendered=missing * rendering,
-        kept=min(bare, missing + len(workspace.rendered_table())) * rendering,
+        kept=kept,
+        viewpoints=counts.viewpoints + kept,
         pictures=pictures,
         views=counts.assets if facts.together else pictures,
         chinese=min(counts.english, counts.chinese + chinese) if "chinese" in facts.languages else 0,
@@ -128,13 +138,14 @@ def _translated(workspace: Workspace) -> int:
 def _counted(table: ShardFolder, most: int | None) -> Amounts:
     """What the assets brought with them."""
     columns = ["asset_id", "captions_english", "captions_chinese", "viewpoint_ids", "attributes", "model_bytes"]
-    names = ("assets", "with_views", "pictures", "english", "chinese", "model_bytes")
+    names = ("assets", "with_views", "viewpoints", "pictures", "english", "chinese", "model_bytes")
     sums: dict[str, float] = dict.fromkeys(names, 0)
     sizes: dict[str, float] = dict.fromkeys(("rows", "ids", "captions", "attributes"), 0)
     for number, part in enumerate(table.tables(columns=columns)):
         views = pc.fill_null(pc.list_value_length(part["viewpoint_ids"]), 0)
         sums["assets"] += part.num_rows
         sums["with_views"] += _sum(pc.greater(views, 0))
+        sums["viewpoints"] += _sum(views)
         sums["pictures"] += _sum(views if most is None else pc.min_element_wise(views, most))
         sums["model_bytes"] += _sum(part["model_bytes"])
         sums["english"] += _sum(pc.greater(pc.list_value_length(part["captions_english"]), 0))

@@ -60,7 +60,7 @@ def stage_seconds(
     vectors = amounts.english + amounts.chinese + amounts.views + amounts.with_views
     captions = amounts.english + amounts.chinese
     seconds: dict[str, float | None] = {
-        "import": amounts.assets * IMPORT_ASSET + amounts.pictures * IMPORT_PICTURE,
+        "import": amounts.assets * IMPORT_ASSET + amounts.brought * IMPORT_PICTURE,
         "render": amounts.rendered * RENDER_PICTURE / machine.cores,
         "embed captions": None,
         "embed views": None,
