@@ -15,6 +15,7 @@ from meshseek.bootstrap import Meshseek
 from meshseek.datasets import DatasetOptions
 from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.embedders.synthetic import model_name
+from meshseek.model import ViewCount
 from meshseek.pipeline.import_assets import import_assets
 from meshseek.pipeline.planning.algorithms import facts_of
 from meshseek.pipeline.planning.amounts import imported
@@ -116,10 +117,29 @@ def test_what_is_live_stays_when_another_kind_is_the_default(
 
 
 def test_the_views_that_were_chosen_are_planned(made: Workspace) -> None:
-    """As many as 'embed --views' was last told, unless fewer are asked for."""
-    for chosen, asked, views in ((2, None, 2), ("all", None, VIEWS), (3, 2, 2), (2, 4, 2)):
+    """As many as 'embed --views' was last told, unless fewer or more are asked for; never more than there are."""
+    for chosen, asked, views in ((2, None, 2), ("all", None, VIEWS), (3, 2, 2), (2, 4, 4), (2, 40, VIEWS)):
         made.remembered.keep("embed", {"views": chosen}, ALGORITHM)
         assert planned(made, "codes", asked).amounts.views == views * ASSETS
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "chosen", "most"),
+    [
+        ("siglip", None, None),
+        ("siglip", 3, 3),
+        ("lite", None, 8),
+        ("lite", 40, 40),
+        ("lite", "all", None),
+        ("qwen", None, 8),
+        ("qwen", 3, 3),
+        ("qwen", 40, 8),
+        ("qwen", "all", 8),
+    ],
+)
+def test_only_a_vector_of_all_views_has_a_limit(algorithm: str, chosen: ViewCount | None, most: int | None) -> None:
+    """Otherwise the number is a default: who asks for more gets more."""
+    assert facts_of(algorithm, None, None, gpu=False).most(chosen) == most
 
 
 def test_fewer_views_are_planned_where_fewer_are_taken(made: Workspace) -> None:

@@ -31,7 +31,11 @@ USUAL_VIEWS = 8
 
 @click.command("plan")
 @click.option("--assets", type=click.IntRange(1, 10**9), help="Plan for so many assets.  [default: those imported]")
-@click.option("--views", type=click.IntRange(1, 1000), help="Pictures of an asset.  [default: 8, or those imported]")
+@click.option(
+    "--views",
+    type=click.IntRange(1, 1000),
+    help="With --assets: pictures of each.  [default: 8]  Without: how many to embed.  [default: as 'embed' would]",
+)
 @algorithm
 @click.option("--model", help="Another model of the algorithm: its id.")
 @click.option("--dim", type=click.IntRange(1, 4000), help="Length of the vectors, where it is not the usual one.")

@@ -8,6 +8,7 @@ from typing import Final
 from meshseek.embedders import EMBEDDERS
 from meshseek.embedders._told import told_of
 from meshseek.errors import InputError
+from meshseek.model import ViewCount
 
 UNNAMED: Final = "its usual model"
 """Of an algorithm that says nothing of its models."""
@@ -21,16 +22,21 @@ class Facts:
     model: str
     dim: int
     views: int | None
-    """How many pictures of an asset it takes at most; None for all."""
+    """How many pictures of an asset it takes unless somebody says otherwise; None for all."""
     together: bool
-    """Whether they become one vector."""
+    """Whether they become one vector, of no more pictures than it usually takes."""
     languages: tuple[str, ...]
     memory: float | None
     """Bytes that its loaded model takes; None where that is not known."""
 
-    def taken(self, views: int) -> int:
-        """How many pictures are taken of an asset that has so many."""
-        return views if self.views is None else min(views, self.views)
+    def most(self, chosen: ViewCount | None) -> int | None:
+        """How many pictures of an asset are taken at most; None for all.
+
+        Args:
+            chosen: What somebody said; None where nobody did.
+        """
+        wanted = self.views if chosen is None else None if chosen == "all" else chosen
+        return min(wanted or self.views, self.views) if self.together and self.views else wanted
 
 
 def facts_of(algorithm: str, model: str | None, dim: int | None, *, gpu: bool, hosted: bool = False) -> Facts:

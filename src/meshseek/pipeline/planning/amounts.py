@@ -63,7 +63,7 @@ class Amounts:
 
 def described(facts: Facts, *, assets: int, views: int, chinese: bool) -> Amounts:
     """A library of so many assets with as many pictures each, which are there, and an English caption each."""
-    taken = facts.taken(views)
+    taken = min(views, facts.most(None) or views)
     in_chinese = assets if chinese and "chinese" in facts.languages else 0
     return Amounts(
         assets=assets,
@@ -86,8 +86,8 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
     Args:
         workspace: With an imported library.
         facts: Of the algorithm that is planned for.
-        views: How many pictures of each asset are taken at most; None for as many as were last chosen for the
-            algorithm, or else as it usually does.
+        views: How many pictures of each asset are to be embedded; None for as many as were last chosen for the
+            algorithm, or else as it usually takes.
         rendering: How many pictures are made of an asset that has none.
 
     Raises:
@@ -99,8 +99,7 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
             f"{workspace.folder} holds no assets; run 'meshseek import DATASET PATH' first, or describe a library "
             "with --assets"
         )
-    most = _chosen(workspace, facts)
-    most = most if views is None else min(views, most or views)
+    most = facts.most(views or workspace.view_count(facts.algorithm))
     counts = _counted(table, most)
     bare = counts.assets - counts.with_views
     made = min(rendering, most or rendering)
@@ -119,14 +118,6 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
         chinese=min(counts.english, counts.chinese + chinese) if "chinese" in facts.languages else 0,
         untranslated=max(0, counts.english - counts.chinese - chinese) if "chinese" in facts.languages else 0,
     )
-
-
-def _chosen(workspace: Workspace, facts: Facts) -> int | None:
-    """How many views ``embed`` was last told to take, or else usually takes; None for all."""
-    chosen = workspace.view_count(facts.algorithm)
-    if chosen is None:
-        return facts.views
-    return None if chosen == "all" else chosen
 
 
 def _translated(workspace: Workspace) -> int:

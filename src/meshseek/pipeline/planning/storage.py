@@ -13,7 +13,7 @@ from meshseek.store.indexes import INDEXES
 ASSET_BYTES, TEXT_SHARE = 45, 0.35
 """Of an asset in its shard, which is compressed, beside this share of its texts; the listing is among it. 100,000."""
 BROUGHT_PICTURE = 9.5
-"""Beside it for each picture that came with the library: its size and time, of 4,096 assets with 8 and 40 made-up ones."""
+"""Beside it for each picture that came with the library: its size and time. 4,096 assets with 8 or 40 made-up ones."""
 CAPTION_ROW, ASSET_VIEWS, VIEW_ROW = 60, 13, 2
 """Bytes beside a caption's vector, beside all views of an asset, and beside each: 100,000 assets of 8 views."""
 PICTURE_BYTES = 32_500
