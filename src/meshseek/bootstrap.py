@@ -243,7 +243,7 @@ class Meshseek:
         Nothing is built anew because another kind has become the default: it is only for what is not published yet.
         """
         asked = self.workspace.remembered.get("publish", algorithm).get("index")
-        return asked or live_index(self.server, algorithm) or default_index(len(self.workspace.assets_table()))
+        return asked or live_index(self.server, algorithm) or default_index(self.workspace.asset_count())
 
     @property
     def _dashscope(self) -> HostedOptions:

@@ -200,6 +200,33 @@ def test_what_is_imported_but_not_rendered_is_rendered_first(workspace: Workspac
     assert plan.storage.workspace["models"] == sum(path.stat().st_size for path in workspace.models.rglob("*.glb"))
 
 
+def test_what_left_or_was_replaced_is_not_planned(workspace: Workspace, tmp_path: Path) -> None:
+    """Neither as an asset, nor its pictures and captions that were made; nor does it choose the kind of index."""
+    models = make_sample_assets(tmp_path / "models", 6)
+    facts = facts_of("lite", None, None, gpu=False)
+
+    def import_all() -> None:
+        dataset = GlbFolder(DatasetOptions(path=models))
+        import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter())
+
+    import_all()
+    ids = [asset.asset_id for asset in workspace.assets()]
+    row = {"fingerprint": "made", "folder": "views/x", "viewpoint_ids": [0], "sizes": [1], "checksum": ""}
+    for _ in range(2):
+        workspace.rendered_table().append([{"asset_id": asset_id, **row} for asset_id in ids[:5]])
+    first, second, *_ = sorted(models.rglob("*.glb"))
+    second.write_bytes(first.read_bytes())
+    first.unlink()
+    import_all()
+    left = {asset.asset_id for asset in workspace.assets()}
+    amounts = imported(workspace, facts, None, rendering=8)
+
+    assert (len(left), len(workspace.assets_table()), workspace.asset_count()) == (5, 7, 5)
+    assert (amounts.assets, amounts.kept) == (5, 5 * 8)
+    assert amounts.rendered == 8 * len(left - {*ids[:5]})
+    assert amounts.model_bytes == sum(path.stat().st_size for path in models.rglob("*.glb"))
+
+
 def _sparse(path: Path, size: int) -> None:
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from meshseek.errors import WorkspaceError
+from meshseek.model import LANGUAGES
 from meshseek.pipeline.planning.algorithms import Facts
 
 if TYPE_CHECKING:
@@ -93,72 +94,79 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
     Raises:
         WorkspaceError: Nothing was imported, or a table is damaged.
     """
-    table = workspace.assets_table()
-    if not len(table):
+    if not len(workspace.assets_table()):
         raise WorkspaceError(
             f"{workspace.folder} holds no assets; run 'meshseek import DATASET PATH' first, or describe a library "
             "with --assets"
         )
     most = facts.most(views or workspace.view_count(facts.algorithm))
-    counts = _counted(table, most)
-    bare = counts.assets - counts.with_views
+    counts, ids = _counted(workspace, most)
+    bare = len(ids["bare"])
+    rendered = _some(workspace.rendered_table(), ids["bare"])
     made = min(rendering, most or rendering)
-    missing = max(0, bare - len(workspace.rendered_table()))
-    kept = min(bare, missing + len(workspace.rendered_table())) * rendering
     pictures = counts.pictures + bare * made
-    chinese = _translated(workspace) if "chinese" in facts.languages else 0
+    chinese = _some(workspace.chinese_captions_table(), ids["english"], "captions")
+    speaks = "chinese" in facts.languages
     return replace(
         counts,
         with_views=counts.assets,
-        rendered=missing * rendering,
-        kept=kept,
-        viewpoints=counts.viewpoints + kept,
+        rendered=(bare - rendered) * rendering,
+        kept=bare * rendering,
+        viewpoints=counts.viewpoints + bare * rendering,
         pictures=pictures,
         views=counts.assets if facts.together else pictures,
-        chinese=min(counts.english, counts.chinese + chinese) if "chinese" in facts.languages else 0,
-        untranslated=max(0, counts.english - counts.chinese - chinese) if "chinese" in facts.languages else 0,
+        chinese=counts.chinese + chinese if speaks else 0,
+        untranslated=len(ids["english"]) - chinese if speaks else 0,
     )
 
 
-def _translated(workspace: Workspace) -> int:
-    """Assets that got Chinese captions of the translate stage; it also notes those that it had none for."""
-    parts = workspace.chinese_captions_table().tables(columns=["asset_id", "captions"])
-    return sum(_sum(pc.greater(pc.list_value_length(part["captions"]), 0)) for part in parts)
+def _some(table: ShardFolder, wanted: pa.ChunkedArray, filled: str | None = None) -> int:
+    """How many of some assets have a row, or one with something in the column ``filled``."""
+    count = 0
+    for part in table.tables(columns=["asset_id", *([filled] if filled else [])]):
+        rows = pc.is_in(part["asset_id"], wanted)
+        count += _sum(pc.and_(rows, pc.greater(pc.list_value_length(part[filled]), 0)) if filled else rows)
+    return count
 
 
-def _counted(table: ShardFolder, most: int | None) -> Amounts:
-    """What the assets brought with them."""
+def _counted(workspace: Workspace, most: int | None) -> tuple[Amounts, dict[str, pa.ChunkedArray]]:
+    """What the assets brought with them; and ids of those without views, and of those with English captions only."""
     columns = ["asset_id", "captions_english", "captions_chinese", "viewpoint_ids", "attributes", "model_bytes"]
     names = ("assets", "with_views", "viewpoints", "pictures", "english", "chinese", "model_bytes")
     sums: dict[str, float] = dict.fromkeys(names, 0)
     sizes: dict[str, float] = dict.fromkeys(("rows", "ids", "captions", "attributes"), 0)
-    for number, part in enumerate(table.tables(columns=columns)):
+    ids: dict[str, list[pa.Array]] = {"bare": [], "english": []}
+    for number, part in enumerate(workspace.asset_tables(columns)):
         views = pc.fill_null(pc.list_value_length(part["viewpoint_ids"]), 0)
         sums["assets"] += part.num_rows
         sums["with_views"] += _sum(pc.greater(views, 0))
         sums["viewpoints"] += _sum(views)
         sums["pictures"] += _sum(views if most is None else pc.min_element_wise(views, most))
         sums["model_bytes"] += _sum(part["model_bytes"])
-        sums["english"] += _sum(pc.greater(pc.list_value_length(part["captions_english"]), 0))
-        sums["chinese"] += _sum(pc.greater(pc.list_value_length(part["captions_chinese"]), 0))
+        english, chinese = (pc.greater(pc.list_value_length(part[f"captions_{each}"]), 0) for each in LANGUAGES)
+        sums["english"] += _sum(english)
+        sums["chinese"] += _sum(chinese)
+        ids["bare"] += part["asset_id"].filter(pc.equal(views, 0)).chunks
+        ids["english"] += part["asset_id"].filter(pc.and_not(english, chinese)).chunks
         if number < SAMPLED:
-            texts = [pc.list_flatten(part[f"captions_{language}"]) for language in ("english", "chinese")]
+            texts = [pc.list_flatten(part[f"captions_{language}"]) for language in LANGUAGES]
             sizes["rows"] += part.num_rows
             sizes["ids"] += _sum(pc.binary_length(part["asset_id"]))
             sizes["captions"] += sum(_sum(pc.binary_length(each)) for each in texts)
             sizes["attributes"] += _sum(pc.binary_length(part["attributes"]))
     rows = max(1, sizes.pop("rows"))
-    ids, captions, attributes = (size / rows for size in sizes.values())
-    return Amounts(
+    id_bytes, caption_bytes, attribute_bytes = (size / rows for size in sizes.values())
+    amounts = Amounts(
         **{name: int(count) for name, count in sums.items()},
         rendered=0,
         kept=0,
         views=0,
         untranslated=0,
-        id_bytes=ids,
-        caption_bytes=captions,
-        attribute_bytes=attributes,
+        id_bytes=id_bytes,
+        caption_bytes=caption_bytes,
+        attribute_bytes=attribute_bytes,
     )
+    return amounts, {name: pa.chunked_array(chunks, pa.string()) for name, chunks in ids.items()}
 
 
 def _sum(values: pa.ChunkedArray | pa.Array) -> int:
