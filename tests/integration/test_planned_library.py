@@ -200,6 +200,14 @@ def test_what_is_imported_but_not_rendered_is_rendered_first(workspace: Workspac
     assert plan.storage.workspace["models"] == sum(path.stat().st_size for path in workspace.models.rglob("*.glb"))
 
 
+def test_captions_that_are_imported_are_not_described(made: Workspace) -> None:
+    """An option that would change nothing is refused."""
+    ended = run_here(["plan", "--chinese", "--workspace", str(made.folder)])
+
+    assert ended.returncode == 1
+    assert "leave out --chinese, or give --assets" in ended.stderr.splitlines()[-1]
+
+
 def test_what_left_or_was_replaced_is_not_planned(workspace: Workspace, tmp_path: Path) -> None:
     """Neither as an asset, nor its pictures and captions that were made; nor does it choose the kind of index."""
     models = make_sample_assets(tmp_path / "models", 6)

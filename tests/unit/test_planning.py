@@ -176,6 +176,8 @@ def test_a_table_is_for_people(tmp_path: Path) -> None:
         ([], 1, "there is no workspace"),
         (["--assets", "10", "--model", "somebody/else"], 1, "give --dim"),
         (["--assets", "10", "--measure", "--cores", "4"], 1, "looks at this machine; leave it out"),
+        (["--assets", "10", "--measure", "--pictures-per-second", "9"], 1, "leave one of them out"),
+        (["--assets", "10", "--chinese", "--algorithm", "siglip"], 1, "'siglip' embeds no Chinese"),
         (["--assets", "0"], 2, "0 is not in the range"),
         (["--assets", "10", "--views", "2000"], 2, "2000 is not in the range"),
         (["--assets", "10", "--memory", "-1"], 2, "not in the range"),

@@ -87,8 +87,12 @@ def plan_command(
         )
         if measure and (cores is not None or gpu is not None):
             raise InputError("--measure looks at this machine; leave it out, or --cores and --gpu")
+        if measure and pictures_per_second is not None:
+            raise InputError("--pictures-per-second says what --measure would find out; leave one of them out")
         space = (None, None) if assets is not None else meshseek.model_of_vectors(algorithm)
         facts = _facts(meshseek, algorithm, model, dim, space, gpu=machine.gpu)
+        if chinese:
+            _expect_chinese(facts, assets)
         amounts = _amounts(meshseek, facts, assets, views, chinese=chinese)
         kind = index or _asked_index(meshseek, algorithm) or default_index(amounts.assets)
         held = (
@@ -103,6 +107,14 @@ def plan_command(
         elif measure:
             plan = _measured(meshseek, plan)
     show(plan.as_json(), as_json=as_json, text="\n".join(_as_text(plan)))
+
+
+def _expect_chinese(facts: Facts, assets: int | None) -> None:
+    """Refuse ``--chinese`` where it would change nothing."""
+    if assets is None:
+        raise InputError("what is imported has the Chinese captions that it has; leave out --chinese, or give --assets")
+    if "chinese" not in facts.languages:
+        raise InputError(f"'{facts.algorithm}' embeds no Chinese; leave out --chinese, or choose another algorithm")
 
 
 def _bytes(gigabytes: float | None) -> int | None:
