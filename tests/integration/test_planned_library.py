@@ -97,6 +97,9 @@ def test_codes_take_what_was_planned(made: Workspace, server: Server) -> None:
         row = connection.execute("SELECT sum(length(content)) FROM live.codes").fetchone()
 
     assert plan.storage.database["codes"] == pytest.approx(sizes["codes"], rel=0.25)
+    files = [path.stat().st_size for path in made.codes.glob("*.codes")]
+    assert [plan.storage.workspace["file of codes"]] == pytest.approx(files, rel=0.25)
+    assert plan.storage.workspace["assets"] == _bytes(made.folder / "assets")
     assert plan.storage.needed == pytest.approx(float(row[0] if row else 0), rel=0.25)
     assert (plan.storage.graphs, plan.build_memory) == ({}, 0)
     assert "publish: codes" in plan.seconds

@@ -230,7 +230,7 @@ def _as_text(plan: Plan) -> Iterator[str]:
         yield ""
         yield from (f"{f'{title}: {name}':<36}{_size(size):>16}" for name, size in sizes.items() if size)
     yield f"{'disk in all':<36}{_size(plan.workspace_bytes + plan.database_bytes):>16}"
-    again = plan.workspace_bytes + 2 * plan.database_bytes
+    again = plan.workspace_bytes + plan.database_bytes + plan.version_bytes
     yield f"{'  while all is published again':<36}{_size(again):>16}"
     yield ""
     yield f"{'memory that searches read':<36}{_size(storage.needed):>16}"

@@ -50,6 +50,8 @@ class Amounts:
     caption_bytes: float = CAPTION_BYTES
     """Of all captions of an asset, in the mean."""
     attribute_bytes: float = ATTRIBUTE_BYTES
+    table_bytes: int | None = None
+    """Of the assets' own table on the disk; None where there is none yet."""
 
     @property
     def brought(self) -> int:
@@ -117,6 +119,7 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
         views=counts.assets if facts.together else pictures,
         chinese=counts.chinese + chinese if speaks else 0,
         untranslated=len(ids["english"]) - chinese if speaks else 0,
+        table_bytes=sum(shard["bytes"] for shard in workspace.assets_table().shards),
     )
 
 

@@ -12,7 +12,7 @@ from meshseek.pipeline.planning.amounts import Amounts
 from meshseek.pipeline.planning.held import Held, already
 from meshseek.pipeline.planning.machine import Machine
 from meshseek.pipeline.planning.resident import GB, memory_note
-from meshseek.pipeline.planning.storage import Storage, storage_of
+from meshseek.pipeline.planning.storage import CODES, Storage, storage_of
 from meshseek.pipeline.planning.times import Speed, build_plans, stage_seconds
 from meshseek.store.embedded.cluster import planned_buffers
 
@@ -44,6 +44,11 @@ class Plan:
         return sum(self.storage.database.values())
 
     @property
+    def version_bytes(self) -> int:
+        """Of what is there twice while a second version comes beside the first: the database, and the file of codes."""
+        return self.database_bytes + self.storage.workspace.get(CODES, 0)
+
+    @property
     def workspace_bytes(self) -> int:
         """Of what the stages write."""
         return sum(self.storage.workspace.values())
@@ -63,7 +68,7 @@ class Plan:
             "workspace_bytes": dict(self.storage.workspace),
             "database_bytes": dict(self.storage.database),
             "disk_bytes": self.workspace_bytes + self.database_bytes,
-            "disk_bytes_while_publishing_again": self.workspace_bytes + 2 * self.database_bytes,
+            "disk_bytes_while_publishing_again": self.workspace_bytes + self.database_bytes + self.version_bytes,
             "memory_bytes": {
                 "searched": self.storage.needed,
                 "building": self.build_memory,
@@ -146,7 +151,7 @@ def _notes(plan: Plan, held: int, *, slow: bool) -> Iterator[str]:
 
 def _about_disk(plan: Plan, disk: int, held: int) -> Iterator[str]:
     once = MARGIN * (plan.workspace_bytes + plan.database_bytes - held)
-    twice = once + MARGIN * plan.database_bytes
+    twice = once + MARGIN * plan.version_bytes
     more = "more " if held else ""
     if once > disk:
         yield f"the disk has {_room(disk)} free, and {_room(once)} {more}are needed: free some or use another"

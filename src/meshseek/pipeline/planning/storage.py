@@ -86,7 +86,9 @@ def _files(amounts: Amounts, facts: Facts) -> dict[str, int]:
     texts = amounts.id_bytes + amounts.caption_bytes + amounts.attribute_bytes
     vector = 2 * facts.dim
     files = {
-        "assets": amounts.assets * (ASSET_BYTES + TEXT_SHARE * texts) + amounts.brought * BROUGHT_PICTURE,
+        "assets": amounts.assets * (ASSET_BYTES + TEXT_SHARE * texts) + amounts.brought * BROUGHT_PICTURE
+        if amounts.table_bytes is None
+        else amounts.table_bytes,
         "models": amounts.model_bytes,
         "views": amounts.kept * PICTURE_BYTES,
         "vectors of captions": (amounts.english + amounts.chinese) * (vector + CAPTION_ROW),
