@@ -226,6 +226,7 @@ def test_what_is_known_of_the_algorithms_is_so() -> None:
 
     assert (known.model, known.dim) == (space.model, space.dim)
     assert Lite.views_default == known.views == 8
+    assert facts_of("qwen", None, None, gpu=False, hosted=True).model == DEFAULT_HOSTED
     for name, model in HOSTED_MODELS.items():
         hosted = facts_of("qwen", name, None, gpu=False)
         assert (hosted.dim, hosted.views, hosted.memory) == (model.dim, model.views, 0)
