@@ -15,6 +15,7 @@ from meshseek.bootstrap import Meshseek
 from meshseek.datasets import DatasetOptions
 from meshseek.datasets.glb_folder import GlbFolder
 from meshseek.embedders.synthetic import model_name
+from meshseek.errors import WorkspaceError
 from meshseek.model import ViewCount
 from meshseek.pipeline.import_assets import import_assets
 from meshseek.pipeline.planning.algorithms import facts_of
@@ -236,6 +237,9 @@ def test_what_left_or_was_replaced_is_not_planned(workspace: Workspace, tmp_path
     assert (amounts.assets, amounts.kept) == (5, 5 * 8)
     assert amounts.rendered == 8 * len(left - {*ids[:5]})
     assert amounts.model_bytes == sum(path.stat().st_size for path in models.rglob("*.glb"))
+    workspace.libraries.forget(left)
+    with pytest.raises(WorkspaceError, match="holds no assets"):
+        imported(workspace, facts, None, rendering=8)
 
 
 def _sparse(path: Path, size: int) -> None:

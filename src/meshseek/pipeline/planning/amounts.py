@@ -96,13 +96,13 @@ def imported(workspace: Workspace, facts: Facts, views: int | None, rendering: i
     Raises:
         WorkspaceError: Nothing was imported, or a table is damaged.
     """
-    if not len(workspace.assets_table()):
+    most = facts.most(views or workspace.view_count(facts.algorithm))
+    counts, ids = _counted(workspace, most)
+    if not counts.assets:
         raise WorkspaceError(
             f"{workspace.folder} holds no assets; run 'meshseek import DATASET PATH' first, or describe a library "
             "with --assets"
         )
-    most = facts.most(views or workspace.view_count(facts.algorithm))
-    counts, ids = _counted(workspace, most)
     bare = len(ids["bare"])
     rendered = _some(workspace.rendered_table(), ids["bare"])
     made = min(rendering, most or rendering)

@@ -77,7 +77,10 @@ def _database(workspace: Workspace, algorithm: str) -> int:
     if not vectors.get(algorithm):
         return 0
     home = workspace.folder.resolve() / "database"
-    folder = pointed(home)
+    try:
+        folder = pointed(home)
+    except OSError:  # another user's, who alone can publish here
+        return 0
     data = home / "cluster" if folder is None else folder / "data"
     return sum(_sizes(data / "base")) * vectors[algorithm] // sum(vectors.values())
 
