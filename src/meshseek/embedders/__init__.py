@@ -49,6 +49,11 @@ class EmbedderOptions:
     hosted: HostedOptions | None = None
     """How to reach a hosted model."""
 
+    @property
+    def prefer_hosted(self) -> bool:
+        """Whether a hosted model is meant where none is named: there is a key, and no weights to look for."""
+        return self.hosted is not None and self.hosted.api_key is not None and self.model_dir is None
+
 
 class PartlyEmbeddedError(EmbedderError):
     """Some items could not be embedded; what was embedded, and perhaps paid for, is here.

@@ -217,6 +217,15 @@ class Libraries:
             self._write_record(library)  # first: whatever happens then, the next import leaves them out
             self.save(library, kept)
 
+    def listed(self) -> pa.ChunkedArray:
+        """The ids of all assets that are listed.
+
+        Raises:
+            WorkspaceError: A listing is missing or damaged.
+        """
+        listings = [self._listing(library)["asset_id"] for library in self.all()]
+        return pa.chunked_array([chunk for ids in listings for chunk in ids.chunks], pa.string())
+
     def current(self, limit: int | None = None) -> Mapping[str, tuple[str, str | None, str]]:
         """Every asset that is listed, or the first so many of each library, by its id.
 

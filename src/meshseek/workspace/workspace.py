@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from meshseek.errors import SpaceMismatchError, WorkspaceError
 from meshseek.files import disk_error, locked
@@ -214,6 +217,28 @@ class Workspace:
                     yield asset_from_row(row, library, roots.get(library))
         else:
             yield from (asset_from_row(row) for row in islice(self._rows(table, columns), limit))
+
+    def asset_tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Columns of the assets that :meth:`assets` gives or that are to be imported anew, a shard at a time.
+
+        Raises:
+            WorkspaceError: A table is damaged.
+        """
+        parts = self.assets_table().tables(columns=columns)
+        if not self.libraries.are_known:
+            yield from parts
+            return
+        listed = self.libraries.listed()
+        for part in parts:
+            yield part.filter(pc.is_in(part["asset_id"], listed))
+
+    def asset_count(self) -> int:
+        """How many assets there are, of which any state was imported; replaced rows do not count.
+
+        Raises:
+            WorkspaceError: A table is damaged.
+        """
+        return sum(len(part) for part in self.asset_tables(["asset_id"]))
 
     def _rows(self, table: ShardFolder, columns: list[str]) -> Iterator[dict[str, Any]]:
         viewpoints = Viewpoints()

@@ -70,9 +70,7 @@ class Qwen(Embedder):
 
 
 def _engine_of(options: EmbedderOptions) -> type[Embedder]:
-    has_key = options.hosted is not None and options.hosted.api_key is not None
-    by_default = DEFAULT_HOSTED if has_key and options.model_dir is None else None
-    model = options.model or by_default
+    model = options.model or (DEFAULT_HOSTED if options.prefer_hosted else None)
     if model in HOSTED_MODELS:
         from meshseek.embedders.qwen.api import QwenApi  # noqa: PLC0415  # only the engine that is used
 

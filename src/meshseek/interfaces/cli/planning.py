@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meshseek.model import Estimate
     from meshseek.pipeline.planning.algorithms import Facts
     from meshseek.pipeline.planning.amounts import Amounts
+    from meshseek.pipeline.planning.held import Held
     from meshseek.pipeline.planning.machine import Machine
     from meshseek.pipeline.planning.plan import Plan
 
@@ -30,7 +31,11 @@ USUAL_VIEWS = 8
 
 @click.command("plan")
 @click.option("--assets", type=click.IntRange(1, 10**9), help="Plan for so many assets.  [default: those imported]")
-@click.option("--views", type=click.IntRange(1, 1000), help="Pictures of an asset.  [default: 8, or those imported]")
+@click.option(
+    "--views",
+    type=click.IntRange(1, 1000),
+    help="With --assets: pictures of each.  [default: 8]  Without: how many to embed.  [default: as 'embed' would]",
+)
 @algorithm
 @click.option("--model", help="Another model of the algorithm: its id.")
 @click.option("--dim", type=click.IntRange(1, 4000), help="Length of the vectors, where it is not the usual one.")
@@ -72,7 +77,6 @@ def plan_command(
     It is that of the workspace, or one of --assets and --views; on this machine, or on one of --cores, --memory, --disk
     and --gpu.
     """
-    from meshseek.pipeline.planning.algorithms import facts_of
     from meshseek.pipeline.planning.machine import machine_of
     from meshseek.pipeline.planning.plan import make_plan, with_speed
     from meshseek.pipeline.planning.times import Speed
@@ -83,16 +87,34 @@ def plan_command(
         )
         if measure and (cores is not None or gpu is not None):
             raise InputError("--measure looks at this machine; leave it out, or --cores and --gpu")
-        facts = facts_of(algorithm, model, dim, gpu=machine.gpu)
+        if measure and pictures_per_second is not None:
+            raise InputError("--pictures-per-second says what --measure would find out; leave one of them out")
+        space = (None, None) if assets is not None else meshseek.model_of_vectors(algorithm)
+        facts = _facts(meshseek, algorithm, model, dim, space, gpu=machine.gpu)
+        if chinese:
+            _expect_chinese(facts, assets)
         amounts = _amounts(meshseek, facts, assets, views, chinese=chinese)
         kind = index or _asked_index(meshseek, algorithm) or default_index(amounts.assets)
-        plan = make_plan(amounts, facts, machine, kind, free=_free(machine), held=_held(meshseek))
+        held = (
+            _held(meshseek, algorithm, amounts)
+            if assets is None and disk is None and machine.disk is not None
+            else None
+        )
+        plan = make_plan(amounts, facts, machine, kind, free=_free(machine), held=held)
         plan = replace(plan, costs=_costs(meshseek, facts, amounts))
         if pictures_per_second is not None:
             plan = with_speed(plan, Speed(picture=1 / pictures_per_second, caption=None, source="as you say"))
         elif measure:
             plan = _measured(meshseek, plan)
     show(plan.as_json(), as_json=as_json, text="\n".join(_as_text(plan)))
+
+
+def _expect_chinese(facts: Facts, assets: int | None) -> None:
+    """Refuse ``--chinese`` where it would change nothing."""
+    if assets is None:
+        raise InputError("what is imported has the Chinese captions that it has; leave out --chinese, or give --assets")
+    if "chinese" not in facts.languages:
+        raise InputError(f"'{facts.algorithm}' embeds no Chinese; leave out --chinese, or choose another algorithm")
 
 
 def _bytes(gigabytes: float | None) -> int | None:
@@ -111,10 +133,31 @@ def _free(machine: Machine) -> int | None:
     return psutil.virtual_memory().available if machine.is_this else None
 
 
-def _held(meshseek: Meshseek) -> int:
-    """Bytes of vectors that are in the workspace already."""
-    folder = meshseek.workspace.folder / "vectors"
-    return sum(path.stat().st_size for path in folder.rglob("part-*.parquet"))
+def _held(meshseek: Meshseek, algorithm: str, amounts: Amounts) -> Held:
+    """What of the plan is on the disk of this workspace already."""
+    from meshseek.pipeline.planning.held import held_by
+
+    prefix = f"{meshseek.settings.database_prefix}{algorithm}_embeddings"
+    held = held_by(meshseek.workspace, algorithm, amounts, prefix)
+    return held if meshseek.settings.database_url is None else replace(held, database=0)
+
+
+def _facts(
+    meshseek: Meshseek,
+    algorithm: str,
+    model: str | None,
+    dim: int | None,
+    space: tuple[str | None, int | None],
+    *,
+    gpu: bool,
+) -> Facts:
+    """Of the model that ``embed`` would take: the one that is named, or that of the vectors, or the usual one."""
+    from meshseek.pipeline.planning.algorithms import facts_of
+
+    embedded, length = space
+    if model in (None, embedded):
+        model, dim = embedded, dim or length
+    return facts_of(algorithm, model, dim, gpu=gpu, hosted=meshseek.prefers_hosted(algorithm))
 
 
 def _amounts(meshseek: Meshseek, facts: Facts, assets: int | None, views: int | None, *, chinese: bool) -> Amounts:
@@ -154,6 +197,7 @@ def _times(estimate: Estimate, factor: float) -> Estimate:
 
 def _measured(meshseek: Meshseek, plan: Plan) -> Plan:
     """With the model's speed; where it is not here, with what to do."""
+    from meshseek.pipeline.planning.algorithms import UNNAMED
     from meshseek.pipeline.planning.measuring import measure
     from meshseek.pipeline.planning.plan import with_speed
     from meshseek.reporting import ConsoleReporter
@@ -161,16 +205,12 @@ def _measured(meshseek: Meshseek, plan: Plan) -> Plan:
     name = plan.facts.algorithm
     try:
         ConsoleReporter().say(f"plan: loading '{name}' to measure it")
-        embedder = meshseek.embedder(name, _named(plan.facts))
+        embedder = meshseek.embedder(name, None if plan.facts.model == UNNAMED else plan.facts.model)
     except EmbedderError as error:
         return replace(plan, notes=(*plan.notes, f"'{name}' cannot be measured: {error}"))
     if embedder.estimate_texts([]) is not None:
         return replace(plan, notes=(*plan.notes, f"'{name}' is hosted: its time is the service's"))
     return with_speed(plan, measure(embedder, cores=plan.machine.cores, gpu=plan.machine.gpu))
-
-
-def _named(facts: Facts) -> str | None:
-    return facts.model if "/" in facts.model else None
 
 
 def _as_text(plan: Plan) -> Iterator[str]:
@@ -190,7 +230,7 @@ def _as_text(plan: Plan) -> Iterator[str]:
         yield ""
         yield from (f"{f'{title}: {name}':<36}{_size(size):>16}" for name, size in sizes.items() if size)
     yield f"{'disk in all':<36}{_size(plan.workspace_bytes + plan.database_bytes):>16}"
-    again = plan.workspace_bytes + 2 * plan.database_bytes
+    again = plan.workspace_bytes + plan.database_bytes + plan.version_bytes
     yield f"{'  while all is published again':<36}{_size(again):>16}"
     yield ""
     yield f"{'memory that searches read':<36}{_size(storage.needed):>16}"

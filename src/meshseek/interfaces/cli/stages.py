@@ -231,7 +231,7 @@ def publish_command(
     reporter = ConsoleReporter()
     with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
         kept = index or meshseek.usual_index(algorithm)
-        suited = default_index(len(meshseek.workspace.assets_table()))
+        suited = default_index(meshseek.workspace.asset_count())
         if index is None and suited != kept:
             reporter.say(f"publish: the index stays '{kept}'; a new library of this size would get '--index {suited}'")
         meshseek.workspace.remembered.keep("publish", {"index": kept}, algorithm)

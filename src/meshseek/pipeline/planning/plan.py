@@ -9,9 +9,10 @@ from typing import Any
 from meshseek.model import Estimate
 from meshseek.pipeline.planning.algorithms import Facts
 from meshseek.pipeline.planning.amounts import Amounts
+from meshseek.pipeline.planning.held import Held, already
 from meshseek.pipeline.planning.machine import Machine
 from meshseek.pipeline.planning.resident import GB, memory_note
-from meshseek.pipeline.planning.storage import Storage, storage_of
+from meshseek.pipeline.planning.storage import CODES, Storage, storage_of
 from meshseek.pipeline.planning.times import Speed, build_plans, stage_seconds
 from meshseek.store.embedded.cluster import planned_buffers
 
@@ -43,6 +44,11 @@ class Plan:
         return sum(self.storage.database.values())
 
     @property
+    def version_bytes(self) -> int:
+        """Of what is there twice while a second version comes beside the first: the database, and the file of codes."""
+        return self.database_bytes + self.storage.workspace.get(CODES, 0)
+
+    @property
     def workspace_bytes(self) -> int:
         """Of what the stages write."""
         return sum(self.storage.workspace.values())
@@ -62,7 +68,7 @@ class Plan:
             "workspace_bytes": dict(self.storage.workspace),
             "database_bytes": dict(self.storage.database),
             "disk_bytes": self.workspace_bytes + self.database_bytes,
-            "disk_bytes_while_publishing_again": self.workspace_bytes + 2 * self.database_bytes,
+            "disk_bytes_while_publishing_again": self.workspace_bytes + self.database_bytes + self.version_bytes,
             "memory_bytes": {
                 "searched": self.storage.needed,
                 "building": self.build_memory,
@@ -81,7 +87,13 @@ class Plan:
 
 
 def make_plan(
-    amounts: Amounts, facts: Facts, machine: Machine, index_kind: str, *, free: int | None = None, held: int = 0
+    amounts: Amounts,
+    facts: Facts,
+    machine: Machine,
+    index_kind: str,
+    *,
+    free: int | None = None,
+    held: Held | None = None,
 ) -> Plan:
     """Plan everything but what a model would have to be asked for.
 
@@ -91,7 +103,7 @@ def make_plan(
         machine: What it is done on.
         index_kind: What the library is asked by.
         free: Bytes of memory that are free; None for what usually is.
-        held: Bytes of the disk that what is planned takes already.
+        held: What of the plan is on the machine's disk already; None for nothing.
     """
     storage = storage_of(amounts, facts, index_kind)
     unused = int(FREE_SHARE * machine.memory) if free is None else free
@@ -109,7 +121,7 @@ def make_plan(
         notes=(),
     )
     slow = any(build.memory < build.needed for build in builds)
-    return replace(plan, notes=tuple(_notes(plan, held, slow=slow)))
+    return replace(plan, notes=tuple(_notes(plan, already(storage, held), slow=slow)))
 
 
 def with_speed(plan: Plan, speed: Speed) -> Plan:
@@ -134,16 +146,21 @@ def _notes(plan: Plan, held: int, *, slow: bool) -> Iterator[str]:
             "building it takes about twice as long; 'hnsw_binary' needs less, 'codes' nothing"
         )
     if machine.disk is not None:
-        yield from _about_disk(plan, machine.disk + held)
+        yield from _about_disk(plan, machine.disk, held)
 
 
-def _about_disk(plan: Plan, disk: int) -> Iterator[str]:
-    once = MARGIN * (plan.workspace_bytes + plan.database_bytes)
-    twice = once + MARGIN * plan.database_bytes
+def _about_disk(plan: Plan, disk: int, held: int) -> Iterator[str]:
+    once = MARGIN * (plan.workspace_bytes + plan.database_bytes - held)
+    twice = once + MARGIN * plan.version_bytes
+    more = "more " if held else ""
     if once > disk:
-        yield f"the disk has {disk / GB:,.1f} GB for this, and {once / GB:,.1f} GB are needed: free some or use another"
+        yield f"the disk has {_room(disk)} free, and {_room(once)} {more}are needed: free some or use another"
     elif twice > disk:
         yield (
-            f"the disk holds one version of the database and not a second one beside it ({twice / GB:,.1f} GB): more "
-            "than a tenth changed cannot be published again before the database is dropped"
+            f"the disk has {_room(disk)} free, and with a second version of the database {_room(twice)} {more}are "
+            "needed: what changes more than a tenth can be published again only once the database is dropped"
         )
+
+
+def _room(size: float) -> str:
+    return f"{size / GB:,.1f} GB"

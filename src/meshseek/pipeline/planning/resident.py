@@ -46,6 +46,7 @@ def published_note(counts: Mapping[str, int], facts: Facts, index_kind: str, mem
         rendered=0,
         kept=0,
         model_bytes=0,
+        viewpoints=views,
         pictures=views,
         views=views,
         english=counts["english_captions"],

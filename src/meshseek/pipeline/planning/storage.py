@@ -12,10 +12,13 @@ from meshseek.store.indexes import INDEXES
 
 ASSET_BYTES, TEXT_SHARE = 45, 0.35
 """Of an asset in its shard, which is compressed, beside this share of its texts; the listing is among it. 100,000."""
+BROUGHT_PICTURE = 9.5
+"""Beside it for each picture that came with the library: its size and time. 4,096 assets with 8 or 40 made-up ones."""
 CAPTION_ROW, ASSET_VIEWS, VIEW_ROW = 60, 13, 2
 """Bytes beside a caption's vector, beside all views of an asset, and beside each: 100,000 assets of 8 views."""
 PICTURE_BYTES = 32_500
 """Of a picture of 512 pixels with its camera, as ``embree`` renders furniture: 6,560 pictures."""
+CODES = "file of codes"
 COMPARED = ("image_embeddings", "asset_centroids", "text_embeddings")
 """What each search reads without an index; by a graph it compares views, and by codes those of a few assets."""
 
@@ -51,7 +54,7 @@ def storage_of(amounts: Amounts, facts: Facts, index_kind: str) -> Storage:
         languages=1 + (amounts.chinese > 0),
         views=amounts.views,
         centroids=amounts.with_views,
-        pictures=amounts.pictures,
+        pictures=amounts.viewpoints,
         id_bytes=amounts.id_bytes,
         caption_bytes=amounts.caption_bytes,
         attribute_bytes=amounts.attribute_bytes,
@@ -63,7 +66,10 @@ def storage_of(amounts: Amounts, facts: Facts, index_kind: str) -> Storage:
         made = {"codes": code_bytes(rows, node.disk, node.view)}
     compared = () if index.has_codes else COMPARED if index.is_exact else ("image_embeddings",)
     needed = sum(made.values()) + sum(tables[name] for name in compared)
-    return Storage(workspace=_files(amounts, facts), database={**tables, **made}, graphs=graphs, needed=needed)
+    files = _files(amounts, facts)
+    if index.has_codes:
+        files[CODES] = made["codes"]  # the same once more, for all processes that search
+    return Storage(workspace=files, database={**tables, **made}, graphs=graphs, needed=needed)
 
 
 def _graphs(amounts: Amounts, dim: int, index_kind: str) -> dict[str, int]:
@@ -80,7 +86,9 @@ def _files(amounts: Amounts, facts: Facts) -> dict[str, int]:
     texts = amounts.id_bytes + amounts.caption_bytes + amounts.attribute_bytes
     vector = 2 * facts.dim
     files = {
-        "assets": amounts.assets * (ASSET_BYTES + TEXT_SHARE * texts),
+        "assets": amounts.assets * (ASSET_BYTES + TEXT_SHARE * texts) + amounts.brought * BROUGHT_PICTURE
+        if amounts.table_bytes is None
+        else amounts.table_bytes,
         "models": amounts.model_bytes,
         "views": amounts.kept * PICTURE_BYTES,
         "vectors of captions": (amounts.english + amounts.chinese) * (vector + CAPTION_ROW),
