@@ -361,6 +361,33 @@ def test_a_reader_follows_a_change_without_reading_everything(
     library.close()
 
 
+def test_a_search_with_labels_that_sees_a_change_first_reads_only_what_came_since(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that another version is live, and throws away neither edition 0 nor what others have read meanwhile."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd")
+    codes, before = library._codes, library.published()
+    old = codes.of(before)
+    assert old is not None
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    even = Request(limit=COUNT, breadth=WIDE, conditions=conditions({"tags": "even"}))
+    published(crowd_of(0, {1}, {11}), tmp_path / "1", server)
+    with pytest.raises(VersionChangedError):
+        library.nearest_views(before, vector, even)
+    after = library.published()
+    new = codes.of(after)
+    assert new is not None
+    assert new is not old
+    assert new.base is old.base
+    with codes._lock, pytest.raises(VersionChangedError):  # others that read codes keep nobody waiting here
+        codes._expect_numbers_of(old)
+    assert codes.of(after) is new
+    expect_exact(library, after)
+    library.close()
+
+
 def test_few_vectors_have_no_codes(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From an asset that has none on; they are compared one by one, also when some are added in place."""
     monkeypatch.setattr(writing, "FEWEST", 10_000)

@@ -58,6 +58,8 @@ class Snapshot:
     def __init__(self, content: str, base: Base, later: Parts | None = None, edition: int = 0) -> None:
         self.content = content
         self.edition = edition
+        self.is_outdated = False
+        """Whether somebody saw that others are live, though the content is the same."""
         self.base = base
         self.segments = [base.segment]
         self.masks = Masks(self.segments)

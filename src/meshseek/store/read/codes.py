@@ -74,6 +74,8 @@ class CodesInUse:
         self._folder = folder
         self._prefix = prefix
         self._lock = Lock()
+        self._base: Base | None = None
+        """The last that was read: whatever becomes of a version, it is of use for as long as its identity is live."""
         self._snapshot: Snapshot | None = None
         self._check: BackgroundCheck | None = None
 
@@ -124,8 +126,7 @@ class CodesInUse:
         """
         (row,) = self._reader.rows(query("codes_now"), {}, AS_IT_IS) or [{"identity": None, "edition": None}]
         if ((row["identity"] or b"").hex(), row["edition"]) != (codes.base.identity, codes.edition):
-            with self._lock:
-                self._snapshot = None
+            codes.is_outdated = True  # no other than these: a thread may have read newer ones since
             raise VersionChangedError
 
     def of(self, published: Published) -> Snapshot | None:
@@ -136,26 +137,32 @@ class CodesInUse:
             BusyError: Another search is still reading them.
             DatabaseError: The database cannot be asked.
         """
-        known = self._snapshot
-        if known is not None and known.content == published.content:
+        known = self._current(published)
+        if known is not None:
             return known if len(known) else None
         left = seconds_left()
         if not self._lock.acquire(timeout=LOADING_SECONDS if left is None else left):
             check_deadline()
             raise BusyError("the codes of a new version are being read; try again in a moment")
         try:
-            known = self._snapshot
-            if known is None or known.content != published.content:
-                self._snapshot = known = self._read(published, known)
+            known = self._current(published)
+            if known is None:
+                self._snapshot = known = self._read(published)
             return known if len(known) else None
         finally:
             self._lock.release()
 
-    def _read(self, published: Published, known: Snapshot | None) -> Snapshot:
+    def _current(self, published: Published) -> Snapshot | None:
+        """The codes that are at hand, if they are of this version."""
+        known = self._snapshot
+        return known if known is not None and known.content == published.content and not known.is_outdated else None
+
+    def _read(self, published: Published) -> Snapshot:
         began = time.monotonic()
         told = self._told(published)
-        base = known.base if known is not None and known.base.identity == told.identity else None
-        base = base or self._base(published, told)
+        base = self._base
+        if base is None or base.identity != told.identity:
+            self._base = base = self._read_base(published, told)
         later = joined(self._blocks(published, 1, told.edition)) if told.edition else None
         snapshot = Snapshot(published.content, base, later, told.edition)
         log.info("codes of '%s' read in %.1f s: %d assets", self._prefix, time.monotonic() - began, len(snapshot))
@@ -168,7 +175,7 @@ class CodesInUse:
         sizes = {row["part"]: row["bytes"] for row in rows if row["edition"] == 0}
         return _Told((rows[0]["identity"] or b"").hex(), sizes, max(row["edition"] or 0 for row in rows))
 
-    def _base(self, published: Published, told: _Told) -> Base:
+    def _read_base(self, published: Published, told: _Told) -> Base:
         """Edition 0, from the file if there is one, or else from the database."""
         file = self._file(published, told) if self._folder and len(told.sizes) > 1 else None
         dim = published.space.dim
@@ -182,8 +189,8 @@ class CodesInUse:
         def damaged(what: str) -> None:
             log.warning("%s is damaged (%s): it is made again", file.path, what)
             with self._lock:
-                if self._snapshot is not None and self._snapshot.base is base:
-                    self._snapshot = None
+                if self._base is base:
+                    self._base = self._snapshot = None
                 file.path.unlink(missing_ok=True)
 
         self._check.start(damaged)
