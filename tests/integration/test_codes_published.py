@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -21,6 +23,7 @@ from tests.waiting import eventually
 from meshseek.model import Ranked, ViewSet
 from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.backup import BackupOptions, backup
+from meshseek.pipeline.calibrate import calibrate
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.restore import RestoreOptions, restore
 from meshseek.reporting import SilentReporter
@@ -385,6 +388,38 @@ def test_a_search_with_labels_that_sees_a_change_first_reads_only_what_came_sinc
         codes._expect_numbers_of(old)
     assert codes.of(after) is new
     expect_exact(library, after)
+    library.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_file_of_the_live_version_stays_until_another_is_live(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """Whoever starts meanwhile opens it, and takes nothing from the coming one, whose file stays if it goes live."""
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    folder = tmp_path / "0" / "cache" / "codes"
+    old, written = the_file(folder), the_file(folder).stat()
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0)
+    during: list[Path] = []
+
+    def meanwhile(*arguments: Any) -> Any:
+        fresh = Library(server, "crowd", codes=folder)
+        fresh.read_codes(fresh.published())
+        fresh.close()
+        assert os.path.samestat(old.stat(), written)
+        during.extend(path for path in folder.iterdir() if path != old)
+        return 1 / 0 if fails else calibrate(*arguments)
+
+    monkeypatch.setattr(publishing_stage, "calibrate", meanwhile)
+    workspace = Workspace(tmp_path / "0")
+    crowd_of(0, {1}, {2}).write(workspace)
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        publish("crowd", workspace, server, index_kind="codes", max_assets=None, reporter=SilentReporter())
+    (new,) = during
+    assert the_file(folder) == (old if fails else new.with_suffix(".codes"))
+    assert "codes" not in {thread.name for thread in threading.enumerate()}
+    library = Library(server, "crowd", codes=folder)
+    expect_exact(library, library.published())
     library.close()
 
 

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +13,8 @@ import numpy as np
 
 from meshseek.deadlines import check_deadline, seconds_left
 from meshseek.errors import BusyError
-from meshseek.files import make_folder
-from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
 from meshseek.store.codes.parts import VIEW_CODES, joined
+from meshseek.store.codes.shared import SharedFile
 from meshseek.store.codes.snapshot import Base, Snapshot
 from meshseek.store.codes.steps import step_bytes
 from meshseek.store.queries import query
@@ -65,14 +63,14 @@ class CodesInUse:
 
     Args:
         reader: Asks the database.
-        folder: Where files of codes are shared with other processes; None for memory of its own.
-        prefix: What the names of the files begin with.
+        name: Of the database.
+        shared: The file that is shared with other processes; None for memory of its own.
     """
 
-    def __init__(self, reader: Reader, folder: Path | None, prefix: str) -> None:
+    def __init__(self, reader: Reader, name: str, shared: SharedFile | None) -> None:
         self._reader = reader
-        self._folder = folder
-        self._prefix = prefix
+        self._name = name
+        self._shared = shared
         self._lock = Lock()
         self._base: Base | None = None
         """The last that was read: whatever becomes of a version, it is of use for as long as its identity is live."""
@@ -80,11 +78,18 @@ class CodesInUse:
         self._check: BackgroundCheck | None = None
 
     def close(self) -> None:
-        """Leave what is done in the background."""
+        """Leave what is done in the background; the file of a version that did not go live is removed."""
         check = self._check
         if check:
             check.stop()
             check.join()
+        if self._shared:
+            self._shared.close()
+
+    def go_live(self) -> None:
+        """Give the file its name, now that the version is live."""
+        if self._shared:
+            self._shared.go_live()
 
     def candidates(
         self, published: Published, column: str, vector: NDArray[np.float32], plan: Plan, filtered: Filter
@@ -165,7 +170,7 @@ class CodesInUse:
             self._base = base = self._read_base(published, told)
         later = joined(self._blocks(published, 1, told.edition)) if told.edition else None
         snapshot = Snapshot(published.content, base, later, told.edition)
-        log.info("codes of '%s' read in %.1f s: %d assets", self._prefix, time.monotonic() - began, len(snapshot))
+        log.info("codes of '%s' read in %.1f s: %d assets", self._name, time.monotonic() - began, len(snapshot))
         return snapshot
 
     def _told(self, published: Published) -> _Told:
@@ -177,7 +182,9 @@ class CodesInUse:
 
     def _read_base(self, published: Published, told: _Told) -> Base:
         """Edition 0, from the file if there is one, or else from the database."""
-        file = self._file(published, told) if self._folder and len(told.sizes) > 1 else None
+        file = None
+        if self._shared and len(told.sizes) > 1:
+            file = self._shared.open(told.identity, told.sizes, lambda: self._blocks(published, 0, 0))
         dim = published.space.dim
         if file is None:
             return Base(told.identity, dim, self._private_parts(published, told))
@@ -206,35 +213,6 @@ class CodesInUse:
             size / 1e9,
         )
         return joined(self._blocks(published, 0, 0, without=[VIEW_CODES]))
-
-    def _file(self, published: Published, told: _Told) -> CodesFile | None:
-        """The file, made where it is not there; None where that cannot be."""
-        assert self._folder is not None
-        path = self._folder / f"{self._prefix}-{told.identity}.codes"
-        opened = self._opened(path, told)
-        if opened is None:
-            try:
-                make_folder(self._folder)
-                write_codes(path, told.identity, self._blocks(published, 0, 0))
-            except OSError as error:
-                log.warning(
-                    "codes are kept in the memory of this process alone, for %s cannot be written (%s)", path, error
-                )
-                return None
-            opened = self._opened(path, told)
-        if opened is not None:  # else somebody damaged it just now, or the disk does
-            remove_others(self._folder, self._prefix, path)
-        return opened
-
-    @staticmethod
-    def _opened(path: Path, told: _Told) -> CodesFile | None:
-        try:
-            return CodesFile(path, told.identity, told.sizes)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, DamagedFileError) as error:
-            log.warning("%s is no file of the codes that are published (%s): it is made again", path, error)
-            return None
 
     def _blocks(
         self, published: Published, first: int, last: int, without: Sequence[str] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,10 +114,12 @@ class Publisher:
         self._build(index_kind, chinese=counts["chinese_captions"] > 0)
         row = {"index_kind": index_kind, "content": content, "published_at": datetime.now(UTC), **counts}
         published = Published.of({**asdict(self._space), **row}, [], [])
-        library = Library(self._server, self._algorithm, OneConnection(self._connection), codes)
-        library.read_codes(published)
-        self._keep(calibrate(library, published))
-        self._switch(inherit=description)
+        library = Library(self._server, self._algorithm, OneConnection(self._connection), codes, is_live=False)
+        with closing(library):
+            library.read_codes(published)
+            self._keep(calibrate(library, published))
+            self._switch(inherit=description)
+            library.go_live()
         return counts
 
     def adopt(self, index_kind: str, *, chinese: bool) -> None:

@@ -1,0 +1,95 @@
+"""The file of a version's codes among those of its folder: opened, made where it is missing, and removed in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from meshseek.files import make_folder
+from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
+
+log = logging.getLogger(__name__)
+
+COMING = ".coming"
+"""Ends the name of the file of a version that is not live yet."""
+
+
+class SharedFile:
+    """Opens the file of the codes that a process uses. Used by one thread at a time.
+
+    Args:
+        folder: Of the files.
+        prefix: What their names begin with.
+        is_live: Whether the version is live; else the file has a name that no search takes away, until it goes live.
+    """
+
+    def __init__(self, folder: Path, prefix: str, *, is_live: bool = True) -> None:
+        self._folder = folder
+        self._prefix = prefix
+        self._is_live = is_live
+        self._coming: Path | None = None
+
+    def open(
+        self, identity: str, sizes: Mapping[str, int], blocks: Callable[[], Iterable[tuple[str, bytes]]]
+    ) -> CodesFile | None:
+        """The file, made where it is not there; None where that cannot be.
+
+        Args:
+            identity: Of the edition that is wanted.
+            sizes: Bytes of each of its parts.
+            blocks: Gives it as :func:`write_codes` takes it.
+        """
+        path = self._folder / f"{self._prefix}-{identity}.codes"
+        if self._is_live:
+            _take(path)  # whoever published it may not have come so far yet
+        else:
+            path = self._coming = path.with_suffix(COMING)
+        opened = _opened(path, identity, sizes)
+        if opened is None:
+            try:
+                make_folder(self._folder)
+                write_codes(path, identity, blocks())
+            except OSError as error:
+                log.warning(
+                    "codes are kept in the memory of this process alone, for %s cannot be written (%s)", path, error
+                )
+                return None
+            opened = _opened(path, identity, sizes)
+        if opened is not None and self._is_live:  # else somebody damaged it just now, or the disk does
+            remove_others(self._folder, self._prefix, path)
+        return opened
+
+    def go_live(self) -> None:
+        """Give the file the name that searches look for, and remove those of former versions."""
+        if self._coming:
+            path = self._coming.with_suffix(".codes")
+            _take(path)
+            remove_others(self._folder, self._prefix, path)
+
+    def close(self) -> None:
+        """Remove the files of versions that did not go live, where this one was to; nobody else publishes meanwhile."""
+        if not self._is_live:
+            for path in self._folder.glob(f"{self._prefix}-*{COMING}"):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+
+def _take(path: Path) -> None:
+    """Give the file of a version that is live its name, if it has not got it, and make it the newest one."""
+    coming = path.with_suffix(COMING)
+    with contextlib.suppress(OSError):
+        os.utime(coming)
+        coming.replace(path)
+
+
+def _opened(path: Path, identity: str, sizes: Mapping[str, int]) -> CodesFile | None:
+    try:
+        return CodesFile(path, identity, sizes)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, DamagedFileError) as error:
+        log.warning("%s is no file of the codes that are published (%s): it is made again", path, error)
+        return None
