@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.crowd import DIM, Crowd, units
 from tests.waiting import eventually
 
+from meshseek.errors import DatabaseError
 from meshseek.model import Ranked, ViewSet
 from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.backup import BackupOptions, backup
@@ -275,6 +276,27 @@ def test_codes_of_views_that_are_damaged_are_made_again(
     assert "is damaged" in caplog.text
     expect_exact(library, version)
     assert the_file(folder).read_bytes() == whole
+    library.close()
+
+
+@pytest.mark.parametrize("part", ["ids", "centroid/rows", "centroid/fine", "view/fine"])
+def test_codes_that_lack_a_block_are_told(server: Server, tmp_path: Path, part: str) -> None:
+    """Nobody is answered from them, with a file as without; and what is to be done helps."""
+    workspace = Workspace(tmp_path / "one")
+    published(crowd_of(0, set(), set()), workspace.folder, server)
+    with server.connect("crowd") as connection:
+        connection.execute("DELETE FROM live.codes WHERE part = %s AND block = 0", [part])
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    for folder in (None, tmp_path / "codes"):
+        library = Library(server, "crowd", codes=folder)
+        version = library.published()
+        with pytest.raises(DatabaseError, match=r"are cut: '[^']+' does not fit [^\n]+ run 'meshseek publish'"):
+            library.nearest_views(version, vector, Request(limit=5, breadth=WIDE))
+        library.close()
+    for kind in ("exact", "codes"):
+        publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
+    library = Library(server, "crowd")
+    expect_exact(library, library.published())
     library.close()
 
 
