@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -31,7 +32,7 @@ from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
 from meshseek.store.codes import segment
-from meshseek.store.codes.file import CodesFile
+from meshseek.store.codes.file import CodesFile, DamagedFileError
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
 from meshseek.store.read import codes as codes_in_use
@@ -226,7 +227,7 @@ def test_phrases_are_masks_too(server: Server, tmp_path: Path) -> None:
 
 def the_file(folder: Path) -> Path:
     """The only file of codes."""
-    (path,) = folder.iterdir()
+    (path,) = folder.glob("*.codes")
     return path
 
 
@@ -272,11 +273,72 @@ def test_codes_of_views_that_are_damaged_are_made_again(
     library = Library(server, "crowd", codes=folder)
     version = library.published()
     library.read_codes(version)
-    eventually(lambda: not [*folder.iterdir()])
+    eventually(lambda: not [*folder.glob("*.codes")])
     assert "is damaged" in caplog.text
     expect_exact(library, version)
     assert the_file(folder).read_bytes() == whole
     library.close()
+
+
+def test_a_damaged_file_is_made_again_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever sees later than others that the file is damaged which it has opened leaves the new one as it is."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+    whole = the_file(folder).read_bytes()
+    with server.connect("crowd") as connection:
+        row = connection.execute("SELECT content FROM live.codes WHERE part = 'view/fine'", binary=True).fetchone()
+    assert row is not None
+    the_file(folder).write_bytes(altered(whole, whole.index(row[0]) + 5))
+    check, is_slow = CodesFile.check_views, Event()
+
+    def slow(self: CodesFile) -> Iterator[int]:
+        is_slow.wait(30)
+        return check(self)
+
+    late, early = (Library(server, "crowd", codes=folder) for _ in range(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesFile, "check_views", slow)
+        late.read_codes(late.published())
+        patch.setattr(CodesFile, "check_views", check)
+        early.read_codes(early.published())
+        eventually(lambda: not [*folder.glob("*.codes")])
+        early.read_codes(early.published())
+        made = the_file(folder).stat()
+        is_slow.set()
+        eventually(lambda: caplog.text.count("is damaged") == 2)
+        expect_exact(late, late.published())
+    assert os.path.samestat(the_file(folder).stat(), made)
+    assert the_file(folder).read_bytes() == whole
+    for library in (late, early):
+        library.close()
+
+
+def test_a_damaged_file_that_cannot_be_removed_is_done_without(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is looked through once, not at each search, and codes are kept in memory."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def damaged(self: CodesFile) -> Iterator[int]:
+        raise DamagedFileError("made up")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesFile, "check_views", damaged)
+        patch.setattr(Path, "unlink", refused)
+        library = Library(server, "crowd", codes=folder)
+        library.read_codes(library.published())
+        eventually(lambda: library._codes._snapshot is None)
+        for _ in range(2):
+            expect_exact(library, library.published())
+        library.close()
+    assert caplog.text.count("is damaged") == 1
+    assert caplog.text.count("codes are kept in the memory of this process alone") == 1
 
 
 @pytest.mark.parametrize("part", ["ids", "centroid/rows", "centroid/fine", "view/fine"])
@@ -439,6 +501,7 @@ def test_the_file_of_the_live_version_stays_until_another_is_live(
         publish("crowd", workspace, server, index_kind="codes", max_assets=None, reporter=SilentReporter())
     (new,) = during
     assert the_file(folder) == (old if fails else new.with_suffix(".codes"))
+    assert not [*folder.glob("*.coming")]
     assert "codes" not in {thread.name for thread in threading.enumerate()}
     library = Library(server, "crowd", codes=folder)
     expect_exact(library, library.published())

@@ -31,6 +31,8 @@ class SharedFile:
         self._prefix = prefix
         self._is_live = is_live
         self._coming: Path | None = None
+        self._damaged: CodesFile | None = None
+        """Where it could not be removed: it is not opened again."""
 
     def open(
         self, identity: str, sizes: Mapping[str, int], blocks: Callable[[], Iterable[tuple[str, bytes]]]
@@ -47,20 +49,29 @@ class SharedFile:
             _take(path)  # whoever published it may not have come so far yet
         else:
             path = self._coming = path.with_suffix(COMING)
-        opened = _opened(path, identity, sizes)
+        opened = self._opened(path, identity, sizes)
         if opened is None:
             try:
                 make_folder(self._folder)
+                path.unlink(missing_ok=True)
                 write_codes(path, identity, blocks())
             except OSError as error:
                 log.warning(
                     "codes are kept in the memory of this process alone, for %s cannot be written (%s)", path, error
                 )
                 return None
-            opened = _opened(path, identity, sizes)
+            opened = self._opened(path, identity, sizes)
         if opened is not None and self._is_live:  # else somebody damaged it just now, or the disk does
             remove_others(self._folder, self._prefix, path)
         return opened
+
+    def damaged(self, file: CodesFile) -> None:
+        """Remove a file that is damaged, unless another process has done so and, maybe, made it again."""
+        if file.is_there():
+            self._damaged = file
+            with contextlib.suppress(OSError):
+                file.path.unlink()
+                self._damaged = None
 
     def go_live(self) -> None:
         """Give the file the name that searches look for, and remove those of former versions."""
@@ -76,6 +87,19 @@ class SharedFile:
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
 
+    def _opened(self, path: Path, identity: str, sizes: Mapping[str, int]) -> CodesFile | None:
+        damaged, self._damaged = self._damaged, None
+        if damaged and damaged.path == path and damaged.is_there():
+            self._damaged = damaged
+            return None
+        try:
+            return CodesFile(path, identity, sizes)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, DamagedFileError) as error:
+            log.warning("%s is no file of the codes that are published (%s): it is made again", path, error)
+            return None
+
 
 def _take(path: Path) -> None:
     """Give the file of a version that is live its name, if it has not got it, and make it the newest one."""
@@ -83,13 +107,3 @@ def _take(path: Path) -> None:
     with contextlib.suppress(OSError):
         os.utime(coming)
         coming.replace(path)
-
-
-def _opened(path: Path, identity: str, sizes: Mapping[str, int]) -> CodesFile | None:
-    try:
-        return CodesFile(path, identity, sizes)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, DamagedFileError) as error:
-        log.warning("%s is no file of the codes that are published (%s): it is made again", path, error)
-        return None

@@ -182,11 +182,11 @@ class CodesInUse:
 
     def _read_base(self, published: Published, told: _Told) -> Base:
         """Edition 0, from the file if there is one, or else from the database."""
-        file = None
-        if self._shared and len(told.sizes) > 1:
-            file = self._shared.open(told.identity, told.sizes, lambda: self._blocks(published, 0, 0))
+        shared, file = self._shared, None
+        if shared and len(told.sizes) > 1:
+            file = shared.open(told.identity, told.sizes, lambda: self._blocks(published, 0, 0))
         dim = published.space.dim
-        if file is None:
+        if shared is None or file is None:
             return Base(told.identity, dim, self._private_parts(published, told))
         if self._check:
             self._check.stop()
@@ -198,7 +198,7 @@ class CodesInUse:
             with self._lock:
                 if self._base is base:
                     self._base = self._snapshot = None
-                file.path.unlink(missing_ok=True)
+                shared.damaged(file)
 
         self._check.start(damaged)
         return base
