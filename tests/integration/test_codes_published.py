@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -22,6 +23,7 @@ from tests.crowd import DIM, Crowd, units
 from tests.waiting import eventually
 
 from meshseek.errors import DatabaseError
+from meshseek.files import FileLock
 from meshseek.model import Ranked, ViewSet
 from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.backup import BackupOptions, backup
@@ -31,8 +33,8 @@ from meshseek.pipeline.restore import RestoreOptions, restore
 from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
-from meshseek.store.codes import segment
-from meshseek.store.codes.file import CodesFile, DamagedFileError
+from meshseek.store.codes import segment, shared
+from meshseek.store.codes.file import CodesFile, DamagedFileError, write_codes
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
 from meshseek.store.read import codes as codes_in_use
@@ -291,22 +293,24 @@ def test_a_damaged_file_is_made_again_once(
         row = connection.execute("SELECT content FROM live.codes WHERE part = 'view/fine'", binary=True).fetchone()
     assert row is not None
     the_file(folder).write_bytes(altered(whole, whole.index(row[0]) + 5))
-    check, is_slow = CodesFile.check_views, Event()
+    check, began, may_end = CodesFile.check_views, Event(), Event()
 
     def slow(self: CodesFile) -> Iterator[int]:
-        is_slow.wait(30)
+        began.set()
+        may_end.wait(30)
         return check(self)
 
     late, early = (Library(server, "crowd", codes=folder) for _ in range(2))
     with monkeypatch.context() as patch:
         patch.setattr(CodesFile, "check_views", slow)
         late.read_codes(late.published())
+        assert began.wait(30)
         patch.setattr(CodesFile, "check_views", check)
         early.read_codes(early.published())
         eventually(lambda: not [*folder.glob("*.codes")])
         early.read_codes(early.published())
         made = the_file(folder).stat()
-        is_slow.set()
+        may_end.set()
         eventually(lambda: caplog.text.count("is damaged") == 2)
         expect_exact(late, late.published())
     assert os.path.samestat(the_file(folder).stat(), made)
@@ -375,6 +379,60 @@ def test_large_codes_of_views_are_in_no_process_of_its_own(
     expect_exact(library, library.published())
     library.close()
     assert caplog.text.count("are not kept in memory") == 1
+
+
+def test_a_disk_that_has_no_room_for_the_file_is_left_alone(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That is told in a line, and codes are kept in memory; a publication keeps none of views there."""
+    monkeypatch.setattr(shared, "SPARE", 1 << 60)
+    blocks, left_out = CodesInUse._blocks, []
+
+    def noted(
+        self: CodesInUse, version: Published, first: int, last: int, without: Sequence[str] = ()
+    ) -> Iterator[tuple[str, bytes]]:
+        left_out.append([*without])
+        return blocks(self, version, first, last, without)
+
+    monkeypatch.setattr(CodesInUse, "_blocks", noted)
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+    library = Library(server, "crowd", codes=folder)
+    expect_exact(library, library.published())
+    library.close()
+    assert left_out == [["view/fine"], []]
+    assert not [*folder.glob("*.codes"), *folder.glob("*.coming"), *folder.glob(".*.tmp")]
+    assert len(re.findall(r"cannot be written: it needs [\d.]+ GB free, and [\d.]+ are; free some", caplog.text)) == 2
+
+
+def test_one_process_writes_what_all_open(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others wait for it, and then find it; but not for one that hangs."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "codes"
+    written: list[Path] = []
+
+    def noted(path: Path, *asked: Any) -> None:
+        written.append(path)
+        write_codes(path, *asked)
+
+    monkeypatch.setattr(shared, "write_codes", noted)
+    libraries = [Library(server, "crowd", codes=folder) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in threads.map(lambda library: library.read_codes(library.published()), libraries):
+            pass
+    assert len(written) == 1
+    expect_exact(libraries[3], libraries[3].published())
+
+    the_file(folder).unlink()
+    hanging = FileLock(folder / f"{server.database_name('crowd')}.lock")
+    assert hanging.take()
+    monkeypatch.setattr(shared, "WRITING_SECONDS", 0)
+    libraries.append(Library(server, "crowd", codes=folder))
+    libraries[4].read_codes(libraries[4].published())
+    assert len(written) == 2
+    hanging.release()
+    for library in libraries:
+        library.close()
 
 
 def test_codes_need_no_folder(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -491,7 +549,9 @@ def test_the_file_of_the_live_version_stays_until_another_is_live(
         fresh.read_codes(fresh.published())
         fresh.close()
         assert os.path.samestat(old.stat(), written)
-        during.extend(path for path in folder.iterdir() if path != old)
+        during.extend(
+            path for path in folder.iterdir() if path not in {old, folder / f"{server.database_name('crowd')}.lock"}
+        )
         return 1 / 0 if fails else calibrate(*arguments)
 
     monkeypatch.setattr(publishing_stage, "calibrate", meanwhile)

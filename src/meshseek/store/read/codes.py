@@ -205,7 +205,8 @@ class CodesInUse:
 
     def _private_parts(self, published: Published, told: _Told) -> Mapping[str, NDArray[Any]]:
         size = told.sizes.get(VIEW_CODES, 0)
-        if size <= MOST_PRIVATE:
+        is_live = self._shared is None or self._shared.is_live
+        if size <= (MOST_PRIVATE if is_live else 0):  # a publication asks for the best few alone
             return joined(self._blocks(published, 0, 0))
         log.warning(
             "codes of views (%.1f GB) are not kept in memory, for there is no file of them that processes share:"
