@@ -377,8 +377,31 @@ def test_large_codes_of_views_are_in_no_process_of_its_own(
     expect_exact(library, library.published())
     published(crowd_of(0, {3}, {4}), tmp_path / "two", server)
     expect_exact(library, library.published())
+    _, later = library._codes._later
+    assert later is not None
+    assert "view/fine" not in later  # nobody would use them
     library.close()
     assert caplog.text.count("are not kept in memory") == 1
+
+
+def test_large_codes_of_changed_views_are_in_no_process(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that fit are used, until there are more; then PostgreSQL compares all views, as is told once."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd", codes=tmp_path / "codes")
+    has_views = []
+    for step, most in enumerate((1 << 30, 10, 10), 1):
+        monkeypatch.setattr(codes_in_use, "MOST_PRIVATE", most)
+        published(crowd_of(0, {step}, {step + 10}), tmp_path / f"{step}", server)
+        expect_exact(library, library.published())
+        snapshot = library._codes._snapshot
+        assert snapshot is not None
+        has_views.append(len(snapshot._views))
+    assert has_views == [2, 0, 0]
+    assert caplog.text.count("are not kept in memory") == 1
+    library.close()
 
 
 def test_a_disk_that_has_no_room_for_the_file_is_left_alone(
@@ -493,16 +516,36 @@ def test_a_reader_follows_a_change_without_reading_everything(
     library.read_codes(library.published())
     blocks, read = CodesInUse._blocks, []
 
-    def counted(self: CodesInUse, version: Published, first: int, last: int) -> Iterator[tuple[str, bytes]]:
+    def counted(
+        self: CodesInUse, version: Published, first: int, last: int, without: Sequence[str] = ()
+    ) -> Iterator[tuple[str, bytes]]:
         read.append(first)
-        return blocks(self, version, first, last)
+        return blocks(self, version, first, last, without)
 
     monkeypatch.setattr(CodesInUse, "_blocks", counted)
-    for step in (1, 2):
+    for step in (1, 2, 3):
         published(crowd_of(0, {step}, {step + 10}), tmp_path / f"{step}", server)
         library.read_codes(library.published())
-    assert read == [1, 1]
+    assert read == [1, 2, 3]
     expect_exact(library, library.published())
+    library.close()
+
+
+def test_the_same_version_that_is_changed_in_another_way_is_read_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Published as a whole again it has the same edition 0, but its first change is another."""
+    library, identities = Library(server, "crowd"), set()
+    for step, changed in enumerate(({4}, {5})):
+        monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0)
+        published(crowd_of(0, set(), set()), tmp_path / f"{step}", server)
+        monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+        published(crowd_of(0, {step}, changed), tmp_path / f"{step} changed", server)
+        expect_exact(library, library.published())
+        snapshot = library._codes._snapshot
+        assert snapshot is not None
+        identities.add((snapshot.base.identity, snapshot.edition))
+    assert len(identities) == 1
     library.close()
 
 

@@ -70,7 +70,8 @@ class Snapshot:
     Args:
         content: Of the version.
         base: Edition 0.
-        later: Parts of the others, each one after the other; None where there are none.
+        later: Parts of the others, each one after the other; None where there are none. The codes of views may be
+            missing, and then those of edition 0 are not used either.
         edition: The last one.
 
     Raises:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from meshseek.model import Condition
+    from meshseek.store.codes.snapshot import Parts
     from meshseek.store.read.plan import Plan
     from meshseek.store.read.statistics import Statistics
 
@@ -37,17 +38,32 @@ LOADING_SECONDS = 60.0
 MOST_PRIVATE = 1 << 30
 """Bytes of codes of views that a process takes into memory of its own; of more it does without."""
 
+NOT_KEPT = (
+    "codes of views (%.1f GB) are not kept in memory, for there is no file of them that processes share:"
+    " views are compared by the database alone, more slowly"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Told:
     """What the database says of its codes without giving them."""
 
-    identity: str
-    """Of edition 0; empty where there are no codes."""
+    identities: Sequence[str]
+    """Of each edition; empty where there are no codes."""
     sizes: Mapping[str, int]
     """Bytes of each part of edition 0."""
-    edition: int
-    """The last one."""
+    later_views: int
+    """Bytes of the codes of views in the others."""
+
+    @property
+    def identity(self) -> str:
+        """Of edition 0; empty where there are no codes."""
+        return self.identities[0]
+
+    @property
+    def edition(self) -> int:
+        """The last one."""
+        return len(self.identities) - 1
 
 
 class Filter(NamedTuple):
@@ -74,6 +90,8 @@ class CodesInUse:
         self._lock = Lock()
         self._base: Base | None = None
         """The last that was read: whatever becomes of a version, it is of use for as long as its identity is live."""
+        self._later: tuple[Sequence[str], Parts | None] = [], None
+        """Identities of all editions up to some, and the parts of those after the first."""
         self._snapshot: Snapshot | None = None
         self._check: BackgroundCheck | None = None
 
@@ -168,17 +186,40 @@ class CodesInUse:
         base = self._base
         if base is None or base.identity != told.identity:
             self._base = base = self._read_base(published, told)
-        later = joined(self._blocks(published, 1, told.edition)) if told.edition else None
+        later = self._read_later(published, told, base, *self._later)
         snapshot = Snapshot(published.content, base, later, told.edition)
+        self._later = told.identities, later
         log.info("codes of '%s' read in %.1f s: %d assets", self._name, time.monotonic() - began, len(snapshot))
         return snapshot
+
+    def _read_later(
+        self, published: Published, told: _Told, base: Base, identities: Sequence[str], known: Parts | None
+    ) -> Parts | None:
+        """What came after edition 0, of which some is known; None where there is nothing."""
+        if not told.edition:
+            return None
+        has_views = base.views is not None and told.later_views <= MOST_PRIVATE
+        is_known = all(identities) and [*told.identities[: len(identities)]] == [*identities]
+        if known is None or not is_known or (VIEW_CODES in known) != has_views:
+            identities, known = told.identities[:1], None
+            if base.views is not None and not has_views:
+                log.warning(NOT_KEPT, told.later_views / 1e9)
+        if known is not None and len(identities) == len(told.identities):
+            return known
+        parts = joined(self._blocks(published, len(identities), told.edition, [] if has_views else [VIEW_CODES]))
+        if not has_views:
+            del parts[VIEW_CODES]
+        return parts if known is None else {name: np.concatenate([known[name], parts[name]]) for name in parts}
 
     def _told(self, published: Published) -> _Told:
         rows = self._reader.rows(query("codes_told"), {})
         if not rows or rows[0]["version"] != published.content:
             raise VersionChangedError
+        named = {row["edition"]: row["identity"].hex() for row in rows if row["identity"]}
+        identities = [named.get(edition, "") for edition in range(1 + max(row["edition"] or 0 for row in rows))]
         sizes = {row["part"]: row["bytes"] for row in rows if row["edition"] == 0}
-        return _Told((rows[0]["identity"] or b"").hex(), sizes, max(row["edition"] or 0 for row in rows))
+        later = sum(row["bytes"] for row in rows if row["edition"] and row["part"] == VIEW_CODES)
+        return _Told(identities, sizes, later)
 
     def _read_base(self, published: Published, told: _Told) -> Base:
         """Edition 0, from the file if there is one, or else from the database."""
@@ -208,11 +249,7 @@ class CodesInUse:
         is_live = self._shared is None or self._shared.is_live
         if size <= (MOST_PRIVATE if is_live else 0):  # a publication asks for the best few alone
             return joined(self._blocks(published, 0, 0))
-        log.warning(
-            "codes of views (%.1f GB) are not kept in memory, for there is no file of them that processes share:"
-            " views are compared by the database alone, more slowly",
-            size / 1e9,
-        )
+        log.warning(NOT_KEPT, size / 1e9)
         parts = joined(self._blocks(published, 0, 0, without=[VIEW_CODES]))
         del parts[VIEW_CODES]  # it was left out, and is not cut
         return parts
