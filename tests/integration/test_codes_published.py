@@ -447,7 +447,7 @@ def test_one_process_writes_what_all_open(server: Server, tmp_path: Path, monkey
     expect_exact(libraries[3], libraries[3].published())
 
     the_file(folder).unlink()
-    hanging = FileLock(folder / f"{server.database_name('crowd')}.lock")
+    hanging = FileLock(folder / f".{server.database_name('crowd')}.lock")
     assert hanging.take()
     monkeypatch.setattr(shared, "WRITING_SECONDS", 0)
     libraries.append(Library(server, "crowd", codes=folder))
@@ -593,7 +593,7 @@ def test_the_file_of_the_live_version_stays_until_another_is_live(
         fresh.close()
         assert os.path.samestat(old.stat(), written)
         during.extend(
-            path for path in folder.iterdir() if path not in {old, folder / f"{server.database_name('crowd')}.lock"}
+            path for path in folder.iterdir() if path not in {old, folder / f".{server.database_name('crowd')}.lock"}
         )
         return 1 / 0 if fails else calibrate(*arguments)
 

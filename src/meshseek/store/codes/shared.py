@@ -62,7 +62,7 @@ class SharedFile:
         if opened is None:
             try:
                 make_folder(self._folder)
-                with _alone(self._folder / f"{self._prefix}.lock"):
+                with _alone(self._folder / f".{self._prefix}.lock"):
                     opened = self._opened(path, identity, sizes)  # another process may have made it meanwhile
                     if opened is None:
                         path.unlink(missing_ok=True)
