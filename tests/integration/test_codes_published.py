@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Iterator
+import os
+import re
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -18,16 +22,19 @@ from hypothesis import strategies as st
 from tests.crowd import DIM, Crowd, units
 from tests.waiting import eventually
 
+from meshseek.errors import DatabaseError
+from meshseek.files import FileLock
 from meshseek.model import Ranked, ViewSet
 from meshseek.pipeline import publish as publishing_stage
 from meshseek.pipeline.backup import BackupOptions, backup
+from meshseek.pipeline.calibrate import calibrate
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.restore import RestoreOptions, restore
 from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
-from meshseek.store.codes import segment
-from meshseek.store.codes.file import CodesFile
+from meshseek.store.codes import segment, shared
+from meshseek.store.codes.file import CodesFile, DamagedFileError, write_codes
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
 from meshseek.store.read import codes as codes_in_use
@@ -159,7 +166,7 @@ def test_of_those_that_codes_rank_a_few_are_compared_with_all_of_their_views(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their scores and viewpoints are the exact ones, and nearly all of the best are among them."""
-    monkeypatch.setattr(planning, "LEAST_COMPARED", 0)
+    monkeypatch.setattr(planning, "SPARE", 5)
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
     library = Library(server, "crowd")
     version = library.published()
@@ -222,7 +229,7 @@ def test_phrases_are_masks_too(server: Server, tmp_path: Path) -> None:
 
 def the_file(folder: Path) -> Path:
     """The only file of codes."""
-    (path,) = folder.iterdir()
+    (path,) = folder.glob("*.codes")
     return path
 
 
@@ -268,10 +275,94 @@ def test_codes_of_views_that_are_damaged_are_made_again(
     library = Library(server, "crowd", codes=folder)
     version = library.published()
     library.read_codes(version)
-    eventually(lambda: not [*folder.iterdir()])
+    eventually(lambda: not [*folder.glob("*.codes")])
     assert "is damaged" in caplog.text
     expect_exact(library, version)
     assert the_file(folder).read_bytes() == whole
+    library.close()
+
+
+def test_a_damaged_file_is_made_again_once(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever sees later than others that the file is damaged which it has opened leaves the new one as it is."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+    whole = the_file(folder).read_bytes()
+    with server.connect("crowd") as connection:
+        row = connection.execute("SELECT content FROM live.codes WHERE part = 'view/fine'", binary=True).fetchone()
+    assert row is not None
+    the_file(folder).write_bytes(altered(whole, whole.index(row[0]) + 5))
+    check, began, may_end = CodesFile.check_views, Event(), Event()
+
+    def slow(self: CodesFile) -> Iterator[int]:
+        began.set()
+        may_end.wait(30)
+        return check(self)
+
+    late, early = (Library(server, "crowd", codes=folder) for _ in range(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesFile, "check_views", slow)
+        late.read_codes(late.published())
+        assert began.wait(30)
+        patch.setattr(CodesFile, "check_views", check)
+        early.read_codes(early.published())
+        eventually(lambda: not [*folder.glob("*.codes")])
+        early.read_codes(early.published())
+        made = the_file(folder).stat()
+        may_end.set()
+        eventually(lambda: caplog.text.count("is damaged") == 2)
+        expect_exact(late, late.published())
+    assert os.path.samestat(the_file(folder).stat(), made)
+    assert the_file(folder).read_bytes() == whole
+    for library in (late, early):
+        library.close()
+
+
+def test_a_damaged_file_that_cannot_be_removed_is_done_without(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is looked through once, not at each search, and codes are kept in memory."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    def damaged(self: CodesFile) -> Iterator[int]:
+        raise DamagedFileError("made up")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesFile, "check_views", damaged)
+        patch.setattr(Path, "unlink", refused)
+        library = Library(server, "crowd", codes=folder)
+        library.read_codes(library.published())
+        eventually(lambda: library._codes._snapshot is None)
+        for _ in range(2):
+            expect_exact(library, library.published())
+        library.close()
+    assert caplog.text.count("is damaged") == 1
+    assert caplog.text.count("codes are kept in the memory of this process alone") == 1
+
+
+@pytest.mark.parametrize("part", ["ids", "centroid/rows", "centroid/fine", "view/fine"])
+def test_codes_that_lack_a_block_are_told(server: Server, tmp_path: Path, part: str) -> None:
+    """Nobody is answered from them, with a file as without; and what is to be done helps."""
+    workspace = Workspace(tmp_path / "one")
+    published(crowd_of(0, set(), set()), workspace.folder, server)
+    with server.connect("crowd") as connection:
+        connection.execute("DELETE FROM live.codes WHERE part = %s AND block = 0", [part])
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    for folder in (None, tmp_path / "codes"):
+        library = Library(server, "crowd", codes=folder)
+        version = library.published()
+        with pytest.raises(DatabaseError, match=r"are cut: '[^']+' does not fit [^\n]+ run 'meshseek publish'"):
+            library.nearest_views(version, vector, Request(limit=5, breadth=WIDE))
+        library.close()
+    for kind in ("exact", "codes"):
+        publish("crowd", workspace, server, index_kind=kind, max_assets=None, reporter=SilentReporter())
+    library = Library(server, "crowd")
+    expect_exact(library, library.published())
     library.close()
 
 
@@ -286,8 +377,85 @@ def test_large_codes_of_views_are_in_no_process_of_its_own(
     expect_exact(library, library.published())
     published(crowd_of(0, {3}, {4}), tmp_path / "two", server)
     expect_exact(library, library.published())
+    _, later = library._codes._later
+    assert later is not None
+    assert "view/fine" not in later  # nobody would use them
     library.close()
     assert caplog.text.count("are not kept in memory") == 1
+
+
+def test_large_codes_of_changed_views_are_in_no_process(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that fit are used, until there are more; then PostgreSQL compares all views, as is told once."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd", codes=tmp_path / "codes")
+    has_views = []
+    for step, most in enumerate((1 << 30, 10, 10), 1):
+        monkeypatch.setattr(codes_in_use, "MOST_PRIVATE", most)
+        published(crowd_of(0, {step}, {step + 10}), tmp_path / f"{step}", server)
+        expect_exact(library, library.published())
+        snapshot = library._codes._snapshot
+        assert snapshot is not None
+        has_views.append(len(snapshot._views))
+    assert has_views == [2, 0, 0]
+    assert caplog.text.count("are not kept in memory") == 1
+    library.close()
+
+
+def test_a_disk_that_has_no_room_for_the_file_is_left_alone(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That is told in a line, and codes are kept in memory; a publication keeps none of views there."""
+    monkeypatch.setattr(shared, "SPARE", 1 << 60)
+    blocks, left_out = CodesInUse._blocks, []
+
+    def noted(
+        self: CodesInUse, version: Published, first: int, last: int, without: Sequence[str] = ()
+    ) -> Iterator[tuple[str, bytes]]:
+        left_out.append([*without])
+        return blocks(self, version, first, last, without)
+
+    monkeypatch.setattr(CodesInUse, "_blocks", noted)
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "one" / "cache" / "codes"
+    library = Library(server, "crowd", codes=folder)
+    expect_exact(library, library.published())
+    library.close()
+    assert left_out == [["view/fine"], []]
+    assert not [*folder.glob("*.codes"), *folder.glob("*.coming"), *folder.glob(".*.tmp")]
+    assert len(re.findall(r"cannot be written: it needs [\d.]+ GB free, and [\d.]+ are; free some", caplog.text)) == 2
+
+
+def test_one_process_writes_what_all_open(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others wait for it, and then find it; but not for one that hangs."""
+    published(crowd_of(0, set(), set()), tmp_path / "one", server)
+    folder = tmp_path / "codes"
+    written: list[Path] = []
+
+    def noted(path: Path, *asked: Any) -> None:
+        written.append(path)
+        write_codes(path, *asked)
+
+    monkeypatch.setattr(shared, "write_codes", noted)
+    libraries = [Library(server, "crowd", codes=folder) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in threads.map(lambda library: library.read_codes(library.published()), libraries):
+            pass
+    assert len(written) == 1
+    expect_exact(libraries[3], libraries[3].published())
+
+    the_file(folder).unlink()
+    hanging = FileLock(folder / f".{server.database_name('crowd')}.lock")
+    assert hanging.take()
+    monkeypatch.setattr(shared, "WRITING_SECONDS", 0)
+    libraries.append(Library(server, "crowd", codes=folder))
+    libraries[4].read_codes(libraries[4].published())
+    assert len(written) == 2
+    hanging.release()
+    for library in libraries:
+        library.close()
 
 
 def test_codes_need_no_folder(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -348,15 +516,97 @@ def test_a_reader_follows_a_change_without_reading_everything(
     library.read_codes(library.published())
     blocks, read = CodesInUse._blocks, []
 
-    def counted(self: CodesInUse, version: Published, first: int, last: int) -> Iterator[tuple[str, bytes]]:
+    def counted(
+        self: CodesInUse, version: Published, first: int, last: int, without: Sequence[str] = ()
+    ) -> Iterator[tuple[str, bytes]]:
         read.append(first)
-        return blocks(self, version, first, last)
+        return blocks(self, version, first, last, without)
 
     monkeypatch.setattr(CodesInUse, "_blocks", counted)
-    for step in (1, 2):
+    for step in (1, 2, 3):
         published(crowd_of(0, {step}, {step + 10}), tmp_path / f"{step}", server)
         library.read_codes(library.published())
-    assert read == [1, 1]
+    assert read == [1, 2, 3]
+    expect_exact(library, library.published())
+    library.close()
+
+
+def test_the_same_version_that_is_changed_in_another_way_is_read_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Published as a whole again it has the same edition 0, but its first change is another."""
+    library, identities = Library(server, "crowd"), set()
+    for step, changed in enumerate(({4}, {5})):
+        monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0)
+        published(crowd_of(0, set(), set()), tmp_path / f"{step}", server)
+        monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+        published(crowd_of(0, {step}, changed), tmp_path / f"{step} changed", server)
+        expect_exact(library, library.published())
+        snapshot = library._codes._snapshot
+        assert snapshot is not None
+        identities.add((snapshot.base.identity, snapshot.edition))
+    assert len(identities) == 1
+    library.close()
+
+
+def test_a_search_with_labels_that_sees_a_change_first_reads_only_what_came_since(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that another version is live, and throws away neither edition 0 nor what others have read meanwhile."""
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    library = Library(server, "crowd")
+    codes, before = library._codes, library.published()
+    old = codes.of(before)
+    assert old is not None
+    vector = np.ones(DIM, dtype=np.float32) / np.float32(np.sqrt(DIM))
+    even = Request(limit=COUNT, breadth=WIDE, conditions=conditions({"tags": "even"}))
+    published(crowd_of(0, {1}, {11}), tmp_path / "1", server)
+    with pytest.raises(VersionChangedError):
+        library.nearest_views(before, vector, even)
+    after = library.published()
+    new = codes.of(after)
+    assert new is not None
+    assert new is not old
+    assert new.base is old.base
+    with codes._lock, pytest.raises(VersionChangedError):  # others that read codes keep nobody waiting here
+        codes._expect_numbers_of(old)
+    assert codes.of(after) is new
+    expect_exact(library, after)
+    library.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_file_of_the_live_version_stays_until_another_is_live(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    """Whoever starts meanwhile opens it, and takes nothing from the coming one, whose file stays if it goes live."""
+    published(crowd_of(0, set(), set()), tmp_path / "0", server)
+    folder = tmp_path / "0" / "cache" / "codes"
+    old, written = the_file(folder), the_file(folder).stat()
+    monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", -1.0)
+    during: list[Path] = []
+
+    def meanwhile(*arguments: Any) -> Any:
+        fresh = Library(server, "crowd", codes=folder)
+        fresh.read_codes(fresh.published())
+        fresh.close()
+        assert os.path.samestat(old.stat(), written)
+        during.extend(
+            path for path in folder.iterdir() if path not in {old, folder / f".{server.database_name('crowd')}.lock"}
+        )
+        return 1 / 0 if fails else calibrate(*arguments)
+
+    monkeypatch.setattr(publishing_stage, "calibrate", meanwhile)
+    workspace = Workspace(tmp_path / "0")
+    crowd_of(0, {1}, {2}).write(workspace)
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+        publish("crowd", workspace, server, index_kind="codes", max_assets=None, reporter=SilentReporter())
+    (new,) = during
+    assert the_file(folder) == (old if fails else new.with_suffix(".codes"))
+    assert not [*folder.glob("*.coming")]
+    assert "codes" not in {thread.name for thread in threading.enumerate()}
+    library = Library(server, "crowd", codes=folder)
     expect_exact(library, library.published())
     library.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from meshseek.errors import DatabaseError
 from meshseek.model import Condition
 from meshseek.store.codes import segment
 from meshseek.store.codes.book import Book, coarse_bytes
@@ -24,15 +25,18 @@ from meshseek.store.codes.parts import (
     COARSE,
     FINE,
     GONE,
+    HASHES,
     LABELS,
     ROWS,
+    VIEWS,
     asset_parts,
+    joined,
     part_of,
     type_of,
     with_empty,
 )
 from meshseek.store.codes.snapshot import Base, Snapshot
-from meshseek.store.codes.steps import step_bytes
+from meshseek.store.codes.steps import Steps, step_bytes
 
 COUNT = 600
 
@@ -131,6 +135,37 @@ def test_an_asset_with_several_vectors_counts_once() -> None:
     )
     assert len(found) == len(set(found)) == COUNT // 3
     assert found[0] == "椅子/10"
+
+
+@pytest.mark.parametrize("edition", [0, 1])
+def test_parts_that_are_cut_are_refused(edition: int) -> None:
+    """Each of those that are not empty, whatever it lacks: a number, a block, or all."""
+    vectors = units(COUNT, 32)
+    book, views = Book.learn(vectors), {part_of(VIEWS, BOOK): Steps.learn(vectors).values}
+    whole = base_of(vectors, book).segment.parts
+
+    def with_views(parts: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        copied = {part_of(VIEWS, name): parts[part_of(CENTROIDS, name)] for name in (ROWS, FINE)}
+        return {**parts, **copied, GONE: np.array([3], dtype="<i4")}
+
+    first, later = with_views({**whole, **views}), with_views(parts_of(vectors, book, first=COUNT))
+    Snapshot("a", Base("one", 32, first), later, 1)
+    cut = first if edition == 0 else later
+    for part, content in cut.items():
+        for kept in {0, len(content) // 2, len(content) - 1} if part != GONE and len(content) else ():
+            parts = {**cut, part: content[:kept]}
+            with pytest.raises(DatabaseError, match="are cut"):
+                Snapshot("a", Base("one", 32, first if edition else parts), parts if edition else later, 1)
+    for outside in ({GONE: cut[GONE] + 2 * COUNT}, {part_of(VIEWS, ROWS): cut[part_of(VIEWS, ROWS)] + COUNT}):
+        parts = {**cut, **outside}
+        with pytest.raises(DatabaseError, match="are cut"):
+            Snapshot("a", Base("one", 32, first if edition else parts), {**later, **outside}, 1)
+
+
+def test_a_part_that_ends_within_a_number_is_refused() -> None:
+    """The name of the part is told, and what to do."""
+    with pytest.raises(DatabaseError, match=r"are cut: 'hashes' does not fit the others; run 'meshseek publish' with"):
+        joined([(HASHES, bytes(15))])
 
 
 @pytest.fixture(scope="module")

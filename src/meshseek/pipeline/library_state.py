@@ -111,7 +111,7 @@ class LibraryState:
         views = min(count["views"], vectors.rows("appearance"))
         stored = sum(count[source] for source in SOURCES) + views  # an asset with views has a centroid
         graphs = (1 + self.has_chinese) * count["captions"] + count["appearance"]
-        return {"assets": len(self), "vectors": stored, "graph_vectors": graphs}
+        return {"assets": len(self), "vectors": stored, "views": views, "graph_vectors": graphs}
 
     def digest(self, row: int) -> str:
         """As it is published."""

@@ -51,6 +51,7 @@ def restore_database(server: Server, database: Mapping[str, Any], backups: Backu
     sizes = {
         "assets": description["assets"],
         "vectors": captions + description["english_captions"] + chinese + description["views"],
+        "views": description["views"],
         "graph_vectors": (2 + (chinese > 0)) * captions,
     }
     index_kind = description["index_kind"]

@@ -515,10 +515,13 @@ SELECT max(edition) FROM codes;
 -- codes_told --
 -- Of which version the codes are, also where there are none, and how large each part of each edition is.
 SELECT spaces.content AS version, sizes.edition, sizes.part, sizes.bytes,
-       (SELECT content FROM codes WHERE edition = 0 AND part = 'identity') AS identity
+       CASE WHEN sizes.part = 'identity' THEN (
+           SELECT content FROM codes WHERE codes.edition = sizes.edition AND codes.part = 'identity'
+       ) END AS identity
 FROM spaces LEFT JOIN (
     SELECT edition, part, sum(octet_length(content))::bigint AS bytes FROM codes GROUP BY edition, part
-) AS sizes ON true;
+) AS sizes ON true
+ORDER BY sizes.edition;
 
 -- codes_now --
 -- Which codes are live: of two versions of the same content, labels may have other numbers.

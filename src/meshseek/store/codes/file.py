@@ -103,6 +103,13 @@ class CodesFile:
         )
         """By name."""
 
+    def is_there(self) -> bool:
+        """Whether its path still leads to it, that is, nobody has removed or replaced it since it was opened."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._number))
+        except OSError:
+            return False
+
     def check_views(self) -> Iterator[int]:
         """Compare the codes of views with their checksums, piece by piece, which brings them into memory; bytes so far.
 

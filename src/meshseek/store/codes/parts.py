@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from meshseek.errors import DatabaseError
 from meshseek.model import NUMBER_FIELDS
 
 if TYPE_CHECKING:
@@ -59,6 +60,22 @@ VIEW_CODES: Final = f"{VIEWS}/{FINE}"
 """The part that is much larger than all others together."""
 
 
+CUT: Final = (
+    "the codes of the live version are cut: '{part}' does not fit the others; "
+    "run 'meshseek publish' with '--index exact' and then with '--index codes', which makes them again"
+)
+
+
+def expect_whole(part: str, *, holds: bool) -> None:
+    """See that a part fits the others.
+
+    Raises:
+        DatabaseError: It does not.
+    """
+    if not holds:
+        raise DatabaseError(CUT.format(part=part))
+
+
 def part_of(column: str, name: str) -> str:
     """The name of a column's part."""
     return f"{column}/{name}"
@@ -72,15 +89,22 @@ def type_of(part: str) -> np.dtype[Any] | None:
 
 def joined(blocks: Iterable[tuple[str, bytes]]) -> dict[str, NDArray[Any]]:
     """Parts as their blocks, each part's in their order, make them; those that are not there are empty."""
-    contents: dict[str, list[bytes]] = {}
+    contents: dict[str, bytearray] = {}  # grown, for pieces and their whole together would take twice the memory
     for part, content in blocks:
-        contents.setdefault(part, []).append(content)
-    return with_empty({part: b"".join(pieces) for part, pieces in contents.items()})
+        contents.setdefault(part, bytearray()).extend(content)
+    return with_empty(contents)
 
 
-def with_empty(parts: Mapping[str, bytes | NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
-    """Parts as arrays of their numbers; those that are not there, but for books, are empty."""
-    known = {part: np.frombuffer(content, dtype=type_of(part)) for part, content in parts.items() if type_of(part)}
+def with_empty(parts: Mapping[str, bytearray | NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
+    """Parts as arrays of their numbers; those that are not there, but for books, are empty.
+
+    Raises:
+        DatabaseError: A part ends within a number.
+    """
+    types = {part: kind for part in parts if (kind := type_of(part)) is not None}
+    for part, kind in types.items():
+        expect_whole(part, holds=len(parts[part]) % kind.itemsize == 0)
+    known = {part: np.frombuffer(parts[part], dtype=kind) for part, kind in types.items()}
     return {part: np.empty(0, dtype=type_of(part)) for part in _EXPECTED} | known
 
 

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from meshseek.model import NUMBER_FIELDS
 from meshseek.store.codes.book import Book, coarse_bytes
-from meshseek.store.codes.parts import COARSE, FINE, HASHES, ID_LENGTHS, IDS, LABEL_COUNTS, ROWS, part_of
+from meshseek.store.codes.parts import (
+    COARSE,
+    FINE,
+    HASHES,
+    ID_LENGTHS,
+    IDS,
+    LABEL_COUNTS,
+    LABELS,
+    ROWS,
+    expect_whole,
+    part_of,
+)
 from meshseek.store.codes.steps import step_bytes
 
 if TYPE_CHECKING:
@@ -29,12 +41,19 @@ class Segment:
     Args:
         first: Number of the first asset.
         parts: By name.
+
+    Raises:
+        DatabaseError: They are not of the same assets.
     """
 
     def __init__(self, first: int, parts: Mapping[str, NDArray[Any]]) -> None:
         self.first = first
         self.parts = parts
         self._id_ends = np.cumsum(parts[ID_LENGTHS], dtype=np.int64)
+        expect_whole(IDS, holds=len(parts[IDS]) == (self._id_ends[-1] if len(self) else 0))
+        for name in (HASHES, LABEL_COUNTS, *NUMBER_FIELDS):
+            expect_whole(name, holds=len(parts[name]) == len(self))
+        expect_whole(LABELS, holds=len(parts[LABELS]) == parts[LABEL_COUNTS].sum(dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self._id_ends)
@@ -44,6 +63,23 @@ class Segment:
         place = number - self.first
         start = int(self._id_ends[place - 1]) if place else 0
         return bytes(self.parts[IDS][start : self._id_ends[place]]).decode()
+
+    def expect_rows(self, column: str, widths: Mapping[str, int]) -> None:
+        """See that a column has a code of each row, and that its rows are of these assets.
+
+        Args:
+            column: Its name.
+            widths: Bytes of a code in each of its parts.
+
+        Raises:
+            DatabaseError: It has not.
+        """
+        rows = self.parts[part_of(column, ROWS)]
+        is_inside = not len(rows) or (rows.min() >= self.first and rows.max() < self.first + len(self))
+        expect_whole(part_of(column, ROWS), holds=bool(is_inside))
+        for name, width in widths.items():
+            part = part_of(column, name)
+            expect_whole(part, holds=self.parts[part].size == width * len(rows))
 
     @cached_property
     def label_places(self) -> NDArray[np.int32]:

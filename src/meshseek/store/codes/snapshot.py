@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from meshseek.store.codes.book import Book
+from meshseek.errors import DatabaseError
+from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.masks import Masks
-from meshseek.store.codes.parts import BOOK, CENTROIDS, COLUMNS, FINE, GONE, ROWS, VIEWS, part_of
+from meshseek.store.codes.parts import (
+    BOOK,
+    CENTROIDS,
+    COARSE,
+    COLUMNS,
+    CUT,
+    FINE,
+    GONE,
+    ROWS,
+    VIEW_CODES,
+    VIEWS,
+    expect_whole,
+    part_of,
+)
 from meshseek.store.codes.segment import Column, Segment
 from meshseek.store.codes.steps import Steps, step_bytes
 from meshseek.store.codes.views import Views
@@ -23,6 +37,8 @@ if TYPE_CHECKING:
 
     Parts = Mapping[str, NDArray[Any]]
 
+T = TypeVar("T", Book, Steps)
+
 
 class Base:
     """Edition 0, which stays the same for as long as a version is changed only in place.
@@ -30,8 +46,11 @@ class Base:
     Args:
         identity: Tells it from every other.
         dim: Length of a vector.
-        parts: By name; codes of views are used where there are as many of them as views.
+        parts: By name; those of the codes of views may be missing.
         ahead: See :class:`Views`.
+
+    Raises:
+        DatabaseError: A part is cut.
     """
 
     def __init__(self, identity: str, dim: int, parts: Parts, ahead: Callable[[Any, Any], None] | None = None) -> None:
@@ -39,12 +58,12 @@ class Base:
         self.segment = Segment(0, parts)
         books = {column: parts.get(part_of(column, BOOK)) for column in COLUMNS}
         self.books = {
-            column: Book.from_bytes(book.tobytes(), dim) for column, book in books.items() if book is not None
+            column: _meant(Book.from_bytes, column, book, dim) for column, book in books.items() if book is not None
         }
-        self.columns = {column: Column(book, column, parts) for column, book in self.books.items()}
+        self.columns = {column: _column(book, column, self.segment) for column, book in self.books.items()}
         steps = parts.get(part_of(VIEWS, BOOK))
-        self.steps = None if steps is None else Steps.from_bytes(steps.tobytes(), dim)
-        self.views = None if self.steps is None else _views(self.steps, self.segment, parts, ahead)
+        self.steps = None if steps is None else _meant(Steps.from_bytes, VIEWS, steps, dim)
+        self.views = None if self.steps is None else _views(self.steps, self.segment, ahead)
 
 
 class Snapshot:
@@ -53,13 +72,19 @@ class Snapshot:
     Args:
         content: Of the version.
         base: Edition 0.
-        later: Parts of the others, each one after the other; None where there are none.
+        later: Parts of the others, each one after the other; None where there are none. The codes of views may be
+            missing, and then those of edition 0 are not used either.
         edition: The last one.
+
+    Raises:
+        DatabaseError: A part of the others is cut.
     """
 
     def __init__(self, content: str, base: Base, later: Parts | None = None, edition: int = 0) -> None:
         self.content = content
         self.edition = edition
+        self.is_outdated = False
+        """Whether somebody saw that others are live, though the content is the same."""
         self.base = base
         self.segments = [base.segment]
         columns = {name: [column] for name, column in base.columns.items()}
@@ -68,14 +93,16 @@ class Snapshot:
         if later is not None:
             self.segments.append(Segment(len(base.segment), later))
             for name, book in base.books.items():
-                columns[name].append(Column(book, name, later))
+                columns[name].append(_column(book, name, self.segments[-1]))
             if base.views and base.steps:
-                views.append(_views(base.steps, self.segments[-1], later))
+                views.append(_views(base.steps, self.segments[-1]))
+            gone = later[GONE]
+            expect_whole(GONE, holds=not len(gone) or bool(gone.min() >= 0 and gone.max() < len(self)))
             living = np.ones(len(self), dtype=np.bool_)
-            living[later[GONE]] = False
+            living[gone] = False
         self.masks = Masks(self.segments, living)
         self._columns = columns
-        self._views = [each for each in views if each]
+        self._views = [] if None in views else [each for each in views if each]
 
     def __len__(self) -> int:
         """How many numbers were given to assets."""
@@ -130,9 +157,24 @@ class Snapshot:
         return segment.asset_id(number)
 
 
-def _views(
-    steps: Steps, segment: Segment, parts: Parts, ahead: Callable[[Any, Any], None] | None = None
-) -> Views | None:
+def _meant(read: Callable[[bytes, int], T], column: str, book: NDArray[Any], dim: int) -> T:
+    """What the codes of a column mean."""
+    try:
+        return read(book.tobytes(), dim)
+    except ValueError as error:
+        raise DatabaseError(CUT.format(part=part_of(column, BOOK))) from error
+
+
+def _column(book: Book, name: str, segment: Segment) -> Column:
+    segment.expect_rows(name, {COARSE: coarse_bytes(book.dim), FINE: step_bytes(book.dim)})
+    return Column(book, name, segment.parts)
+
+
+def _views(steps: Steps, segment: Segment, ahead: Callable[[Any, Any], None] | None = None) -> Views | None:
     """The codes of a segment's views; None where they were not read."""
-    rows, codes = parts[part_of(VIEWS, ROWS)], parts[part_of(VIEWS, FINE)].reshape(-1, step_bytes(steps.dim))
-    return Views(steps, segment.first, len(segment), rows, codes, ahead) if len(rows) == len(codes) else None
+    codes = segment.parts.get(VIEW_CODES)
+    if codes is None:
+        return None
+    segment.expect_rows(VIEWS, {FINE: step_bytes(steps.dim)})
+    rows = segment.parts[part_of(VIEWS, ROWS)]
+    return Views(steps, segment.first, len(segment), rows, codes.reshape(-1, step_bytes(steps.dim)), ahead)

@@ -11,6 +11,7 @@ from pgvector import HalfVector
 from meshseek.language import as_name, bigrams, without_han
 from meshseek.model import PublishedAsset, Ranked
 from meshseek.store.codes.parts import CENTROIDS
+from meshseek.store.codes.shared import SharedFile
 from meshseek.store.queries import Query, Statement, query
 from meshseek.store.read import plan as planning
 from meshseek.store.read.background import Background
@@ -51,11 +52,21 @@ class Library(Versions, Catalogue):
         algorithm: Its name.
         reader: Asks it; None for connections of its own to the live version.
         codes: Folder of files of codes that processes share; None for codes in memory of its own.
+        is_live: Whether the version is; else see :meth:`go_live`.
     """
 
-    def __init__(self, server: Server, algorithm: str, reader: Reader | None = None, codes: Path | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        algorithm: str,
+        reader: Reader | None = None,
+        codes: Path | None = None,
+        *,
+        is_live: bool = True,
+    ) -> None:
         super().__init__(reader or Reader(server, algorithm), algorithm)
-        self._codes = CodesInUse(self._reader, codes, server.database_name(algorithm))
+        name = server.database_name(algorithm)
+        self._codes = CodesInUse(self._reader, name, SharedFile(codes, name, is_live=is_live) if codes else None)
         self._background: tuple[str, Background] | None = None
 
     def close(self) -> None:
@@ -80,6 +91,10 @@ class Library(Versions, Catalogue):
         """
         if published.index.has_codes:
             self._codes.of(published)
+
+    def go_live(self) -> None:
+        """Let searches use the file of codes that was made for a version which has just gone live."""
+        self._codes.go_live()
 
     def nearest_captions(
         self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request

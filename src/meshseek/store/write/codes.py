@@ -106,6 +106,7 @@ class CodesWriter:
         if len(values):
             steps = Steps.from_bytes(values.tobytes(), self._dim)
             ViewCodesWriter(self._connection, self._dim, edition).write_some(steps, len(hashes), end)
+        edition.add(IDENTITY, 0, np.frombuffer(edition.digest, dtype=np.uint8))
 
     def _number(self, first: int, only: Sequence[str] | None) -> int:
         """Give assets that have vectors numbers from the first on, for this transaction; how many there are."""

@@ -80,23 +80,21 @@ def plan_build(rows: int, dim: int, node: NodeBytes, *, free: int, cores: int) -
     return BuildPlan(rows=rows, needed=needed, disk=disk, memory=memory, workers=workers, seconds=seconds)
 
 
-def check_room(
-    connection: Connection, dim: int, node: NodeBytes, *, assets: int, vectors: int, graph_vectors: int
-) -> None:
+def vector_bytes(dim: int) -> int:
+    """Bytes of a row with a vector of a length, beside what its graph or its codes take."""
+    return 2 * dim + ROW_BYTES
+
+
+def check_room(connection: Connection, needed: int) -> None:
     """Refuse a publication that the disk cannot hold, where the server is on this machine.
 
     Args:
         connection: To the server.
-        dim: Length of a vector.
-        node: What a vector takes in a graph, or as codes.
-        assets: How many will be stored.
-        vectors: Likewise.
-        graph_vectors: How many will be in graphs, or have codes; one that is in two counts twice.
+        needed: Bytes of the new version.
 
     Raises:
         DatabaseError: There is too little room; the message says how much is needed.
     """
-    needed = assets * ASSET_BYTES + vectors * (2 * dim + ROW_BYTES + node.view) + graph_vectors * node.disk
     folder = _data_folder(connection)
     if folder is None:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from meshseek.store.read.published import UNKNOWN_TRUST, Published, QueryType, T
 from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT, refuse_newer
 from meshseek.store.write.codes import CodesWriter
-from meshseek.store.write.index_build import build_graphs, build_plain, check_room
+from meshseek.store.write.index_build import ASSET_BYTES, build_graphs, build_plain, check_room, vector_bytes
 from meshseek.store.write.leftovers import INCOMING, RETIRED, drop_leftovers
 from meshseek.store.write.live import Digests, digests_of, live_schema
 from meshseek.store.write.loading import Loader
@@ -72,12 +72,15 @@ class Publisher:
         self._watcher = watcher
 
     @contextmanager
-    def loading(self, *, assets: int, vectors: int, graph_vectors: int, index_kind: str = "exact") -> Iterator[Loader]:
+    def loading(
+        self, *, assets: int, vectors: int, views: int, graph_vectors: int, index_kind: str = "exact"
+    ) -> Iterator[Loader]:
         """Make the tables of a new version and load them in one transaction: where it fails nothing is left.
 
         Args:
             assets: How many will come at most.
             vectors: Likewise.
+            views: How many of these are of views.
             graph_vectors: How many will be in graphs, or have codes; one that is in two counts twice.
             index_kind: What graphs will be built; none, unless said.
 
@@ -86,7 +89,8 @@ class Publisher:
         """
         dim = self._space.dim
         node = INDEXES.load(index_kind)().node(dim)
-        check_room(self._connection, dim, node, assets=assets, vectors=vectors, graph_vectors=graph_vectors)
+        of_vectors = vectors * vector_bytes(dim) + views * node.view + graph_vectors * node.disk
+        check_room(self._connection, assets * ASSET_BYTES + of_vectors)
         with self._connection.transaction():
             self._connection.execute(query("create_schema", schema=INCOMING))
             create_tables(self._connection, dim)
@@ -114,10 +118,12 @@ class Publisher:
         self._build(index_kind, chinese=counts["chinese_captions"] > 0)
         row = {"index_kind": index_kind, "content": content, "published_at": datetime.now(UTC), **counts}
         published = Published.of({**asdict(self._space), **row}, [], [])
-        library = Library(self._server, self._algorithm, OneConnection(self._connection), codes)
-        library.read_codes(published)
-        self._keep(calibrate(library, published))
-        self._switch(inherit=description)
+        library = Library(self._server, self._algorithm, OneConnection(self._connection), codes, is_live=False)
+        with closing(library):
+            library.read_codes(published)
+            self._keep(calibrate(library, published))
+            self._switch(inherit=description)
+            library.go_live()
         return counts
 
     def adopt(self, index_kind: str, *, chinese: bool) -> None:
