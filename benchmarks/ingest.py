@@ -55,7 +55,7 @@ def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
         for _ in range(ROUNDS):
             times["COPY of bytes in memory"].append(_raw(connection, packed))
             with (
-                publisher.loading(assets=0, vectors=0, graph_vectors=0) as loader,
+                publisher.loading(assets=0, vectors=0, views=0, graph_vectors=0) as loader,
                 CentroidSpool(DIM, vectors.folder) as spool,
             ):
                 started = time.perf_counter()
