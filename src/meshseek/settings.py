@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +25,7 @@ from pydantic_settings import (
 )
 
 from meshseek.errors import SettingsError
+from meshseek.processors import usable_processors
 
 PREFIX = "MESHSEEK_"
 FILE_NAME = "meshseek.toml"
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     """First wait before a hosted service is asked once more; it doubles each time."""
     batch_poll_seconds: PositiveFloat = 60.0
     """How often a batch translation is asked for its state."""
-    workers: PositiveInt = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    workers: PositiveInt = usable_processors()
     """Processes that convert and render."""
     asset_seconds: PositiveFloat = 120.0
     """How long a process may work on one asset; one that takes longer is skipped."""

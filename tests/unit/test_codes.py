@@ -91,11 +91,15 @@ def test_vectors_that_are_all_alike_have_codes() -> None:
     assert len(np.unique(book.steps.codes(vectors), axis=0)) == len(np.unique(book.coarse(vectors), axis=0)) == 1
 
 
-@pytest.mark.parametrize("few", [0, 10_000])
+@pytest.mark.parametrize(("few", "threads"), [(0, 1), (0, 3), (10_000, 1)])
 @pytest.mark.parametrize("share", [None, 1.0, 0.5, 0.03, 0.0])
-def test_the_nearest_that_pass_are_found(few: int, share: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many, by scanning as by looking at all: nothing that does not pass, and nearly all that are nearest."""
+def test_the_nearest_that_pass_are_found(
+    few: int, threads: int, share: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many, by scanning, in one thread or in several, as by looking at all: nearly all that are nearest of those."""
     monkeypatch.setattr(segment, "FEW_CODES", few)
+    monkeypatch.setattr(segment, "PIECE", 100)
+    monkeypatch.setattr(segment, "usable_processors", lambda: threads)
     vectors = units(COUNT, 64)
     snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
     allowed = np.random.default_rng(1).random(COUNT) < (2.0 if share is None else share)
@@ -122,19 +126,6 @@ def test_what_is_gone_is_not_found_and_what_came_is() -> None:
     assert len(found) == COUNT + 50 - 3
     assert not {"椅子/0", "椅子/7", f"椅子/{COUNT + 1}"} & {*found}
     assert found[0] == f"椅子/{COUNT}"
-
-
-def test_an_asset_with_several_vectors_counts_once() -> None:
-    """By the nearest of them: more rows than assets are foreseen."""
-    vectors = units(COUNT, 32)
-    book = Book.learn(vectors)
-    parts = {**base_of(vectors, book).segment.parts, part_of(CENTROIDS, BOOK): book.values}
-    parts[part_of(CENTROIDS, ROWS)] = np.repeat(np.arange(COUNT // 3, dtype="<i4"), 3)
-    found = Snapshot("c", Base("one", 32, parts)).candidates(
-        CENTROIDS, vectors[31], looked_at=COUNT, count=COUNT, compared=COUNT, passing=None
-    )
-    assert len(found) == len(set(found)) == COUNT // 3
-    assert found[0] == "椅子/10"
 
 
 @pytest.mark.parametrize("edition", [0, 1])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from meshseek.processors import usable_processors
 
 _GPU = Path("/dev/nvidia0")
 
@@ -39,16 +40,12 @@ def machine_of(folder: Path, *, cores: int | None, memory: int | None, disk: int
     is_this = cores is None and memory is None and disk is None and gpu is None
     here = is_this or (cores is None and memory is None)
     return Machine(
-        cores=cores or _cores(),
+        cores=cores or usable_processors(),
         memory=memory or psutil.virtual_memory().total,
         disk=disk if disk is not None or not here else _free(folder),
         gpu=_GPU.exists() if gpu is None else gpu,
         is_this=is_this,
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _free(folder: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from psycopg import sql
 
 from meshseek.errors import DatabaseError
 from meshseek.model import NUMBER_FIELDS
+from meshseek.processors import usable_processors
 from meshseek.reporting import Reporter
 from meshseek.store.indexes import Graph, NodeBytes
 from meshseek.store.postgres import Connection
@@ -114,7 +114,7 @@ def build_graphs(connection: Connection, graphs: Sequence[Graph], dim: int, node
         psycopg.Error: The server refuses.
     """
     local = _is_local(connection)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_processors()
     for graph in graphs:
         row = connection.execute(query("count_rows", table=sql.Identifier(graph.table))).fetchone()
         free = psutil.virtual_memory().available // 2 if local else REMOTE_MEMORY
