@@ -20,6 +20,7 @@ STANDS_FOR = {
     "FOLDER": "models",
     "NAME": "lite",
     "DIR": "workspace",
+    "N": "8",
     r"\{[^}]*\}": "lite",
 }
 """What stands for the user's own words, and for what is filled in: an algorithm or a library."""

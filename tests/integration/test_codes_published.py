@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -410,7 +411,7 @@ def test_a_disk_that_has_no_room_for_the_file_is_left_alone(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """That is told in a line, and codes are kept in memory; a publication keeps none of views there."""
-    monkeypatch.setattr(shared, "SPARE", 1 << 60)
+    monkeypatch.setattr(shared, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=1000)))
     blocks, left_out = CodesInUse._blocks, []
 
     def noted(

@@ -23,7 +23,7 @@ WRITING_SECONDS = 120.0
 """How long a process waits for another that writes the file; then it writes one itself, and the last one's stays."""
 POLL_SECONDS = 0.1
 SPARE = 1 << 30
-"""Bytes that stay free on the disk."""
+"""Bytes that stay free on the disk, or as many as the file has, if these are fewer."""
 
 
 class SharedFile:
@@ -140,8 +140,9 @@ def _expect_room(folder: Path, size: int) -> None:
         OSError: It does not.
     """
     free = shutil.disk_usage(folder).free
-    if free < size + SPARE:
-        needed, there = ((count / 1e9) for count in (size + SPARE, free))
+    wanted = size + min(size, SPARE)
+    if free < wanted:
+        needed, there = ((count / 1e9) for count in (wanted, free))
         raise OSError(errno.ENOSPC, f"it needs {needed:.1f} GB free, and {there:.1f} are; free some space")
 
 
