@@ -129,7 +129,7 @@ def test_few_assets_are_in_memory_at_a_time(
         calls = count()
 
         def counted(*arguments: Any) -> Any:
-            if next(calls) % 200 == 0:
+            if next(calls) % 600 == 0:
                 alive.append(sum(type(each) is Asset for each in gc.get_objects()))
             return call(*arguments)
 
@@ -139,11 +139,11 @@ def test_few_assets_are_in_memory_at_a_time(
     monkeypatch.setattr(loading, "_names", counting(loading._names))
     monkeypatch.setattr(loading, "ASSETS", 100)
     summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())
-    assert (summary.done, len(alive)) == (3_000, 30)
+    assert (summary.done, len(alive)) == (3_000, 10)
     row = asset_row(next(iter(workspace.assets())))
     workspace.assets_table().append([{**row, "fingerprint": "changed", "captions_english": ["changed"]}])
     summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())
-    assert (summary.done, len(alive)) == (1, 30 + 15 + 1)
+    assert (summary.done, len(alive)) == (1, 10 + 5 + 1)
     assert max(alive) < 400
 
 
