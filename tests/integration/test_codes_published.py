@@ -35,6 +35,7 @@ from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
 from meshseek.store.codes import segment, shared, snapshot
+from meshseek.store.codes import together as beside
 from meshseek.store.codes.file import CodesFile, DamagedFileError, write_codes
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
@@ -125,6 +126,21 @@ def expect_exact(library: Library, version: Published, breadth: Breadth = WIDE) 
 SOME = st.sets(st.integers(0, COUNT - 1), max_size=6)
 
 
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[str]]]:
+    """The first edition, and the parts that are left out, each time that codes are read from the database."""
+    blocks, readings = CodesInUse._blocks, []
+
+    def noted(
+        self: CodesInUse, version: Published, first: int, last: int, without: Sequence[str] = ()
+    ) -> Iterator[tuple[str, bytes]]:
+        readings.append((first, [*without]))
+        return blocks(self, version, first, last, without)
+
+    monkeypatch.setattr(CodesInUse, "_blocks", noted)
+    return readings
+
+
 @pytest.mark.parametrize("index_kind", ["codes", "hnsw"])
 @settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.tuples(SOME, SOME, st.booleans()), min_size=1, max_size=2), seed=st.integers(0, 99))
@@ -168,8 +184,8 @@ def test_of_those_that_codes_rank_a_few_are_compared_with_all_of_their_views(
 ) -> None:
     """Their scores and viewpoints are the exact ones, and nearly all of the best are among them."""
     monkeypatch.setattr(planning, "SPARE", 5)
-    monkeypatch.setattr(snapshot, "PIECE", 7)
-    monkeypatch.setattr(snapshot, "usable_processors", lambda: 3)
+    monkeypatch.setattr(snapshot, "ASSETS_WORTH", 7)
+    monkeypatch.setattr(beside, "usable_processors", lambda: 3)
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
     library = Library(server, "crowd")
     version = library.published()
@@ -408,25 +424,20 @@ def test_large_codes_of_changed_views_are_in_no_process(
 
 
 def test_a_disk_that_has_no_room_for_the_file_is_left_alone(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    readings: list[tuple[int, list[str]]],
 ) -> None:
     """That is told in a line, and codes are kept in memory; a publication keeps none of views there."""
     monkeypatch.setattr(shared, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=1000)))
-    blocks, left_out = CodesInUse._blocks, []
-
-    def noted(
-        self: CodesInUse, version: Published, first: int, last: int, without: Sequence[str] = ()
-    ) -> Iterator[tuple[str, bytes]]:
-        left_out.append([*without])
-        return blocks(self, version, first, last, without)
-
-    monkeypatch.setattr(CodesInUse, "_blocks", noted)
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
     folder = tmp_path / "one" / "cache" / "codes"
     library = Library(server, "crowd", codes=folder)
     expect_exact(library, library.published())
     library.close()
-    assert left_out == [["view/fine"], []]
+    assert [without for _, without in readings] == [["view/fine"], []]
     assert not [*folder.glob("*.codes"), *folder.glob("*.coming"), *folder.glob(".*.tmp")]
     assert len(re.findall(r"cannot be written: it needs [\d.]+ GB free, and [\d.]+ are; free some", caplog.text)) == 2
 
@@ -510,26 +521,18 @@ def test_codes_of_another_version_are_never_used(
 
 
 def test_a_reader_follows_a_change_without_reading_everything(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readings: list[tuple[int, list[str]]]
 ) -> None:
     """What was published as a whole stays in memory; only what came since is read."""
     monkeypatch.setattr(publishing_stage, "UPDATED_SHARE", 10.0)
     published(crowd_of(0, set(), set()), tmp_path / "0", server)
     library = Library(server, "crowd")
     library.read_codes(library.published())
-    blocks, read = CodesInUse._blocks, []
-
-    def counted(
-        self: CodesInUse, version: Published, first: int, last: int, without: Sequence[str] = ()
-    ) -> Iterator[tuple[str, bytes]]:
-        read.append(first)
-        return blocks(self, version, first, last, without)
-
-    monkeypatch.setattr(CodesInUse, "_blocks", counted)
+    readings.clear()
     for step in (1, 2, 3):
         published(crowd_of(0, {step}, {step + 10}), tmp_path / f"{step}", server)
         library.read_codes(library.published())
-    assert read == [1, 2, 3]
+    assert [first for first, _ in readings] == [1, 2, 3]
     expect_exact(library, library.published())
     library.close()
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from meshseek.errors import DatabaseError
 from meshseek.model import Condition
 from meshseek.store.codes import segment
+from meshseek.store.codes import together as beside
 from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
 from meshseek.store.codes.masks import MOST_KEPT, MOST_LISTED, Passing
@@ -98,8 +99,8 @@ def test_the_nearest_that_pass_are_found(
 ) -> None:
     """Of many, by scanning, in one thread or in several, as by looking at all: nearly all that are nearest of those."""
     monkeypatch.setattr(segment, "FEW_CODES", few)
-    monkeypatch.setattr(segment, "PIECE", 100)
-    monkeypatch.setattr(segment, "usable_processors", lambda: threads)
+    monkeypatch.setattr(segment, "ROWS_WORTH", 100)
+    monkeypatch.setattr(beside, "usable_processors", lambda: threads)
     vectors = units(COUNT, 64)
     snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
     allowed = np.random.default_rng(1).random(COUNT) < (2.0 if share is None else share)

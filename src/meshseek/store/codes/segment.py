@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from meshseek.model import NUMBER_FIELDS
-from meshseek.processors import usable_processors
 from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.parts import (
     COARSE,
@@ -25,7 +24,7 @@ from meshseek.store.codes.parts import (
     part_of,
 )
 from meshseek.store.codes.steps import step_bytes
-from meshseek.store.codes.together import together
+from meshseek.store.codes.together import shares, together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 FEW_CODES = 2_000
 """So many are ranked by their fine codes at once, about a millisecond."""
-PIECE = 100_000
+ROWS_WORTH = 100_000
 """So many are worth a thread of their own: half a millisecond."""
 
 
@@ -165,6 +164,6 @@ class Column:
         """The coarse codes, packed when they are first asked; many of them for several threads."""
         with self._lock:
             if self._pieces is None:
-                step = max(1, min(usable_processors(), len(self) // PIECE))
+                step = shares(len(self), ROWS_WORTH)
                 self._pieces = [_Piece(self, first, step) for first in range(step)]
             return self._pieces

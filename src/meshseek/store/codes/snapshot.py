@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from meshseek.errors import DatabaseError
-from meshseek.processors import usable_processors
 from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.masks import Masks
 from meshseek.store.codes.parts import (
@@ -28,7 +27,7 @@ from meshseek.store.codes.parts import (
 )
 from meshseek.store.codes.segment import Column, Segment
 from meshseek.store.codes.steps import Steps, step_bytes
-from meshseek.store.codes.together import together
+from meshseek.store.codes.together import shares, together
 from meshseek.store.codes.views import Views
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ T = TypeVar("T", Book, Steps)
 
 LEAST_FOLLOWED = 1_000
 """Coarse codes that are followed at least in each edition: what was added last may be what is asked for."""
-PIECE = 100
+ASSETS_WORTH = 100
 """Assets whose views are worth a thread of their own: half a millisecond, if they have eight."""
 
 
@@ -160,8 +159,7 @@ class Snapshot:
         scores: NDArray[np.float32] = np.full(len(numbers), -np.inf, dtype=np.float32)
         is_later = numbers >= len(self.segments[0])
         for views, those in zip(self._views, (~is_later, is_later), strict=False):
-            count = max(1, min(usable_processors(), int(those.sum()) // PIECE))
-            parts = np.array_split(numbers[those], count)
+            parts = np.array_split(numbers[those], shares(int(those.sum()), ASSETS_WORTH))
             scores[those] = np.concatenate(together(partial(views.scores, vector), parts))
         return scores
 

@@ -13,6 +13,11 @@ Part = TypeVar("Part")
 Outcome = TypeVar("Outcome")
 
 
+def shares(count: int, worth: int) -> int:
+    """How many shares work is split into: one for each processor, but none of less than is worth a thread."""
+    return max(1, min(usable_processors(), count // worth))
+
+
 def together(work: Callable[[Part], Outcome], parts: Sequence[Part]) -> list[Outcome]:
     """The outcome of each part, in their order: the first one by the caller, the others by threads beside it.
 
