@@ -144,7 +144,7 @@ def test_few_assets_are_in_memory_at_a_time(
     workspace.assets_table().append([{**row, "fingerprint": "changed", "captions_english": ["changed"]}])
     summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())
     assert (summary.done, len(alive)) == (1, 10 + 5 + 1)
-    assert max(alive) < 400
+    assert max(alive) < 200
 
 
 def test_assets_that_leave_while_they_are_published(

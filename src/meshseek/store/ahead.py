@@ -1,7 +1,8 @@
-"""Reading a block while the one before it is worked on."""
+"""Making blocks while those before them are worked on."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -9,10 +10,13 @@ from typing import TypeVar
 Block = TypeVar("Block")
 
 
-def read_ahead(blocks: Iterator[Block]) -> Generator[Block]:
-    """The same blocks, none of them None, of which the next one is made while one is worked on."""
-    with ThreadPoolExecutor(1, "read ahead") as reading:
-        ahead = reading.submit(next, blocks, None)
-        while (block := ahead.result()) is not None:
-            ahead = reading.submit(next, blocks, None)
+def read_ahead(blocks: Iterator[Block], count: int = 1) -> Generator[Block]:
+    """The same blocks, none of them None, so many of which another thread makes while one is worked on."""
+    reader = ThreadPoolExecutor(1, "read ahead")
+    try:
+        upcoming = deque(reader.submit(next, blocks, None) for _ in range(count))
+        while (block := upcoming.popleft().result()) is not None:
+            upcoming.append(reader.submit(next, blocks, None))
             yield block
+    finally:
+        reader.shutdown(cancel_futures=True)

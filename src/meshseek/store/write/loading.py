@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from psycopg import sql
 
 from meshseek.language import as_name, bigrams, last_characters, without_han
 from meshseek.model import LANGUAGES, Asset, Language, PublishedAsset, Space
+from meshseek.store.ahead import read_ahead
 from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 from meshseek.store.write.binary_copy import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-T = TypeVar("T")
-
 ASSETS = 4096
-"""Assets that are in memory at a time, twice: some are sent while the next ones are read."""
+"""Assets that are in memory at a time; rows of as many are sent meanwhile."""
 LONGEST_NAME = 100
 """Nobody types a longer one letter by letter."""
 AHEAD = 16
@@ -101,7 +98,7 @@ class Loader:
     def load_assets(self, assets: Iterable[tuple[Asset, str]]) -> None:
         """Load assets with their words, each with a digest that tells later whether anything of it has changed."""
         self._connection.execute(query("make_word_texts"))
-        for rows, words in _ahead(_asset_lots(iter(assets)), 1):
+        for rows, words in read_ahead(_asset_lots(iter(assets))):
             self._copy_text("assets", rows)
             self._copy_text("word_texts", words)
             self._connection.execute(query("turn_into_words"))
@@ -165,7 +162,7 @@ class Loader:
         pieces = (piece for ids, columns in batches for piece in pack_rows(ids, columns))
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(HEADER)
-            for piece in _ahead(pieces, AHEAD):
+            for piece in read_ahead(pieces, AHEAD):
                 copy.write(piece)
             copy.write(TRAILER)
 
@@ -179,7 +176,9 @@ def _asset_lots(assets: Iterator[tuple[Asset, str]]) -> Iterator[tuple[bytes, by
     """Rows of assets, and the texts of their words, so many at a time: no more are in memory."""
     while lot := list(islice(assets, ASSETS)):
         rows = text_rows(asset_row(PublishedAsset.of(asset), digest) for asset, digest in lot)
-        yield rows, text_rows((asset.asset_id, _names(asset), *_word_texts(asset)) for asset, _ in lot)
+        words = text_rows((asset.asset_id, _names(asset), *_word_texts(asset)) for asset, _ in lot)
+        del lot  # or it would live until the next one is whole
+        yield rows, words
 
 
 def asset_row(asset: PublishedAsset, digest: str) -> Sequence[Value]:
@@ -220,15 +219,3 @@ def _word_texts(asset: Asset) -> tuple[str, str]:
 def _strings(value: object) -> list[str]:
     found = value if isinstance(value, list | tuple) else [value]
     return [own for own in found if isinstance(own, str)]
-
-
-def _ahead(pieces: Iterator[T], count: int) -> Iterator[T]:
-    """The same, so many of them made by another thread while earlier ones are sent."""
-    reader = ThreadPoolExecutor(1)
-    try:
-        upcoming = deque(reader.submit(next, pieces, None) for _ in range(count))
-        while (piece := upcoming.popleft().result()) is not None:
-            upcoming.append(reader.submit(next, pieces, None))
-            yield piece
-    finally:
-        reader.shutdown(cancel_futures=True)
