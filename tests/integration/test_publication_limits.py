@@ -118,19 +118,25 @@ def test_fewer_assets_need_less_room(toys: Workspace) -> None:
     ]
 
 
+def _assets_alive() -> list[Asset]:
+    gc.collect()
+    return [each for each in gc.get_objects() if type(each) is Asset]
+
+
 def test_few_assets_are_in_memory_at_a_time(
     workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many are published: neither while they are read nor while they are loaded, anew or in place."""
     make_library(LibrarySize(assets=3_000, views=1, dim=4), workspace, SilentReporter())
     alive: list[int] = []
+    of_other_tests = _assets_alive()
 
     def counting(call: Callable[..., Any]) -> Callable[..., Any]:
         calls = count()
 
         def counted(*arguments: Any) -> Any:
             if next(calls) % 600 == 0:
-                alive.append(sum(type(each) is Asset for each in gc.get_objects()))
+                alive.append(len(_assets_alive()) - len(of_other_tests))
             return call(*arguments)
 
         return counted
