@@ -34,8 +34,7 @@ from meshseek.pipeline.restore import RestoreOptions, restore
 from meshseek.reporting import SilentReporter
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
-from meshseek.store.codes import segment, shared, snapshot
-from meshseek.store.codes import together as beside
+from meshseek.store.codes import segment, shared
 from meshseek.store.codes.file import CodesFile, DamagedFileError, write_codes
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
@@ -184,8 +183,6 @@ def test_of_those_that_codes_rank_a_few_are_compared_with_all_of_their_views(
 ) -> None:
     """Their scores and viewpoints are the exact ones, and nearly all of the best are among them."""
     monkeypatch.setattr(planning, "SPARE", 5)
-    monkeypatch.setattr(snapshot, "ASSETS_WORTH", 7)
-    monkeypatch.setattr(beside, "usable_processors", lambda: 3)
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
     library = Library(server, "crowd")
     version = library.published()

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from meshseek.errors import DatabaseError
 from meshseek.model import Condition
 from meshseek.store.codes import segment
-from meshseek.store.codes import together as beside
 from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
 from meshseek.store.codes.masks import MOST_KEPT, MOST_LISTED, Passing
@@ -28,6 +27,7 @@ from meshseek.store.codes.parts import (
     GONE,
     HASHES,
     LABELS,
+    LISTS,
     ROWS,
     VIEWS,
     asset_parts,
@@ -59,7 +59,9 @@ def parts_of(vectors: NDArray[np.float32], book: Book, first: int = 0) -> dict[s
         [[n % 7, 100] if n % 5 else [] for n in numbers],
         [(float(n) if n % 3 else None, None, 2.0, None) for n in numbers],
     )
-    codes = {ROWS: np.array(numbers, dtype="<i4"), COARSE: book.coarse(vectors), FINE: book.steps.codes(vectors)}
+    lists, coarse = book.coarse(vectors)
+    rows = np.array(numbers, dtype="<i4")
+    codes = {ROWS: rows, LISTS: lists, COARSE: coarse, FINE: book.steps.codes(vectors)}
     made = {**assets, **{part_of(CENTROIDS, name): content for name, content in codes.items()}}
     return with_empty({part: np.frombuffer(content.tobytes(), dtype=np.uint8) for part, content in made.items()})
 
@@ -73,11 +75,12 @@ def base_of(vectors: NDArray[np.float32], book: Book) -> Base:
 def test_codes_of_vectors_of_any_length(dim: int) -> None:
     """They are as long as is said, the same each time, and near what they stand for."""
     vectors = units(COUNT, dim)
-    book = Book.learn(vectors)
-    assert book.coarse(vectors).shape == (COUNT, coarse_bytes(dim))
+    book = Book.learn(vectors, 20)
+    assert book.coarse(vectors)[1].shape == (COUNT, coarse_bytes(dim))
     assert book.steps.codes(vectors).shape == (COUNT, step_bytes(dim))
-    again = Book.from_bytes(Book.learn(vectors).to_bytes(), dim)
-    np.testing.assert_array_equal(again.coarse(vectors), book.coarse(vectors))
+    again = Book.from_bytes(Book.learn(vectors, 20).to_bytes(), dim)
+    for each, other in zip(again.coarse(vectors), book.coarse(vectors), strict=True):
+        np.testing.assert_array_equal(each, other)
     np.testing.assert_array_equal(again.steps.codes(vectors), book.steps.codes(vectors))
 
     exact, told = vectors @ vectors[3], book.steps.scores(vectors[3], book.steps.codes(vectors))
@@ -87,22 +90,18 @@ def test_codes_of_vectors_of_any_length(dim: int) -> None:
 def test_vectors_that_are_all_alike_have_codes() -> None:
     """A library of copies teaches nothing; nothing is divided by zero either."""
     vectors = np.repeat(units(1, 32), 50, axis=0)
-    book = Book.learn(vectors)
+    book = Book.learn(vectors, 20)
     assert np.isfinite(book.values).all()
-    assert len(np.unique(book.steps.codes(vectors), axis=0)) == len(np.unique(book.coarse(vectors), axis=0)) == 1
+    assert len(np.unique(book.steps.codes(vectors), axis=0)) == len(np.unique(book.coarse(vectors)[1], axis=0)) == 1
 
 
-@pytest.mark.parametrize(("few", "threads"), [(0, 1), (0, 3), (10_000, 1)])
+@pytest.mark.parametrize("few", [0, 10_000])
 @pytest.mark.parametrize("share", [None, 1.0, 0.5, 0.03, 0.0])
-def test_the_nearest_that_pass_are_found(
-    few: int, threads: int, share: float | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of many, by scanning, in one thread or in several, as by looking at all: nearly all that are nearest of those."""
+def test_the_nearest_that_pass_are_found(few: int, share: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many, by scanning, as by looking at all: nearly all that are nearest of those."""
     monkeypatch.setattr(segment, "FEW_CODES", few)
-    monkeypatch.setattr(segment, "ROWS_WORTH", 100)
-    monkeypatch.setattr(beside, "usable_processors", lambda: threads)
     vectors = units(COUNT, 64)
-    snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
+    snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors, 20)))
     allowed = np.random.default_rng(1).random(COUNT) < (2.0 if share is None else share)
     passing = None if share is None else Passing(allowed)
     for query in units(10, 64, seed=3):
@@ -117,7 +116,7 @@ def test_the_nearest_that_pass_are_found(
 def test_what_is_gone_is_not_found_and_what_came_is() -> None:
     """Assets of a later edition beside those of the first, and none that are gone from either."""
     vectors = units(COUNT, 32)
-    book = Book.learn(vectors)
+    book = Book.learn(vectors, 20)
     later = {**parts_of(vectors[:50], book, first=COUNT), GONE: np.array([0, 7, COUNT + 1], dtype="<i4")}
     snapshot = Snapshot("b", base_of(vectors, book), later)
     found = snapshot.candidates(
@@ -133,7 +132,7 @@ def test_what_is_gone_is_not_found_and_what_came_is() -> None:
 def test_parts_that_are_cut_are_refused(edition: int) -> None:
     """Each of those that are not empty, whatever it lacks: a number, a block, or all."""
     vectors = units(COUNT, 32)
-    book, views = Book.learn(vectors), {part_of(VIEWS, BOOK): Steps.learn(vectors).values}
+    book, views = Book.learn(vectors, 20), {part_of(VIEWS, BOOK): Steps.learn(vectors).values}
     whole = base_of(vectors, book).segment.parts
 
     def with_views(parts: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -164,7 +163,7 @@ def test_a_part_that_ends_within_a_number_is_refused() -> None:
 def blocks() -> list[tuple[str, bytes]]:
     """What a database would give, in two blocks of each part."""
     vectors = units(COUNT, 32)
-    base = base_of(vectors, Book.learn(vectors))
+    base = base_of(vectors, Book.learn(vectors, 20))
     parts = sorted(base.segment.parts.items())
     halves = ((part, content[: len(content) // 2], content[len(content) // 2 :]) for part, content in parts)
     return [(part, half.tobytes()) for part, *both in halves for half in both]
@@ -282,7 +281,7 @@ def test_files_of_former_versions_are_removed(tmp_path: Path) -> None:
 def test_masks_that_were_just_asked_for_are_remembered() -> None:
     """A few of them; other conditions, or other numbers of the same labels, are other masks."""
     vectors = units(COUNT, 32)
-    snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
+    snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors, 20)))
     tag = Condition(field="tags", values=("a",))
     first = snapshot.masks.passing([tag], {("tags", "a"): 3})
     assert [*np.flatnonzero(first.mask)] == [n for n in range(COUNT) if n % 5 and n % 7 == 3]
@@ -298,7 +297,7 @@ def test_masks_that_were_just_asked_for_are_remembered() -> None:
 def test_who_has_a_phrase_is_asked_once() -> None:
     """The mask of a phrase is remembered under it; hashes of nobody, and those of several, are no hindrance."""
     vectors = units(COUNT, 32)
-    snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors)))
+    snapshot = Snapshot("a", base_of(vectors, Book.learn(vectors, 20)))
     tag, asked = Condition(field="tags", values=("a",)), []
 
     def having(*hashes: int) -> Callable[[], NDArray[np.int64]]:
@@ -318,12 +317,14 @@ def test_who_has_a_phrase_is_asked_once() -> None:
 def test_rows_that_pass_are_looked_at_once() -> None:
     """Few of them are listed; many are only counted and marked."""
     numbers = np.arange(3 * MOST_LISTED, dtype=np.int32) // 3
+    lists = (np.arange(len(numbers)) % 4).astype(np.uint16)
     mask = np.zeros(MOST_LISTED, dtype=np.bool_)
     mask[:7] = True
     few, many = Passing(mask), Passing(~mask)
-    assert few.rows(numbers) is few.rows(numbers)
-    assert few.rows(numbers).listed is not None
-    assert [*few.rows(numbers).listed] == [*range(21)]  # type: ignore[misc]
-    assert many.rows(numbers).listed is None
-    assert many.rows(numbers).count == 3 * (MOST_LISTED - 7)
-    assert [*np.unpackbits(many.rows(numbers).bits, bitorder="little")[:24]] == 21 * [0] + 3 * [1]
+    assert few.rows(numbers, lists) is few.rows(numbers, lists)
+    assert few.rows(numbers, lists).listed is not None
+    assert [*few.rows(numbers, lists).listed] == [*range(21)]  # type: ignore[misc]
+    assert [*few.rows(numbers, lists).of_lists[:5]] == [6, 5, 5, 5, 0]
+    assert many.rows(numbers, lists).listed is None
+    assert many.rows(numbers, lists).count == 3 * (MOST_LISTED - 7)
+    assert [*np.unpackbits(many.rows(numbers, lists).bits, bitorder="little")[:24]] == 21 * [0] + 3 * [1]

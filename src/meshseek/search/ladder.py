@@ -35,11 +35,11 @@ OF_GRAPHS: Final = Ladder(
 )
 """A search of a graph takes as long as it is wide."""
 OF_CODES: Final = Ladder(
-    efs=(40, 100, 200, 400, 1000, 2000),
+    efs=(40, 100, 200, 300, 500, 1000, 2000),
     candidates=_STEPS,
     instead=(Breadth(100, 100), Breadth(400, 400), Breadth(2000, 1000)),
 )
-"""Eight times as many codes are followed, a quarter of a microsecond each."""
+"""Four times as many codes are followed, a quarter of a microsecond each."""
 
 
 def ladder_of(index: type[Index]) -> Ladder:

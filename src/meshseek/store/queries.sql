@@ -239,11 +239,24 @@ SELECT set_config('hnsw.ef_search', %(ef)s, false), set_config('plan_cache_mode'
 SET statement_timeout = 0;
 
 -- prewarm --
--- Read what searches need into the server's memory, the views first: where not all has room, what comes later stays.
-SELECT pg_prewarm(oid) FROM (
-    SELECT oid FROM pg_class WHERE relnamespace = {schema}::regnamespace AND relkind IN ('r', 'i')
-    ORDER BY NOT starts_with(relname::text, 'image_embeddings'), relname
-) AS ordered;
+-- Read what searches need into the server's memory, indexes and then the views first; what has no room in it into the
+-- system's, as far as the server thinks that is large; nothing beyond, for it would only take the place of the rest.
+WITH relations AS (
+    SELECT oid, pg_relation_size(oid) AS size,
+           sum(pg_relation_size(oid)) OVER (
+               ORDER BY relkind = 'r', NOT starts_with(relname::text, 'image_embeddings'), relname
+           ) AS total
+    FROM pg_class WHERE relnamespace = {schema}::regnamespace AND relkind IN ('r', 'i')
+), room AS (
+    SELECT pg_size_bytes(current_setting('shared_buffers')) AS server,
+           pg_size_bytes(current_setting('effective_cache_size')) AS machine,
+           current_setting('block_size')::bigint AS page
+)
+SELECT pg_prewarm(oid, CASE WHEN total <= server THEN 'buffer' ELSE 'read' END, 'main', 0,
+                  (least(size, size + machine - total) / page - 1)::bigint)
+FROM relations CROSS JOIN room
+WHERE size + machine - total >= page AND size >= page
+ORDER BY total;
 
 -- tunings --
 -- How widely the live version's indexes are to be asked.

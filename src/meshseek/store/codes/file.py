@@ -26,7 +26,7 @@ from meshseek.store.codes.parts import VIEW_CODES, with_empty
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MARK: Final = b"meshseek codes 2"
+MARK: Final = b"meshseek codes 3"
 TAIL: Final = 8 + len(MARK)
 MOST_DESCRIBED: Final = 1 << 22
 """Bytes of the description: some thirty parts, and a checksum of each of their pieces."""

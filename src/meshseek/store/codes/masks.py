@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from meshseek.model import NUMBER_FIELDS, Condition
+from meshseek.store.codes.book import MOST_LISTS
 from meshseek.store.codes.parts import LABELS
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Rows:
     """One for each row, the first in the lowest bit."""
     listed: NDArray[np.intp] | None
     """The rows; None where they are many."""
+    of_lists: NDArray[np.intp]
+    """How many of them each list of the column has."""
 
 
 class Passing:
@@ -51,14 +54,20 @@ class Passing:
         self.mask = mask
         self._rows: dict[int, Rows] = {}
 
-    def rows(self, numbers: NDArray[np.int32]) -> Rows:
-        """Which rows pass, by the number of each row's asset; the same array of a version is looked at once."""
+    def rows(self, numbers: NDArray[np.int32], lists: NDArray[np.uint16]) -> Rows:
+        """Which rows pass, by the number of each row's asset; the same array of a version is looked at once.
+
+        Args:
+            numbers: Of the asset of each row.
+            lists: Which one each row is in.
+        """
         known = self._rows.get(id(numbers))
         if known is None:
             passes = self.mask[numbers]
             count = int(np.count_nonzero(passes))
             listed = np.flatnonzero(passes) if count <= MOST_LISTED else None
-            known = Rows(count, np.packbits(passes, bitorder="little"), listed)
+            of_lists = np.bincount(lists[passes], minlength=MOST_LISTS)
+            known = Rows(count, np.packbits(passes, bitorder="little"), listed, of_lists)
             self._rows[id(numbers)] = known
         return known
 

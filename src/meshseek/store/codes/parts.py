@@ -26,7 +26,7 @@ VIEWS: Final = "view"
 IDS, ID_LENGTHS, HASHES, LABELS, LABEL_COUNTS = "ids", "id_lengths", "hashes", "labels", "label_counts"
 GONE: Final = "gone"
 """Numbers of assets that are there no more; a changed one has another number."""
-BOOK, ROWS, COARSE, FINE = "book", "rows", "coarse", "fine"
+BOOK, ROWS, LISTS, COARSE, FINE = "book", "rows", "lists", "coarse", "fine"
 """Of each column; rows are the numbers of the assets whose vectors follow."""
 
 TYPES: Final[Mapping[str, str]] = {
@@ -39,6 +39,7 @@ TYPES: Final[Mapping[str, str]] = {
     GONE: "<i4",
     BOOK: "<f4",
     ROWS: "<i4",
+    LISTS: "<u2",
     COARSE: "u1",
     FINE: "u1",
 }
@@ -52,7 +53,7 @@ _EXPECTED = (
     LABEL_COUNTS,
     *NUMBER_FIELDS,
     GONE,
-    *(f"{column}/{name}" for column in COLUMNS for name in (ROWS, COARSE, FINE)),
+    *(f"{column}/{name}" for column in COLUMNS for name in (ROWS, LISTS, COARSE, FINE)),
     f"{VIEWS}/{ROWS}",
     f"{VIEWS}/{FINE}",
 )

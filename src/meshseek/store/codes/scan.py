@@ -1,8 +1,8 @@
-"""All coarse codes compared with a query by faiss' fast scan (Andre, Kermarrec and Le Scouarnec, 2015)."""
+"""Coarse codes compared with a query by faiss' fast scan (Andre, Kermarrec and Le Scouarnec, 2015)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -14,46 +14,59 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from meshseek.store.codes.book import Book
+    from meshseek.store.codes.masks import Rows
+
+
+SCANNED: Final = 50
+"""Codes that are compared for each one that is followed, at least."""
+SHARE: Final = 1 / 16
+"""Of all that pass: at least so many are compared."""
 
 
 class Scan:
     """The coarse codes of some vectors, packed for the processor. Threads may share it.
 
-    An inverted file with a single list, for its searches take a selector, which those of the plain index do not.
-
     Args:
         book: What the codes mean.
+        lists: Which one each vector is in, shape ``(n,)``.
         codes: Shape ``(n, coarse_bytes(dim))``; they are copied.
     """
 
-    def __init__(self, book: Book, codes: NDArray[np.uint8]) -> None:
-        dim = padded(book.dim)
+    def __init__(self, book: Book, lists: NDArray[np.uint16], codes: NDArray[np.uint8]) -> None:
+        dim, count = padded(book.dim), len(book.centres)
         self._dim = book.dim
-        self._mean = book.values[0]
-        self._coarse = faiss.IndexFlatIP(dim)  # the list's centre; faiss does not keep it alive
-        self._coarse.add(np.zeros((1, dim), dtype=np.float32))
-        plain = faiss.IndexIVFPQ(self._coarse, dim, 1, dim // DIMENSIONS, 4, faiss.METRIC_INNER_PRODUCT)
-        plain.by_residual = False
-        faiss.copy_array_to_vector(np.ascontiguousarray(book.values[3:]).ravel(), plain.pq.centroids)
+        self._sizes = np.bincount(lists, minlength=count)
+        self._centres = faiss.IndexFlatIP(dim)  # faiss does not keep it alive
+        self._centres.add(np.ascontiguousarray(book.centres))
+        plain = faiss.IndexIVFPQ(self._centres, dim, count, dim // DIMENSIONS, 4, faiss.METRIC_INNER_PRODUCT)
+        plain.by_residual = True
+        faiss.copy_array_to_vector(book.products, plain.pq.centroids)
         plain.is_trained = True
-        rows, content = np.arange(len(codes), dtype=np.int64), np.ascontiguousarray(codes)
-        plain.invlists.add_entries(0, len(codes), faiss.swig_ptr(rows), faiss.swig_ptr(content))
+        order = np.argsort(lists, kind="stable")
+        for number, rows in enumerate(np.split(order, np.cumsum(self._sizes)[:-1])):
+            content = codes[rows]
+            plain.invlists.add_entries(number, len(rows), faiss.swig_ptr(rows), faiss.swig_ptr(content))
         plain.ntotal = len(codes)
         self._packed: Any = faiss.IndexIVFPQFastScan(plain)
 
-    def nearest(self, vector: NDArray[np.float32], count: int, passing: NDArray[np.uint8] | None) -> NDArray[np.int64]:
-        """Rows of the nearest vectors, best first.
+    def nearest(self, vector: NDArray[np.float32], count: int, passing: Rows | None) -> NDArray[np.int64]:
+        """Rows of the nearest vectors, best first, of the nearest lists that hold enough of those that pass.
 
         Args:
             vector: The query, shape ``(dim,)``.
             count: How many at most.
-            passing: A bit for each row, the first in the lowest bit, that is 1 where it may be given; None for all.
+            passing: Which rows may be given; None for all.
         """
-        asked = np.zeros((1, len(self._mean)), dtype=np.float32)
-        asked[0, : self._dim] = vector
-        selector = None if passing is None else faiss.IDSelectorBitmap(passing)
-        options = faiss.SearchParametersIVF(nprobe=1, sel=selector)
         faiss.omp_set_num_threads(1)  # of this thread: one query is too short to be shared out
-        _, rows = self._packed.search(asked, count, params=options)
-        kept: NDArray[np.int64] = rows[0][rows[0] >= 0]
-        return kept
+        asked = np.zeros((1, self._centres.d), dtype=np.float32)
+        asked[0, : self._dim] = vector
+        closeness, order = self._centres.search(asked, len(self._sizes))
+        held = np.cumsum((self._sizes if passing is None else passing.of_lists)[order[0]])
+        probes = min(len(held), 1 + int(np.searchsorted(held, max(SCANNED * count, SHARE * held[-1]))))
+        selector = None if passing is None else faiss.IDSelectorBitmap(passing.bits)
+        options = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+        order, closeness = (np.ascontiguousarray(each[0, :probes]) for each in (order, closeness))
+        scores, rows = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.int64)
+        pointers = [faiss.swig_ptr(each) for each in (order, closeness, scores, rows)]
+        self._packed.search_preassigned_c(1, faiss.swig_ptr(asked), count, *pointers, False, options)  # noqa: FBT003  # faiss has no names
+        return rows[rows >= 0]

@@ -19,22 +19,21 @@ from meshseek.store.codes.parts import (
     IDS,
     LABEL_COUNTS,
     LABELS,
+    LISTS,
     ROWS,
     expect_whole,
     part_of,
 )
 from meshseek.store.codes.steps import step_bytes
-from meshseek.store.codes.together import shares, together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from meshseek.store.codes.masks import Passing
+    from meshseek.store.codes.scan import Scan
 
 FEW_CODES = 2_000
-"""So many are ranked by their fine codes at once, about a millisecond."""
-ROWS_WORTH = 100_000
-"""So many are worth a thread of their own: half a millisecond."""
+"""So many are ranked by their fine codes at once, about half a millisecond."""
 
 
 class Segment:
@@ -95,29 +94,6 @@ class Segment:
         return order, self.parts[HASHES][order]
 
 
-class _Piece:
-    """Every so many-th row of a column, from one on: a thread's share.
-
-    Rows that stand together are often alike, so that a query's nearest would all be in one share.
-    """
-
-    def __init__(self, column: Column, first: int, step: int) -> None:
-        from meshseek.store.codes.scan import Scan  # noqa: PLC0415  # it imports faiss
-
-        self._column, self._first, self._step = column, first, step
-        self._numbers = np.ascontiguousarray(column.numbers[first::step])
-        self._scan = Scan(column.book, column.coarse[first::step])
-
-    def nearest(
-        self, vector: NDArray[np.float32], count: int, passing: Passing | None
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """As :meth:`Column.nearest` tells, of these rows."""
-        bits = None if passing is None else passing.rows(self._numbers).bits
-        rows = self._scan.nearest(vector, count, bits)
-        scores = self._column.book.steps.scores(vector, self._column.fine, self._first + self._step * rows)
-        return self._numbers[rows], scores
-
-
 class Column:
     """The codes of one column in one segment: a row for each asset that has a vector. Threads may share it.
 
@@ -131,10 +107,11 @@ class Column:
         self.book = book
         self.numbers: NDArray[np.int32] = parts[part_of(name, ROWS)]
         """Of the asset of each row."""
+        self.lists: NDArray[np.uint16] = parts[part_of(name, LISTS)]
         self.coarse = parts[part_of(name, COARSE)].reshape(-1, coarse_bytes(book.dim))
         self.fine = parts[part_of(name, FINE)].reshape(-1, step_bytes(book.dim))
         self._lock = Lock()
-        self._pieces: list[_Piece] | None = None
+        self._scan: Scan | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -149,21 +126,20 @@ class Column:
             count: About how many rows are looked at more closely, where there are many.
             passing: Which assets may be given; None for all.
         """
-        among = None if passing is None else passing.rows(self.numbers)
+        among = None if passing is None else passing.rows(self.numbers, self.lists)
         few = max(count, FEW_CODES)
         if among is None and len(self) <= few:
             return self.numbers, self.book.steps.scores(vector, self.fine)
         if among is not None and among.listed is not None and among.count <= few:
             return self.numbers[among.listed], self.book.steps.scores(vector, self.fine, among.listed)
-        pieces = self._packed()
-        each = -(-count // len(pieces))
-        numbers, scores = zip(*together(lambda piece: piece.nearest(vector, each, passing), pieces), strict=True)
-        return np.concatenate(numbers), np.concatenate(scores)
+        rows = self._packed().nearest(vector, count, among)
+        return self.numbers[rows], self.book.steps.scores(vector, self.fine, rows)
 
-    def _packed(self) -> list[_Piece]:
-        """The coarse codes, packed when they are first asked; many of them for several threads."""
+    def _packed(self) -> Scan:
+        """The coarse codes, packed when they are first asked."""
+        from meshseek.store.codes.scan import Scan  # noqa: PLC0415  # it imports faiss
+
         with self._lock:
-            if self._pieces is None:
-                step = shares(len(self), ROWS_WORTH)
-                self._pieces = [_Piece(self, first, step) for first in range(step)]
-            return self._pieces
+            if self._scan is None:
+                self._scan = Scan(self.book, self.lists, self.coarse)
+            return self._scan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from meshseek.store.codes.parts import (
     CUT,
     FINE,
     GONE,
+    LISTS,
     ROWS,
     VIEW_CODES,
     VIEWS,
@@ -27,7 +27,6 @@ from meshseek.store.codes.parts import (
 )
 from meshseek.store.codes.segment import Column, Segment
 from meshseek.store.codes.steps import Steps, step_bytes
-from meshseek.store.codes.together import shares, together
 from meshseek.store.codes.views import Views
 
 if TYPE_CHECKING:
@@ -41,10 +40,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", Book, Steps)
 
-LEAST_FOLLOWED = 1_000
+LEAST_FOLLOWED = 250
 """Coarse codes that are followed at least in each edition: what was added last may be what is asked for."""
-ASSETS_WORTH = 100
-"""Assets whose views are worth a thread of their own: half a millisecond, if they have eight."""
 
 
 class Base:
@@ -159,8 +156,7 @@ class Snapshot:
         scores: NDArray[np.float32] = np.full(len(numbers), -np.inf, dtype=np.float32)
         is_later = numbers >= len(self.segments[0])
         for views, those in zip(self._views, (~is_later, is_later), strict=False):
-            parts = np.array_split(numbers[those], shares(int(those.sum()), ASSETS_WORTH))
-            scores[those] = np.concatenate(together(partial(views.scores, vector), parts))
+            scores[those] = views.scores(vector, numbers[those])
         return scores
 
     def _asset_id(self, number: int) -> str:
@@ -177,7 +173,9 @@ def _meant(read: Callable[[bytes, int], T], column: str, book: NDArray[Any], dim
 
 
 def _column(book: Book, name: str, segment: Segment) -> Column:
-    segment.expect_rows(name, {COARSE: coarse_bytes(book.dim), FINE: step_bytes(book.dim)})
+    segment.expect_rows(name, {LISTS: 1, COARSE: coarse_bytes(book.dim), FINE: step_bytes(book.dim)})
+    lists = segment.parts[part_of(name, LISTS)]
+    expect_whole(part_of(name, LISTS), holds=not len(lists) or int(lists.max()) < len(book.centres))
     return Column(book, name, segment.parts)
 
 

@@ -240,17 +240,24 @@ def _die_with(parent: int) -> Callable[[], None]:
 
 
 def planned_buffers(memory: int) -> int:
-    """Megabytes of ``shared_buffers`` on a machine with so many bytes of memory."""
-    return min(max(memory // 4 // _MIB, 128), 8192)
+    """Megabytes of ``shared_buffers`` on a machine with so many bytes of memory.
+
+    Pages that are not in them are in the system's memory, which files of codes need as well.
+    """
+    return min(max(memory // 6 // _MIB, 128), 8192)
 
 
 def _settings(socket_folder: Path) -> dict[str, str | int]:
-    buffers = planned_buffers(psutil.virtual_memory().total)
+    memory = psutil.virtual_memory().total
+    buffers = planned_buffers(memory)
     settings: dict[str, str | int] = {
         "listen_addresses": "",
         "unix_socket_directories": str(socket_folder),
         "max_connections": 50,
         "shared_buffers": f"{buffers}MB",
+        "effective_cache_size": f"{max(memory // 2 // _MIB, 256)}MB",
+        "effective_io_concurrency": 64,
+        "io_workers": 8,
         "maintenance_work_mem": "512MB",
         "dynamic_shared_memory_type": "posix" if _shm_is_roomy() else "mmap",
         "wal_level": "minimal",

@@ -25,9 +25,8 @@ SPARE = 40
 """Where fine codes rank assets, so many more are compared exactly than are asked for. At 1,000,000 x 8 views, of the
 ten best of 150 words and 150 pictures none and .3 % are not among the 60 best by their codes; .3 and .8 % are not
 among 40."""
-WIDER = 8
-"""So many times as many coarse codes are followed by fine ones, a quarter of a microsecond each: of 100,000 assets,
-4,000 of them lose nothing, 2,000 lose .1 % and 1,000 lose .7 % of what 150 candidates find."""
+WIDER = 4
+"""So many times as many coarse codes are followed by fine ones, a quarter of a microsecond each."""
 FILTERED = 2
 """So many times as many assets are ranked by their views where a filter goes with the content: those that pass are more
 alike. As many as without one find 1 to 3 % less."""

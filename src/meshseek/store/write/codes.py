@@ -9,7 +9,7 @@ import numpy as np
 from psycopg import sql
 
 from meshseek.reporting import Reporter
-from meshseek.store.codes.book import Book
+from meshseek.store.codes.book import Book, lists_for
 from meshseek.store.codes.parts import (
     BOOK,
     CENTROIDS,
@@ -19,6 +19,7 @@ from meshseek.store.codes.parts import (
     GONE,
     HASHES,
     IDENTITY,
+    LISTS,
     ROWS,
     TYPES,
     VIEWS,
@@ -125,7 +126,9 @@ class CodesWriter:
         for column, book in books.items():
             numbers, vectors = self._vectors(column, {**between, "step": 1})
             edition.add(part_of(column, ROWS), block, numbers)
-            edition.add(part_of(column, COARSE), block, book.coarse(vectors))
+            lists, coarse = book.coarse(vectors)
+            edition.add(part_of(column, LISTS), block, lists)
+            edition.add(part_of(column, COARSE), block, coarse)
             edition.add(part_of(column, FINE), block, book.steps.codes(vectors))
 
     def _learn(self, column: str, assets: int) -> Book | None:
@@ -135,7 +138,7 @@ class CodesWriter:
         if count < FEWEST:
             return None
         _, sample = self._vectors(column, {"first": 0, "last": assets, "step": -(-count // _fewer(SAMPLED, self._dim))})
-        return Book.learn(sample)
+        return Book.learn(sample, lists_for(count))
 
     def _vectors(self, column: str, values: Mapping[str, int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Numbers of assets, and their vectors of a column, shape ``(n, dim)``, without those that have none."""
