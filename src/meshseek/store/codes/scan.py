@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshseek.store.codes.masks import Rows
 
 
-SCANNED: Final = 50
+SCANNED: Final = 30
 """Codes that are compared for each one that is followed, at least."""
 SHARE: Final = 1 / 16
 """Of all that pass: at least so many are compared."""
@@ -34,11 +34,11 @@ class Scan:
 
     def __init__(self, book: Book, lists: NDArray[np.uint16], codes: NDArray[np.uint8]) -> None:
         dim, count = padded(book.dim), len(book.centres)
-        self._dim = book.dim
+        self._centres = np.ascontiguousarray(book.centres)
         self._sizes = np.bincount(lists, minlength=count)
-        self._centres = faiss.IndexFlatIP(dim)  # faiss does not keep it alive
-        self._centres.add(np.ascontiguousarray(book.centres))
-        plain = faiss.IndexIVFPQ(self._centres, dim, count, dim // DIMENSIONS, 4, faiss.METRIC_INNER_PRODUCT)
+        self._unused = faiss.IndexFlatIP(dim)  # chooses lists, which is done here; faiss does not keep it alive
+        self._unused.add(self._centres)
+        plain = faiss.IndexIVFPQ(self._unused, dim, count, dim // DIMENSIONS, 4, faiss.METRIC_INNER_PRODUCT)
         plain.by_residual = True
         faiss.copy_array_to_vector(book.products, plain.pq.centroids)
         plain.is_trained = True
@@ -58,14 +58,16 @@ class Scan:
             passing: Which rows may be given; None for all.
         """
         faiss.omp_set_num_threads(1)  # of this thread: one query is too short to be shared out
-        asked = np.zeros((1, self._centres.d), dtype=np.float32)
-        asked[0, : self._dim] = vector
-        closeness, order = self._centres.search(asked, len(self._sizes))
-        held = np.cumsum((self._sizes if passing is None else passing.of_lists)[order[0]])
+        asked = np.zeros(self._centres.shape[1], dtype=np.float32)
+        asked[: len(vector)] = vector
+        closeness = np.vecdot(self._centres, asked)
+        order = np.argsort(-closeness)
+        held = np.cumsum((self._sizes if passing is None else passing.of_lists)[order])
         probes = min(len(held), 1 + int(np.searchsorted(held, max(SCANNED * count, SHARE * held[-1]))))
         selector = None if passing is None else faiss.IDSelectorBitmap(passing.bits)
         options = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
-        order, closeness = (np.ascontiguousarray(each[0, :probes]) for each in (order, closeness))
+        order = order[:probes]
+        closeness = closeness[order]
         scores, rows = np.empty(count, dtype=np.float32), np.empty(count, dtype=np.int64)
         pointers = [faiss.swig_ptr(each) for each in (order, closeness, scores, rows)]
         self._packed.search_preassigned_c(1, faiss.swig_ptr(asked), count, *pointers, False, options)  # noqa: FBT003  # faiss has no names

@@ -144,11 +144,11 @@ class Snapshot:
             for each in columns
         ]
         numbers, scores = (np.concatenate(each) for each in zip(*told, strict=True))
-        best = numbers[np.argsort(-scores, kind="stable")[:count]].astype(np.int64)
+        best = numbers[_highest(scores, count)].astype(np.int64)
         if column != CENTROIDS:
             best = best[:compared]
         elif self._views and compared < len(best):
-            best = best[np.argsort(-self._view_scores(vector, best), kind="stable")][:compared]
+            best = best[_highest(self._view_scores(vector, best), compared)]
         return [self._asset_id(number) for number in best.tolist()]
 
     def _view_scores(self, vector: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -162,6 +162,12 @@ class Snapshot:
     def _asset_id(self, number: int) -> str:
         segment = self.segments[number >= len(self.segments[0])]
         return segment.asset_id(number)
+
+
+def _highest(scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Where the highest scores are, the highest first."""
+    places = np.argpartition(-scores, count)[:count] if count < len(scores) else np.arange(len(scores))
+    return places[np.argsort(-scores[places], kind="stable")]
 
 
 def _meant(read: Callable[[bytes, int], T], column: str, book: NDArray[Any], dim: int) -> T:

@@ -244,7 +244,7 @@ def planned_buffers(memory: int) -> int:
 
     Pages that are not in them are in the system's memory, which files of codes need as well.
     """
-    return min(max(memory // 6 // _MIB, 128), 8192)
+    return min(max(memory // 8 // _MIB, 128), 8192)
 
 
 def _settings(socket_folder: Path) -> dict[str, str | int]:
@@ -255,7 +255,7 @@ def _settings(socket_folder: Path) -> dict[str, str | int]:
         "unix_socket_directories": str(socket_folder),
         "max_connections": 50,
         "shared_buffers": f"{buffers}MB",
-        "effective_cache_size": f"{max(memory // 2 // _MIB, 256)}MB",
+        "effective_cache_size": f"{max(2 * memory // 3 // _MIB, 256)}MB",
         "effective_io_concurrency": 64,
         "io_workers": 8,
         "maintenance_work_mem": "512MB",
