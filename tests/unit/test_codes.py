@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from meshseek.errors import DatabaseError
 from meshseek.model import Condition
-from meshseek.store.codes import segment
+from meshseek.store.codes import scan, segment
 from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
 from meshseek.store.codes.masks import MOST_KEPT, MOST_LISTED, Passing
@@ -111,6 +111,25 @@ def test_the_nearest_that_pass_are_found(few: int, share: float | None, monkeypa
         assert allowed[numbers].all()
         order = [n for n in np.argsort(-(vectors @ query)) if allowed[n]][:10]
         assert len(set(order) & set(numbers)) >= 0.9 * len(order)
+
+
+def test_lists_are_looked_through_until_they_held_enough_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the nearest, where all may be given; as far as those that may, however far these are."""
+    monkeypatch.setattr(segment, "FEW_CODES", 0)
+    monkeypatch.setattr(scan, "LEAST", 0)
+    monkeypatch.setattr(scan, "SCANNED", 2)
+    vectors = units(4 * COUNT, 64)
+    book = Book.learn(vectors, 40)
+    column = Snapshot("a", base_of(vectors, book))._columns[CENTROIDS][0]
+    for query in vectors[::250] + 0.02 * units(10, 64, seed=3):
+        nearest = {*np.argsort(-(vectors @ query))[:5].tolist()}
+        numbers, _ = column.nearest(query, 60, None)
+        assert len({*column.lists[numbers].tolist()}) < 20
+        assert len(nearest & {*numbers.tolist()}) >= 3
+        farthest = np.isin(column.lists, np.argsort(book.centres[:, :64] @ query)[:3])
+        numbers, _ = column.nearest(query, 60, Passing(farthest))
+        assert len(numbers) == min(60, int(farthest.sum()))
+        assert farthest[numbers].all()
 
 
 def test_what_is_gone_is_not_found_and_what_came_is() -> None:

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from meshseek.store.codes.masks import Rows
 
 
+LEAST: Final = 100_000
+"""So many codes that pass are compared at least, about half a millisecond; or all there are."""
 SCANNED: Final = 30
-"""Codes that are compared for each one that is followed, at least."""
+"""So many are for each one that is followed."""
 SHARE: Final = 1 / 16
-"""Of all that pass: at least so many are compared."""
+"""So many are of all."""
 
 
 class Scan:
@@ -63,7 +65,7 @@ class Scan:
         closeness = np.vecdot(self._centres, asked)
         order = np.argsort(-closeness)
         held = np.cumsum((self._sizes if passing is None else passing.of_lists)[order])
-        probes = min(len(held), 1 + int(np.searchsorted(held, max(SCANNED * count, SHARE * held[-1]))))
+        probes = min(len(held), 1 + int(np.searchsorted(held, max(LEAST, SCANNED * count, SHARE * held[-1]))))
         selector = None if passing is None else faiss.IDSelectorBitmap(passing.bits)
         options = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
         order = order[:probes]
