@@ -244,7 +244,7 @@ def planned_buffers(memory: int) -> int:
 
     Pages that are not in them are in the system's memory, which files of codes need as well.
     """
-    return min(max(memory // 8 // _MIB, 128), 8192)
+    return min(max(memory // 12 // _MIB, 128), 8192)
 
 
 def _settings(socket_folder: Path) -> dict[str, str | int]:
