@@ -22,10 +22,19 @@ class Ladder:
     instead: Sequence[Breadth]
     """Breadths of which one is kept where none of the others reaches the goal; the last one is the widest."""
 
+    wider: int = 0
+    """Steps of ``ef`` that are added to the one that suffices, where they cost little, for queries as rare as one in a
+    thousand, which none of those that are measured may be like."""
+
     @property
     def narrowest(self) -> Breadth:
         """The cheapest of all."""
         return Breadth(self.efs[0], self.candidates[0])
+
+    def with_spare(self, enough: Breadth) -> Breadth:
+        """What is kept where a breadth is enough."""
+        step = self.efs.index(enough.ef) + self.wider
+        return Breadth(self.efs[min(step, len(self.efs) - 1)], enough.candidates)
 
 
 OF_GRAPHS: Final = Ladder(
@@ -38,6 +47,7 @@ OF_CODES: Final = Ladder(
     efs=(40, 100, 200, 300, 400, 500, 700, 1000, 2000),
     candidates=_STEPS,
     instead=(Breadth(100, 100), Breadth(400, 400), Breadth(2000, 1000)),
+    wider=1,
 )
 """Four times as many codes are followed, a quarter of a microsecond each."""
 

@@ -130,7 +130,8 @@ class Tuner:
             tell: Called with 1 after each step of the ladder.
         """
         self._all(self._ladder.narrowest)
-        breadth = self._reaching(goal, tell) or self._instead()
+        enough = self._reaching(goal, tell)
+        breadth = self._ladder.with_spare(enough) if enough else self._instead()
         recall = Recall.of(self._all(breadth), len(self._tried))
         return Tuning(
             target=self.target,
