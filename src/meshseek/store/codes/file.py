@@ -36,6 +36,10 @@ PIECE: Final = 1 << 24
 """Bytes that have a checksum of their own, and are read at once."""
 
 
+POPULATE_READ: Final = 22
+"""Linux' ``MADV_POPULATE_READ``, which Python has no name for."""
+
+
 class DamagedFileError(ValueError):
     """A file is not what it should be; the message says in a few words what is wrong."""
 
@@ -93,6 +97,8 @@ class CodesFile:
             for _ in self._checked(name, own):
                 pass
         self._mapped = mmap.mmap(self._number, 0, access=mmap.ACCESS_READ)
+        for own in parts.values():
+            self._populate(own["start"], own["bytes"])
         views = {VIEW_CODES: self._views} if self._views else {}
         if self._views and hasattr(self._mapped, "madvise"):
             # A search reads a few here and there: what stands behind each of them is of no use.
@@ -118,7 +124,11 @@ class CodesFile:
             DamagedFileError: They are not as they were written.
         """
         if self._views:
-            yield from self._checked(VIEW_CODES, self._views)
+            known = 0
+            for done in self._checked(VIEW_CODES, self._views):
+                self._populate(self._views["start"] + known, done - known)
+                known = done
+                yield done
 
     def fetch(self, row: int, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         """Let the system read some codes of views at the same time, where they are not in memory.
@@ -132,6 +142,12 @@ class CodesFile:
             begins, lengths = self._views["start"] + row * starts, row * (ends - starts)
             for begin, length in zip(begins.tolist(), lengths.tolist(), strict=True):
                 os.posix_fadvise(self._number, begin, length, os.POSIX_FADV_WILLNEED)
+
+    def _populate(self, start: int, length: int) -> None:
+        """Map pages that were just read: searches, which look at thousands of them, would do so one by one."""
+        begin = start // mmap.PAGESIZE * mmap.PAGESIZE
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # Linux before 5.14, or no Linux
+            self._mapped.madvise(POPULATE_READ, begin, start + length - begin)
 
     def _checked(self, name: str, own: Mapping[str, Any]) -> Iterator[int]:
         buffer = bytearray(min(PIECE, own["bytes"]))

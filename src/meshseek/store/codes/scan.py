@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LEAST: Final = 100_000
 """So many codes that pass are compared at least, about half a millisecond; or all there are."""
-SCANNED: Final = 30
+SCANNED: Final = 25
 """So many are for each one that is followed."""
 SHARE: Final = 1 / 16
 """So many are of all."""

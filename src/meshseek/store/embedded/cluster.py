@@ -257,7 +257,7 @@ def _settings(socket_folder: Path) -> dict[str, str | int]:
         "shared_buffers": f"{buffers}MB",
         "effective_cache_size": f"{max(2 * memory // 3 // _MIB, 256)}MB",
         "effective_io_concurrency": 64,
-        "io_workers": 8,
+        "io_method": "sync",
         "maintenance_work_mem": "512MB",
         "dynamic_shared_memory_type": "posix" if _shm_is_roomy() else "mmap",
         "wal_level": "minimal",
