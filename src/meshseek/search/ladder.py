@@ -44,7 +44,7 @@ OF_GRAPHS: Final = Ladder(
 )
 """A search of a graph takes as long as it is wide."""
 OF_CODES: Final = Ladder(
-    efs=(40, 100, 200, 300, 400, 500, 700, 1000, 2000),
+    efs=(40, 100, 200, 300, 400, 500, 600, 700, 850, 1000, 1400, 2000),
     candidates=_STEPS,
     instead=(Breadth(100, 100), Breadth(400, 400), Breadth(2000, 1000)),
     wider=1,

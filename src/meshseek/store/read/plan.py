@@ -21,7 +21,7 @@ MANY = 0.25
 """Where so large a part of the library passes, the index finds enough of them nearby, whatever they have in common."""
 VERY_FEW = 2_000
 """So many are compared faster than the index is asked."""
-SPARE = 40
+SPARE = 30
 """Where fine codes rank assets, so many more are compared exactly than are asked for. At 1,000,000 x 8 views, of the
 ten best of 150 words and 150 pictures none and .3 % are not among the 60 best by their codes; .3 and .8 % are not
 among 40."""
