@@ -58,7 +58,7 @@ import meshseek.store.write.codes  # noqa: E402
 import meshseek.store.write.publisher  # noqa: E402
 import meshseek.translators.openai_batch  # noqa: E402
 from meshseek.search.modes import MODES  # noqa: E402
-from meshseek.store.codes.book import CENTRES  # noqa: E402
+from meshseek.store.codes.book import VALUES  # noqa: E402
 from meshseek.store.indexes import INDEXES  # noqa: E402
 from tests.chaos import clock, disk  # noqa: E402
 
@@ -200,7 +200,7 @@ def search_few_as_many() -> None:
     meshseek.store.codes.segment.FEW_CODES = 0
     meshseek.store.read.plan.VERY_FEW = 0
     learn = meshseek.store.codes.book.Book.learn
-    meshseek.store.codes.book.Book.learn = lambda sample: learn(sample.repeat(CENTRES, axis=0))  # type: ignore[method-assign]
+    meshseek.store.codes.book.Book.learn = lambda sample, lists: learn(sample.repeat(VALUES, axis=0), lists)  # type: ignore[method-assign]
 
 
 def _run(job: Job, reports: Connection, scratch: Path) -> None:

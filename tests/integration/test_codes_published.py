@@ -182,7 +182,7 @@ def test_of_those_that_codes_rank_a_few_are_compared_with_all_of_their_views(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their scores and viewpoints are the exact ones, and nearly all of the best are among them."""
-    monkeypatch.setattr(planning, "SPARE", 5)
+    monkeypatch.setitem(planning.SPARE, "appearance", 5)  # type: ignore[arg-type]
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
     library = Library(server, "crowd")
     version = library.published()

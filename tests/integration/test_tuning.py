@@ -308,9 +308,11 @@ def test_as_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found("a thing", "--filter", f"category!={noun}", "--filter", "faces=..100000")
 
 
-def test_a_goal_is_reached_with_something_to_spare() -> None:
-    """Half of what may be missed, and a little more than half of the answer to each query."""
+def test_more_than_the_goal_is_asked_for() -> None:
+    """Half of what may be missed, and a little more than half of the answer to each query; or the goal as it is."""
     assert Goal(0.9).is_reached([0.9, 1.0, 1.0, 0.9])
     assert not Goal(0.9).is_reached([0.9, 0.9, 1.0, 0.9])
+    assert Goal(0.9, more=False).is_reached([0.9, 0.9, 1.0, 0.9])
     assert Goal(0.5, 0.25).is_reached([0.5, 1.0, 1.0, 0.6])
     assert not Goal(0.5).is_reached([0.5, 1.0, 1.0, 0.6])
+    assert Goal(0.5, more=False).is_reached([0.5, 1.0, 1.0, 0.6])

@@ -340,10 +340,10 @@ def test_rows_that_pass_are_looked_at_once() -> None:
     mask = np.zeros(MOST_LISTED, dtype=np.bool_)
     mask[:7] = True
     few, many = Passing(mask), Passing(~mask)
-    assert few.rows(numbers, lists) is few.rows(numbers, lists)
-    assert few.rows(numbers, lists).listed is not None
-    assert [*few.rows(numbers, lists).listed] == [*range(21)]  # type: ignore[misc]
-    assert [*few.rows(numbers, lists).of_lists[:5]] == [6, 5, 5, 5, 0]
-    assert many.rows(numbers, lists).listed is None
-    assert many.rows(numbers, lists).count == 3 * (MOST_LISTED - 7)
-    assert [*np.unpackbits(many.rows(numbers, lists).bits, bitorder="little")[:24]] == 21 * [0] + 3 * [1]
+    assert few.rows(numbers, lists, 5) is few.rows(numbers, lists, 5)
+    assert few.rows(numbers, lists, 5).listed is not None
+    assert [*few.rows(numbers, lists, 5).listed] == [*range(21)]  # type: ignore[misc]
+    assert [*few.rows(numbers, lists, 5).of_lists] == [6, 5, 5, 5, 0]
+    assert many.rows(numbers, lists, 5).listed is None
+    assert many.rows(numbers, lists, 5).count == 3 * (MOST_LISTED - 7)
+    assert [*np.unpackbits(many.rows(numbers, lists, 5).bits, bitorder="little")[:24]] == 21 * [0] + 3 * [1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from statistics import fmean, median
@@ -51,8 +51,8 @@ ROUNDING = 1e-9
 KEPT_BACK = 0.5
 """Of what may be missed: other queries are harder than those that a breadth was chosen by, and so are pictures that are
 not the library's own."""
-NEARLY_LOST = LOST + 0.1
-"""A query that finds less counts as lost while a breadth is chosen, for the same reason."""
+NEARLY_LOST = LOST + 0.1 - ROUNDING
+"""A query that finds less counts as lost, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +62,26 @@ class Goal:
     Args:
         recall: Mean share of the exact ten that is found.
         lost: Share of queries that may find less than half of them.
+        more: Whether to ask for more than that, for the sake of queries that are not measured.
     """
 
     recall: float
     lost: float = 0.0
+    more: bool = True
 
     def is_reached(self, values: Sequence[float]) -> bool:
-        """Whether the recall of each query is good enough, with something to spare."""
-        lost = sum(value < NEARLY_LOST - ROUNDING for value in values)
+        """Whether the recall of each query is good enough."""
+        lost = sum(map(self.is_lost, values))
         return fmean(values) >= 1 - self.may_miss - ROUNDING and lost <= self.lost * len(values) + ROUNDING
 
     @property
     def may_miss(self) -> float:
-        """Share of the exact ten that a breadth may miss which is chosen."""
-        return KEPT_BACK * (1 - self.recall)
+        """Share of the exact ten that may be missed in the mean."""
+        return (KEPT_BACK if self.more else 1) * (1 - self.recall)
+
+    def is_lost(self, value: float) -> bool:
+        """Whether a query of such a recall counts as lost."""
+        return value < (NEARLY_LOST if self.more else LOST)
 
 
 class Tuner:
@@ -130,8 +136,8 @@ class Tuner:
             tell: Called with 1 after each step of the ladder.
         """
         self._all(self._ladder.narrowest)
-        enough = self._reaching(goal, tell)
-        breadth = self._ladder.with_spare(enough) if enough else self._instead()
+        enough = self._reaching(goal, tell) or self._reaching(replace(goal, more=False), tell)
+        breadth = self._ladder.kept(enough) if enough else self._instead()
         recall = Recall.of(self._all(breadth), len(self._tried))
         return Tuning(
             target=self.target,
@@ -190,7 +196,7 @@ class Tuner:
         for place in self._hard():
             value = self._value(place, breadth)
             may_miss -= 1 - value
-            may_lose -= value < NEARLY_LOST - ROUNDING
+            may_lose -= goal.is_lost(value)
             if may_miss < 0 or may_lose < 0:
                 return False
         return True

@@ -33,8 +33,9 @@ LABEL_ENTRY = 4.5
 """Of one value of an asset in the index of labels."""
 ASSET_ROW = 200
 """Of an asset beside its captions, attributes and viewpoints: folder of its views, name of its model, digest."""
-CODE_ASSET, CODE_NUMBER = 14, 4
-"""Beside an asset's id, labels and numbers: their lengths and a hash; and beside a code the number of its asset."""
+CODE_ASSET, CODE_ROW = 14, 6
+"""Beside an asset's id, labels and numbers: their lengths and a hash; and beside a code the numbers of its asset and of
+its list."""
 INDEXES_OF = {
     "assets": 1,
     "asset_words": 3,
@@ -98,7 +99,7 @@ def code_bytes(rows: Rows, each: int, view: int) -> int:
     """
     asset = rows.id_bytes + CODE_ASSET + 4 * LABELS + 4 * NUMBERS
     found = rows.languages * rows.captioned + rows.centroids
-    content = rows.assets * asset + found * (each + CODE_NUMBER) + rows.views * view
+    content = rows.assets * asset + found * (each + CODE_ROW) + rows.views * view
     return int(content * (PAGE / 4 + 28) / TOAST_CHUNK + EMPTY_TABLE + 2 * EMPTY_INDEX)
 
 

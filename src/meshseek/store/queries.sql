@@ -249,11 +249,12 @@ WITH relations AS (
     FROM pg_class WHERE relnamespace = {schema}::regnamespace AND relkind IN ('r', 'i')
 ), room AS (
     SELECT pg_size_bytes(current_setting('shared_buffers')) AS server,
-           pg_size_bytes(current_setting('effective_cache_size')) AS machine,
+           greatest(pg_size_bytes(current_setting('shared_buffers')),
+                    pg_size_bytes(current_setting('effective_cache_size'))) AS machine,
            current_setting('block_size')::bigint AS page
 )
 SELECT pg_prewarm(oid, CASE WHEN total <= server THEN 'buffer' ELSE 'read' END, 'main', 0,
-                  (least(size, size + machine - total) / page - 1)::bigint)
+                  CASE WHEN total > machine THEN ((size + machine - total) / page - 1)::bigint END)
 FROM relations CROSS JOIN room
 WHERE size + machine - total >= page AND size >= page
 ORDER BY total;

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 DIMENSIONS: Final = 8
 """Of a sub-vector, which takes half a byte."""
-CENTRES: Final = 16
+VALUES: Final = 16
 """Values that a sub-vector is told by."""
-FIRST_LIST: Final = 2 + CENTRES
+FIRST_LIST: Final = 2 + VALUES
 """Row of a book's values where the centres of lists begin."""
 
 
@@ -56,7 +56,7 @@ class Book:
 
     Args:
         dim: Length of a vector.
-        values: Shape ``(2 + CENTRES + lists, padded(dim))``: lowest step and width of a step of each dimension, what
+        values: Shape ``(2 + VALUES + lists, padded(dim))``: lowest step and width of a step of each dimension, what
             the coarse codes stand for as faiss keeps it (sub-vector by sub-vector, each with its centres), then the
             centres of the lists.
     """
@@ -85,7 +85,7 @@ class Book:
         quantizer = faiss.ProductQuantizer(padded(dim), padded(dim) // DIMENSIONS, 4)
         quantizer.cp.min_points_per_centroid = 1
         quantizer.train(_filled(sample - centres[_nearest(sample, centres)]))
-        coarse = faiss.vector_to_array(quantizer.centroids).reshape(CENTRES, -1)
+        coarse = faiss.vector_to_array(quantizer.centroids).reshape(VALUES, -1)
         return cls(dim, np.concatenate([Steps.learn(sample).values, coarse, _filled(centres)]).astype(np.float32))
 
     @classmethod

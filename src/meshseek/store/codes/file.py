@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
@@ -93,12 +94,10 @@ class CodesFile:
         if not isinstance(parts, dict) or {name: own["bytes"] for name, own in parts.items()} != dict(sizes):
             raise DamagedFileError("its parts are not those of the database")
         self._views = parts.pop(VIEW_CODES, None)
-        for name, own in parts.items():
-            for _ in self._checked(name, own):
-                pass
         self._mapped = mmap.mmap(self._number, 0, access=mmap.ACCESS_READ)
-        for own in parts.values():
-            self._populate(own["start"], own["bytes"])
+        for name, own in parts.items():
+            for _ in self._checked(name, own, mapped=True):
+                pass
         views = {VIEW_CODES: self._views} if self._views else {}
         if self._views and hasattr(self._mapped, "madvise"):
             # A search reads a few here and there: what stands behind each of them is of no use.
@@ -116,19 +115,23 @@ class CodesFile:
         except OSError:
             return False
 
-    def check_views(self) -> Iterator[int]:
+    @property
+    def view_bytes(self) -> int:
+        """Of the codes of views."""
+        return self._views["bytes"] if self._views else 0
+
+    def check_views(self, *, mapped: bool) -> Iterator[int]:
         """Compare the codes of views with their checksums, piece by piece, which brings them into memory; bytes so far.
+
+        Args:
+            mapped: Whether they are to stay, and their pages are mapped.
 
         Raises:
             OSError: They cannot be read.
             DamagedFileError: They are not as they were written.
         """
         if self._views:
-            known = 0
-            for done in self._checked(VIEW_CODES, self._views):
-                self._populate(self._views["start"] + known, done - known)
-                known = done
-                yield done
+            yield from self._checked(VIEW_CODES, self._views, mapped=mapped)
 
     def fetch(self, row: int, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
         """Let the system read some codes of views at the same time, where they are not in memory.
@@ -146,10 +149,11 @@ class CodesFile:
     def _populate(self, start: int, length: int) -> None:
         """Map pages that were just read: searches, which look at thousands of them, would do so one by one."""
         begin = start // mmap.PAGESIZE * mmap.PAGESIZE
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # Linux before 5.14, or no Linux
-            self._mapped.madvise(POPULATE_READ, begin, start + length - begin)
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):  # before 5.14
+                self._mapped.madvise(POPULATE_READ, begin, start + length - begin)
 
-    def _checked(self, name: str, own: Mapping[str, Any]) -> Iterator[int]:
+    def _checked(self, name: str, own: Mapping[str, Any], *, mapped: bool) -> Iterator[int]:
         buffer = bytearray(min(PIECE, own["bytes"]))
         for number, told in enumerate(own["sums"]):
             done = number * PIECE
@@ -157,6 +161,8 @@ class CodesFile:
             read = os.preadv(self._number, [piece], own["start"] + done)
             if read != len(piece) or checksum(piece) != told:
                 raise DamagedFileError(f"the checksum of its part '{name}' differs")
+            if mapped:  # a piece at a time, for the interpreter waits
+                self._populate(own["start"] + done, read)
             yield done + read
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from meshseek.model import NUMBER_FIELDS, Condition
-from meshseek.store.codes.book import MOST_LISTS
 from meshseek.store.codes.parts import LABELS
 
 if TYPE_CHECKING:
@@ -54,20 +53,21 @@ class Passing:
         self.mask = mask
         self._rows: dict[int, Rows] = {}
 
-    def rows(self, numbers: NDArray[np.int32], lists: NDArray[np.uint16]) -> Rows:
+    def rows(self, numbers: NDArray[np.int32], lists: NDArray[np.uint16], count: int) -> Rows:
         """Which rows pass, by the number of each row's asset; the same array of a version is looked at once.
 
         Args:
             numbers: Of the asset of each row.
             lists: Which one each row is in.
+            count: How many lists there are.
         """
         known = self._rows.get(id(numbers))
         if known is None:
             passes = self.mask[numbers]
-            count = int(np.count_nonzero(passes))
-            listed = np.flatnonzero(passes) if count <= MOST_LISTED else None
-            of_lists = np.bincount(lists[passes], minlength=MOST_LISTS)
-            known = Rows(count, np.packbits(passes, bitorder="little"), listed, of_lists)
+            there = int(np.count_nonzero(passes))
+            listed = np.flatnonzero(passes) if there <= MOST_LISTED else None
+            of_lists = np.bincount(lists[passes], minlength=count)
+            known = Rows(there, np.packbits(passes, bitorder="little"), listed, of_lists)
             self._rows[id(numbers)] = known
         return known
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 LEAST: Final = 100_000
-"""So many codes that pass are compared at least, about half a millisecond; or all there are."""
+"""Codes that are compared at least, of those that pass: about half a millisecond."""
 SCANNED: Final = 25
-"""So many are for each one that is followed."""
+"""Codes that are compared at least for each one that is followed."""
 SHARE: Final = 1 / 16
-"""So many are of all."""
+"""Of all that pass, the part that is compared at least."""
 
 
 class Scan:

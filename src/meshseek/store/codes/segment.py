@@ -70,7 +70,7 @@ class Segment:
 
         Args:
             column: Its name.
-            widths: Bytes of a code in each of its parts.
+            widths: Numbers of a code in each of its parts.
 
         Raises:
             DatabaseError: It has not.
@@ -126,7 +126,7 @@ class Column:
             count: About how many rows are looked at more closely, where there are many.
             passing: Which assets may be given; None for all.
         """
-        among = None if passing is None else passing.rows(self.numbers, self.lists)
+        among = None if passing is None else passing.rows(self.numbers, self.lists, len(self.book.centres))
         few = max(count, FEW_CODES)
         if among is None and len(self) <= few:
             return self.numbers, self.book.steps.scores(vector, self.fine)

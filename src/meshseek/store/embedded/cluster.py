@@ -257,7 +257,6 @@ def _settings(socket_folder: Path) -> dict[str, str | int]:
         "shared_buffers": f"{buffers}MB",
         "effective_cache_size": f"{max(2 * memory // 3 // _MIB, 256)}MB",
         "effective_io_concurrency": 64,
-        "io_method": "sync",
         "maintenance_work_mem": "512MB",
         "dynamic_shared_memory_type": "posix" if _shm_is_roomy() else "mmap",
         "wal_level": "minimal",
@@ -271,6 +270,7 @@ def _settings(socket_folder: Path) -> dict[str, str | int]:
     }
     if sys.platform == "linux":
         settings["recovery_init_sync_method"] = "syncfs"
+        settings["io_method"] = "sync"  # most pages are in the system's memory, and others are asked for ahead
     return settings
 
 

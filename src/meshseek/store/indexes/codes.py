@@ -1,4 +1,4 @@
-"""Codes of all vectors in the memory of whoever searches, compared exhaustively: nothing to build, and nothing lost.
+"""Codes of all vectors in the memory of whoever searches: no graph to build, and no neighbourhood that none leads to.
 
 Product codes (Jegou et al., 2011) scanned as faiss does (Andre et al., 2015), then finer ones, then exactly.
 """

@@ -64,17 +64,17 @@ class BackgroundCheck:
             self._file.fetch(self._row, starts, ends)
 
     def _check(self, damaged: Callable[[str], None]) -> None:
-        size = 0
+        size = self._file.view_bytes
+        stays = size < SHARE * psutil.virtual_memory().total
         try:
-            for done in self._file.check_views():
-                size = done
+            for _ in self._file.check_views(mapped=stays):
                 if self._stopped.is_set():
                     return
         except (OSError, DamagedFileError) as error:
             damaged(str(error))
             return
-        self._is_in_memory = size < SHARE * psutil.virtual_memory().total
-        if not self._is_in_memory:
+        self._is_in_memory = stays
+        if not stays:
             log.warning(
                 "the codes of views take %.1f GB, too much to stay in the memory of this machine:"
                 " searches for views are slower, and as right",
