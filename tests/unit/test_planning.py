@@ -50,12 +50,12 @@ def test_the_mission_takes_what_it_was_seen_to_take(tmp_path: Path) -> None:
 
 
 def test_the_mission_with_codes_takes_what_it_was_seen_to_take(tmp_path: Path) -> None:
-    """A million assets of eight views on two cores: 406 s, 97 s for one in a hundred, codes of 4.05 GB in 23.3 GB."""
+    """A million assets of eight views on two cores: 484 s, 114 s for one in a hundred, codes of 4.05 GB in 23.3 GB."""
     plan = planned(*MISSION, "--index", "codes", "--cores", "2", "--memory", "24", folder=tmp_path)
     publishing = sum(seconds for stage, seconds in plan["seconds"].items() if stage.startswith("publish"))
 
-    assert publishing == pytest.approx(406, rel=0.25)
-    assert plan["seconds"]["again, 1 % changed"] == pytest.approx(97, rel=0.25)
+    assert publishing == pytest.approx(484, rel=0.25)
+    assert plan["seconds"]["again, 1 % changed"] == pytest.approx(114, rel=0.25)
     assert sum(plan["database_bytes"].values()) == pytest.approx(23.3e9, rel=0.25)
     codes = plan["database_bytes"]["codes"], plan["workspace_bytes"]["file of codes"], plan["memory_bytes"]["searched"]
     assert codes == pytest.approx([4.05e9] * 3, rel=0.25)
