@@ -254,7 +254,7 @@ WITH relations AS (
            current_setting('block_size')::bigint AS page
 )
 SELECT pg_prewarm(oid, CASE WHEN total <= server THEN 'buffer' ELSE 'read' END, 'main', 0,
-                  CASE WHEN total > machine THEN ((size + machine - total) / page - 1)::bigint END)
+                  CASE WHEN total > machine THEN div(size + machine - total, page)::bigint - 1 END)
 FROM relations CROSS JOIN room
 WHERE size + machine - total >= page AND size >= page
 ORDER BY total;

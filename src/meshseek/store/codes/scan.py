@@ -38,8 +38,7 @@ class Scan:
         dim, count = padded(book.dim), len(book.centres)
         self._centres = np.ascontiguousarray(book.centres)
         self._sizes = np.bincount(lists, minlength=count)
-        self._unused = faiss.IndexFlatIP(dim)  # chooses lists, which is done here; faiss does not keep it alive
-        self._unused.add(self._centres)
+        self._unused = faiss.IndexFlatIP(dim)  # would choose lists, which is done here; faiss does not keep it alive
         plain = faiss.IndexIVFPQ(self._unused, dim, count, dim // DIMENSIONS, 4, faiss.METRIC_INNER_PRODUCT)
         plain.by_residual = True
         faiss.copy_array_to_vector(book.products, plain.pq.centroids)
