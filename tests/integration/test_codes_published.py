@@ -182,7 +182,7 @@ def test_of_those_that_codes_rank_a_few_are_compared_with_all_of_their_views(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their scores and viewpoints are the exact ones, and nearly all of the best are among them."""
-    monkeypatch.setitem(planning.SPARE, "appearance", 5)  # type: ignore[arg-type]
+    monkeypatch.setitem(planning.SPARE, "appearance", 5)
     published(crowd_of(0, set(), set()), tmp_path / "one", server)
     library = Library(server, "crowd")
     version = library.published()
@@ -311,10 +311,10 @@ def test_a_damaged_file_is_made_again_once(
     the_file(folder).write_bytes(altered(whole, whole.index(row[0]) + 5))
     check, began, may_end = CodesFile.check_views, Event(), Event()
 
-    def slow(self: CodesFile) -> Iterator[int]:
+    def slow(self: CodesFile, *, mapped: bool) -> Iterator[int]:
         began.set()
         may_end.wait(30)
-        return check(self)
+        return check(self, mapped=mapped)
 
     late, early = (Library(server, "crowd", codes=folder) for _ in range(2))
     with monkeypatch.context() as patch:
@@ -345,7 +345,7 @@ def test_a_damaged_file_that_cannot_be_removed_is_done_without(
     def refused(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    def damaged(self: CodesFile) -> Iterator[int]:
+    def damaged(self: CodesFile, *, mapped: bool) -> Iterator[int]:
         raise DamagedFileError("made up")
 
     with monkeypatch.context() as patch:

@@ -76,10 +76,10 @@ def test_codes_are_asked_however_few_pass(count: int) -> None:
 def test_as_many_codes_are_looked_at_as_assets_are_wanted() -> None:
     """A deep page is not bounded by what pgvector allows; of those that codes rank, some are compared exactly."""
     for limit, breadth, ef, candidates, compared in (
-        (1000, None, 16_000, 2000, 1040),
-        (10, Breadth(300, 40), 2400, 40, 50),
-        (24, Breadth(60, 60), 480, 60, 64),
-        (10, Breadth(4 * MAX_EF, 1000), 32 * MAX_EF, 1000, 50),
+        (1000, None, 8_000, 2000, 1080),
+        (10, Breadth(300, 40), 1200, 40, 90),
+        (24, Breadth(60, 60), 240, 60, 104),
+        (10, Breadth(4 * MAX_EF, 1000), 16 * MAX_EF, 1000, 90),
     ):
         plan = make_plan("caption", Codes, Request(limit=limit, breadth=breadth), Statistics(MILLION))
         assert (plan.query, plan.ef, plan.candidates) == ("captions_of_candidates", ef, candidates)
