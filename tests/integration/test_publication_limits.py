@@ -30,7 +30,7 @@ from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import Connection, Server
 from meshseek.store.queries import query
 from meshseek.store.write import loading
-from meshseek.store.write.index_build import ASSET_BYTES, BuildPlan, _build
+from meshseek.store.write.index_build import PUBLISHED_ASSET_BYTES, BuildPlan, _build
 from meshseek.store.write.live import published_digests
 from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher
@@ -75,7 +75,10 @@ def test_a_disk_that_is_too_small_is_refused_before_the_load(workspace: Workspac
     assert sizes["vectors"] == len(crowd.english) + len(crowd.chinese) + 5 * centroids
 
     assert (sizes["assets"], sizes["views"]) == (200, 4 * centroids)
-    rows, nodes = sizes["assets"] * ASSET_BYTES, {kind: INDEXES.load(kind)().node(32) for kind in INDEXES.names}
+    rows, nodes = (
+        sizes["assets"] * PUBLISHED_ASSET_BYTES,
+        {kind: INDEXES.load(kind)().node(32) for kind in INDEXES.names},
+    )
     needed = {
         kind: rows + sizes["vectors"] * (2 * 32 + 64) + sizes["views"] * node.view + sizes["graph_vectors"] * node.disk
         for kind, node in nodes.items()

@@ -10,7 +10,7 @@ from meshseek.pipeline.planning.amounts import Amounts
 from meshseek.store.footprint import Rows, code_bytes, table_bytes
 from meshseek.store.indexes import INDEXES
 
-ASSET_BYTES, TEXT_SHARE = 45, 0.35
+SHARD_ASSET_BYTES, TEXT_SHARE = 45, 0.35
 """Of an asset in its shard, which is compressed, beside this share of its texts; the listing is among it. 100,000."""
 BROUGHT_PICTURE = 9.5
 """Beside it for each picture that came with the library: its size and time. 4,096 assets with 8 or 40 made-up ones."""
@@ -86,7 +86,7 @@ def _files(amounts: Amounts, facts: Facts) -> dict[str, int]:
     texts = amounts.id_bytes + amounts.caption_bytes + amounts.attribute_bytes
     vector = 2 * facts.dim
     files = {
-        "assets": amounts.assets * (ASSET_BYTES + TEXT_SHARE * texts) + amounts.brought * BROUGHT_PICTURE
+        "assets": amounts.assets * (SHARD_ASSET_BYTES + TEXT_SHARE * texts) + amounts.brought * BROUGHT_PICTURE
         if amounts.table_bytes is None
         else amounts.table_bytes,
         "models": amounts.model_bytes,

@@ -21,7 +21,7 @@ from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 
 ROW_BYTES = 64
-ASSET_BYTES = 1700
+PUBLISHED_ASSET_BYTES = 1700
 """Of an asset beside its vectors, with its words, labels and numbers and all indexes on them; measured are 1,650 for
 made-up assets with a caption and some tags each. Those that say much of themselves take more.
 """

@@ -26,7 +26,7 @@ from meshseek.store.read.published import UNKNOWN_TRUST, Published, QueryType, T
 from meshseek.store.read.reader import OneConnection
 from meshseek.store.schema import CURRENT, refuse_newer
 from meshseek.store.write.codes import CodesWriter
-from meshseek.store.write.index_build import ASSET_BYTES, build_graphs, build_plain, check_room, vector_bytes
+from meshseek.store.write.index_build import PUBLISHED_ASSET_BYTES, build_graphs, build_plain, check_room, vector_bytes
 from meshseek.store.write.leftovers import INCOMING, RETIRED, drop_leftovers
 from meshseek.store.write.live import Digests, digests_of, live_schema
 from meshseek.store.write.loading import Loader
@@ -90,7 +90,7 @@ class Publisher:
         dim = self._space.dim
         node = INDEXES.load(index_kind)().node(dim)
         of_vectors = vectors * vector_bytes(dim) + views * node.view + graph_vectors * node.disk
-        check_room(self._connection, assets * ASSET_BYTES + of_vectors)
+        check_room(self._connection, assets * PUBLISHED_ASSET_BYTES + of_vectors)
         with self._connection.transaction():
             self._connection.execute(query("create_schema", schema=INCOMING))
             create_tables(self._connection, dim)
