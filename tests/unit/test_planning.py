@@ -20,7 +20,6 @@ from meshseek.errors import InputError
 from meshseek.pipeline.planning.algorithms import facts_of
 from meshseek.pipeline.planning.measuring import measure
 from meshseek.pipeline.planning.resident import published_note
-from meshseek.store import indexes
 from meshseek.store.embedded.cluster import planned_buffers
 from meshseek.store.indexes import INDEXES, default_in_words, default_index
 from meshseek.store.write.index_build import plan_build
@@ -39,7 +38,7 @@ def planned(*arguments: str, folder: Path, **environment: str) -> dict[str, Any]
 
 def test_the_mission_takes_what_it_was_seen_to_take(tmp_path: Path) -> None:
     """A million assets of eight views: 22 GB of database and 13 GB of vectors, published in 58 minutes."""
-    plan = planned(*MISSION, "--cores", "2", "--memory", "24", folder=tmp_path)
+    plan = planned(*MISSION, "--index", "hnsw", "--cores", "2", "--memory", "24", folder=tmp_path)
     publishing = sum(seconds for stage, seconds in plan["seconds"].items() if stage.startswith("publish"))
 
     assert plan["pictures"] == plan["vectors"]["views"] == 8_000_000
@@ -89,7 +88,7 @@ def test_an_import_is_the_same_for_each_algorithm(tmp_path: Path) -> None:
 
 def test_a_machine_with_little_memory_is_told_slower_and_right(tmp_path: Path) -> None:
     """As long as a search needs more than there is; and a graph that does not fit takes longer to build."""
-    notes = planned(*MISSION, "--cores", "4", "--memory", "4", folder=tmp_path)["notes"]
+    notes = planned(*MISSION, "--index", "hnsw", "--cores", "4", "--memory", "4", folder=tmp_path)["notes"]
 
     assert any("will be slower, and as right" in note for note in notes)
     assert any("twice as long" in note for note in notes)
@@ -121,14 +120,10 @@ def test_what_was_published_is_told_where_it_is_more_than_the_memory() -> None:
     assert "2.5 GB of memory are left" in told
 
 
-def test_the_default_kind_follows_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is a size from which it is another; and people are told which."""
-    assert (default_index(10**9), default_in_words()) == ("hnsw", "hnsw")
-    monkeypatch.setattr(indexes, "LARGE", 50_000)
+def test_the_default_kind_follows_the_size() -> None:
+    """From some size on it is another; and people are told which."""
     assert (default_index(49_999), default_index(50_000)) == ("hnsw", "codes")
     assert default_in_words() == "hnsw, from 50,000 assets on codes"
-    monkeypatch.setattr(indexes, "LARGE", 0)
-    assert (default_index(0), default_in_words()) == ("codes", "codes")
 
 
 @pytest.mark.parametrize(("gigabytes", "told"), [("20", "free some or use another"), ("50", "with a second version")])
@@ -172,7 +167,7 @@ def test_the_model_that_would_embed_is_planned(tmp_path: Path) -> None:
 
 def test_a_table_is_for_people(tmp_path: Path) -> None:
     """One line for each figure, with its unit."""
-    ended = run_here(["plan", *MISSION, "--cores", "2", "--memory", "24"], cwd=tmp_path)
+    ended = run_here(["plan", *MISSION, "--index", "hnsw", "--cores", "2", "--memory", "24"], cwd=tmp_path)
     lines = {line[:36].strip(): line[36:].strip() for line in ended.stdout.splitlines()}
 
     assert lines["assets"] == "1,000,000"

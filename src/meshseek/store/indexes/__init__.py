@@ -70,17 +70,15 @@ class Index(ABC):
 INDEXES: Family[Index] = Family(__name__, Index)  # type: ignore[type-abstract]
 DEFAULT_INDEX = "hnsw"
 LARGE_INDEX = "codes"
-LARGE: int | None = None
-"""Libraries of so many assets and more get the other kind, unless somebody says otherwise; None for none."""
+LARGE = 50_000
+"""Libraries of so many assets and more get the other kind, unless somebody says otherwise (``docs/decisions/0028``)."""
 
 
 def default_index(assets: int) -> str:
     """The kind for a library of so many assets of which nobody has said one, and none is published."""
-    return DEFAULT_INDEX if LARGE is None or assets < LARGE else LARGE_INDEX
+    return DEFAULT_INDEX if assets < LARGE else LARGE_INDEX
 
 
 def default_in_words() -> str:
     """The same for people who read of the option."""
-    if not LARGE:
-        return DEFAULT_INDEX if LARGE is None else LARGE_INDEX
     return f"{DEFAULT_INDEX}, from {LARGE:,} assets on {LARGE_INDEX}"
