@@ -21,7 +21,6 @@ class Ladder:
     """Those that are more than an ``ef`` are not tried with it."""
     instead: Sequence[Breadth]
     """Breadths of which one is kept where none of the others reaches the goal; the last one is the widest."""
-
     steps_kept_back: int = 0
     """Steps of ``ef`` that are added to the one that suffices, where they cost little, for queries as rare as one in a
     thousand, which none of those that are measured may be like."""

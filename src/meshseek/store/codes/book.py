@@ -27,8 +27,6 @@ VALUES: Final = 16
 """Values that a sub-vector is told by."""
 FIRST_LIST: Final = 2 + VALUES
 """Row of a book's values where the centres of lists begin."""
-
-
 MOST_LISTS: Final = 1024
 """More than about 30 vectors of a sample should stand behind each centre."""
 ROUNDS: Final = 8

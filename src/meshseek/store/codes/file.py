@@ -35,8 +35,6 @@ ALIGNED: Final = 64
 """Where parts begin; codes of views begin a page, since the system is told how they are read."""
 PIECE: Final = 1 << 24
 """Bytes that have a checksum of their own, and are read at once."""
-
-
 POPULATE_READ: Final = 22
 """Linux' ``MADV_POPULATE_READ``, which Python has no name for."""
 

@@ -64,10 +64,10 @@ class Passing:
         known = self._rows.get(id(numbers))
         if known is None:
             passes = self.mask[numbers]
-            there = int(np.count_nonzero(passes))
-            listed = np.flatnonzero(passes) if there <= MOST_LISTED else None
             of_lists = np.bincount(lists[passes], minlength=count)
-            known = Rows(there, np.packbits(passes, bitorder="little"), listed, of_lists)
+            total = int(of_lists.sum())
+            listed = np.flatnonzero(passes) if total <= MOST_LISTED else None
+            known = Rows(total, np.packbits(passes, bitorder="little"), listed, of_lists)
             self._rows[id(numbers)] = known
         return known
 
