@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from meshseek.errors import DatabaseError
 from meshseek.model import Condition
-from meshseek.store.codes import scan, segment
+from meshseek.store.codes import lists, segment
+from meshseek.store.codes import snapshot as snapshots
 from meshseek.store.codes.book import Book, coarse_bytes
 from meshseek.store.codes.file import CodesFile, DamagedFileError, remove_others, write_codes
 from meshseek.store.codes.masks import MOST_KEPT, MOST_LISTED, Passing
@@ -116,20 +117,47 @@ def test_the_nearest_that_pass_are_found(few: int, share: float | None, monkeypa
 def test_lists_are_looked_through_until_they_held_enough_that_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the nearest, where all may be given; as far as those that may, however far these are."""
     monkeypatch.setattr(segment, "FEW_CODES", 0)
-    monkeypatch.setattr(scan, "LEAST", 0)
-    monkeypatch.setattr(scan, "SCANNED", 2)
+    monkeypatch.setattr(lists, "LEAST", 0)
+    monkeypatch.setattr(lists, "SCANNED", 2)
+    monkeypatch.setattr(snapshots, "LEAST_FOLLOWED", 0)
     vectors = units(4 * COUNT, 64)
     book = Book.learn(vectors, 40)
-    column = Snapshot("a", base_of(vectors, book))._columns[CENTROIDS][0]
+    snapshot = Snapshot("a", base_of(vectors, book))
+    column = snapshot._columns[CENTROIDS][0]
     for query in vectors[::250] + 0.02 * units(10, 64, seed=3):
         nearest = {*np.argsort(-(vectors @ query))[:5].tolist()}
-        numbers, _ = column.nearest(query, 60, None)
+        numbers, _ = snapshot._nearest(CENTROIDS, query, 60, None)
         assert len({*column.lists[numbers].tolist()}) < 20
         assert len(nearest & {*numbers.tolist()}) >= 3
         farthest = np.isin(column.lists, np.argsort(book.centres[:, :64] @ query)[:3])
-        numbers, _ = column.nearest(query, 60, Passing(farthest))
+        numbers, _ = snapshot._nearest(CENTROIDS, query, 60, Passing(farthest))
         assert len(numbers) == min(60, int(farthest.sum()))
         assert farthest[numbers].all()
+
+
+def test_what_was_added_later_is_looked_for_in_more_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In four times as many, the nearest, and so it is found."""
+    monkeypatch.setattr(segment, "FEW_CODES", 0)
+    monkeypatch.setattr(lists, "LEAST", 0)
+    monkeypatch.setattr(lists, "SCANNED", 2)
+    monkeypatch.setattr(snapshots, "LEAST_FOLLOWED", 30)
+    vectors, added = units(4 * COUNT, 64), units(COUNT, 64, seed=5)
+    book = Book.learn(vectors, 40)
+    later = {**parts_of(added, book, first=len(vectors)), GONE: np.array([], dtype="<i4")}
+    snapshot = Snapshot("b", base_of(vectors, book), later)
+    looked_in: list[int] = []
+    nearest = segment.Column.nearest
+
+    def told(column: segment.Column, vector: Any, count: int, near: lists.NearLists, among: Any) -> Any:
+        looked_in.append(len(near.order))
+        return nearest(column, vector, count, near, among)
+
+    monkeypatch.setattr(segment.Column, "nearest", told)
+    for number in range(0, COUNT, 100):
+        numbers, _ = snapshot._nearest(CENTROIDS, added[number], 60, None)
+        assert len(vectors) + number in numbers
+        first, second = looked_in[-2:]
+        assert first < second == min(40, lists.LATER * first)
 
 
 def test_what_is_gone_is_not_found_and_what_came_is() -> None:

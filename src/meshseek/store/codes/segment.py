@@ -29,7 +29,8 @@ from meshseek.store.codes.steps import step_bytes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from meshseek.store.codes.masks import Passing
+    from meshseek.store.codes.lists import NearLists
+    from meshseek.store.codes.masks import Passing, Rows
     from meshseek.store.codes.scan import Scan
 
 FEW_CODES = 2_000
@@ -116,24 +117,36 @@ class Column:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def among(self, passing: Passing | None) -> Rows | None:
+        """Which rows are of assets that pass; None for all."""
+        return None if passing is None else passing.rows(self.numbers, self.lists, len(self.book.centres))
+
+    def sizes(self, among: Rows | None) -> NDArray[np.intp]:
+        """Rows in each list, of some or of all."""
+        return self._sizes if among is None else among.of_lists
+
     def nearest(
-        self, vector: NDArray[np.float32], count: int, passing: Passing | None
+        self, vector: NDArray[np.float32], count: int, near: NearLists, among: Rows | None
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Numbers of the assets of the nearest rows, in no order, and how near these are by their fine codes.
 
         Args:
             vector: The query, shape ``(dim,)``.
             count: About how many rows are looked at more closely, where there are many.
-            passing: Which assets may be given; None for all.
+            near: The lists that they are looked for in, where there are many.
+            among: Which rows may be given; None for all.
         """
-        among = None if passing is None else passing.rows(self.numbers, self.lists, len(self.book.centres))
         few = max(count, FEW_CODES)
         if among is None and len(self) <= few:
             return self.numbers, self.book.steps.scores(vector, self.fine)
         if among is not None and among.listed is not None and among.count <= few:
             return self.numbers[among.listed], self.book.steps.scores(vector, self.fine, among.listed)
-        rows = self._packed().nearest(vector, count, among)
+        rows = self._packed().nearest(near, count, among)
         return self.numbers[rows], self.book.steps.scores(vector, self.fine, rows)
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.intp]:
+        return np.bincount(self.lists, minlength=len(self.book.centres))
 
     def _packed(self) -> Scan:
         """The coarse codes, packed when they are first asked."""

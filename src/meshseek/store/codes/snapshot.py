@@ -9,6 +9,7 @@ import numpy as np
 
 from meshseek.errors import DatabaseError
 from meshseek.store.codes.book import Book, coarse_bytes
+from meshseek.store.codes.lists import LATER, NearLists
 from meshseek.store.codes.masks import Masks
 from meshseek.store.codes.parts import (
     BOOK,
@@ -137,19 +138,31 @@ class Snapshot:
                 where these were not read, all of them are given.
             passing: Which assets pass the conditions; None where there are none.
         """
-        columns = self._columns[column]
-        share = looked_at / max(1, sum(map(len, columns)))
-        told = [
-            each.nearest(vector, max(LEAST_FOLLOWED, round(share * len(each))), passing or self.masks.all)
-            for each in columns
-        ]
-        numbers, scores = (np.concatenate(each) for each in zip(*told, strict=True))
+        numbers, scores = self._nearest(column, vector, looked_at, passing or self.masks.all)
         best = numbers[_highest(scores, count)].astype(np.int64)
         if column != CENTROIDS:
             best = best[:compared]
         elif self._views and compared < len(best):
             best = best[_highest(self._view_scores(vector, best), compared)]
         return [self._asset_id(number) for number in best.tolist()]
+
+    def _nearest(
+        self, column: str, vector: NDArray[np.float32], looked_at: int, passing: Passing | None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Numbers of assets, and how near they are by their fine codes: of edition 0, and of those after it."""
+        columns = self._columns[column]
+        among = [each.among(passing) for each in columns]
+        lists = NearLists.of(columns[0].book, vector)
+        enough = lists.enough(
+            np.sum([each.sizes(rows) for each, rows in zip(columns, among, strict=True)], axis=0), looked_at
+        )
+        share = looked_at / max(1, sum(map(len, columns)))
+        told = [
+            each.nearest(vector, max(LEAST_FOLLOWED, round(share * len(each))), lists.first(times * enough), rows)
+            for each, rows, times in zip(columns, among, (1, LATER), strict=False)
+        ]
+        numbers, scores = (np.concatenate(each) for each in zip(*told, strict=True))
+        return numbers, scores
 
     def _view_scores(self, vector: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         """Of the best view of each asset, by its code."""
