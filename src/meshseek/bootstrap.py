@@ -22,6 +22,8 @@ from meshseek.store.indexes import default_index
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.store.read.live_index import live_index
+from meshseek.store.read.reader import Reader
+from meshseek.store.read.spread import Spread
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
 from meshseek.workspace.format import expect_usable
 from meshseek.workspace.workspace import Workspace
@@ -76,8 +78,18 @@ class Meshseek:
         def load(space: Space) -> Embedder:
             return self.embedder(name, space.model, space.dim)
 
-        library = Library(self.server, name, codes=self.workspace.codes)
+        library = Library(self.server, name, self._reader(name), codes=self.workspace.codes)
         return Algorithm(name, library, load, self._query_translation, self.reranking)
+
+    def _reader(self, name: str) -> Reader:
+        """Asks the server, and its replicas where there are any."""
+        primary = Reader(self.server, name)
+        urls = self.settings.read_database_urls
+        if not urls:
+            return primary
+        asked = self.settings
+        servers = [Server(url.get_secret_value, asked.database_prefix, asked.statement_seconds) for url in urls]
+        return Spread(primary, {f"replica {number}": Reader(each, name) for number, each in enumerate(servers, 1)})
 
     @cached_property
     def reranking(self) -> Reranking:
@@ -101,10 +113,13 @@ class Meshseek:
     @property
     def workers(self) -> Workers:
         """The processes that convert and render, and what each may take."""
-        from meshseek.pipeline.workers import Workers  # noqa: PLC0415  # the API needs none
+        from meshseek.pipeline.engines import ENGINES, EngineOptions  # noqa: PLC0415  # the API needs none
+        from meshseek.pipeline.workers import Workers  # noqa: PLC0415  # likewise
 
-        memory = self.settings.asset_memory
-        return Workers(self.settings.workers, self.settings.asset_seconds, memory and memory * 1_000_000)
+        memory, asked = self.settings.asset_memory, self.settings
+        options = EngineOptions(address=asked.engine_address, workers=asked.engine_workers)
+        engine = ENGINES.load(asked.engine)(options)
+        return Workers(asked.workers, asked.asset_seconds, memory and memory * 1_000_000, engine)
 
     def renderer(self, name: str, *, views: int, size: int) -> Renderer:
         """Make a renderer."""

@@ -19,6 +19,7 @@
     ├── BackupError                backups that are missing, damaged, in use or of a newer Meshseek
     ├── SpaceMismatchError         vectors of one space met the embedder of another
     ├── EmbedderError              a model that cannot be loaded or used
+    ├── EngineError                a cluster that cannot be reached, or a worker of it that cannot be used
     ├── RerankerError              a reranker that cannot be loaded or used, or whose answer makes no sense
     ├── TranslatorError            a translation that cannot be started or gone on with
     ├── HostedError                a hosted service refused, or cannot be reached (HTTP 503)
@@ -118,6 +119,10 @@ class SpaceMismatchError(MeshseekError):
 
 class EmbedderError(MeshseekError):
     """A model cannot be loaded or used."""
+
+
+class EngineError(MeshseekError):
+    """A cluster cannot be reached, or a worker of it cannot be used."""
 
     general = f"the model cannot be loaded or used; {LOG}"
 

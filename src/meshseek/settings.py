@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Folder of the stages' outputs and, by default, of the database."""
     database_url: SecretStr | None = None
     """``postgresql://`` URL of an own PostgreSQL with pgvector; without it an embedded server is used."""
+    read_database_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """URLs of replicas of that server, which searches are spread over."""
     database_prefix: str = Field("", pattern=r"^[a-z0-9_]*$")
     """Put before the database names, as in ``<prefix>siglip_embeddings``."""
     statement_seconds: PositiveFloat = Field(20.0, ge=0.01, le=86_400)
@@ -92,6 +94,12 @@ class Settings(BaseSettings):
     """How long a process may work on one asset; one that takes longer is skipped."""
     asset_memory: PositiveInt | None = None
     """Megabytes that such a process may take; three quarters of the machine's memory, shared evenly, if not given."""
+    engine: str = "local"
+    """Where stages work: in this process, or by ``ray`` on many machines."""
+    engine_address: str | None = None
+    """Of the engine's cluster; one of this machine alone, if not given."""
+    engine_workers: PositiveInt | None = None
+    """Workers of the engine at a time; one for each GPU or, where there is none, for each machine, if not given."""
     host: str = "127.0.0.1"
     """Address that the two services listen on."""
     log_format: Literal["text", "json"] = "text"
@@ -128,7 +136,7 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else path
 
-    @field_validator("allowed_hosts", "allowed_origins", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "read_database_urls", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

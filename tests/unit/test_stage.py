@@ -14,7 +14,7 @@ import pytest
 
 from meshseek.errors import UnreadableAssetError, WorkspaceError
 from meshseek.pipeline import stage
-from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, in_batches, run_stage
+from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, run_stage
 from meshseek.pipeline.workers import in_processes
 from meshseek.reporting import SilentReporter
 from meshseek.workspace.shards import ShardFolder
@@ -129,18 +129,6 @@ def test_a_shard_is_written_after_a_while(run: Run, monkeypatch: pytest.MonkeyPa
     run(task("a"), task("b"))
 
     assert len(list(ShardFolder(run.folder, SCHEMA).tables())) == 2
-
-
-def test_batches_hold_every_task_once(run: Run) -> None:
-    """Seven tasks at three a batch are three batches, the last one short."""
-    batches: list[list[str]] = []
-
-    def note(tasks: Sequence[Task[str]]) -> Iterator[Outcome]:
-        batches.append([item.asset_id for item in tasks])
-        return work(tasks)
-
-    assert counts(run(*(task(str(number)) for number in range(7)), how=in_batches(3, note))) == (7, 0, 0)
-    assert batches == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
 
 
 def test_workers_are_other_processes_and_keep_the_order(run: Run) -> None:

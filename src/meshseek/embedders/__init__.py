@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from meshseek.embedders._nouns import everyday_nouns
-from meshseek.errors import EmbedderError, MeshseekError
+from meshseek.errors import EmbedderError, MeshseekError, SpaceMismatchError
 from meshseek.hosted import HostedOptions
 from meshseek.model import LANGUAGES, AssetTexts, CaptionBasis, Estimate, Language, Role, Space, ViewCount
 from meshseek.plugins import Family
@@ -112,6 +112,12 @@ class Embedder(ABC):
     @abstractmethod
     def space(self) -> Space:
         """Where this embedder's vectors are comparable."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """Makes one like it in another process; a hosted model is asked from one process alone."""
+        options = replace(self.options, model=self.space.model, dim=self.space.dim, languages=self.languages)
+        return Recipe(self.space, replace(options, hosted=None))
 
     @property
     def dim(self) -> int:
@@ -239,6 +245,28 @@ class Embedder(ABC):
 
 def _as_it_is(image: Image) -> Image:
     return image
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How an embedder is made anew in another process, perhaps on another machine. Picklable."""
+
+    space: Space
+    options: EmbedderOptions
+
+    def make(self) -> Embedder:
+        """Load the model.
+
+        Raises:
+            EmbedderError: It cannot be loaded.
+            SpaceMismatchError: It is another model.
+        """
+        embedder = EMBEDDERS.load(self.space.embedder)(self.options)
+        if embedder.space != self.space:
+            raise SpaceMismatchError(
+                f"the model is {embedder.space}, where it is {self.space} in the process that asks"
+            )
+        return embedder
 
 
 EMBEDDERS: Family[Embedder] = Family(__name__, Embedder)  # type: ignore[type-abstract]

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshseek.embedders import EMBEDDERS, Embedder, WeightedTexts
+from meshseek.embedders import EMBEDDERS, Embedder, Recipe, WeightedTexts
 from meshseek.model import AssetTexts, CaptionBasis, Estimate, Language, ViewCount
+from meshseek.pipeline.engines import Engine
+from meshseek.pipeline.engines.local import Local
 from meshseek.pipeline.partly import partly
-from meshseek.pipeline.stage import Outcome, Summary, Task, in_batches, is_left, run_stage, set_aside_damaged
-from meshseek.pipeline.view_vectors import embed_views, vector_row, view_tasks
+from meshseek.pipeline.stage import Outcome, Summary, Task, Work, is_left, run_stage, set_aside_damaged
+from meshseek.pipeline.units import Job
+from meshseek.pipeline.view_vectors import vector_row, view_job, view_tasks
 from meshseek.pipeline.workers import Workers
 from meshseek.pipeline.world import embed_world, world_texts_left
 from meshseek.reporting import Reporter
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CAPTION_BATCH = 256
+CAPTION_UNIT = 16 * CAPTION_BATCH
+"""Assets whose captions another process embeds as one shard."""
 
 TITLES: dict[Source, str] = {
     "caption_english": "English captions",
@@ -70,17 +75,27 @@ def embed(
         of_views = workspace.vectors_table(algorithm, "appearance", embedder.space)
         # Only now that the vectors on disk are known to be of this space: else an update must still look at them.
         _remember(embedder, algorithm, workspace, reporter, is_trial=max_assets is not None)
+        engine = _engine(embedder, workers, reporter)
         summaries = []
         for language, table in by_language.items():
             tasks = _caption_tasks(workspace, language, embedder.caption_basis, max_assets)
-            work = in_batches(CAPTION_BATCH, partial(_captions, embedder, language))
+            work = engine.work(caption_job(embedder, language, table))
             summaries.append(run_stage(f"embed {TITLES[SOURCE_OF[language]]}", tasks, work, table, reporter))
         set_aside_damaged(of_views, reporter)
         views = view_tasks(embedder, workspace, max_assets, held_views(of_views))
-        work_on_views = partial(embed_views, embedder, workers, of_views)
+        work_on_views = engine.work(view_job(embedder, workers, of_views))
         summaries.append(run_stage(f"embed {TITLES['appearance']}", views, work_on_views, of_views, reporter, {}))
         embed_world(embedder, algorithm, workspace, reporter)
         return summaries
+
+
+def _engine(embedder: Embedder, workers: Workers | int, reporter: Reporter) -> Engine:
+    """What has the model work: a hosted one keeps to its limits only where one process asks it."""
+    engine = Workers.of(workers).engine
+    if isinstance(engine, Local) or embedder.estimate_texts([]) is None:
+        return engine
+    reporter.say("embed: the model is hosted, and asked from this process whatever the engine")
+    return Local(engine.options)
 
 
 def _remember(embedder: Embedder, algorithm: str, workspace: Workspace, reporter: Reporter, *, is_trial: bool) -> None:
@@ -171,16 +186,45 @@ def _caption_tasks(
         yield Task(asset_id=asset.asset_id, fingerprint=made_from, payload=payload)
 
 
-def _captions(embedder: Embedder, language: Language, tasks: Sequence[Task[AssetTexts | None]]) -> Iterator[Outcome]:
-    with_texts = [(task, task.payload) for task in tasks if task.payload is not None]
-    made_of = embedder.caption_texts([texts for _, texts in with_texts], language)
-    distinct = distinct_texts(made_of)
-    vectors, reasons, stop = partly(partial(embedder.embed_texts, distinct, role="document"))
-    numbers = {text: number for number, text in enumerate(distinct)}
+def caption_job(embedder: Embedder, language: Language, table: ShardFolder) -> Job[AssetTexts | None]:
+    """What has to be done with captions of a language."""
+    return Job(
+        here=partial(_embed_captions, embedder, language),
+        elsewhere=partial(_captions_elsewhere, embedder.recipe, language),
+        table=table,
+        most=CAPTION_UNIT,
+        size=_has_captions,
+    )
+
+
+def _has_captions(task: Task[AssetTexts | None]) -> int:
+    return int(task.payload is not None)
+
+
+def _captions_elsewhere(recipe: Recipe, language: Language, processors: int) -> Work[AssetTexts | None]:
+    del processors  # torch takes what there are
+    return partial(_embed_captions, recipe.make(), language)
+
+
+def _embed_captions(
+    embedder: Embedder, language: Language, tasks: Sequence[Task[AssetTexts | None]]
+) -> Iterator[Outcome]:
     for task in tasks:
         if task.payload is None:
             yield Outcome(asset_id=task.asset_id, skipped="has no caption in this language")
-    for (task, _), weighted in zip(with_texts, made_of, strict=True):
+    with_texts = [(task, task.payload) for task in tasks if task.payload is not None]
+    for start in range(0, len(with_texts), CAPTION_BATCH):
+        yield from _captions(embedder, language, with_texts[start : start + CAPTION_BATCH])
+
+
+def _captions(
+    embedder: Embedder, language: Language, batch: Sequence[tuple[Task[AssetTexts | None], AssetTexts]]
+) -> Iterator[Outcome]:
+    made_of = embedder.caption_texts([texts for _, texts in batch], language)
+    distinct = distinct_texts(made_of)
+    vectors, reasons, stop = partly(partial(embedder.embed_texts, distinct, role="document"))
+    numbers = {text: number for number, text in enumerate(distinct)}
+    for (task, _), weighted in zip(batch, made_of, strict=True):
         rows = [numbers[text] for text, _ in weighted]
         refused = next((reasons[number] for number in rows if number in reasons), None)
         if refused is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from meshseek.errors import UnreadableAssetError
 from meshseek.files import make_folder, move_whole
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
+from meshseek.pipeline.units import Job
 from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
@@ -21,6 +23,8 @@ from meshseek.workspace.made_from import render_fingerprint, version_of
 from meshseek.workspace.workspace import Workspace
 
 DRAFTS = ".drafts"
+RENDER_UNIT = 32
+"""Assets that another machine renders as one shard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,16 @@ class _Rendering:
         yield row
 
 
+def _has_model(task: Task[str | None]) -> int:
+    return int(task.payload is not None)
+
+
+def _elsewhere(
+    seconds: float, memory: int | None, rendering: _Rendering, processors: int
+) -> Callable[[Sequence[Task[str | None]]], Iterable[Outcome]]:
+    return in_processes(Workers(processors, seconds, memory), rendering)
+
+
 def render(
     renderer: Renderer,
     workspace: Workspace,
@@ -99,7 +113,9 @@ def render(
             for asset in workspace.assets(max_assets, parts=["model", "views"])
             if asset.views is None
         ]
-        work = in_processes(workers, _Rendering(renderer, workspace))
+        bounds, rendering = Workers.of(workers), _Rendering(renderer, workspace)
+        here, elsewhere = in_processes(bounds, rendering), partial(_elsewhere, bounds.seconds, bounds.memory, rendering)
+        work = bounds.engine.work(Job(here=here, elsewhere=elsewhere, table=table, most=RENDER_UNIT, size=_has_model))
         try:
             return run_stage("render", tasks, work, table, reporter, whole)
         finally:

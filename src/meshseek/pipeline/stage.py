@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -46,6 +46,8 @@ class Outcome:
     skipped: str | None = None
     left_out: Sequence[str] = ()
     """What of the asset's own values is not in the rows, in words."""
+    shard: Mapping[str, Any] | None = None
+    """What the manifest is to say of a shard that was written elsewhere, with rows of this outcome and of others."""
 
 
 Work = Callable[[Sequence[Task[T]]], Iterable[Outcome]]
@@ -132,7 +134,7 @@ def run_stage(
             left_out = _LeftOut(table, fingerprints)
             try:
                 for outcome in work(left) if left else ():
-                    buffer.add(outcome.rows)
+                    buffer.add(outcome)
                     left_out.add(outcome)
                     if outcome.skipped is None:
                         summary.done += 1
@@ -203,8 +205,10 @@ class _Buffer:
         self.rows: list[dict[str, Any]] = []
         self.began = self.since = time.monotonic()
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        self.rows.extend(dict(row) for row in rows)
+    def add(self, outcome: Outcome) -> None:
+        if outcome.shard is not None:
+            self.table.keep_shards([*self.table.shards, dict(outcome.shard)])
+        self.rows.extend(dict(row) for row in outcome.rows)
         now = time.monotonic()
         patience = max(SHARD_SECONDS, SHARD_SHARE * (now - self.began))
         if len(self.rows) >= SHARD_ROWS or now - self.since >= patience:
@@ -215,16 +219,6 @@ class _Buffer:
             self.table.append(self.rows)
         self.rows = []
         self.since = time.monotonic()
-
-
-def in_batches(size: int, function: Callable[[Sequence[Task[T]]], Iterable[Outcome]]) -> Work[T]:
-    """Work in this process on ``size`` tasks at a time."""
-
-    def work(tasks: Sequence[Task[T]]) -> Iterator[Outcome]:
-        for start in range(0, len(tasks), size):
-            yield from function(tasks[start : start + size])
-
-    return work
 
 
 def attempt(asset_id: str, function: Callable[[], Iterable[Mapping[str, Any]]]) -> Outcome:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from meshseek.embedders import Embedder
+from meshseek.embedders import Embedder, Recipe
 from meshseek.pipeline.partly import partly
-from meshseek.pipeline.stage import Outcome, Task
+from meshseek.pipeline.stage import Outcome, Task, Work
+from meshseek.pipeline.units import Job, in_units
 from meshseek.pipeline.view_reading import Lots, ViewWork, read_views
 from meshseek.pipeline.workers import Workers
 from meshseek.viewpoints import evenly, views_fingerprint
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 VIEW_BATCH = 64
 """Pictures that go to the embedder at a time; it divides them further as its device needs."""
+VIEW_UNIT = 4096
+"""Pictures that another process embeds as one shard. No batch is of two units, so who does them makes no difference."""
 
 
 def view_tasks(
@@ -63,6 +66,21 @@ def view_tasks(
         yield Task(asset_id=asset.asset_id, fingerprint=made_from, payload=work, is_left=bool(left))
 
 
+def view_job(embedder: Embedder, workers: Workers | int, table: ShardFolder) -> Job[ViewWork | None]:
+    """What has to be done with views."""
+    here = partial(embed_views, embedder, workers, table)
+    elsewhere = partial(_elsewhere, embedder.recipe, table)
+    return Job(here=here, elsewhere=elsewhere, table=table, most=VIEW_UNIT, size=_pictures)
+
+
+def _elsewhere(recipe: Recipe, table: ShardFolder, processors: int) -> Work[ViewWork | None]:
+    return partial(embed_views, recipe.make(), processors, table)
+
+
+def _pictures(task: Task[ViewWork | None]) -> int:
+    return len(task.payload.views.viewpoint_ids) if task.payload else 0
+
+
 def embed_views(
     embedder: Embedder,
     workers: Workers | int,
@@ -72,24 +90,33 @@ def embed_views(
     """Gather pictures over assets while workers read on, and embed them as soon as there are enough.
 
     What an asset has already is written again beside what is new: rows of one asset stand together. So that no shard
-    is read twice for it, assets come in the order of the shards that have them.
+    is read over and over for it, assets of a unit come in the order of the shards that have them.
     """
-    ordered = sorted(tasks, key=lambda task: task.payload.kept.shard if task.payload and task.payload.kept else -1)
+    with_views = [task for task in tasks if _pictures(task)]
+    units = [sorted(unit, key=_shard_of_kept) for unit in in_units(with_views, VIEW_UNIT, _pictures)]
+    ordered = [*(task for task in tasks if not _pictures(task)), *(task for unit in units for task in unit)]
     together = embedder.views_together is not None
     lots = Lots(ordered, whole=together)
+    lots_left = {unit[-1].asset_id: lots.of(unit[-1]) for unit in units}
     assembly = _Assembly({task.asset_id: task for task in ordered}, lots, ViewRows(table))
     gathered: list[Outcome] = []
     pictures = 0
     for outcome in read_views(lots, embedder.image_preparer(), workers):
+        if outcome.asset_id in lots_left:
+            lots_left[outcome.asset_id] -= 1
         if outcome.skipped is not None:  # at once: there may be a million without a picture
             yield from assembly.add([outcome])
-            continue
-        gathered.append(outcome)
-        pictures += len(outcome.rows)
-        if pictures >= VIEW_BATCH:
+        else:
+            gathered.append(outcome)
+            pictures += len(outcome.rows)
+        if pictures >= VIEW_BATCH or lots_left.get(outcome.asset_id) == 0:
             yield from assembly.add(_embedded(embedder, gathered, together=together))
             gathered, pictures = [], 0
     yield from assembly.add(_embedded(embedder, gathered, together=together))
+
+
+def _shard_of_kept(task: Task[ViewWork | None]) -> int:
+    return task.payload.kept.shard if task.payload and task.payload.kept else -1
 
 
 def _embedded(embedder: Embedder, read: Sequence[Outcome], *, together: bool) -> Iterator[Outcome]:

@@ -11,17 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Condition, Lock
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from meshseek.errors import ServiceError
+from meshseek.pipeline.engines import EngineOptions
+from meshseek.pipeline.engines.local import Local
 from meshseek.pipeline.stage import Outcome, Task
 from meshseek.pipeline.worker_process import WorkerDied, WorkerLate, WorkerProcess
+
+if TYPE_CHECKING:
+    from meshseek.pipeline.engines import Engine
 
 T = TypeVar("T")
 
 QUEUED_PER_WORKER = 16
 """Outcomes come in order, so a slow task must not leave the others without work."""
 ASSET_SECONDS = 120.0
+HERE = Local(EngineOptions())
 LEAST_MEMORY = 2 << 30
 MEMORY_SHARE = 0.75
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
@@ -37,6 +43,8 @@ class Workers:
     """A process that takes longer for an asset is killed."""
     memory: int | None = None
     """Bytes of one process, its own beginnings included; None for three quarters of the machine's, shared evenly."""
+    engine: Engine = HERE
+    """What has the work done, by such processes or elsewhere."""
 
     @classmethod
     def of(cls, workers: Workers | int) -> Workers:

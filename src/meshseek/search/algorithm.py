@@ -256,7 +256,8 @@ class Algorithm:
         published = self.library.last_known()
         while True:
             try:
-                return ask(published)
+                with self.library.answering():
+                    return ask(published)
             except VersionChangedError:
                 published = self.library.published()
             except DatabaseDownError:

@@ -543,6 +543,12 @@ SELECT (SELECT content FROM codes WHERE edition = 0 AND part = 'identity') AS id
        (SELECT max(edition) FROM codes) AS edition
 FROM spaces;
 
+-- standing --
+-- What is live here, by which replicas are compared with their primary.
+SELECT content, published_at, (SELECT content FROM codes WHERE edition = 0 AND part = 'identity') AS identity,
+       (SELECT max(edition) FROM codes) AS edition
+FROM spaces;
+
 -- codes_read --
 -- All blocks of some editions, each part's one after the other; and of which version they are, also where there are none.
 SELECT spaces.content AS version, codes.part, codes.content

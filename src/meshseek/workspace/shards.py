@@ -102,11 +102,15 @@ class ShardFolder:
         write_whole(self.folder / name, content)
         return {"file": name, "rows": table.num_rows, "bytes": content.nbytes, "sha256": digest}
 
+    def is_whole(self, shard: Mapping[str, Any]) -> bool:
+        """Whether a shard is there as it was written."""
+        return self._damage(shard) is None
+
     def damaged(self) -> list[Path]:
         """The shards that are missing or were altered; the manifest, where there is none that says what counts."""
         if is_missing(self.folder):
             return [self.folder / MANIFEST]
-        return [self.folder / shard["file"] for shard in self.shards if self._damage(shard) is not None]
+        return [self.folder / shard["file"] for shard in self.shards if not self.is_whole(shard)]
 
     def expect_manifest(self) -> None:
         """Refuse a table of which it is not known what counts.
@@ -230,7 +234,7 @@ class ShardFolder:
             )
         return table
 
-    def _damage(self, shard: dict[str, Any]) -> str | None:
+    def _damage(self, shard: Mapping[str, Any]) -> str | None:
         """Why a shard cannot be used; None where it is as it was written."""
         try:
             with (self.folder / shard["file"]).open("rb") as file:

@@ -12,6 +12,7 @@ import click
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.errors import WorkspaceError
+from meshseek.pipeline.engines import ENGINES
 from meshseek.untrusted.text import printable
 from meshseek.viewpoints import MOST_VIEWS
 
@@ -47,6 +48,17 @@ def algorithm(command: Command) -> Command:
         "--algorithm", type=click.Choice(names), default="lite", show_default=True, help="Embedding algorithm."
     )
     return option(command)
+
+
+def engine(command: Command) -> Command:
+    """``--engine`` and ``--address``."""
+    kinds = click.Choice(ENGINES.names)
+    for option in (
+        click.option("--address", "engine_address", help="Of the engine's cluster.  [default: this machine alone]"),
+        click.option("--engine", type=kinds, help="What has the work done.  [default: local, or as the settings say]"),
+    ):
+        command = option(command)
+    return command
 
 
 class Views(click.ParamType[Any]):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meshseek.datasets import DATASETS, DatasetOptions
-from meshseek.interfaces.cli.options import Views, algorithm, application, common, show
+from meshseek.interfaces.cli.options import Views, algorithm, application, common, engine, show
 from meshseek.interfaces.cli.payment import agreed, payment
 from meshseek.model import LANGUAGES, Language, ViewCount
 from meshseek.renderers import RENDERERS
@@ -68,6 +68,7 @@ def import_command(
 @click.option("--views", type=click.IntRange(1, 40), help="Pictures per asset.  [default: as last time, or 8]")
 @click.option("--size", type=click.IntRange(32, 2048), help="Width in pixels.  [default: as last time, or 512]")
 @click.option("--verify", is_flag=True, help="Read the views, and render those again whose content is another.")
+@engine
 @common
 def render_command(
     *,
@@ -75,15 +76,14 @@ def render_command(
     views: int | None,
     size: int | None,
     verify: bool,
-    workspace: Path | None,
-    max_assets: int | None,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Render assets that came without views."""
     from meshseek.pipeline.render import render
     from meshseek.reporting import ConsoleReporter
 
-    with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
+    with application(needs="workspace", **settings) as meshseek:
         given = {"renderer": renderer, "views": views, "size": size}
         options = {**meshseek.usual_rendering(), **{name: value for name, value in given.items() if value is not None}}
         meshseek.workspace.remembered.keep("render", options)
@@ -109,6 +109,7 @@ def render_command(
 @click.option("--input-file", type=click.Path(path_type=Path), help="Write the requests here, and send nothing.")
 @click.option("--output-file", type=click.Path(path_type=Path), help="Read the answers from here, and send nothing.")
 @payment
+@engine
 @common
 def translate_command(
     *,
@@ -119,13 +120,12 @@ def translate_command(
     output_file: Path | None,
     dry_run: bool,
     yes: bool,
-    workspace: Path | None,
-    max_assets: int | None,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Give assets Chinese captions.
 
-    They are the library's own, or translated by a chat model.
+    They are the library's own, or translated by a chat model: a service, which is asked from here whatever the engine.
     """
     from meshseek.pipeline.translate import preview, translate, write_requests
     from meshseek.reporting import ConsoleReporter
@@ -133,7 +133,7 @@ def translate_command(
     if input_file and output_file:
         raise click.UsageError("give --input-file before your engine runs, and --output-file afterwards, not both")
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
+    with application(needs="workspace", **settings) as meshseek:
         first = meshseek.settings.max_assets
         chosen = meshseek.translator(translator, model=model, terms=terms, say=reporter.say)
         if input_file:
@@ -171,6 +171,7 @@ def translate_command(
 )
 @click.option("--export-onnx", is_flag=True, help="Also export the text encoder to ONNX, for faster queries on a CPU.")
 @payment
+@engine
 @common
 def embed_command(
     *,
@@ -183,9 +184,8 @@ def embed_command(
     export_onnx: bool,
     dry_run: bool,
     yes: bool,
-    workspace: Path | None,
-    max_assets: int | None,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Turn captions and views into vectors."""
     from meshseek.pipeline.embed import embed, preview
@@ -194,7 +194,7 @@ def embed_command(
     if model and Path(model).is_dir():
         model_dir, model = Path(model), None
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, model_dir=model_dir, needs="workspace") as meshseek:
+    with application(needs="workspace", model_dir=model_dir, **settings) as meshseek:
         first = meshseek.settings.max_assets
         views = views or meshseek.workspace.chosen_views(algorithm)
         embedder = meshseek.embedder(algorithm, model, dim, languages or None, views)

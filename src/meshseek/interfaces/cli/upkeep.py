@@ -12,7 +12,7 @@ import click
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.errors import DatabaseError, MeshseekError
-from meshseek.interfaces.cli.options import application, common, show, workspace_options
+from meshseek.interfaces.cli.options import application, common, engine, show, workspace_options
 from meshseek.untrusted.text import printable
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ SHOWN = 10
 @click.option("--yes", is_flag=True, help="Also do paid or long work, and let any number of assets leave.")
 @click.option("--verify", is_flag=True, help="Read models and views, and make those again whose content is another.")
 @click.option("--watch", is_flag=True, help="Then update whenever files of a library change, until Ctrl-C.")
+@engine
 @common
 def update_command(
     *,
@@ -48,9 +49,8 @@ def update_command(
     yes: bool,
     verify: bool,
     watch: bool,
-    workspace: Path | None,
-    max_assets: int | None,
     as_json: bool,
+    **settings: Any,
 ) -> None:
     """Bring everything up to date with the libraries.
 
@@ -60,7 +60,7 @@ def update_command(
     from meshseek.reporting import ConsoleReporter
 
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, needs="workspace") as meshseek:
+    with application(needs="workspace", **settings) as meshseek:
         options = UpdateOptions(
             algorithms=algorithms or meshseek.workspace.algorithms() or (DEFAULT_ALGORITHM,),
             workers=meshseek.workers,

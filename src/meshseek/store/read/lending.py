@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import psycopg
 from psycopg_pool import PoolTimeout
 
 from meshseek.errors import BusyError
@@ -22,14 +25,28 @@ class Lender:
 
     def __init__(self, pool: ConnectionPool[Connection]) -> None:
         self._pool = pool
-        self._lent = 0
+        self._out: set[Connection] = set()
         self._lock = Lock()
         self.size = pool.max_size
         self.close = pool.close
 
     def figures(self) -> dict[str, int]:
         """What psycopg_pool counts, and how many connections are lent now."""
-        return {**self._pool.get_stats(), "lent": self._lent}
+        return {**self._pool.get_stats(), "lent": self.lent}
+
+    def let_go(self) -> None:
+        """Close all connections, those that are lent as well: whoever waits for one hears that it is gone."""
+        with self._lock:
+            lent = [*self._out]
+        for connection in lent:
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as link:
+                link.shutdown(socket.SHUT_RDWR)
+        self._pool.close(timeout=0)
+
+    @property
+    def lent(self) -> int:
+        """Connections that are lent now."""
+        return len(self._out)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -43,13 +60,13 @@ class Lender:
             try:
                 connection = stack.enter_context(self._pool.connection())
             except PoolTimeout as error:
-                if self._lent < self.size:
+                if self.lent < self.size:
                     raise
                 raise BusyError("the database is busy with other requests; try again in a second") from error
-            self._count(1)
-            stack.callback(self._count, -1)
+            self._note(connection, is_out=True)
+            stack.callback(self._note, connection, is_out=False)
             yield connection
 
-    def _count(self, change: int) -> None:
+    def _note(self, connection: Connection, *, is_out: bool) -> None:
         with self._lock:
-            self._lent += change
+            (self._out.add if is_out else self._out.discard)(connection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,10 @@ class Library(Versions, Catalogue):
         """Close the connections."""
         self._codes.close()
         self._reader.close()
+
+    def answering(self) -> AbstractContextManager[None]:
+        """Within it, all that is read for an answer comes from one server, where there are several."""
+        return self._reader.answering()
 
     def pools(self) -> dict[str, dict[str, int]]:
         """What is counted of each pool of connections; none where they are not open."""
@@ -233,6 +238,7 @@ class Library(Versions, Catalogue):
         """The rows of a search, at least one; one without an asset where nothing is there."""
         rows = self._reader.rows(text, values, session)
         if not rows or rows[0]["content"] != published.content:
+            self._reader.differs()
             raise VersionChangedError
         return rows
 

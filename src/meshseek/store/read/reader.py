@@ -85,10 +85,42 @@ class Reader:
                 pool.close()
             self._pools = None
 
+    def let_go(self) -> None:
+        """Close all connections, whoever waits for them; others are opened when something is asked again."""
+        if not self._opening.acquire(blocking=False):  # then they are being opened, and there are none yet
+            return
+        try:
+            pools, self._pools = self._pools, None
+        finally:
+            self._opening.release()
+        for pool in pools or ():
+            pool.let_go()
+
     def pools(self) -> dict[str, dict[str, int]]:
         """What is counted of each pool, by its name; none where they are not open."""
         pools = self._pools
         return {} if pools is None else {name: pool.figures() for name, pool in pools._asdict().items()}
+
+    @property
+    def lent(self) -> int:
+        """Connections that searches have now."""
+        pools = self._pools
+        return pools.searches.lent if pools else 0
+
+    def answering(self) -> contextlib.AbstractContextManager[None]:
+        """Within it, all searches of this thread are asked of one server; here there is but one."""
+        return contextlib.nullcontext()
+
+    def differs(self) -> None:
+        """Hear that what was just read is of another version than was asked for."""
+
+    def written(self, text: Query, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of a query that writes.
+
+        Raises:
+            DatabaseError: See :func:`meshseek.store.postgres.translated`.
+        """
+        return self.rows(text, values)
 
     def read_into_memory(self) -> None:
         """Read tables and indexes into the server's memory, where ``pg_prewarm`` is there and may be used.

@@ -77,6 +77,6 @@ class Versions:
             VersionChangedError: Another version went live since.
         """
         for tuning in tunings:
-            if not self._reader.rows(query("keep_tuning"), {**asdict(tuning), "content": published.content}):
+            if not self._reader.written(query("keep_tuning"), {**asdict(tuning), "content": published.content}):
                 raise VersionChangedError
         self.published()

@@ -1,0 +1,1 @@
+"""Many processes and machines: what a cluster makes is what one process makes."""

@@ -1,0 +1,165 @@
+"""Stages on a Ray cluster of two nodes: the same rows as in this process, whoever dies."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from meshseek.embedders import EmbedderOptions
+from meshseek.embedders.siglip import Siglip
+from meshseek.errors import EngineError
+from meshseek.pipeline import embed as embedding
+from meshseek.pipeline import view_vectors
+from meshseek.pipeline.embed import embed
+from meshseek.pipeline.engines import EngineOptions
+from meshseek.pipeline.engines import ray as engine
+from meshseek.pipeline.engines.ray import Ray
+from meshseek.pipeline.stage import Summary
+from meshseek.pipeline.units import UNITS, forget_units
+from meshseek.pipeline.workers import Workers
+from meshseek.reporting import SilentReporter
+from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.workspace import Workspace
+from tests.checkpoints import write_siglip
+from tests.renders import Renders
+
+pytestmark = pytest.mark.filterwarnings(  # Ray's own defaults and sockets warn
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+)
+ASSETS, VIEWS = 60, 4
+UNIT = 40
+"""Pictures, so that there are six units."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes of one processor each, every one with its own daemons."""
+    node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 << 20}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    cluster.add_node(**node)
+    try:
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small checkpoint of SigLIP."""
+    return write_siglip(tmp_path_factory.mktemp("model") / "siglip")
+
+
+@pytest.fixture
+def renders(tmp_path: Path) -> Renders:
+    """A tree of pictures."""
+    renders = Renders(tmp_path / "renders")
+    for number in range(ASSETS):
+        renders.put(f"{number // 10}/{number}", *range(VIEWS), seed=number)
+    return renders
+
+
+@pytest.fixture(autouse=True)
+def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several units of few assets."""
+    monkeypatch.setattr(view_vectors, "VIEW_UNIT", UNIT)
+    monkeypatch.setattr(embedding, "CAPTION_UNIT", UNIT)
+
+
+def workers(cluster: Cluster | None, address: str | None = None) -> Workers:
+    """Those of a cluster."""
+    return Workers(1, engine=Ray(EngineOptions(address=address or (cluster and cluster.address))))
+
+
+def run(workspace: Workspace, model: Path, workers: Workers | int) -> Summary:
+    """Embed; gives what became of the views."""
+    embedder = Siglip(EmbedderOptions(model_dir=model, device="cpu"))
+    return embed(embedder, "siglip", workspace, max_assets=None, reporter=SilentReporter(), workers=workers)[-1]
+
+
+def rows(table: ShardFolder) -> dict[tuple[str, int | None], tuple[str, bytes]]:
+    """Fingerprint and vector of each asset and viewpoint."""
+    return {
+        (row["asset_id"], row["viewpoint_id"]): (row["fingerprint"], bytes(row["vector"]))
+        for part in table.tables()
+        for row in part.to_pylist()
+    }
+
+
+def test_a_node_that_dies_costs_one_unit(
+    cluster: Cluster, renders: Renders, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte the vectors of this process, none lost, and no more than one shard made twice."""
+    here, there = Workspace(tmp_path / "here"), Workspace(tmp_path / "there")
+    for workspace in (here, there):
+        renders.bring_in(workspace)
+    assert run(here, model, 1).done == ASSETS
+    folder = there.folder / "vectors/siglip/appearance"
+    doomed = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
+    tries: list[int] = []
+
+    def counted(table: ShardFolder) -> None:
+        tries.extend(path.stat().st_size for path in (table.folder / UNITS).glob("*.tries"))
+        forget_units(table)
+
+    def kill() -> None:
+        while not [*folder.glob(f"{UNITS}/*.json")]:
+            time.sleep(0.01)
+        cluster.remove_node(doomed, allow_graceful=False)
+
+    monkeypatch.setattr(f"{engine.__name__}.forget_units", counted)
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    summary = run(there, model, workers(cluster))
+    killer.join()
+    assert (summary.done, summary.skipped) == (ASSETS, 0)
+    ours, theirs = (rows(workspace.vectors_table("siglip", "appearance")) for workspace in (here, there))
+    assert ours == theirs
+    assert len(theirs) == ASSETS * VIEWS
+    assert sum(tries) <= ASSETS * VIEWS // UNIT + 1
+    assert not (folder / UNITS).exists()
+    assert run(there, model, workers(cluster)).already_there == ASSETS
+
+
+def test_a_worker_without_the_model_says_so(cluster: Cluster, renders: Renders, tmp_path: Path) -> None:
+    """In one line that names its node, and nothing is kept."""
+    workspace, model = Workspace(tmp_path / "workspace"), write_siglip(tmp_path / "siglip")
+    renders.bring_in(workspace)
+    embedder = Siglip(EmbedderOptions(model_dir=model, device="cpu"))
+    model.rename(tmp_path / "elsewhere")
+    with pytest.raises(EngineError, match=r"^on \S+: .*siglip.*$"):
+        embed(embedder, "siglip", workspace, max_assets=None, reporter=SilentReporter(), workers=workers(cluster))
+    assert not [*(workspace.folder / "vectors").rglob("part-*")]
+
+
+def test_a_worker_with_other_programs_or_files_is_refused(
+    cluster: Cluster, renders: Renders, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What differs is named; so is a folder that is not the same there."""
+    workspace = Workspace(tmp_path / "workspace")
+    renders.bring_in(workspace)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_versions", lambda: ("meshseek 99",))
+        with pytest.raises(
+            EngineError, match=r"on \S+: .* is .*, and .* where the command was given; install the same"
+        ):
+            run(workspace, model, workers(cluster))
+    make = engine.Setting
+    monkeypatch.setattr(engine, "Setting", lambda versions, mark: make(versions, mark.with_name("not there")))
+    with pytest.raises(EngineError, match="is not the folder that it is where the command was given"):
+        run(workspace, model, workers(cluster))
+
+
+def test_no_cluster_is_told(renders: Renders, model: Path, tmp_path: Path) -> None:
+    """In one line, with the cure."""
+    workspace = Workspace(tmp_path / "workspace")
+    renders.bring_in(workspace)
+    with pytest.raises(
+        EngineError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 .*; start one with 'ray start --head'"
+    ):
+        run(workspace, model, workers(None, "127.0.0.1:1"))

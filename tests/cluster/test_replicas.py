@@ -1,0 +1,271 @@
+"""Several servers answer: a primary and two replicas that stream from it, each killed, paused, restarted or behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from meshseek.bootstrap import Meshseek
+from meshseek.errors import DatabaseDownError, MeshseekError
+from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.query import Query
+from meshseek.settings import read_settings
+from meshseek.store.postgres import Server
+from meshseek.store.read.library import Library
+from meshseek.store.read.reader import Reader
+from meshseek.store.read.spread import LOOK_SECONDS, SILENT_SECONDS, Spread
+from meshseek.workspace.workspace import Workspace
+from tests.cluster.postgres import Node, place_for_nodes, remove
+from tests.toy import embed_toys, import_toys, publish_toys, toy
+
+READERS = 4
+WORDS = ("red chair", "green lamp", "a blue bed", "grey sofa")
+PATIENCE = 30.0
+
+
+@dataclass(slots=True)
+class Servers:
+    """A primary and its replicas, with the toys published."""
+
+    primary: Node
+    replicas: list[Node]
+    workspace: Workspace
+    prefix: str
+
+    def server(self, node: Node) -> Server:
+        """As Meshseek asks it."""
+        return Server(lambda: node.url, self.prefix)
+
+    def publish(self, max_assets: int | None = None) -> None:
+        """Make a version live on the primary."""
+        publish_toys(self.workspace, self.server(self.primary), max_assets)
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[list[Node]]:
+    """Three servers; the second and the third stream from the first."""
+    folder = place_for_nodes()
+    nodes = [Node(folder) for _ in range(3)]
+    try:
+        nodes[0].make()
+        nodes[0].start()
+        for replica in nodes[1:]:
+            replica.follow(nodes[0])
+            replica.start()
+        yield nodes
+    finally:
+        for node in nodes:
+            node.kill()
+        remove(folder)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Toys, embedded."""
+    workspace = Workspace(tmp_path_factory.mktemp("toys") / "workspace")
+    import_toys(workspace)
+    embed_toys(workspace)
+    return workspace
+
+
+@pytest.fixture
+def servers(nodes: list[Node], workspace: Workspace) -> Servers:
+    """With databases of this test only."""
+    servers = Servers(nodes[0], nodes[1:], workspace, f"test_{uuid4().hex[:8]}_")
+    servers.publish()
+    return servers
+
+
+@contextmanager
+def searching(servers: Servers) -> Iterator[tuple[Algorithm, Spread]]:
+    """An algorithm that is asked of all three, once both replicas are used."""
+    names = {f"replica {number}": node for number, node in enumerate(servers.replicas, 1)}
+    readers = {name: Reader(servers.server(node), "toy") for name, node in names.items()}
+    spread = Spread(Reader(servers.server(servers.primary), "toy"), readers)
+    library = Library(servers.server(servers.primary), "toy", spread)
+    try:
+        algorithm = Algorithm("toy", library, lambda space: toy(space.model))
+        algorithm.search(Query(text="red chair"))
+        until(lambda: all(spread.usable.values()))
+        yield algorithm, spread
+    finally:
+        library.close()
+
+
+def until(holds: Callable[[], bool]) -> float:
+    """Wait until something holds; tells how long that took."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < PATIENCE
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+@dataclass(slots=True)
+class Readers:
+    """Threads that search all the time."""
+
+    algorithm: Algorithm
+    answers: list[tuple[float, str, Answer]] = field(default_factory=list)
+    """Each with how long it took, and what was asked."""
+    failures: list[tuple[float, MeshseekError]] = field(default_factory=list)
+    """Each with when it was."""
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Within it they search."""
+        stopped = threading.Event()
+        threads = [threading.Thread(target=self._run, args=(stopped, number)) for number in range(READERS)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            for thread in threads:
+                thread.join()
+
+    def _run(self, stopped: threading.Event, number: int) -> None:
+        words = WORDS[number % len(WORDS)]
+        while not stopped.is_set():
+            began = time.monotonic()
+            try:
+                answer = self.algorithm.search(Query(text=words, top_k=5))
+                self.answers.append((time.monotonic() - began, words, answer))
+            except MeshseekError as error:
+                self.failures.append((time.monotonic(), error))
+
+
+def shown(answer: Answer) -> list[str]:
+    """Ids of what was found."""
+    return [hit.asset_id for hit in answer.hits]
+
+
+def test_searches_are_spread_over_all(servers: Servers) -> None:
+    """Each server answers some of them, and all say the same."""
+    with searching(servers) as (algorithm, _):
+        answers = {tuple(shown(algorithm.search(Query(text="blue lamp", top_k=5)))) for _ in range(30)}
+        assert len(answers) == 1
+        pools = algorithm.library.pools()
+    asked = {name: figures.get("requests_num", 0) for name, figures in pools.items() if name.endswith("searches")}
+    assert len(asked) == 3
+    assert min(asked.values()) >= 5
+
+
+def test_a_replica_that_is_killed_is_left_out_and_comes_back(servers: Servers) -> None:
+    """No search fails: what was under way there is asked of another."""
+    replica = servers.replicas[0]
+    with searching(servers) as (algorithm, spread):
+        readers = Readers(algorithm)
+        with readers.at_work():
+            time.sleep(0.3)
+            replica.kill()
+            until(lambda: not spread.usable["replica 1"])
+            time.sleep(1)
+            replica.start()
+            until(lambda: spread.usable["replica 1"])
+        assert readers.failures == []
+        assert len(readers.answers) > READERS
+
+
+def test_a_server_that_says_nothing_any_longer_is_left_out(servers: Servers) -> None:
+    """As when the network swallows everything: within seconds others answer, also what was asked of it."""
+    replica = servers.replicas[1]
+    with searching(servers) as (algorithm, spread):
+        readers = Readers(algorithm)
+        with readers.at_work():
+            time.sleep(0.3)
+            replica.pause()
+            try:
+                waited = until(lambda: not spread.usable["replica 2"])
+                time.sleep(1)
+            finally:
+                replica.resume()
+            until(lambda: spread.usable["replica 2"])
+        assert readers.failures == []
+        assert waited < 2 * (LOOK_SECONDS + SILENT_SECONDS)
+        assert max(took for took, _, _ in readers.answers) < 4 * (LOOK_SECONDS + SILENT_SECONDS)
+
+
+def test_a_replica_that_is_behind_is_left_out_until_it_follows(servers: Servers) -> None:
+    """What it has is an older version, which nobody is shown."""
+    replica = servers.replicas[0]
+    with searching(servers) as (algorithm, spread):
+        with psycopg.connect(replica.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_wal_replay_pause()")
+        try:
+            servers.publish(max_assets=10)
+            until(lambda: not spread.usable["replica 1"])
+            for _ in range(10):
+                found = shown(algorithm.search(Query(text="grey chair", top_k=40)))
+                assert {*found} <= {f"toys/{number:03d}" for number in range(10)}
+        finally:
+            with psycopg.connect(replica.url, autocommit=True) as connection:
+                connection.execute("SELECT pg_wal_replay_resume()")
+        until(lambda: spread.usable["replica 1"])
+
+
+def test_no_answer_mixes_two_versions(servers: Servers) -> None:
+    """While one version after the other goes live, each answer is that of one of them."""
+    expected = {version: found for count in (10, None) for version, found in rankings(servers, count).items()}
+    with searching(servers) as (algorithm, _):
+        readers = Readers(algorithm)
+        with readers.at_work():
+            for count in (10, None, 10, None):
+                servers.publish(max_assets=count)
+                time.sleep(0.2)
+    assert readers.failures == []
+    for _, words, answer in readers.answers:
+        assert shown(answer) == expected[answer.version][words]
+    assert {answer.version for _, _, answer in readers.answers} == {*expected}
+
+
+def rankings(servers: Servers, max_assets: int | None) -> dict[str, dict[str, list[str]]]:
+    """What the primary alone says of a version, by its digest."""
+    servers.publish(max_assets=max_assets)
+    library = Library(servers.server(servers.primary), "toy")
+    try:
+        algorithm = Algorithm("toy", library, lambda space: toy(space.model))
+        answers = {words: algorithm.search(Query(text=words, top_k=5)) for words in WORDS}
+    finally:
+        library.close()
+    (version,) = {answer.version for answer in answers.values()}
+    return {version: {words: shown(answer) for words, answer in answers.items()}}
+
+
+def test_a_primary_that_restarts_stops_no_search(servers: Servers) -> None:
+    """Replicas go on answering; nothing can be published meanwhile, which is told."""
+    with searching(servers) as (algorithm, spread):
+        readers = Readers(algorithm)
+        with readers.at_work():
+            servers.primary.stop()
+            with pytest.raises(DatabaseDownError):
+                servers.publish(max_assets=10)
+            time.sleep(1)
+            assert all(spread.usable.values())
+            servers.primary.start()
+            time.sleep(1)
+            servers.publish(max_assets=10)
+            until(lambda: all(spread.usable.values()))
+        assert readers.failures == []
+        assert len(shown(algorithm.search(Query(text="chair", top_k=40)))) == 10
+
+
+def test_addresses_of_replicas_are_settings(servers: Servers, tmp_path: Path) -> None:
+    """Separated by commas; an address that is none is told without what it says, as it may hold a password."""
+    urls = ",".join(node.url for node in servers.replicas)
+    given = {"database_url": servers.primary.url, "database_prefix": servers.prefix, "workspace": tmp_path}
+    meshseek = Meshseek(read_settings(**given, read_database_urls=urls))
+    try:
+        pools = meshseek.search_service
+        assert pools.names
+    finally:
+        meshseek.close()
