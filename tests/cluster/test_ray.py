@@ -126,35 +126,6 @@ def test_a_node_that_dies_costs_one_unit(
     assert run(there, model, workers(cluster)).already_there == ASSETS
 
 
-def test_a_worker_without_the_model_says_so(cluster: Cluster, renders: Renders, tmp_path: Path) -> None:
-    """In one line that names its node, and nothing is kept."""
-    workspace, model = Workspace(tmp_path / "workspace"), write_siglip(tmp_path / "siglip")
-    renders.bring_in(workspace)
-    embedder = Siglip(EmbedderOptions(model_dir=model, device="cpu"))
-    model.rename(tmp_path / "elsewhere")
-    with pytest.raises(EngineError, match=r"^on \S+: .*siglip.*$"):
-        embed(embedder, "siglip", workspace, max_assets=None, reporter=SilentReporter(), workers=workers(cluster))
-    assert not [*(workspace.folder / "vectors").rglob("part-*")]
-
-
-def test_a_worker_with_other_programs_or_files_is_refused(
-    cluster: Cluster, renders: Renders, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What differs is named; so is a folder that is not the same there."""
-    workspace = Workspace(tmp_path / "workspace")
-    renders.bring_in(workspace)
-    with monkeypatch.context() as patch:
-        patch.setattr(engine, "_versions", lambda: ("meshseek 99",))
-        with pytest.raises(
-            EngineError, match=r"on \S+: .* is .*, and .* where the command was given; install the same"
-        ):
-            run(workspace, model, workers(cluster))
-    make = engine.Setting
-    monkeypatch.setattr(engine, "Setting", lambda versions, mark: make(versions, mark.with_name("not there")))
-    with pytest.raises(EngineError, match="is not the folder that it is where the command was given"):
-        run(workspace, model, workers(cluster))
-
-
 def test_no_cluster_is_told(renders: Renders, model: Path, tmp_path: Path) -> None:
     """In one line, with the cure."""
     workspace = Workspace(tmp_path / "workspace")

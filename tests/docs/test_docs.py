@@ -34,7 +34,16 @@ SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CSV_BLOCK = re.compile(r"^```\n((?:id|text),.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
-FAMILIES = ("embedders", "datasets", "renderers", "translators", "rerankers", "search/modes", "store/indexes")
+FAMILIES = (
+    "embedders",
+    "datasets",
+    "renderers",
+    "translators",
+    "rerankers",
+    "pipeline/engines",
+    "search/modes",
+    "store/indexes",
+)
 SECTIONS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 """Those of Keep a Changelog."""
 
@@ -247,6 +256,21 @@ def test_how_to_add_a_translator(tmp_path: Path) -> None:
     told = json.loads(skipped)
     assert (told["asset_id"], told["reason"]) == ("lamps/desk", "has no word of the glossary")
     assert ended.stdout.startswith("translate: 1 done, 1 skipped")
+
+
+def test_how_to_add_an_engine(tmp_path: Path) -> None:
+    """The how-to's one file renders and embeds, with the commands it gives."""
+    page = HOW_TO / "add-an-engine.md"
+    environment = _package_with(tmp_path, "pipeline/engines/in_turn.py", page)
+    _write_models(tmp_path / "models")
+
+    _, rendered, embedded = follow_all(
+        ["meshseek import glb_folder models", *_of_meshseek(page)], tmp_path, environment
+    )
+
+    assert rendered.stdout.startswith("render: 2 done, 0 skipped")
+    assert "embed views: 2 done, 0 skipped" in embedded.stdout
+    assert not list(tmp_path.rglob(".units"))
 
 
 @pytest.fixture

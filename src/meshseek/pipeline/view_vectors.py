@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 VIEW_BATCH = 64
 """Pictures that go to the embedder at a time; it divides them further as its device needs."""
-VIEW_UNIT = 4096
+VIEW_UNIT = 2048
 """Pictures that another process embeds as one shard. No batch is of two units, so who does them makes no difference."""
 
 

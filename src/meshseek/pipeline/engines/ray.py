@@ -41,11 +41,11 @@ ENVIRONMENT = {
 
 
 class Room(NamedTuple):
-    """What workers get."""
+    """How many workers there are, and what each gets."""
 
     workers: int
-    processors: float
-    gpus: float
+    processors: int
+    gpus: int
 
 
 class Setting(NamedTuple):
@@ -74,7 +74,7 @@ class Ray(Engine):
                 made = pickle.dumps((job.elsewhere, job.table))
                 first = len(job.table.shards)
                 packed = [pickle.dumps((first + number, unit)) for number, unit in enumerate(units)]
-                for outcomes in _each(ray, room, (setting, made, int(room.processors)), packed):
+                for outcomes in _each(ray, room, (setting, made, room.processors), packed):
                     yield from outcomes
             forget_units(job.table)
 
@@ -185,15 +185,17 @@ def _room(nodes: Sequence[dict[str, Any]], wanted: int | None, units: int) -> Ro
     """A worker for each GPU, or where there is none, one for all processors of each machine."""
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     gpus = sum(int(node.get("GPU", 0)) for node in alive)
-    processors = sorted(int(node["CPU"]) for node in alive if node.get("CPU", 0) >= 1)
+    if gpus:
+        beside = min(int(node.get("CPU", 0)) // int(node["GPU"]) for node in alive if node.get("GPU", 0) >= 1)
+        return Room(min(wanted or gpus, gpus, units), max(1, beside), 1)
+    processors = [int(node["CPU"]) for node in alive if node.get("CPU", 0) >= 1]
     if not processors:
         raise EngineError("the Ray cluster has no processors to work with; start its nodes with --num-cpus")
-    if gpus:
-        workers = min(wanted or gpus, units)
-        return Room(workers, max(1, sum(processors) // gpus), 1)
-    each = processors[0] if wanted is None else max(1, sum(processors) // wanted)
+    each = min(processors)
+    while each > 1 and sum(count // each for count in processors) < (wanted or 1):
+        each -= 1
     room = sum(count // each for count in processors)
-    return Room(max(1, min(wanted or room, room, units)), each, 0)
+    return Room(min(wanted or room, room, units), each, 0)
 
 
 def _versions() -> tuple[str, ...]:
