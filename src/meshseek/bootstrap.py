@@ -23,7 +23,7 @@ from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.store.read.live_index import live_index
 from meshseek.store.read.reader import Reader
-from meshseek.store.read.spread import Spread
+from meshseek.store.read.spread import reader_of
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
 from meshseek.workspace.format import expect_usable
 from meshseek.workspace.workspace import Workspace
@@ -83,13 +83,9 @@ class Meshseek:
 
     def _reader(self, name: str) -> Reader:
         """Asks the server, and its replicas where there are any."""
-        primary = Reader(self.server, name)
-        urls = self.settings.read_database_urls
-        if not urls:
-            return primary
-        asked = self.settings
-        servers = [Server(url.get_secret_value, asked.database_prefix, asked.statement_seconds) for url in urls]
-        return Spread(primary, {f"replica {number}": Reader(each, name) for number, each in enumerate(servers, 1)})
+        urls, asked = self.settings.read_database_urls, self.settings
+        replicas = [Server(url.get_secret_value, asked.database_prefix, asked.statement_seconds) for url in urls]
+        return reader_of(name, self.server, replicas)
 
     @cached_property
     def reranking(self) -> Reranking:

@@ -41,7 +41,10 @@ UNIT = 40
 def cluster() -> Iterator[Cluster]:
     """Two nodes of one processor each, every one with its own daemons."""
     node: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 100 << 20}
-    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 300, "health_check_failure_threshold": 3}
+    cluster = Cluster(
+        initialize_head=True, head_node_args={**node, "include_dashboard": False, "_system_config": quick}
+    )
     cluster.add_node(**node)
     try:
         yield cluster

@@ -87,6 +87,8 @@ def in_processes(
         if not bounds.count:
             yield from map(function, tasks)
             return
+        if not len(tasks):
+            return
         with _crew(bounds, function, min(bounds.count, len(tasks))) as run:
             waiting: deque[Future[Outcome]] = deque()
             for task in tasks:

@@ -36,7 +36,7 @@ MISSING = "Ray is not installed; run: pip install 'meshseek[ray]'"
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is told to anybody
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # workers without a GPU see what their machine has, as before
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # its errors are of what it mends itself; others are raised
 }
 
 
@@ -149,7 +149,8 @@ def _connected(address: str | None) -> Iterator[ModuleType]:
     try:
         if address:
             _expect_answer(address)
-        ray.init(**({"address": address} if address else alone), log_to_driver=False, logging_level=logging.ERROR)
+        with _no_stderr():
+            ray.init(**({"address": address} if address else alone), log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         raise EngineError(
             f"no Ray cluster answers at {address} ({_first_line(error)}); start one with 'ray start --head', or check "
@@ -159,6 +160,19 @@ def _connected(address: str | None) -> Iterator[ModuleType]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Drop what libraries write there past Python: Ray says that it obeys ``RAY_BACKEND_LOG_LEVEL``."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _expect_answer(address: str) -> None:

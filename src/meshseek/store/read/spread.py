@@ -20,7 +20,7 @@ from meshseek.store.read.reader import Reader, Session
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from meshseek.store.postgres import Connection
+    from meshseek.store.postgres import Connection, Server
     from meshseek.store.queries import Query, Statement
 
 log = logging.getLogger(__name__)
@@ -263,6 +263,13 @@ class Spread(Reader):
         if replica.why != why:
             log.warning("%s is not used: %s", replica.name, why)
         replica.is_usable, replica.why = False, why
+
+
+def reader_of(algorithm: str, primary: Server, replicas: Sequence[Server]) -> Reader:
+    """Asks a server, or that and its replicas."""
+    reader = Reader(primary, algorithm)
+    named = {f"replica {number}": Reader(each, algorithm) for number, each in enumerate(replicas, 1)}
+    return Spread(reader, named) if named else reader
 
 
 def _begun(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
