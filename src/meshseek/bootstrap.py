@@ -83,8 +83,8 @@ class Meshseek:
 
     def _reader(self, name: str) -> Reader:
         """Asks the server, and its replicas where there are any."""
-        urls, asked = self.settings.read_database_urls, self.settings
-        replicas = [Server(url.get_secret_value, asked.database_prefix, asked.statement_seconds) for url in urls]
+        rest = self.settings.database_prefix, self.settings.statement_seconds, "MESHSEEK_READ_DATABASE_URLS"
+        replicas = [Server(url.get_secret_value, *rest) for url in self.settings.read_database_urls]
         return reader_of(name, self.server, replicas)
 
     @cached_property

@@ -14,14 +14,15 @@ import psycopg
 import pytest
 
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import DatabaseDownError, MeshseekError
+from meshseek.errors import DatabaseDownError, MeshseekError, NotPublishedError
 from meshseek.search.algorithm import Algorithm, Answer
 from meshseek.search.query import Query
 from meshseek.settings import read_settings
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.store.read.reader import Reader
-from meshseek.store.read.spread import LOOK_SECONDS, SILENT_SECONDS, Spread
+from meshseek.store.read.replicas import LOOK_SECONDS, SILENT_SECONDS
+from meshseek.store.read.spread import Spread
 from meshseek.workspace.workspace import Workspace
 from tests.cluster.postgres import Node, place_for_nodes, remove
 from tests.toy import embed_toys, import_toys, publish_toys, toy
@@ -94,7 +95,7 @@ def searching(servers: Servers) -> Iterator[tuple[Algorithm, Spread]]:
     try:
         algorithm = Algorithm("toy", library, lambda space: toy(space.model))
         algorithm.search(Query(text="red chair"))
-        until(lambda: all(spread.usable.values()))
+        until(lambda: all(spread.replicas.values()))
         yield algorithm, spread
     finally:
         library.close()
@@ -168,10 +169,10 @@ def test_a_replica_that_is_killed_is_left_out_and_comes_back(servers: Servers) -
         with readers.at_work():
             time.sleep(0.3)
             replica.kill()
-            until(lambda: not spread.usable["replica 1"])
+            until(lambda: not spread.replicas["replica 1"])
             time.sleep(1)
             replica.start()
-            until(lambda: spread.usable["replica 1"])
+            until(lambda: spread.replicas["replica 1"])
         assert readers.failures == []
         assert len(readers.answers) > READERS
 
@@ -185,11 +186,11 @@ def test_a_server_that_says_nothing_any_longer_is_left_out(servers: Servers) -> 
             time.sleep(0.3)
             replica.pause()
             try:
-                waited = until(lambda: not spread.usable["replica 2"])
+                waited = until(lambda: not spread.replicas["replica 2"])
                 time.sleep(1)
             finally:
                 replica.resume()
-            until(lambda: spread.usable["replica 2"])
+            until(lambda: spread.replicas["replica 2"])
         assert readers.failures == []
         assert waited < 2 * (LOOK_SECONDS + SILENT_SECONDS)
         assert max(took for took, _, _ in readers.answers) < 4 * (LOOK_SECONDS + SILENT_SECONDS)
@@ -203,14 +204,14 @@ def test_a_replica_that_is_behind_is_left_out_until_it_follows(servers: Servers)
             connection.execute("SELECT pg_wal_replay_pause()")
         try:
             servers.publish(max_assets=10)
-            until(lambda: not spread.usable["replica 1"])
+            until(lambda: not spread.replicas["replica 1"])
             for _ in range(10):
                 found = shown(algorithm.search(Query(text="grey chair", top_k=40)))
                 assert {*found} <= {f"toys/{number:03d}" for number in range(10)}
         finally:
             with psycopg.connect(replica.url, autocommit=True) as connection:
                 connection.execute("SELECT pg_wal_replay_resume()")
-        until(lambda: spread.usable["replica 1"])
+        until(lambda: spread.replicas["replica 1"])
 
 
 def test_no_answer_mixes_two_versions(servers: Servers) -> None:
@@ -250,22 +251,27 @@ def test_a_primary_that_restarts_stops_no_search(servers: Servers) -> None:
             with pytest.raises(DatabaseDownError):
                 servers.publish(max_assets=10)
             time.sleep(1)
-            assert all(spread.usable.values())
+            assert all(spread.replicas.values())
             servers.primary.start()
             time.sleep(1)
             servers.publish(max_assets=10)
-            until(lambda: all(spread.usable.values()))
+            until(lambda: all(spread.replicas.values()))
         assert readers.failures == []
         assert len(shown(algorithm.search(Query(text="chair", top_k=40)))) == 10
 
 
-def test_addresses_of_replicas_are_settings(servers: Servers, tmp_path: Path) -> None:
-    """Separated by commas; an address that is none is told without what it says, as it may hold a password."""
-    urls = ",".join(node.url for node in servers.replicas)
+def test_addresses_of_replicas_are_settings(servers: Servers, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Separated by commas; one that is no address keeps nobody from searching, and is told without what it says."""
+    urls = [servers.replicas[0].url, "postgresql://me:secret@[nowhere/postgres"]
     given = {"database_url": servers.primary.url, "database_prefix": servers.prefix, "workspace": tmp_path}
-    meshseek = Meshseek(read_settings(**given, read_database_urls=urls))
+    meshseek = Meshseek(read_settings(**given, read_database_urls=",".join(urls)))
     try:
-        pools = meshseek.search_service
-        assert pools.names
+        algorithm = meshseek.search_service.algorithm("lite")
+        with pytest.raises(NotPublishedError):
+            algorithm.search(Query(text="chair"))
+        assert algorithm.library.replicas == {"replica 1": False, "replica 2": False}
     finally:
         meshseek.close()
+    assert "replica 1 is not used: nothing is published there yet" in caplog.text
+    assert "replica 2 is not used: MESHSEEK_READ_DATABASE_URLS is no address of a database; write" in caplog.text
+    assert "secret" not in caplog.text

@@ -98,7 +98,7 @@ class Algorithm:
         self._reranking = reranking
         self._model = QueryModel(name, load, translate)
         self._readiness = Readiness(name, library, self._model, self._warm_up)
-        self._admission = Admission(POOL_SIZE, WAITING)
+        self._admission = Admission(POOL_SIZE * (1 + len(library.replicas)), WAITING)
 
     def warm_up(self) -> None:
         """Load in the background what the first query needs, so that it is as fast as the others."""
@@ -123,6 +123,7 @@ class Algorithm:
             queue=QueueFigures.of(self._admission),
             caches={name: CacheFigures.of(cache) for name, cache in self._model.caches.items()},
             pools=self.library.pools(),
+            replicas=self.library.replicas,
             published=self.library.known,
         )
 

@@ -50,5 +50,7 @@ class Figures:
     """By what is in them."""
     pools: Mapping[str, Mapping[str, int]]
     """Of each pool of connections, what psycopg_pool counts, and how many are ``lent``."""
+    replicas: Mapping[str, bool]
+    """Whether each replica of the database server is used."""
     published: Published | None
     """What was published when it was last looked at."""

@@ -68,11 +68,17 @@ class Server:
         conninfo: Called before each connection, so that a server of ours that stopped is started again.
         prefix: Put before the database names.
         statement_seconds: How long a statement of a search may take.
+        setting: Where its address comes from.
     """
 
     def __init__(
-        self, conninfo: Callable[[], str], prefix: str = "", statement_seconds: float = STATEMENT_SECONDS
+        self,
+        conninfo: Callable[[], str],
+        prefix: str = "",
+        statement_seconds: float = STATEMENT_SECONDS,
+        setting: str = "MESHSEEK_DATABASE_URL",
     ) -> None:
+        self._setting = setting
         self._statement_seconds = statement_seconds
         self._conninfo = conninfo
         self._prefix = prefix
@@ -93,10 +99,8 @@ class Server:
         try:
             return make_conninfo(self._conninfo(), **parts)
         except psycopg.ProgrammingError as error:
-            message = (
-                "MESHSEEK_DATABASE_URL is no address of a database; write postgresql://user:password@host/postgres"
-            )
-            raise DatabaseError(message) from error
+            message = "is no address of a database; write postgresql://user:password@host/postgres"
+            raise DatabaseError(f"{self._setting} {message}") from error
 
     def shown_conninfo(self, algorithm: str) -> str:
         """The same without a password, to be shown."""

@@ -56,6 +56,7 @@ class LiveFigures(Collector):
             | {("", kind): cache for kind, cache in self._caches().items()}
         )
         yield from _pools(figures)
+        yield _replicas(figures)
         yield from _published(figures)
 
 
@@ -102,6 +103,16 @@ def _pools(figures: Mapping[str, Figures]) -> Iterator[Metric]:
         for key, known in pools.items():
             counter.add_metric(key, known.get(count, 0))
         yield counter
+
+
+def _replicas(figures: Mapping[str, Figures]) -> Metric:
+    used = GaugeMetricFamily(
+        "meshseek_replica_used", "Whether searches are asked of it", labels=["algorithm", "replica"]
+    )
+    for name, each in figures.items():
+        for replica, is_used in each.replicas.items():
+            used.add_metric([name, replica], float(is_used))
+    return used
 
 
 def _published(figures: Mapping[str, Figures]) -> Iterator[Metric]:

@@ -75,6 +75,11 @@ class Library(Versions, Catalogue):
         self._codes.close()
         self._reader.close()
 
+    @property
+    def replicas(self) -> dict[str, bool]:
+        """Whether each replica of the server is used, by name."""
+        return self._reader.replicas
+
     def answering(self) -> AbstractContextManager[None]:
         """Within it, all that is read for an answer comes from one server, where there are several."""
         return self._reader.answering()

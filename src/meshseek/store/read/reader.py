@@ -107,6 +107,11 @@ class Reader:
         pools = self._pools
         return pools.searches.lent if pools else 0
 
+    @property
+    def replicas(self) -> dict[str, bool]:
+        """Whether each replica is used, by name."""
+        return {}
+
     def answering(self) -> contextlib.AbstractContextManager[None]:
         """Within it, all searches of this thread are asked of one server; here there is but one."""
         return contextlib.nullcontext()
