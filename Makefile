@@ -103,6 +103,9 @@ bench-embed: $(VENV)/.installed-dev  ## Measure embedding: pictures a second, wa
 	$(BIN)/python benchmarks/embed.py --captions 100000
 	$(BIN)/python benchmarks/siglip_text.py
 
+bench-cluster: $(VENV)/.installed-dev  ## Measure embedding by Ray beside one process
+	$(BIN)/python benchmarks/cluster_embed.py $(ARGS)
+
 bench-search: $(VENV)/.installed-bench  ## Measure search beside other engines: make bench-search ARGS="--vectors 1000000"
 	$(BIN)/python benchmarks/search.py $(ARGS)
 

@@ -70,8 +70,8 @@ def main() -> None:
 def measure_views(folder: Path, assets: int, size: str, workers: int) -> None:
     """Compare the stage with the same batches already prepared."""
     workspace = Workspace(folder / "workspace")
-    _write_views(workspace, assets)
-    siglip = Siglip(EmbedderOptions(model_dir=_write_model(folder / "model", size)))
+    write_views(workspace, assets)
+    siglip = Siglip(EmbedderOptions(model_dir=write_model(folder / "model", size)))
     prepare = siglip.image_preparer()
     picture = Image.open(next((folder / "workspace" / "pictures").rglob("*.png"))).convert("RGB")
     batch = [prepare(picture)] * VIEW_BATCH
@@ -180,7 +180,7 @@ class _Weightless(Embedder):
         raise NotImplementedError
 
 
-def _write_views(workspace: Workspace, assets: int) -> None:
+def write_views(workspace: Workspace, assets: int) -> None:
     """Pictures of noise on white, about as hard to unpack as renders."""
     random = np.random.default_rng(0)
     drawn = []
@@ -200,7 +200,8 @@ def _write_views(workspace: Workspace, assets: int) -> None:
     workspace.assets_table().append(rows)
 
 
-def _write_model(folder: Path, size: str) -> Path:
+def write_model(folder: Path, size: str) -> Path:
+    """A checkpoint of a real size with random weights."""
     torch.manual_seed(0)
     tower = SIZES[size]
     side, patch = GEOMETRY[size]
