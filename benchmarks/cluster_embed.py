@@ -1,6 +1,6 @@
 """Measures pictures a second of the embed stage in one process and on a Ray cluster of this machine, in turns.
 
-Run it with ``make bench-cluster``. Both start with the model loaded here; Ray starts its daemons and loads it once more.
+Run it with ``make bench-cluster``. Both begin with the model loaded here; Ray starts its daemons, and loads it again.
 """
 
 from __future__ import annotations
