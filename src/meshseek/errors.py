@@ -120,11 +120,11 @@ class SpaceMismatchError(MeshseekError):
 class EmbedderError(MeshseekError):
     """A model cannot be loaded or used."""
 
+    general = f"the model cannot be loaded or used; {LOG}"
+
 
 class EngineError(MeshseekError):
     """A cluster cannot be reached, or a worker of it cannot be used."""
-
-    general = f"the model cannot be loaded or used; {LOG}"
 
 
 class RerankerError(MeshseekError):

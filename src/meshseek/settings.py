@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     engine_address: str | None = None
     """Of the engine's cluster; one of this machine alone, if not given."""
     engine_workers: PositiveInt | None = None
-    """Workers of the engine at a time; one for each GPU or, where there is none, for each machine, if not given."""
+    """Workers of the engine at a time; as many as there is room for, if not given."""
     host: str = "127.0.0.1"
     """Address that the two services listen on."""
     log_format: Literal["text", "json"] = "text"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from meshseek.pipeline.engines import EngineOptions
 from meshseek.pipeline.engines import ray as engine
 from meshseek.pipeline.engines.ray import Ray
 from meshseek.pipeline.stage import Summary
-from meshseek.pipeline.units import UNITS, forget_units
+from meshseek.pipeline.units import units_folder
 from meshseek.pipeline.workers import Workers
 from meshseek.reporting import SilentReporter
-from meshseek.workspace.shards import ShardFolder
+from meshseek.workspace.shards import UNITS, ShardFolder
 from meshseek.workspace.workspace import Workspace
 from tests.checkpoints import write_siglip
 from tests.renders import Renders
@@ -105,17 +106,20 @@ def test_a_node_that_dies_costs_one_unit(
     folder = there.folder / "vectors/siglip/appearance"
     doomed = cluster.add_node(num_cpus=1, object_store_memory=100 << 20)
     tries: list[int] = []
+    made = units_folder
 
-    def counted(table: ShardFolder) -> None:
-        tries.extend(path.stat().st_size for path in (table.folder / UNITS).glob("*.tries"))
-        forget_units(table)
+    @contextmanager
+    def counted(table: ShardFolder) -> Iterator[Path]:
+        with made(table) as units:
+            yield units
+            tries.extend(path.stat().st_size for path in units.glob("*.tries"))
 
     def kill() -> None:
-        while not [*folder.glob(f"{UNITS}/*.json")]:
+        while not tries and not [*folder.glob(f"{UNITS}/*/*.json")]:
             time.sleep(0.01)
         cluster.remove_node(doomed, allow_graceful=False)
 
-    monkeypatch.setattr(f"{engine.__name__}.forget_units", counted)
+    monkeypatch.setattr(f"{engine.__name__}.units_folder", counted)
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     summary = run(there, model, workers(cluster))
@@ -124,7 +128,9 @@ def test_a_node_that_dies_costs_one_unit(
     ours, theirs = (rows(workspace.vectors_table("siglip", "appearance")) for workspace in (here, there))
     assert ours == theirs
     assert len(theirs) == ASSETS * VIEWS
-    assert sum(tries) <= ASSETS * VIEWS // UNIT + 1
+    units = ASSETS * VIEWS // UNIT
+    assert len(tries) == units
+    assert sum(tries) <= units + 1
     assert not (folder / UNITS).exists()
     assert run(there, model, workers(cluster)).already_there == ASSETS
 

@@ -14,15 +14,15 @@ import psycopg
 import pytest
 
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import DatabaseDownError, MeshseekError, NotPublishedError
+from meshseek.errors import DatabaseDownError, DatabaseError, MeshseekError, NotPublishedError
 from meshseek.search.algorithm import Algorithm, Answer
 from meshseek.search.query import Query
 from meshseek.settings import read_settings
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.store.read.reader import Reader
-from meshseek.store.read.replicas import LOOK_SECONDS, SILENT_SECONDS
 from meshseek.store.read.spread import Spread
+from meshseek.store.read.watch import LOOK_SECONDS, SILENT_SECONDS
 from meshseek.workspace.workspace import Workspace
 from tests.cluster.postgres import Node, place_for_nodes, remove
 from tests.toy import embed_toys, import_toys, publish_toys, toy
@@ -30,7 +30,7 @@ from tests.toy import embed_toys, import_toys, publish_toys, toy
 READERS = 4
 WORDS = ("red chair", "green lamp", "a blue bed", "grey sofa")
 PATIENCE = 30.0
-PASSWORD = "open sesame"  # pragma: allowlist secret
+PASSWORD = "open sesame!"  # pragma: allowlist secret
 
 
 @dataclass(slots=True)
@@ -243,6 +243,40 @@ def rankings(servers: Servers, max_assets: int | None) -> dict[str, dict[str, li
     return {version: {words: shown(answer) for words, answer in answers.items()}}
 
 
+@pytest.mark.parametrize("how", ["killed", "silent"])
+def test_without_the_primary_replicas_answer_as_fast(servers: Servers, how: str) -> None:
+    """Also where it was away when the service began."""
+    (servers.primary.kill if how == "killed" else servers.primary.pause)()
+    try:
+        with searching(servers) as (algorithm, _):
+            readers = Readers(algorithm)
+            with readers.at_work():
+                time.sleep(2)
+            assert readers.failures == []
+            assert len(readers.answers) > 10 * READERS
+            assert max(took for took, _, _ in readers.answers) < SILENT_SECONDS
+    finally:
+        (servers.primary.start if how == "killed" else servers.primary.resume)()
+
+
+def test_filters_and_likeness_are_of_one_version(servers: Servers) -> None:
+    """A replica that has an older version answers nothing, also within the half second until that is seen."""
+    replica = servers.replicas[0]
+    servers.publish(max_assets=10)
+    with searching(servers) as (algorithm, _):
+        for count in (None, 10, None):
+            with psycopg.connect(replica.url, autocommit=True) as connection:
+                connection.execute("SELECT pg_wal_replay_pause()")
+                servers.publish(max_assets=count)
+                for _ in range(12):
+                    answer = algorithm.search(Query(text="chair", top_k=40, filters={"category": ("lamp",)}))
+                    lamps = {f"toys/{number:03d}" for number in range(count or 40) if number % 20 // 4 == 2}
+                    assert {*shown(answer)} == lamps
+                    like = algorithm.similar("toys/008", "appearance", 40)
+                    assert len(like) == (count or 40) - 1
+                connection.execute("SELECT pg_wal_replay_resume()")
+
+
 def test_a_primary_that_restarts_stops_no_search(servers: Servers) -> None:
     """Replicas go on answering; nothing can be published meanwhile, which is told."""
     with searching(servers) as (algorithm, spread):
@@ -262,10 +296,10 @@ def test_a_primary_that_restarts_stops_no_search(servers: Servers) -> None:
 
 
 def test_addresses_of_replicas_are_settings(servers: Servers, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Separated by commas; one that is no address keeps nobody from searching, and is told without what it says."""
-    urls = [servers.replicas[0].url, f"postgresql://me:{PASSWORD}@[nowhere/postgres"]
+    """Separated by commas; one where nothing is published keeps nobody from asking the primary."""
     given = {"database_url": servers.primary.url, "database_prefix": servers.prefix, "workspace": tmp_path}
-    meshseek = Meshseek(read_settings(**given, read_database_urls=",".join(urls)))
+    urls = ",".join(node.url for node in servers.replicas)
+    meshseek = Meshseek(read_settings(**given, read_database_urls=urls))
     try:
         algorithm = meshseek.search_service.algorithm("lite")
         with pytest.raises(NotPublishedError):
@@ -273,6 +307,17 @@ def test_addresses_of_replicas_are_settings(servers: Servers, tmp_path: Path, ca
         assert algorithm.library.replicas == {"replica 1": False, "replica 2": False}
     finally:
         meshseek.close()
-    assert "replica 1 is not used: nothing is published there yet" in caplog.text
-    assert "replica 2 is not used: MESHSEEK_READ_DATABASE_URLS is no address of a database; write" in caplog.text
-    assert PASSWORD not in caplog.text
+    assert caplog.text.count("replica 1 is not asked: nothing is published there yet") == 1
+
+
+def test_an_address_that_is_none_is_told(servers: Servers, tmp_path: Path) -> None:
+    """At once, without what it says: it may hold a password."""
+    given = {"database_url": servers.primary.url, "workspace": tmp_path}
+    meshseek = Meshseek(read_settings(**given, read_database_urls=f"postgresql://me:{PASSWORD}@[nowhere/postgres"))
+    try:
+        with pytest.raises(
+            DatabaseError, match=r"^MESHSEEK_READ_DATABASE_URLS is no address of a database; write [^!]*$"
+        ):
+            _ = meshseek.search_service
+    finally:
+        meshseek.close()

@@ -45,9 +45,9 @@ def full_disk(tasks: Sequence[Task[None]]) -> Iterator[Outcome]:
 
 def told(tmp_path: Path, elsewhere: Any, **setting: Any) -> Any:
     """What a worker says of a unit."""
-    mark = tmp_path / "mark"
-    mark.touch()
-    given = Setting(**{"versions": engine._versions(), "mark": mark, **setting})
+    folder = tmp_path / "table" / ".units" / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    given = Setting(**{"versions": engine._versions(), "folder": folder, **setting})
     worker = engine._Worker(given, pickle.dumps((elsewhere, ShardFolder(tmp_path, SCHEMA))), 2)
     (done,) = worker({"unit": [pickle.dumps((0, TASKS))]})["done"]
     return pickle.loads(done)
@@ -65,6 +65,16 @@ def test_a_worker_without_its_model_says_so(tmp_path: Path) -> None:
     """In one line that names its machine."""
     assert told(tmp_path, without_model).endswith(": there are no weights for 2; copy them here")
     assert told(tmp_path, without_model).startswith("on ")
+
+
+def unforeseen(processors: int) -> Work[None]:
+    """As where a library is broken."""
+    raise ImportError(f"libcuda.so.{processors}: cannot open shared object file")
+
+
+def test_a_worker_with_an_unforeseen_error_says_so(tmp_path: Path) -> None:
+    """Likewise, with what it is called."""
+    assert told(tmp_path, unforeseen).endswith(": ImportError: libcuda.so.2: cannot open shared object file")
 
 
 def test_a_worker_that_cannot_go_on_says_so(tmp_path: Path) -> None:
@@ -93,9 +103,12 @@ def test_other_programs_are_named(tmp_path: Path, versions: tuple[str, ...], exp
 
 
 def test_another_folder_in_the_workspaces_place_is_told(tmp_path: Path) -> None:
-    """It lacks the file that was made a moment ago."""
-    said = told(tmp_path, working, mark=tmp_path / "elsewhere")
-    assert f"{tmp_path} is not the folder that it is where the command was given; put the workspace on storage" in said
+    """It lacks the folder that was made a moment ago."""
+    said = told(tmp_path, working, folder=tmp_path / "a" / "b" / "c")
+    assert (
+        f"{tmp_path / 'a'} is not the folder that it is where the command was given; put the workspace on storage"
+        in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,10 +132,17 @@ def test_each_gpu_or_machine_has_a_worker(
     """With as many processors as the smallest machine has; no more workers than units."""
     alive = [{"Alive": True, "Resources": node} for node in nodes]
     dead = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
-    assert engine._room([*alive, dead], wanted, units) == expected
+    assert engine._room([*alive, dead], wanted, units, uses_gpu=True) == expected
+
+
+def test_work_without_a_gpu_goes_to_every_machine() -> None:
+    """GPUs are left to others."""
+    resources = [{"CPU": 16.0, "GPU": 2.0}, {"CPU": 16.0}]
+    nodes = [{"Alive": True, "Resources": node} for node in resources]
+    assert engine._room(nodes, None, 9, uses_gpu=False) == Room(2, 16, 0)
 
 
 def test_a_cluster_without_processors_is_told() -> None:
     """In one line, with the cure."""
     with pytest.raises(EngineError, match="has no processors to work with; start its nodes with --num-cpus"):
-        engine._room([{"Alive": True, "Resources": {"memory": 1.0}}], None, 1)
+        engine._room([{"Alive": True, "Resources": {"GPU": 1.0}}], None, 1, uses_gpu=True)

@@ -14,7 +14,7 @@ from meshseek.errors import UnreadableAssetError
 from meshseek.files import make_folder, move_whole
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
 from meshseek.pipeline.units import Job
-from meshseek.pipeline.workers import Workers, in_processes
+from meshseek.pipeline.workers import Bounds, Workers, in_processes
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
 from meshseek.workspace.by_asset import Some
@@ -71,9 +71,9 @@ def _has_model(task: Task[str | None]) -> int:
 
 
 def _elsewhere(
-    seconds: float, memory: int | None, rendering: _Rendering, processors: int
+    bounds: Bounds, rendering: _Rendering, processors: int
 ) -> Callable[[Sequence[Task[str | None]]], Iterable[Outcome]]:
-    return in_processes(Workers(processors, seconds, memory), rendering)
+    return in_processes(Workers.within(bounds, processors), rendering)
 
 
 def render(
@@ -113,9 +113,16 @@ def render(
             for asset in workspace.assets(max_assets, parts=["model", "views"])
             if asset.views is None
         ]
-        bounds, rendering = Workers.of(workers), _Rendering(renderer, workspace)
-        here, elsewhere = in_processes(bounds, rendering), partial(_elsewhere, bounds.seconds, bounds.memory, rendering)
-        work = bounds.engine.work(Job(here=here, elsewhere=elsewhere, table=table, most=RENDER_UNIT, size=_has_model))
+        crew, rendering = Workers.of(workers), _Rendering(renderer, workspace)
+        job = Job(
+            here=in_processes(crew, rendering),
+            elsewhere=partial(_elsewhere, crew.bounds, rendering),
+            table=table,
+            most=RENDER_UNIT,
+            size=_has_model,
+            uses_gpu=False,
+        )
+        work = crew.engine.work(job)
         try:
             return run_stage("render", tasks, work, table, reporter, whole)
         finally:

@@ -207,7 +207,7 @@ class _Buffer:
 
     def add(self, outcome: Outcome) -> None:
         if outcome.shard is not None:
-            self.table.keep_shards([*self.table.shards, dict(outcome.shard)])
+            self.table.adopt(outcome.shard)
         self.rows.extend(dict(row) for row in outcome.rows)
         now = time.monotonic()
         patience = max(SHARD_SECONDS, SHARD_SHARE * (now - self.began))

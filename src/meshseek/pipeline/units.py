@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import secrets
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pyarrow as pa
 
-import meshseek
 from meshseek.errors import EngineError
 from meshseek.files import disk_error, make_folder, write_whole
 from meshseek.pipeline.stage import Outcome, Task, Work
 from meshseek.sealed import sealed, unsealed
+from meshseek.workspace.shards import UNITS, ShardFolder
 
 if TYPE_CHECKING:
-    from meshseek.workspace.shards import ShardFolder
+    from pathlib import Path
 
 T = TypeVar("T")
 
-UNITS = ".units"
-"""Folder in a table's: what was done and is not yet in the manifest."""
 TRIES = 3
 """So many workers may die of one unit before it is given up."""
 
@@ -45,6 +43,8 @@ class Job(Generic[T]):
     """Gets the rows."""
     most: int
     """A unit ends when it is so large."""
+    uses_gpu: bool = True
+    """Whether a GPU makes it faster."""
     size: Callable[[Task[T]], int] = _one
     """How large a task is; one of no size is not worth sending anywhere."""
 
@@ -55,7 +55,7 @@ class Job(Generic[T]):
 
 
 def in_units(tasks: Iterable[Task[T]], most: int, size: Callable[[Task[T]], int] = _one) -> Iterator[list[Task[T]]]:
-    """Cut tasks where they are large enough together; without some whole units, the others are cut as before."""
+    """Cut tasks where they are large enough together."""
     unit: list[Task[T]] = []
     total = 0
     for task in tasks:
@@ -68,43 +68,69 @@ def in_units(tasks: Iterable[Task[T]], most: int, size: Callable[[Task[T]], int]
         yield unit
 
 
+@contextmanager
+def units_folder(table: ShardFolder) -> Iterator[Path]:
+    """A new folder in a table's, for what is done of a run and is not yet in the manifest; gone at the end.
+
+    What an earlier run left is removed: nobody knows whether it is of the same model and the same files.
+
+    Raises:
+        WorkspaceError: It cannot be made.
+    """
+    parent = table.folder / UNITS
+    shutil.rmtree(parent, ignore_errors=True)
+    folder = parent / secrets.token_hex(4)
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise disk_error(error, table.folder) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
 class UnitWorker(Generic[T]):
     """Does units in a process of its own, wherever that is.
 
     Args:
         work: Does their tasks.
-        table: Whose shards they become. The manifest is another's to write.
+        table: Whose shards they become, as it was when the run began. To put them into it is another's work.
+        folder: Of the run, see :func:`units_folder`.
     """
 
-    def __init__(self, work: Work[T], table: ShardFolder) -> None:
+    def __init__(self, work: Work[T], table: ShardFolder, folder: Path) -> None:
         self._work = work
-        self._table = table
-        self._folder = table.folder / UNITS
+        self._drafts = ShardFolder(folder, table.schema, table.header)
+        self._folder = folder
 
     def do(self, number: int, tasks: Sequence[Task[T]]) -> list[Outcome]:
         """Do a unit, or take what another worker made of it before it died.
 
         Args:
-            number: Of the shard.
+            number: Of the unit, and then of its shard; no other unit of the run has it.
             tasks: Of the unit.
 
         Returns:
             Outcomes without their rows; the last one has the shard.
 
         Raises:
-            WorkspaceError: The table cannot be written.
+            WorkspaceError: The folder cannot be written.
             EngineError: Workers die of it.
         """
-        note = self._folder / f"{_key(self._table, tasks)}.json"
+        note = self._folder / f"{number}.json"
         try:
-            make_folder(self._folder)
             done = self._done(note)
             if done is None:
-                self._count_try(note, tasks)
-                done = self._made(number, tasks)
+                tries = self._begun(note, tasks)
+                try:
+                    done = self._made(number, tasks)
+                except Exception:  # it did not die
+                    tries.unlink()
+                    raise
                 write_whole(note, sealed({"outcomes": done}))
         except OSError as error:
-            raise disk_error(error, self._table.folder) from error
+            raise disk_error(error, self._folder) from error
         return [Outcome(**outcome) for outcome in done]
 
     def _made(self, number: int, tasks: Sequence[Task[T]]) -> list[dict[str, Any]]:
@@ -115,7 +141,8 @@ class UnitWorker(Generic[T]):
             left_out = list(outcome.left_out)
             done.append({"asset_id": outcome.asset_id, "skipped": outcome.skipped, "left_out": left_out})
         if rows:
-            done[-1]["shard"] = self._table.write_shard(pa.Table.from_pylist(rows, schema=self._table.schema), number)
+            shard = self._drafts.write_shard(pa.Table.from_pylist(rows, schema=self._drafts.schema), number)
+            done[-1]["shard"] = {**shard, "folder": str(self._folder)}
         return done
 
     def _done(self, note: Path) -> list[dict[str, Any]] | None:
@@ -124,9 +151,10 @@ class UnitWorker(Generic[T]):
             done: list[dict[str, Any]] = unsealed(note.read_bytes())["outcomes"]
         except (OSError, ValueError, KeyError):
             return None
-        return done if all(self._table.is_whole(each["shard"]) for each in done if "shard" in each) else None
+        return done if all(self._drafts.is_whole(each["shard"]) for each in done if "shard" in each) else None
 
-    def _count_try(self, note: Path, tasks: Sequence[Task[T]]) -> None:
+    def _begun(self, note: Path, tasks: Sequence[Task[T]]) -> Path:
+        """The file that counts how often the unit was begun, and did not end."""
         tries = note.with_suffix(".tries")
         count = 1 + (tries.stat().st_size if tries.exists() else 0)
         if count > TRIES:
@@ -135,18 +163,4 @@ class UnitWorker(Generic[T]):
                 "give their machines more memory, or run the command with '--engine local'"
             )
         tries.write_bytes(b"." * count)
-
-
-def forget_units(table: ShardFolder) -> None:
-    """Remove the notes of units that the manifest names."""
-    folder = table.folder / UNITS
-    for path in folder.glob("*"):
-        path.unlink()
-    if folder.exists():
-        folder.rmdir()
-
-
-def _key(table: ShardFolder, tasks: Sequence[Task[Any]]) -> str:
-    """Of what is made of just these tasks, by this Meshseek."""
-    made_from = [meshseek.__version__, table.header, [[task.asset_id, task.fingerprint] for task in tasks]]
-    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
+        return tries

@@ -12,7 +12,7 @@ from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Task, Work
 from meshseek.pipeline.units import Job, in_units
 from meshseek.pipeline.view_reading import Lots, ViewWork, read_views
-from meshseek.pipeline.workers import Workers
+from meshseek.pipeline.workers import Bounds, Workers
 from meshseek.viewpoints import evenly, views_fingerprint
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import HeldViews, is_current, joint_fingerprint, lacks_views
@@ -69,12 +69,12 @@ def view_tasks(
 def view_job(embedder: Embedder, workers: Workers | int, table: ShardFolder) -> Job[ViewWork | None]:
     """What has to be done with views."""
     here = partial(embed_views, embedder, workers, table)
-    elsewhere = partial(_elsewhere, embedder.recipe, table)
+    elsewhere = partial(_elsewhere, embedder.recipe, Workers.of(workers).bounds, table)
     return Job(here=here, elsewhere=elsewhere, table=table, most=VIEW_UNIT, size=_pictures)
 
 
-def _elsewhere(recipe: Recipe, table: ShardFolder, processors: int) -> Work[ViewWork | None]:
-    return partial(embed_views, recipe.make(), processors, table)
+def _elsewhere(recipe: Recipe, bounds: Bounds, table: ShardFolder, processors: int) -> Work[ViewWork | None]:
+    return partial(embed_views, recipe.make(), Workers.within(bounds, processors), table)
 
 
 def _pictures(task: Task[ViewWork | None]) -> int:

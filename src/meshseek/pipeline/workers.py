@@ -18,12 +18,15 @@ from meshseek.pipeline.engines import EngineOptions
 from meshseek.pipeline.engines.local import Local
 from meshseek.pipeline.stage import Outcome, Task
 from meshseek.pipeline.worker_process import WorkerDied, WorkerLate, WorkerProcess
+from meshseek.processors import usable_processors
 
 if TYPE_CHECKING:
     from meshseek.pipeline.engines import Engine
 
 T = TypeVar("T")
 
+Bounds = tuple[float, int | None]
+"""Seconds and bytes, as in :class:`Workers`."""
 QUEUED_PER_WORKER = 16
 """Outcomes come in order, so a slow task must not leave the others without work."""
 ASSET_SECONDS = 120.0
@@ -50,6 +53,18 @@ class Workers:
     def of(cls, workers: Workers | int) -> Workers:
         """So many with the usual bounds, or what is given."""
         return cls(workers) if isinstance(workers, int) else workers
+
+    @classmethod
+    def within(cls, bounds: Bounds, count: int) -> Workers:
+        """So many on another machine, where others may work beside them."""
+        seconds, memory = bounds
+        share = int(MEMORY_SHARE * machine_memory() / max(count, usable_processors()))
+        return cls(count, seconds, memory or max(LEAST_MEMORY, share))
+
+    @property
+    def bounds(self) -> Bounds:
+        """What each may take for an asset, wherever it is."""
+        return self.seconds, self.memory
 
     @property
     def bytes_each(self) -> int:

@@ -146,6 +146,17 @@ class Server:
             connection.patience = self._statement_seconds + SILENCE_SECONDS
             yield connection
 
+    def watching(self, algorithm: str, seconds: float) -> BoundedConnection:
+        """A connection to look at what is live, which waits no longer than so many seconds for anything.
+
+        Raises:
+            psycopg.Error: It cannot be made.
+        """
+        address = make_conninfo(self._searching(algorithm), connect_timeout=max(2, round(seconds)))
+        connection = BoundedConnection.connect(address, autocommit=True)
+        connection.patience = seconds
+        return connection
+
     def _searching(self, algorithm: str) -> str:
         session = _SESSION.format(1000 * self._statement_seconds)
         return make_conninfo(self.conninfo(algorithm), options=session, **_LINK)
@@ -244,6 +255,11 @@ def translated() -> Iterator[None]:
         ) from error
     except psycopg.errors.QueryCanceled as error:
         raise DatabaseSlowError("the database took too long; ask for less at once, or publish with an index") from error
+    except psycopg.errors.SerializationFailure as error:  # a replica has to replay what the statement still reads
+        kind = DatabaseDownError if "recovery" in str(error) else DatabaseError
+        raise kind(
+            f"the database had to stop a statement ({_first_line(error)}); run the same command again"
+        ) from error
     except psycopg.errors.DeadlockDetected as error:
         raise DatabaseError("another process changed the same tables; run the same command again") from error
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:

@@ -7,11 +7,12 @@ import re
 import stat
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from meshseek.workspace.entries import LEFT_OUT, LIBRARIES
 from meshseek.workspace.manifest import MANIFEST, read_manifest
+from meshseek.workspace.shards import UNITS
 from meshseek.workspace.workspace import Workspace
 
 UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp|\.(.*\.)?lock|.*\.part|.*\.sqlite3-(journal|wal|shm)")
@@ -92,7 +93,7 @@ def _looked_at(path: Path, name: str, tables: AbstractSet[str], odd: list[str]) 
     except OSError:  # it went meanwhile, as nothing does that a snapshot names
         return
     if stat.S_ISDIR(found.st_mode):
-        if name not in DRAFTS:
+        if name not in DRAFTS and PurePosixPath(name).name != UNITS:
             yield from _below(path, name, tables, odd)
     elif stat.S_ISREG(found.st_mode):
         if not UNFINISHED.fullmatch(path.name):

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from meshseek.files import disk_error
 from meshseek.workspace.by_asset import pieces, replaced_ids
-from meshseek.workspace.shards import ShardFolder, without
+from meshseek.workspace.shards import UNITS, ShardFolder, without
 
 LOT_BYTES = 16_000_000
 """Of rows that become one shard."""
@@ -72,7 +72,7 @@ def _dropped(table: ShardFolder, kept: Container[str]) -> list[list[str]]:
 
 
 def _files(table: ShardFolder) -> list[Path]:
-    return [*table.folder.glob("part-*.parquet"), *table.folder.glob(".*.tmp")]
+    return [*table.folder.glob("part-*.parquet"), *table.folder.glob(".*.tmp"), *table.folder.glob(f"{UNITS}/*/*")]
 
 
 def _remove(paths: Iterable[Path], folder: Path) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THREADED_BYTES = 1_000_000
+UNITS = ".units"
+"""Folder in a table's: shards that workers have made, and that are not yet taken."""
 _ROWS = pa.schema({"asset_id": pa.string(), "rows": pa.int64()})
 MADE_FROM = pa.schema({"asset_id": pa.string(), "fingerprint": pa.string()})
 
@@ -105,6 +107,19 @@ class ShardFolder:
     def is_whole(self, shard: Mapping[str, Any]) -> bool:
         """Whether a shard is there as it was written."""
         return self._damage(shard) is None
+
+    def adopt(self, shard: Mapping[str, Any]) -> None:
+        """Take a shard that was written into another folder of the same disk, and make it count.
+
+        Args:
+            shard: What the manifest is to say of it, and its ``folder``.
+
+        Raises:
+            OSError: It cannot be moved.
+        """
+        entry = {name: value for name, value in shard.items() if name != "folder"}
+        Path(shard["folder"], entry["file"]).replace(self.folder / entry["file"])
+        self.keep_shards([*(known for known in self.shards if known["file"] != entry["file"]), entry])
 
     def damaged(self) -> list[Path]:
         """The shards that are missing or were altered; the manifest, where there is none that says what counts."""

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -36,12 +36,11 @@ class Lender:
 
     def let_go(self) -> None:
         """Close all connections, those that are lent as well: whoever waits for one hears that it is gone."""
-        with self._lock:
-            lent = [*self._out]
-        for connection in lent:
-            with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as link:
-                link.shutdown(socket.SHUT_RDWR)
-        self._pool.close(timeout=0)
+        with self._lock:  # none of them is given back meanwhile, and so none is closed
+            for connection in self._out:
+                with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as link:
+                    link.shutdown(socket.SHUT_RDWR)
+        Thread(target=self._pool.close, name="close connections", daemon=True).start()
 
     @property
     def lent(self) -> int:

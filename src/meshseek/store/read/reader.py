@@ -13,13 +13,14 @@ import psycopg
 from psycopg.rows import dict_row
 
 from meshseek.deadlines import check_deadline
-from meshseek.errors import DatabaseDownError
+from meshseek.errors import DatabaseDownError, DatabaseError
 from meshseek.spans import DATABASE, Span
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import (
     LOOKUPS,
     POOL_SECONDS,
     POOL_SIZE,
+    BoundedConnection,
     Connection,
     Server,
     check_pgvector,
@@ -69,6 +70,8 @@ class Reader:
 
     _pools: _Pools | None = None
     _closed = False
+    _looking: BoundedConnection | None = None
+    """Is for nothing but :meth:`look`."""
 
     def __init__(self, server: Server, algorithm: str) -> None:
         self._server = server
@@ -84,6 +87,28 @@ class Reader:
             for pool in self._pools or ():
                 pool.close()
             self._pools = None
+
+    def look(self, text: Query, seconds: float) -> list[dict[str, Any]]:
+        """The rows of a quick query, however busy searches keep their connections; for one thread alone.
+
+        Raises:
+            DatabaseError: See :func:`meshseek.store.postgres.translated`; also where it says nothing for so long.
+        """
+        try:
+            with translated():
+                if self._looking is None:
+                    self._looking = self._server.watching(self._algorithm, seconds)
+                with self._looking.cursor(row_factory=dict_row) as cursor:
+                    return cursor.execute(text, binary=True).fetchall()
+        except DatabaseError:
+            self.look_no_longer()
+            raise
+
+    def look_no_longer(self) -> None:
+        """Close the connection of :meth:`look`."""
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            looking.close()
 
     def let_go(self) -> None:
         """Close all connections, whoever waits for them; others are opened when something is asked again."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,16 +10,18 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshseek.deadlines import check_deadline
-from meshseek.errors import BusyError, DatabaseDownError, DatabaseError, DatabaseSlowError
+from meshseek.errors import BusyError, DatabaseDownError, DatabaseError, DatabaseVersionError, NotPublishedError
+from meshseek.store.read.published import VersionChangedError
 from meshseek.store.read.reader import Reader, Session
-from meshseek.store.read.replicas import OTHER, Replicas
+from meshseek.store.read.watch import OTHER, Watch
 
 if TYPE_CHECKING:
     from meshseek.store.postgres import Connection, Server
     from meshseek.store.queries import Query, Statement
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
+UNFIT = (DatabaseDownError, NotPublishedError, DatabaseVersionError)
+"""What is wrong with a server, and not with what it was asked."""
 
 
 @dataclass(slots=True)
@@ -43,24 +44,24 @@ class Spread(Reader):
 
     def __init__(self, primary: Reader, replicas: Mapping[str, Reader]) -> None:
         self._primary = primary
-        self._replicas = Replicas(primary, replicas)
+        self._watch = Watch(primary, replicas)
         self._turns = count()
 
     def close(self) -> None:
         """Close the connections to all servers, for good."""
-        self._replicas.close()
+        self._watch.close()
 
     def pools(self) -> dict[str, dict[str, int]]:
         """What is counted of each pool, by its name; those of replicas have their names before it."""
         told = self._primary.pools()
-        for replica in self._replicas.all:
+        for replica in self._watch.replicas:
             told |= {f"{replica.name} {name}": figures for name, figures in replica.reader.pools().items()}
         return told
 
     @property
     def replicas(self) -> dict[str, bool]:
         """Whether each replica is used, by name."""
-        return {replica.name: replica.is_usable for replica in self._replicas.all}
+        return {replica.name: replica.is_used for replica in self._watch.replicas}
 
     def read_into_memory(self) -> None:
         """Read tables and indexes into the memory of each server that answers.
@@ -69,12 +70,12 @@ class Spread(Reader):
             DatabaseError: None does.
         """
         refusals = []
-        for reader in self._replicas.servers:
+        for server in self._watch.servers:
             try:
-                reader.read_into_memory()
+                server.reader.read_into_memory()
             except DatabaseError as error:
                 refusals.append(error)
-        if len(refusals) > len(self._replicas.all):
+        if len(refusals) == len(self._watch.servers):
             raise refusals[0]
 
     @contextmanager
@@ -85,7 +86,7 @@ class Spread(Reader):
 
     @contextmanager
     def answering(self) -> Iterator[None]:
-        """Within it, all searches of this thread are asked of one server, for as long as it answers."""
+        """Within it, all that this thread reads comes from one server; an answer is begun again where that fails."""
         token = _answer.set(_Answer())
         try:
             yield
@@ -93,11 +94,10 @@ class Spread(Reader):
             _answer.reset(token)
 
     def differs(self) -> None:
-        """What was just read is of another version than was asked for: a replica that gave it is looked at again."""
+        """What was just read is of another version than was asked for: a replica that gave it does not follow."""
         answer = _answer.get()
-        for replica in self._replicas.all:
-            if answer is not None and replica.reader is answer.reader:
-                self._replicas.leave_out(replica, OTHER)
+        if answer is not None and answer.reader not in {None, self._primary}:
+            self._watch.leave_out(answer.reader, OTHER)
 
     def written(self, text: Query, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The rows of a query that writes: the primary's alone."""
@@ -109,11 +109,11 @@ class Spread(Reader):
         """The rows of a query, which must only read; of another server where one does not answer.
 
         Raises:
+            VersionChangedError: The server that has begun an answer does not end it: another one must begin anew.
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
             TooSlowError: Nobody waits for them any longer.
         """
-        order = self._all_usable if session is None else self._in_turn
-        return self._first_answer(order, lambda reader: reader.rows(text, values, session))
+        return self._told(lambda reader: reader.rows(text, values, session), is_search=session is not None)
 
     def stream(self, text: Query, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """The rows of a query that may be many and large; of another server only where one does not answer at all.
@@ -121,52 +121,63 @@ class Spread(Reader):
         Raises:
             DatabaseError: See :func:`meshseek.store.postgres.translated`.
         """
-        rows = self._first_answer(self._all_usable, lambda reader: _begun(reader.stream(text, values)))
-        yield from rows
+        yield from self._told(lambda reader: _begun(reader.stream(text, values)), is_search=False)
 
-    def _first_answer(self, order: Callable[[], Iterable[Reader]], ask: Callable[[Reader], T]) -> T:
-        """What the first server says that answers.
+    def _told(self, ask: Callable[[Reader], T], *, is_search: bool) -> T:
+        """What one server says: the one that answers already, or the first that does.
 
         Args:
-            order: Gives the servers.
-            ask: Asks one.
+            ask: Asks it.
+            is_search: Whether any may; else the primary, for as long as it answers.
         """
-        self._replicas.start()
+        self._watch.start()
+        answer = _answer.get()
+        if answer is not None and answer.reader is not None:
+            try:
+                return ask(answer.reader)
+            except UNFIT as error:
+                self._left_out(answer.reader, error)
+                raise VersionChangedError from error
         refusal: DatabaseError | BusyError | None = None
-        for reader in order():
+        for reader in self._in_turn(is_search=is_search or answer is not None):
             check_deadline()
             try:
-                return ask(reader)
-            except DatabaseSlowError:
-                raise
-            except (BusyError, DatabaseError) as error:
-                if reader is self._primary and not isinstance(error, BusyError | DatabaseDownError):
-                    raise
+                told = ask(reader)
+            except BusyError as error:
                 refusal = error
-                for replica in self._replicas.all:
-                    if replica.reader is reader and not isinstance(error, BusyError):
-                        self._replicas.leave_out(replica, str(error))
+            except UNFIT as error:
+                self._left_out(reader, error)
+                refusal = error
+            else:
+                if answer is not None:
+                    answer.reader = reader
+                return told
         raise refusal or DatabaseDownError("no database server can be asked; check MESHSEEK_DATABASE_URL")
 
-    def _in_turn(self) -> Iterator[Reader]:
-        """Those that may be used: the one that answers already, then those with the least to do."""
-        usable = self._all_usable()
-        turn = next(self._turns) % len(usable)
-        usable = sorted([*usable[turn:], *usable[:turn]], key=lambda reader: reader.lent)
-        answer = _answer.get() or _Answer()
-        if answer.reader in usable:
-            usable.sort(key=lambda reader: reader is not answer.reader)
-        for reader in usable:
-            answer.reader = reader
-            yield reader
+    def _left_out(self, reader: Reader, error: DatabaseError) -> None:
+        """Leave a server out; what the primary says is so, unless it cannot be reached."""
+        if reader is self._primary and not isinstance(error, DatabaseDownError):
+            raise error
+        self._watch.leave_out(reader, str(error))
 
-    def _all_usable(self) -> list[Reader]:
-        return [self._primary, *self._replicas.usable]
+    def _in_turn(self, *, is_search: bool) -> Sequence[Reader]:
+        """The servers that may be asked: for a search, those first that have the least to do."""
+        used = self._watch.used
+        turn = next(self._turns) % len(used)
+        if is_search:
+            return sorted([*used[turn:], *used[:turn]], key=lambda reader: reader.lent)
+        return used if used[0] is self._primary else [*used[turn:], *used[:turn]]
 
 
 def reader_of(algorithm: str, primary: Server, replicas: Sequence[Server]) -> Reader:
-    """Asks a server, or that and its replicas."""
+    """Asks a server, or that and its replicas.
+
+    Raises:
+        DatabaseError: The address of a replica is none.
+    """
     reader = Reader(primary, algorithm)
+    for replica in replicas:
+        replica.conninfo(algorithm)
     named = {f"replica {number}": Reader(each, algorithm) for number, each in enumerate(replicas, 1)}
     return Spread(reader, named) if named else reader
 
