@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from meshseek.pipeline.embed import embed
 from meshseek.pipeline.engines import EngineOptions
 from meshseek.pipeline.engines import ray as engine
 from meshseek.pipeline.engines.ray import Ray
+from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.units import units_folder
 from meshseek.pipeline.workers import Workers
@@ -28,11 +30,14 @@ from meshseek.reporting import SilentReporter
 from meshseek.workspace.shards import UNITS, ShardFolder
 from meshseek.workspace.workspace import Workspace
 from tests.checkpoints import write_siglip
+from tests.command_lines import run_together
+from tests.conftest import drop_databases
 from tests.renders import Renders
 
 pytestmark = pytest.mark.filterwarnings(  # Ray's own defaults and sockets warn
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
 )
+ROOT = Path(__file__).parents[2]
 ASSETS, VIEWS = 60, 4
 UNIT = 40
 """Pictures, so that there are six units."""
@@ -143,3 +148,26 @@ def test_no_cluster_is_told(renders: Renders, model: Path, tmp_path: Path) -> No
         EngineError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 .*; start one with 'ray start --head'"
     ):
         run(workspace, model, workers(None, "127.0.0.1:1"))
+
+
+def test_the_commands_of_the_page_on_scaling_run(cluster: Cluster, model: Path, tmp_path: Path, conninfo: str) -> None:
+    """On this cluster, with a small library and a small model: rendered, embedded and published."""
+    make_sample_assets(tmp_path / "models", 8)
+    environment = {"MESHSEEK_DATABASE_URL": conninfo, "MESHSEEK_DATABASE_PREFIX": "scaled_"}
+    shared = {"head:6379": cluster.address, "/shared/workspace": "workspace", "/shared/weights": str(model)}
+    page = (ROOT / "docs" / "scaling.md").read_text("utf-8")
+    lines = [line for line in page.splitlines() if line.startswith("meshseek ")]
+    assert [line.split()[1] for line in lines] == ["render", "embed", "update"]
+    for told, here in shared.items():
+        lines = [line.replace(told, here) for line in lines]
+    try:
+        typed = ["import glb_folder models", *(line.removeprefix("meshseek ") for line in lines)]
+        ended = run_together([shlex.split(line) for line in typed], environment, tmp_path)
+    finally:
+        drop_databases(conninfo, "scaled_")
+    assert [one.returncode for one in ended] == [0, 0, 0, 0], ended
+    _, rendered, embedded, updated = ended
+    assert rendered.stdout.startswith("render: 8 done, 0 skipped")
+    assert "embed views: 8 done, 0 skipped" in embedded.stdout
+    assert "publish siglip: 8 done" in updated.stdout
+    assert all("Traceback" not in one.stderr and "core_worker" not in one.stderr for one in ended)
