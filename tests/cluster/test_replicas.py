@@ -246,6 +246,8 @@ def rankings(servers: Servers, max_assets: int | None) -> dict[str, dict[str, li
 @pytest.mark.parametrize("how", ["killed", "silent"])
 def test_without_the_primary_replicas_answer_as_fast(servers: Servers, how: str) -> None:
     """Also where it was away when the service began."""
+    with searching(servers):
+        pass  # now the replicas have what is published
     (servers.primary.kill if how == "killed" else servers.primary.pause)()
     try:
         with searching(servers) as (algorithm, _):
