@@ -1,4 +1,4 @@
-"""Stages on a Ray cluster of two nodes: the same rows as in this process, whoever dies. ``make test-cluster`` runs it."""
+"""Stages on a Ray cluster of two nodes: the same rows as in one process, whoever dies. ``make test-cluster`` runs it."""
 
 from __future__ import annotations
 
