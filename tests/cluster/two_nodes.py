@@ -1,4 +1,4 @@
-"""Stages on a Ray cluster of two nodes: the same rows as in one process, whoever dies. ``make test-cluster`` runs it."""
+"""Stages on a Ray cluster of two nodes: the same rows as in one process, whoever dies. Run by ``make test-cluster``."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_no_cluster_is_told(renders: Renders, model: Path, tmp_path: Path) -> No
 def test_the_commands_of_the_page_on_scaling_run(cluster: Cluster, model: Path, tmp_path: Path, conninfo: str) -> None:
     """On this cluster, with a small library and a small model: rendered, embedded and published."""
     make_sample_assets(tmp_path / "models", 8)
-    environment = {"MESHSEEK_DATABASE_URL": conninfo, "MESHSEEK_DATABASE_PREFIX": "scaled_"}
+    environment = {"PYTHONPATH": str(ROOT), "MESHSEEK_DATABASE_URL": conninfo, "MESHSEEK_DATABASE_PREFIX": "scaled_"}
     shared = {"head:6379": cluster.address, "/shared/workspace": "workspace", "/shared/weights": str(model)}
     page = (ROOT / "docs" / "scaling.md").read_text("utf-8")
     lines = [line for line in page.splitlines() if line.startswith("meshseek ")]

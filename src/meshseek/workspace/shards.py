@@ -109,10 +109,7 @@ class ShardFolder:
         return self._damage(shard) is None
 
     def adopt(self, shard: Mapping[str, Any]) -> None:
-        """Take a shard that was written into another folder of the same disk, and make it count.
-
-        Args:
-            shard: What the manifest is to say of it, and its ``folder``.
+        """Take a shard that was written into another folder of the same disk, which it names, and make it count.
 
         Raises:
             OSError: It cannot be moved.
