@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -162,56 +163,44 @@ def test_searches_are_spread_over_all(servers: Servers) -> None:
     assert min(asked.values()) >= 5
 
 
-def test_a_replica_that_is_killed_is_left_out_and_comes_back(servers: Servers) -> None:
-    """No search fails: what was under way there is asked of another."""
-    replica = servers.replicas[0]
+@contextmanager
+def away(node: Node, how: str) -> Iterator[None]:
+    """Within it a server is killed, or says nothing, as when the network swallows everything."""
+    go, come = (node.kill, node.start) if how == "killed" else (node.pause, node.resume)
+    go()
+    try:
+        yield
+    finally:
+        come()
+
+
+@pytest.mark.parametrize("how", ["killed", "silent"])
+def test_a_replica_that_goes_away_is_left_out_and_comes_back(servers: Servers, how: str) -> None:
+    """No search fails: within seconds what was under way there is asked of another."""
     with searching(servers) as (algorithm, spread):
         readers = Readers(algorithm)
         with readers.at_work():
             time.sleep(0.3)
-            replica.kill()
-            until(lambda: not spread.replicas["replica 1"])
-            time.sleep(1)
-            replica.start()
-            until(lambda: spread.replicas["replica 1"])
-        assert readers.failures == []
-        assert len(readers.answers) > READERS
-
-
-def test_a_server_that_says_nothing_any_longer_is_left_out(servers: Servers) -> None:
-    """As when the network swallows everything: within seconds others answer, also what was asked of it."""
-    replica = servers.replicas[1]
-    with searching(servers) as (algorithm, spread):
-        readers = Readers(algorithm)
-        with readers.at_work():
-            time.sleep(0.3)
-            replica.pause()
-            try:
+            with away(servers.replicas[1], how):
                 waited = until(lambda: not spread.replicas["replica 2"])
                 time.sleep(1)
-            finally:
-                replica.resume()
             until(lambda: spread.replicas["replica 2"])
         assert readers.failures == []
+        assert len(readers.answers) > READERS
         assert waited < 2 * (LOOK_SECONDS + SILENT_SECONDS)
         assert max(took for took, _, _ in readers.answers) < 4 * (LOOK_SECONDS + SILENT_SECONDS)
 
 
 def test_a_replica_that_is_behind_is_left_out_until_it_follows(servers: Servers) -> None:
-    """What it has is an older version, which nobody is shown."""
-    replica = servers.replicas[0]
+    """What it has is an older version, which soon nobody is shown."""
     with searching(servers) as (algorithm, spread):
-        with psycopg.connect(replica.url, autocommit=True) as connection:
-            connection.execute("SELECT pg_wal_replay_pause()")
-        try:
+        with behind(servers.replicas[0]):
             servers.publish(max_assets=10)
             until(lambda: not spread.replicas["replica 1"])
+            time.sleep(LOOK_SECONDS)
             for _ in range(10):
                 found = shown(algorithm.search(Query(text="grey chair", top_k=40)))
                 assert {*found} <= {f"toys/{number:03d}" for number in range(10)}
-        finally:
-            with psycopg.connect(replica.url, autocommit=True) as connection:
-                connection.execute("SELECT pg_wal_replay_resume()")
         until(lambda: spread.replicas["replica 1"])
 
 
@@ -248,35 +237,48 @@ def test_without_the_primary_replicas_answer_as_fast(servers: Servers, how: str)
     """Also where it was away when the service began."""
     with searching(servers):
         pass  # now the replicas have what is published
-    (servers.primary.kill if how == "killed" else servers.primary.pause)()
-    try:
-        with searching(servers) as (algorithm, _):
-            readers = Readers(algorithm)
-            with readers.at_work():
-                time.sleep(2)
-            assert readers.failures == []
-            assert len(readers.answers) > 10 * READERS
-            assert max(took for took, _, _ in readers.answers) < SILENT_SECONDS
-    finally:
-        (servers.primary.start if how == "killed" else servers.primary.resume)()
+    with away(servers.primary, how), searching(servers) as (algorithm, _):
+        readers = Readers(algorithm)
+        with readers.at_work():
+            time.sleep(2)
+        assert readers.failures == []
+        assert len(readers.answers) > 10 * READERS
+        assert max(took for took, _, _ in readers.answers) < SILENT_SECONDS
+
+
+@contextmanager
+def behind(node: Node) -> Iterator[None]:
+    """Within it a replica does not follow."""
+    with psycopg.connect(node.url, autocommit=True) as connection:
+        connection.execute("SELECT pg_wal_replay_pause()")
+        try:
+            yield
+        finally:
+            connection.execute("SELECT pg_wal_replay_resume()")
 
 
 def test_filters_and_likeness_are_of_one_version(servers: Servers) -> None:
-    """A replica that has an older version answers nothing, also within the half second until that is seen."""
-    replica = servers.replicas[0]
-    servers.publish(max_assets=10)
+    """While a replica does not follow, each answer is of the version that it names, and soon none of the older one."""
+    counts = {version: count or 40 for count in (10, None) for version in rankings(servers, count)}
+    lamps = {count: {f"toys/{number:03d}" for number in range(count) if number % 20 // 4 == 2} for count in (10, 40)}
+
+    def count_shown() -> int:
+        answer = algorithm.search(Query(text="chair", top_k=40, filters={"category": ("lamp",)}))
+        assert {*shown(answer)} == lamps[counts[answer.version]]
+        return counts[answer.version]
+
+    def are_of(count: int) -> bool:
+        return count_shown() == count
+
     with searching(servers) as (algorithm, _):
-        for count in (None, 10, None):
-            with psycopg.connect(replica.url, autocommit=True) as connection:
-                connection.execute("SELECT pg_wal_replay_pause()")
-                servers.publish(max_assets=count)
+        for wanted in (10, None, 10):
+            with behind(servers.replicas[0]):
+                servers.publish(max_assets=wanted)
+                until(partial(are_of, wanted or 40))
+                time.sleep(LOOK_SECONDS)
                 for _ in range(12):
-                    answer = algorithm.search(Query(text="chair", top_k=40, filters={"category": ("lamp",)}))
-                    lamps = {f"toys/{number:03d}" for number in range(count or 40) if number % 20 // 4 == 2}
-                    assert {*shown(answer)} == lamps
-                    like = algorithm.similar("toys/008", "appearance", 40)
-                    assert len(like) == (count or 40) - 1
-                connection.execute("SELECT pg_wal_replay_resume()")
+                    assert are_of(wanted or 40)
+                    assert len(algorithm.similar("toys/008", "appearance", 40)) == (wanted or 40) - 1
 
 
 def test_a_primary_that_restarts_stops_no_search(servers: Servers) -> None:
@@ -292,9 +294,8 @@ def test_a_primary_that_restarts_stops_no_search(servers: Servers) -> None:
             servers.primary.start()
             time.sleep(1)
             servers.publish(max_assets=10)
-            until(lambda: all(spread.replicas.values()))
+            until(lambda: len(shown(algorithm.search(Query(text="chair", top_k=40)))) == 10)
         assert readers.failures == []
-        assert len(shown(algorithm.search(Query(text="chair", top_k=40)))) == 10
 
 
 def test_addresses_of_replicas_are_settings(servers: Servers, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

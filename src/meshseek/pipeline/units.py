@@ -26,11 +26,6 @@ TRIES = 3
 """So many workers may die of one unit before it is given up."""
 
 
-def _one(task: Task[Any]) -> int:
-    del task
-    return 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Generic[T]):
     """What a stage has to do, for whoever does it."""
@@ -43,10 +38,10 @@ class Job(Generic[T]):
     """Gets the rows."""
     most: int
     """A unit ends when it is so large."""
+    size: Callable[[Task[T]], int]
+    """How large a task is; one of no size is not worth sending anywhere."""
     uses_gpu: bool = True
     """Whether a GPU makes it faster."""
-    size: Callable[[Task[T]], int] = _one
-    """How large a task is; one of no size is not worth sending anywhere."""
 
     def divided(self, tasks: Sequence[Task[T]]) -> tuple[list[Task[T]], list[list[Task[T]]]]:
         """Tasks that are done here, and the units of the others."""
@@ -54,7 +49,7 @@ class Job(Generic[T]):
         return small, [*in_units((task for task in tasks if self.size(task)), self.most, self.size)]
 
 
-def in_units(tasks: Iterable[Task[T]], most: int, size: Callable[[Task[T]], int] = _one) -> Iterator[list[Task[T]]]:
+def in_units(tasks: Iterable[Task[T]], most: int, size: Callable[[Task[T]], int]) -> Iterator[list[Task[T]]]:
     """Cut tasks where they are large enough together."""
     unit: list[Task[T]] = []
     total = 0

@@ -132,6 +132,7 @@ class Watch:
         except NotPublishedError:
             return EMPTY, False
         except DatabaseError as error:
+            # A refusal comes at once, and one that cannot be connected to is as silent as one that does not answer.
             return str(error), time.monotonic() - began > SILENT_SECONDS / 2
         except Exception as error:
             log.exception("%s cannot be looked at", server.name)
