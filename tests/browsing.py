@@ -99,6 +99,13 @@ def answers(url: str) -> bool:
     return False
 
 
+def opened(page: Page, url: str) -> Page:
+    """The page, once its first question is answered: until then its script is still putting parts in their places."""
+    with page.expect_response(lambda response: urlsplit(response.url).path == "/gradio_api/run/predict"):
+        page.goto(url)
+    return page
+
+
 def search(page: Page, words: str) -> None:
     """Type words and press Enter."""
     box = page.get_by_placeholder("Describe what you are looking for")

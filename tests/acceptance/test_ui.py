@@ -15,7 +15,7 @@ import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from tests.browsing import PATIENCE, launched, results, search, serving_page, visiting
+from tests.browsing import PATIENCE, launched, opened, results, search, serving_page, visiting
 from tests.conftest import free_port
 
 ABSENT = ("motorcycle", "helicopter", "submarine", "football", "rocket", "guitar")
@@ -46,9 +46,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext, ui_url: str) -> Page:
     """The page, opened."""
-    page = context.new_page()
-    page.goto(ui_url)
-    return page
+    return opened(context.new_page(), ui_url)
 
 
 def seen_in_3d(page: Page) -> Locator:
@@ -326,7 +324,7 @@ def test_page_on_a_phone(context: BrowserContext, ui_url: str) -> None:
     """On a narrow screen nothing is wider than the screen, and the chosen asset comes into view."""
     page = context.new_page()
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(ui_url)
+    opened(page, ui_url)
     search(page, "chair")
     results(page).first.click()
 
@@ -339,8 +337,7 @@ def test_page_waits_for_the_api(context: BrowserContext, api_url: str, tmp_path:
     """A page that is opened before the API is up says so, and answers the waiting query by itself."""
     port = free_port()
     with serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url:
-        page = context.new_page()
-        page.goto(url)
+        page = opened(context.new_page(), url)
         expect(page.locator("#notice")).to_contain_text("starting")
         search(page, "chair")
         expect(page.locator("#summary")).to_contain_text("does not answer")
@@ -368,8 +365,7 @@ def test_older_api_is_shown_all_the_same(context: BrowserContext, api_url: str, 
         forwarding(port, api_url, older),
         serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
     ):
-        page = context.new_page()
-        page.goto(url)
+        page = opened(context.new_page(), url)
         search(page, "chair")
         expect(results(page).first.locator(".caption-label")).to_have_text(re.compile(r"^\d\.\d\d · "))
         results(page).first.click()
