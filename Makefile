@@ -40,8 +40,8 @@ demo: setup  ## Search a real furniture library: make demo ARGS="--assets all --
 test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-cluster: $(VENV)/.installed-dev  ## Work on a Ray cluster of two nodes on this machine, one of which is killed; takes two minutes
-	$(BIN)/python -m pytest tests/cluster/two_nodes.py $(ARGS)
+test-cluster: $(VENV)/.installed-dev  ## Work on a Ray cluster of two nodes, one of which is killed, and on servers that are lost; takes three minutes
+	$(BIN)/python -m pytest tests/cluster/two_nodes.py tests/cluster/promoted.py tests/cluster/network.py $(ARGS)
 
 test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 random lives, each compared with one from scratch
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
@@ -108,6 +108,9 @@ bench-embed: $(VENV)/.installed-dev  ## Measure embedding: pictures a second, wa
 
 bench-cluster: $(VENV)/.installed-dev  ## Measure embedding by Ray beside one process
 	$(BIN)/python benchmarks/cluster_embed.py $(ARGS)
+
+bench-replicas: $(VENV)/.installed-dev  ## Measure searches a second with two replicas beside the primary alone (root)
+	$(BIN)/python benchmarks/replicas.py $(ARGS)
 
 bench-search: $(VENV)/.installed-bench  ## Measure search beside other engines: make bench-search ARGS="--vectors 1000000"
 	$(BIN)/python benchmarks/search.py $(ARGS)

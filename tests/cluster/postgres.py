@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -9,12 +10,15 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg
+from psycopg import sql
 
 from meshseek.store.embedded import root_place
 from meshseek.store.embedded.account import Account
@@ -22,7 +26,6 @@ from meshseek.store.embedded.binaries import programs
 
 SECONDS = 60
 SETTINGS = {
-    "listen_addresses": "127.0.0.1",
     "max_connections": "60",
     "shared_buffers": "64MB",
     "wal_level": "replica",
@@ -48,12 +51,15 @@ class Node:
 
     folder: Path
     port: int = field(default_factory=free_port)
+    address: str = "127.0.0.1"
+    network: str | None = None
+    """The namespace that it runs in, if it is not that of everybody."""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"postgresql://meshseek@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://meshseek@{self.address}:{self.port}/postgres"
 
     @property
     def data(self) -> Path:
@@ -65,6 +71,11 @@ class Node:
         access = ["--auth=trust", "--username=meshseek", "--no-instructions", "--no-sync"]
         _run("initdb", f"--pgdata={self.data}", "--encoding=UTF8", "--locale=C", *access)
 
+    def open_to(self, network: str) -> None:
+        """Let anybody in it in; those who copy this one do so too."""
+        with (self.data / "pg_hba.conf").open("a") as rules:
+            rules.writelines(f"host {what} all {network} trust\n" for what in ("all", "replication"))
+
     def follow(self, primary: Node) -> None:
         """Copy a primary, and stream from it from then on."""
         _run("pg_basebackup", "-d", primary.url, "-D", str(self.data), "-R", "-X", "stream", "-c", "fast", "--no-sync")
@@ -73,8 +84,9 @@ class Node:
         """Start it, and wait until it answers."""
         options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
         options += ["-c", f"unix_socket_directories={self.folder}"]
+        options += ["-c", f"listen_addresses={self.address}"]
         command = [_program("postgres"), "-D", str(self.data), "-p", str(self.port), *options]
-        with (self.folder / f"log-{self.port}").open("ab") as log:
+        with (self.folder / f"log-{self.port}").open("ab") as log, within(self.network):
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **_owner())
         until = time.monotonic() + SECONDS
         while True:
@@ -86,6 +98,18 @@ class Node:
                 time.sleep(0.05)
             else:
                 return
+
+    def promote(self) -> None:
+        """Let it take writes from now on."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
+
+    def follow_now(self, primary: Node) -> None:
+        """Stream from another one than before."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            setting = f"host={primary.address} port={primary.port} user=meshseek"
+            connection.execute(sql.SQL("ALTER SYSTEM SET primary_conninfo = {}").format(setting))
+            connection.execute("SELECT pg_reload_conf()")
 
     def kill(self) -> None:
         """As when the machine loses its power: no connection hears a word."""
@@ -103,17 +127,41 @@ class Node:
         """Let it go on."""
         self._to_all(signal.SIGCONT)
 
-    def _to_all(self, number: signal.Signals) -> None:
+    def processes(self) -> list[int]:
+        """The numbers of all its processes, the one that starts the others first."""
         assert self._process is not None
         process = psutil.Process(self._process.pid)
-        for each in (process, *process.children(recursive=True)):
-            each.send_signal(number)
+        return [each.pid for each in (process, *process.children(recursive=True))]
+
+    def _to_all(self, number: signal.Signals) -> None:
+        for each in self.processes():
+            os.kill(each, number)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
             self._process.wait(SECONDS)
             self._process = None
+
+
+@contextmanager
+def within(network: str | None) -> Iterator[None]:
+    """Within it this thread, and what it starts, is in a network namespace."""
+    if network is None:
+        yield
+        return
+    with Path("/proc/thread-self/ns/net").open() as here, Path("/var/run/netns", network).open() as there:
+        _set_namespace(there.fileno())
+        try:
+            yield
+        finally:
+            _set_namespace(here.fileno())
+
+
+def _set_namespace(descriptor: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(descriptor, 0) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def place_for_nodes() -> Path:

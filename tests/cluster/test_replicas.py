@@ -2,154 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
 
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import DatabaseDownError, DatabaseError, MeshseekError, NotPublishedError
-from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.errors import DatabaseDownError, DatabaseError, NotPublishedError
+from meshseek.search.algorithm import Algorithm
 from meshseek.search.query import Query
 from meshseek.settings import read_settings
-from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
-from meshseek.store.read.reader import Reader
-from meshseek.store.read.spread import Spread
 from meshseek.store.read.watch import LOOK_SECONDS, SILENT_SECONDS
-from meshseek.workspace.workspace import Workspace
-from tests.cluster.postgres import Node, place_for_nodes, remove
-from tests.toy import embed_toys, import_toys, publish_toys, toy
+from tests.cluster.postgres import Node
+from tests.cluster.reading import READERS, WORDS, Readers, Servers, searching, shown, until
+from tests.toy import toy
 
-READERS = 4
-WORDS = ("red chair", "green lamp", "a blue bed", "grey sofa")
-PATIENCE = 30.0
 PASSWORD = "open sesame!"  # pragma: allowlist secret
-
-
-@dataclass(slots=True)
-class Servers:
-    """A primary and its replicas, with the toys published."""
-
-    primary: Node
-    replicas: list[Node]
-    workspace: Workspace
-    prefix: str
-
-    def server(self, node: Node) -> Server:
-        """As Meshseek asks it."""
-        return Server(lambda: node.url, self.prefix)
-
-    def publish(self, max_assets: int | None = None) -> None:
-        """Make a version live on the primary."""
-        publish_toys(self.workspace, self.server(self.primary), max_assets)
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[list[Node]]:
-    """Three servers; the second and the third stream from the first."""
-    folder = place_for_nodes()
-    nodes = [Node(folder) for _ in range(3)]
-    try:
-        nodes[0].make()
-        nodes[0].start()
-        for replica in nodes[1:]:
-            replica.follow(nodes[0])
-            replica.start()
-        yield nodes
-    finally:
-        for node in nodes:
-            node.kill()
-        remove(folder)
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Toys, embedded."""
-    workspace = Workspace(tmp_path_factory.mktemp("toys") / "workspace")
-    import_toys(workspace)
-    embed_toys(workspace)
-    return workspace
-
-
-@pytest.fixture
-def servers(nodes: list[Node], workspace: Workspace) -> Servers:
-    """With databases of this test only."""
-    servers = Servers(nodes[0], nodes[1:], workspace, f"test_{uuid4().hex[:8]}_")
-    servers.publish()
-    return servers
-
-
-@contextmanager
-def searching(servers: Servers) -> Iterator[tuple[Algorithm, Spread]]:
-    """An algorithm that is asked of all three, once both replicas are used."""
-    names = {f"replica {number}": node for number, node in enumerate(servers.replicas, 1)}
-    readers = {name: Reader(servers.server(node), "toy") for name, node in names.items()}
-    spread = Spread(Reader(servers.server(servers.primary), "toy"), readers)
-    library = Library(servers.server(servers.primary), "toy", spread)
-    try:
-        algorithm = Algorithm("toy", library, lambda space: toy(space.model))
-        algorithm.search(Query(text="red chair"))
-        until(lambda: all(spread.replicas.values()))
-        yield algorithm, spread
-    finally:
-        library.close()
-
-
-def until(holds: Callable[[], bool]) -> float:
-    """Wait until something holds; tells how long that took."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() - began < PATIENCE
-        time.sleep(0.01)
-    return time.monotonic() - began
-
-
-@dataclass(slots=True)
-class Readers:
-    """Threads that search all the time."""
-
-    algorithm: Algorithm
-    answers: list[tuple[float, str, Answer]] = field(default_factory=list)
-    """Each with how long it took, and what was asked."""
-    failures: list[tuple[float, MeshseekError]] = field(default_factory=list)
-    """Each with when it was."""
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Within it they search."""
-        stopped = threading.Event()
-        threads = [threading.Thread(target=self._run, args=(stopped, number)) for number in range(READERS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stopped.set()
-            for thread in threads:
-                thread.join()
-
-    def _run(self, stopped: threading.Event, number: int) -> None:
-        words = WORDS[number % len(WORDS)]
-        while not stopped.is_set():
-            began = time.monotonic()
-            try:
-                answer = self.algorithm.search(Query(text=words, top_k=5))
-                self.answers.append((time.monotonic() - began, words, answer))
-            except MeshseekError as error:
-                self.failures.append((time.monotonic(), error))
-
-
-def shown(answer: Answer) -> list[str]:
-    """Ids of what was found."""
-    return [hit.asset_id for hit in answer.hits]
 
 
 def test_searches_are_spread_over_all(servers: Servers) -> None:

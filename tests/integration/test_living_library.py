@@ -52,7 +52,7 @@ from meshseek.workspace.workspace import Workspace
 
 NIGHTLY = "LIVES" in os.environ
 """Many new lives, and a failing one is made as short as can be; else few, and the same each time."""
-LIVES = int(os.environ.get("LIVES", "20"))
+LIVES = int(os.environ.get("LIVES", "14"))
 LENGTH = 12
 LAST_STEP = 130
 """An update with much to do changes files and tables about so often."""

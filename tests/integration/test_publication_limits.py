@@ -130,7 +130,7 @@ def test_few_assets_are_in_memory_at_a_time(
     workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many are published: neither while they are read nor while they are loaded, anew or in place."""
-    make_library(LibrarySize(assets=3_000, views=1, dim=4), workspace, SilentReporter())
+    make_library(LibrarySize(assets=1_000, views=1, dim=4), workspace, SilentReporter())
     alive: list[int] = []
     of_other_tests = _assets_alive()
 
@@ -138,7 +138,7 @@ def test_few_assets_are_in_memory_at_a_time(
         calls = count()
 
         def counted(*arguments: Any) -> Any:
-            if next(calls) % 600 == 0:
+            if next(calls) % 200 == 0:
                 alive.append(len(_assets_alive()) - len(of_other_tests))
             return call(*arguments)
 
@@ -148,7 +148,7 @@ def test_few_assets_are_in_memory_at_a_time(
     monkeypatch.setattr(loading, "_names", counting(loading._names))
     monkeypatch.setattr(loading, "ASSETS", 100)
     summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())
-    assert (summary.done, len(alive)) == (3_000, 10)
+    assert (summary.done, len(alive)) == (1_000, 10)
     row = asset_row(next(iter(workspace.assets())))
     workspace.assets_table().append([{**row, "fingerprint": "changed", "captions_english": ["changed"]}])
     summary = publish("synthetic", workspace, server, max_assets=None, reporter=SilentReporter())

@@ -301,7 +301,7 @@ def test_readers_never_notice_the_switch(
     for thread in threads:
         thread.start()
     try:
-        for _ in range(4):
+        for _ in range(2):
             for version in versions:
                 assert counted(publish_toys(version, server)) == (len(list(version.assets())), 0)
     finally:
