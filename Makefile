@@ -8,7 +8,8 @@ ARGS ?=
 WORDNET ?= /usr/share/wordnet
 
 # The locks name every tested version with its hashes; torch, which has other files in each index, comes by itself.
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Python compiles what is imported; pip would compile everything.
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 INSTALL = $(PIP) --require-hashes --no-deps -r $< && $(PIP) -r requirements/torch.txt \
 	&& $(PIP) --no-deps --no-build-isolation -e .
 LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
