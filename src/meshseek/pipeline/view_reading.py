@@ -11,7 +11,7 @@ from meshseek.model import ViewSet
 from meshseek.pipeline.stage import Outcome, Task, attempt
 from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.workspace.made_from import HeldViews
-from meshseek.workspace.view_files import read_view
+from meshseek.workspace.view_files import read_views as pictures_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -92,9 +92,8 @@ class _Reader:
         if views is None or not views.viewpoint_ids:
             raise UnreadableAssetError("has no views; run 'meshseek render'")
         try:
-            return [
-                {"viewpoint_id": number, "picture": self.prepare(read_view(views.folder, number, views.root))}
-                for number in views.viewpoint_ids
-            ]
+            pictures = map(self.prepare, pictures_of(views.folder, views.viewpoint_ids, views.root))
+            pairs = zip(views.viewpoint_ids, pictures, strict=True)
+            return [{"viewpoint_id": number, "picture": picture} for number, picture in pairs]
         except (ImageError, NotFoundError) as error:
             raise UnreadableAssetError(str(error)) from error
