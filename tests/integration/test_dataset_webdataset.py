@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import os
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -215,6 +217,33 @@ def test_hostile_members_are_passed_over(library: Path, tmp_path: Path, caplog: 
         "d.tar: it is cut off; copy it again",
     ):
         assert line in told
+
+
+def test_the_programs_that_errors_name_help(library: Path, tmp_path: Path) -> None:
+    """A tar that was compressed, put together by ``cat``, unsorted or sparse is read after what its error says."""
+    one, two = packed({"a.0.png": png(), "a.1.png": png()}), packed({"b.0.png": png()})
+    (library / "z.tar.gz").write_bytes(gzip.compress(packed({"z.0.png": png()})))
+    (library / "cat.tar").write_bytes(one + two)
+    (tmp_path / "one.tar").write_bytes(one)
+    (tmp_path / "two.tar").write_bytes(two)
+    (library / "unsorted.tar").write_bytes(packed([("c.0.png", png()), ("d.0.png", png()), ("c.1.png", png())]))
+    (tmp_path / "sparse").mkdir()
+    with (tmp_path / "sparse" / "e.0.png").open("wb") as file:
+        file.write(png())
+        file.truncate(1 << 20)
+    sparse = f"tar --format=gnu -cf {library}/sparse.tar -C {tmp_path}/sparse e.0.png"
+    run = partial(subprocess.run, shell=True, check=True, cwd=tmp_path)
+    run(sparse.replace("-cf", "--sparse -cf"))
+    data = dataset(library)
+    with pytest.raises(DatasetError, match="do not follow each other"):
+        list(data.entries())
+
+    run(f"tar --concatenate -f one.tar two.tar && mv one.tar {library}/cat.tar")
+    run(f"gunzip {library}/z.tar.gz")
+    run(f"mkdir all && tar -xf {library}/unsorted.tar -C all && tar --sort=name -cf {library}/unsorted.tar -C all .")
+    run(sparse)
+    assert sorted(entry.asset_id for entry in data.entries()) == ["a", "b", "c", "d", "e", "z"]
+    assert data.unlisted == 0
 
 
 @pytest.fixture
