@@ -1,8 +1,8 @@
-"""Measures what the embed stage consists of, in one run: reading pictures, the forward pass, writing vectors, and all of it.
+"""Measures what the embed stage consists of: reading pictures, the forward pass, writing vectors; and all of it.
 
 Run it with ``make bench-embed``. The pictures lie in folders, as G-Objaverse has them, and in tar files; the parts are
-measured over the same pictures, and the slowest part is what bounds the stage. Peak memory is that of this process and its
-children, over the first tenth of the pictures and over all of them: a stage of flat memory has two like figures.
+measured over the same pictures, and the slowest part is what bounds the stage. Peak memory is that of this process and
+its children, over the first tenth of the pictures and over all of them: where memory is flat, the two are alike.
 
 The model is SigLIP with random weights. ``--rate N`` takes a device instead that embeds N pictures a second without
 using a processor, as a GPU would: on a machine without one, only that shows whether the device waits.
@@ -153,7 +153,7 @@ class Memory:
 def main() -> None:
     """Measure and print tables."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--pictures", type=int, default=640, help="how many; 1,000,000 small ones show that memory is flat")
+    parser.add_argument("--pictures", type=int, default=640, help="how many; a million show that memory is flat")
     parser.add_argument("--views", type=int, default=8, help="of each asset")
     parser.add_argument("--side", type=int, default=512, help="of each picture, in pixels")
     parser.add_argument("--size", choices=SIZES, default="base", help="of the model")
@@ -167,7 +167,8 @@ def main() -> None:
         model = make_model(folder, arguments)
         device = f"a device of {arguments.rate:g} pictures/s" if arguments.rate else f"SigLIP, {arguments.size}"
         print(f"{arguments.pictures:,} pictures of {arguments.side} px, {arguments.views} of each asset, {device}, ")
-        print(f"{arguments.workers} reading processes, {usable_processors()} processors, load {os.getloadavg()[0]:.1f}\n")
+        load = os.getloadavg()[0]
+        print(f"{arguments.workers} reading processes, {usable_processors()} processors, load {load:.1f}\n")
         rates = {"forward pass": forward_rate(model), "writing": writing_rate(folder / "written", model, arguments)}
         print("| layout | part | pictures/s |\n|---|---|---|")
         for name, rate in rates.items():
@@ -223,20 +224,19 @@ def measure(
     assert count == arguments.pictures, f"{count} pictures were read"
     print(f"| {layout} | reading and decoding alone | {count / seconds:,.0f} |")
     parts = {**rates, "reading and decoding": count / seconds}
+    usual: dict[str, Any] = {"reporter": SilentReporter(), "workers": arguments.workers}
     with Memory() as tenth:
-        embed(model, "first", workspace, max_assets=max(1, len(tasks) // 10), reporter=SilentReporter(), workers=arguments.workers)
+        embed(model, "first", workspace, max_assets=max(1, len(tasks) // 10), **usual)
     busy = Busy(model)
     with Memory() as whole:
-        seconds = _seconds(
-            lambda: embed(model, "all", workspace, max_assets=None, reporter=SilentReporter(), workers=arguments.workers)
-        )
+        seconds = _seconds(lambda: embed(model, "all", workspace, max_assets=None, **usual))
     del model.embed_prepared  # type: ignore[method-assign]  # the class has its own
     slowest = min(parts, key=lambda name: parts[name])
     print(f"| {layout} | **the whole stage**, start included | {count / seconds:,.0f} |")
     print(f"| {layout} | **the whole stage**, once it runs | {busy.rate:,.0f} |")
     print(
-        f"\n{layout}: the bottleneck is {slowest}; the stage has {busy.rate / parts[slowest]:.2f} of its speed, the device "
-        f"waits {busy.waits:.1%} of the time; peak memory {tenth.peak / 1e6:,.0f} MB over the first tenth, "
+        f"\n{layout}: the bottleneck is {slowest}; the stage has {busy.rate / parts[slowest]:.2f} of its speed, the "
+        f"device waits {busy.waits:.1%} of the time; peak memory {tenth.peak / 1e6:,.0f} MB over the first tenth, "
         f"{whole.peak / 1e6:,.0f} MB over all\n",
         flush=True,
     )

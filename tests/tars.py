@@ -21,7 +21,9 @@ def packed(
     return buffer.getvalue()
 
 
-def header(name: str, size: int = 0, *, kind: bytes = tarfile.REGTYPE, link: str = "", time: int = TIME) -> tarfile.TarInfo:
+def header(
+    name: str, size: int = 0, *, kind: bytes = tarfile.REGTYPE, link: str = "", time: int = TIME
+) -> tarfile.TarInfo:
     """What stands before a member."""
     info = tarfile.TarInfo(name)
     info.size, info.type, info.linkname, info.mtime = size, kind, link, time

@@ -33,13 +33,14 @@ class Sample:
     twice: str = ""
     """A file that is there twice."""
     passed_over: int = 0
-    hash: Any = field(default_factory=hashlib.sha256)
+    said: Any = field(default_factory=hashlib.sha256)
+    """Hash of what the headers of all files say."""
 
     def add(self, member: Member, suffix: str) -> None:
         """Take the next file; of an asset with too many, only their number is kept."""
         self.count += 1
         self.ends = member.header + BLOCK + -(-member.size // BLOCK) * BLOCK
-        self.hash.update(f"{suffix}\n{member.size}\n{member.time}\n".encode())
+        self.said.update(f"{suffix}\n{member.size}\n{member.time}\n".encode())
         known, key = self._place(suffix.lower())
         if known is None:
             self.passed_over += 1
@@ -65,11 +66,12 @@ class Sample:
 
 
 def opened_tar(file: BinaryIO) -> Tar:
+    """The tar in an open file."""
     return Tar(reading(file), os.fstat(file.fileno()).st_size)
 
 
 def samples(tar: Tar, begins: int = 0, ends: int | None = None) -> Iterator[Sample]:
-    """The assets of a tar, or of a part of it, each complete: one that the damage of a tar may have cut is not given."""
+    """The assets of a tar, or of a part of it; where it is damaged, without the last one, which may lack something."""
     parts: Sample | None = None
     for member in tar.members(begins, ends):
         named = _NAME.fullmatch(member.name)

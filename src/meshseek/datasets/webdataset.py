@@ -1,9 +1,9 @@
 """WebDataset: a folder of ``.tar`` files in which the files of one asset follow each other.
 
-What stands before the first point of a file's name is the asset's id, with the folders before it; what stands behind says
-what the file is: ``<id>.<number>.png`` (or ``.jpg``, ``.jpeg``, ``.webp``) a view, ``<id>.png`` the only one,
-``<id>.<number>.json`` a view's camera, ``<id>.txt`` a caption, ``<id>.json`` captions and attributes as in a captions file,
-and ``<id>.glb`` the model. Other files are counted and passed over.
+What stands before the first point of a file's name is the asset's id, with the folders before it; what stands behind
+says what the file is: ``<id>.<number>.png`` (or ``.jpg``, ``.jpeg``, ``.webp``) a view, ``<id>.png`` the only one,
+``<id>.<number>.json`` a view's camera, ``<id>.txt`` a caption, ``<id>.json`` captions and attributes as in a captions
+file, and ``<id>.glb`` the model. Other files are counted and passed over.
 
 Pictures stay in their tar, and are read from there without unpacking it.
 """
@@ -39,7 +39,7 @@ from meshseek.viewpoints import LAST_VIEWPOINT, MOST_VIEWS, Picture, views_of_pi
 log = logging.getLogger(__name__)
 
 MOST_TEXT_BYTES = 1 << 20
-"""Of a caption, or of captions and attributes."""
+"""Of a caption, of captions and attributes, or of a camera."""
 _COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$")
 _CURE = "give a folder of .tar files in WebDataset's layout"
 
@@ -100,7 +100,7 @@ class Webdataset(Dataset):
             passed_over["neither pictures, captions nor models"] += parts.passed_over
             if parts.says_nothing:
                 continue
-            digest, description = parts.hash.hexdigest(), descriptions.get(parts.key)
+            digest, description = parts.said.hexdigest(), descriptions.get(parts.key)
             said = description and [description.english, description.chinese, description.attributes]
             # A tar may have been packed without times: then its own is that of all of its files.
             times = None if all(member.time for member in parts.pictures.values()) else changed
@@ -136,15 +136,14 @@ class Webdataset(Dataset):
             open_inside(path, self.options.path) as file,
         ):
             parts = next(samples(opened_tar(file), entry.begins, entry.ends), None)
-            if parts is None or parts.hash.hexdigest() != entry.digest:
+            if parts is None or parts.said.hexdigest() != entry.digest:
                 raise UnreadableAssetError("it changed while it was imported; import it again")
             _check(parts)
             own = [*_told(parts, file), *filter(None, (entry.description,))]
             description = joined(own) if own else Description(attributes={})
-            model, faces = None, {}
-            if "glb" in parts.others:
-                model = f"{entry.asset_id}.glb"
-                faces = {"faces": _put(parts.others["glb"], file, models / model)}
+            glb = parts.others.get("glb")
+            model = f"{entry.asset_id}.glb" if glb else None
+            faces = {"faces": _put(glb, file, models / f"{entry.asset_id}.glb")} if glb else {}
             return Asset(
                 asset_id=entry.asset_id,
                 fingerprint=entry.fingerprint,
@@ -205,6 +204,8 @@ def _check(parts: Sample) -> None:
                 f"'{member.name}' has {member.size / 1e6:,.1f} MB; make it a picture of at most "
                 f"{MAX_IMAGE_BYTES / 1e6:.0f} MB"
             )
+    for member in parts.cameras.values():
+        _expect_short(member)
 
 
 def _told(parts: Sample, file: BinaryIO) -> Iterator[Description]:
@@ -224,9 +225,13 @@ def _told(parts: Sample, file: BinaryIO) -> Iterator[Description]:
 
 
 def _text(member: Member, file: BinaryIO) -> bytes:
+    _expect_short(member)
+    return read_member(reading(file), (member.header, member.size, member.check))
+
+
+def _expect_short(member: Member) -> None:
     if member.size > MOST_TEXT_BYTES:
         raise UnreadableAssetError(f"'{member.name}' has {member.size / 1e6:,.0f} MB; shorten it")
-    return read_member(reading(file), (member.header, member.size, member.check))
 
 
 def _put(member: Member, file: BinaryIO, target: Path) -> int:

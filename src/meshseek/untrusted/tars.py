@@ -1,8 +1,8 @@
 """Tar files that somebody may have made to harm: walked header by header, and nothing of them is unpacked.
 
-Only regular members count that are named as lying below the tar. Links, devices and the like are counted and passed over;
-so are names that lead elsewhere, or are very long or deep. A member's content is read straight from the tar, from where its
-header was, and only if that header is still there.
+Only regular members count that are named as lying below the tar. Links, devices and the like are counted and passed
+over; so are names that lead elsewhere, or are very long or deep. A member's content is read straight from the tar, from
+where its header was, and only if that header is still there.
 """
 
 from __future__ import annotations
