@@ -78,20 +78,15 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         draft.write_bytes(content)
 
 
-def copy_whole(source: BinaryIO, target: Path, size: int | None = None) -> None:
-    """Copy an open file from where it stands, without taking room on file systems that can share it.
+def copy_whole(source: BinaryIO, target: Path) -> None:
+    """Copy an open file, without taking room on file systems that can share it.
 
     Never a second name for the same file: programs that write a file in place would change the copy as well.
-
-    Args:
-        source: The file.
-        target: Of the copy.
-        size: How many bytes at most; None for as many as the file has now.
 
     Raises:
         OSError: It cannot be read, or not be written.
     """
-    left = os.fstat(source.fileno()).st_size if size is None else size  # no more, though it may grow meanwhile
+    left = os.fstat(source.fileno()).st_size  # no more, though it may grow meanwhile
     with whole_file(target) as draft, draft.open("wb") as writer:
         try:
             while left and (copied := os.copy_file_range(source.fileno(), writer.fileno(), min(left, COPIED_BYTES))):

@@ -32,6 +32,7 @@ from meshseek.reporting import SilentReporter
 from meshseek.search.service import SearchService
 from meshseek.settings import read_settings
 from meshseek.store.postgres import Server
+from meshseek.untrusted.tars import Tar
 from meshseek.workspace.view_files import open_camera, open_view, read_view
 from meshseek.workspace.workspace import Workspace
 
@@ -187,6 +188,30 @@ def test_what_is_no_library(library: Path) -> None:
     (library / "a.tar.gz").rename(library / "a.tar")
     with pytest.raises(DatasetError, match=r"a\.tar: it is compressed, and cannot be read from the middle"):
         list(dataset(library).entries())
+
+
+def test_a_listing_is_kept_until_its_tar_changes(
+    library: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Headers are walked once; what is kept says the same, and where it is damaged it counts for nothing."""
+    path = library / "a.tar"
+    path.write_bytes(packed({"a.0.png": png(), "a.cls": b"1", "b.0.png": png()}))
+    data = Webdataset(DatasetOptions(path=library).beside(tmp_path))
+    first = list(data.entries())
+    told = caplog.messages.copy()
+    with monkeypatch.context() as patch:
+        patch.setattr(Tar, "members", None)
+        assert list(data.entries()) == first
+        assert caplog.messages == [*told, *told]
+        (kept,) = (tmp_path / "cache" / "listings").iterdir()
+        content = kept.read_bytes()
+        for damaged in (b"", content[:-1], content.replace(b'"b"', b'"c"')):
+            kept.write_bytes(damaged)
+            with pytest.raises(TypeError):
+                list(data.entries())
+    kept.write_bytes(content)
+    path.write_bytes(packed({"a.0.png": png(), "c.0.png": png()}))
+    assert [entry.asset_id for entry in data.entries()] == ["a", "c"]
 
 
 def test_files_of_an_asset_follow_each_other(library: Path) -> None:

@@ -6,10 +6,14 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from meshseek.untrusted.tars import BLOCK, Member, Tar, reading
+from meshseek.untrusted.files import open_inside
+from meshseek.untrusted.remote import address_of, in_blocks, opened_remote
+from meshseek.untrusted.tars import BLOCK, Member, ReadAt, Tar, reading
 
 MOST_PARTS = 3000
 """Files of one asset."""
@@ -65,9 +69,40 @@ class Sample:
         return not (self.pictures or self.others)
 
 
-def opened_tar(file: BinaryIO) -> Tar:
-    """The tar in an open file."""
-    return Tar(reading(file), os.fstat(file.fileno()).st_size)
+class OpenTar(NamedTuple):
+    """A tar that is there."""
+
+    read_at: ReadAt
+    size: int
+    changed: int
+    """When, in nanoseconds."""
+
+    def samples(self, begins: int = 0, ends: int | None = None) -> Iterator[Sample]:
+        """The assets in it, or in a part of it, without what is passed over."""
+        return samples(Tar(self.read_at, self.size), begins, ends)
+
+
+@contextmanager
+def opened_tar(root: Path, name: str, block: int) -> Iterator[OpenTar]:
+    """Open a tar of a library.
+
+    Args:
+        root: The library.
+        name: Of the tar in it, or one that stands for an address.
+        block: So many bytes are read at a time from an address.
+
+    Raises:
+        UnreadableAssetError: It lies elsewhere, or is no regular file, or its storage does not answer.
+        OSError: It cannot be read.
+    """
+    address = address_of(name)
+    if address is not None:
+        with opened_remote(address) as remote:
+            yield OpenTar(in_blocks(remote.read_at, block), remote.size, remote.changed)
+        return
+    with open_inside(root / name, root) as file:
+        facts = os.fstat(file.fileno())
+        yield OpenTar(reading(file), facts.st_size, facts.st_mtime_ns)
 
 
 def samples(tar: Tar, begins: int = 0, ends: int | None = None) -> Iterator[Sample]:

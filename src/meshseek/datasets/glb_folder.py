@@ -23,9 +23,9 @@ from pathlib import Path, PurePosixPath
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, read_descriptions
 from meshseek.datasets._files import fingerprint_of, is_folder, unique_id
-from meshseek.datasets._models import MOST_GLB_BYTES, put_glb
+from meshseek.datasets._models import MOST_GLB_BYTES, faces_of_copy
 from meshseek.errors import LibraryGoneError
-from meshseek.files import make_folder, write_whole
+from meshseek.files import copy_whole, make_folder, write_whole
 from meshseek.language import detect_language
 from meshseek.meshes.gltf import pack_gltf
 from meshseek.meshes.model_files import MOST_BYTES, FolderFiles, readable
@@ -199,7 +199,9 @@ def _put(source: Path, root: Path, target: Path) -> int:
     suffix = source.suffix.lower()
     with open_inside(source, root) as file:
         if suffix == ".glb":
-            return put_glb(file, target, checked_size(file, MOST_GLB_BYTES))
+            checked_size(file, MOST_GLB_BYTES)
+            copy_whole(file, target)
+            return faces_of_copy(target)
         content = read_whole(file, MOST_BYTES)
     files = FolderFiles(source.parent, root)
     if suffix == ".gltf":

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from meshseek.errors import UnreadableAssetError
 from meshseek.untrusted.files import open_inside
+from meshseek.untrusted.remote import address_of, opened_remote
 from meshseek.untrusted.tars import BLOCK, Member, ReadAt, reading
 
 MARK = "members="
@@ -41,11 +42,26 @@ class TarViews(NamedTuple):
             root: Where the tar must really lie; None for its own folder.
 
         Raises:
-            UnreadableAssetError: It lies elsewhere, or is no regular file.
+            UnreadableAssetError: It lies elsewhere, or is no regular file, or its storage does not answer.
             OSError: It cannot be opened.
         """
+        address = address_of(self.tar.name)
+        if address is not None:
+            with opened_remote(address) as remote:
+                yield remote.read_at
+            return
         with open_inside(self.tar, root or self.tar.parent) as file:
             yield reading(file)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the tar lies on other storage."""
+        return address_of(self.tar.name) is not None
+
+    @property
+    def place(self) -> str:
+        """Where the tar is, as the user knows it."""
+        return address_of(self.tar.name) or str(self.tar)
 
 
 def folder_in_tar(tar: Path, pictures: Mapping[int, Member], cameras: Mapping[int, Member]) -> Path:

@@ -29,6 +29,7 @@ ReadAt = Callable[[int, int], bytes]
 _REGULAR, _EMPTY, _EXTENDED, _LONG_NAME = b"\0" b"07", b"123456V", b"xX", b"L"
 _SKIPPED_EXTENSIONS = b"gK"
 _SECOND = 10**9
+_PART = 4 << 20
 _ENDING = 20 * BLOCK
 """Tars end with zeros, up to a multiple of this."""
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
@@ -81,8 +82,22 @@ def read_member(read_at: ReadAt, member: tuple[int, int, int]) -> bytes:
     header, size, check = member
     data = read_at(header, BLOCK + size)
     if len(data) != BLOCK + size or _check(data[:BLOCK]) != check:
-        raise UnreadableAssetError("the tar changed after it was imported; run 'meshseek update'")
+        raise _changed()
     return data[BLOCK:]
+
+
+def parts_of(read_at: ReadAt, member: Member) -> Iterator[bytes]:
+    """The content of a member that may be large, in parts.
+
+    Raises:
+        UnreadableAssetError: The tar is not what it was when it was walked.
+        OSError: It cannot be read.
+    """
+    for start in range(0, member.size, _PART):
+        part = read_at(member.header + BLOCK + start, min(_PART, member.size - start))
+        if not part or (start == 0 and _check(read_at(member.header, BLOCK)) != member.check):
+            raise _changed()
+        yield part
 
 
 def is_member(read_at: ReadAt, member: tuple[int, int, int]) -> bool:
@@ -237,6 +252,10 @@ def _octal(field: bytes) -> int | None:
 
 def _check(header: bytes) -> int:
     return zlib.crc32(header) & 0xFFFF
+
+
+def _changed() -> UnreadableAssetError:
+    return UnreadableAssetError("the tar changed after it was imported; run 'meshseek update'")
 
 
 def _cut_off() -> UnreadableAssetError:

@@ -87,6 +87,8 @@ def read_views(folder: Path, viewpoint_ids: Sequence[int], root: Path | None = N
 def lost_views(folder: Path, viewpoint_ids: Sequence[int], root: Path | None = None) -> Iterator[Path]:
     """The files of views that are not where they were; the tar where one of its members is not.
 
+    On other storage nothing is looked for: each picture would be a request.
+
     Args:
         folder: Holds the asset's views, or stands for them in a tar.
         viewpoint_ids: Numbers of the views.
@@ -99,7 +101,7 @@ def lost_views(folder: Path, viewpoint_ids: Sequence[int], root: Path | None = N
                 view_file(folder, number, root)
             except NotFoundError:
                 yield folder / f"{number:05d}" / f"{number:05d}.png"
-    elif not _is_whole(in_tar, viewpoint_ids, root):
+    elif not (in_tar.is_remote or _is_whole(in_tar, viewpoint_ids, root)):
         yield in_tar.tar
 
 
@@ -123,10 +125,10 @@ def _each(folder: Path, numbers: Sequence[int], root: Path | None, suffix: str =
         with in_tar.opened(root) as read_at:
             for number in numbers:
                 if number not in places:
-                    raise NotFoundError(f"{in_tar.tar} has no {_kind(suffix)} {number} of this asset")
+                    raise NotFoundError(f"{in_tar.place} has no {_kind(suffix)} {number} of this asset")
                 yield io.BytesIO(read_member(read_at, places[number]))
     except (OSError, UnreadableAssetError) as error:
-        raise NotFoundError(f"{in_tar.tar} cannot be read: {_reason(error)}") from error
+        raise NotFoundError(f"{in_tar.place} cannot be read: {_reason(error)}") from error
 
 
 def _in_tar(folder: Path) -> TarViews | None:
