@@ -22,7 +22,7 @@ from contextlib import suppress
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import psutil
@@ -131,7 +131,7 @@ class Memory:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Memory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -183,7 +183,7 @@ def make_model(folder: Path, arguments: argparse.Namespace) -> Embedder:
         return Device(arguments.rate, min(256, arguments.side))
     siglip = Siglip(EmbedderOptions(model_dir=write_model(folder / "model", arguments.size)))
     siglip.languages = ()
-    siglip.world_texts = list  # type: ignore[method-assign, assignment]
+    siglip.world_texts = list  # type: ignore[method-assign]
     return siglip
 
 
@@ -205,7 +205,8 @@ def writing_rate(folder: Path, model: Embedder, arguments: argparse.Namespace) -
             numbers = range(start, min(start + SHARD_ROWS, count))
             table.append([{**vector_row(f"{n // 8}", n % 8, vector), "fingerprint": "1"} for n in numbers])
 
-    return count / _seconds(write)
+    rate: float = count / _seconds(write)
+    return rate
 
 
 def measure(
@@ -230,7 +231,7 @@ def measure(
     busy = Busy(model)
     with Memory() as whole:
         seconds = _seconds(lambda: embed(model, "all", workspace, max_assets=None, **usual))
-    del model.embed_prepared  # type: ignore[method-assign]  # the class has its own
+    del model.embed_prepared  # the class has its own
     slowest = min(parts, key=lambda name: parts[name])
     print(f"| {layout} | **the whole stage**, start included | {count / seconds:,.0f} |")
     print(f"| {layout} | **the whole stage**, once it runs | {busy.rate:,.0f} |")
@@ -263,9 +264,7 @@ def library(folder: Path, layout: str, arguments: argparse.Namespace) -> Workspa
     workspace = Workspace(folder.with_name(f"workspace of {layout}"))
     dataset = DATASETS.load(LAYOUTS[layout])(DatasetOptions(path=folder))
     seconds = _seconds(
-        lambda: import_assets(
-            dataset, workspace, workers=arguments.workers, max_assets=None, reporter=SilentReporter()
-        )
+        lambda: import_assets(dataset, workspace, workers=arguments.workers, max_assets=None, reporter=SilentReporter())
     )
     print(f"| {layout} | listing and import | {arguments.pictures / seconds:,.0f} |", flush=True)
     return workspace

@@ -143,9 +143,7 @@ def test_a_node_that_dies_costs_one_unit(
     assert run(there, model, workers(cluster)).already_there == ASSETS
 
 
-def test_pictures_in_a_tar_are_read_by_workers(
-    cluster: Cluster, renders: Renders, model: Path, tmp_path: Path
-) -> None:
+def test_pictures_in_a_tar_are_read_by_workers(cluster: Cluster, renders: Renders, model: Path, tmp_path: Path) -> None:
     """The same vectors as from folders, read here."""
     here, there = Workspace(tmp_path / "here"), Workspace(tmp_path / "there")
     renders.bring_in(here)

@@ -91,9 +91,7 @@ def views_of(stages: Stages) -> ViewSet:
     return views
 
 
-def test_models_and_captions_come_from_storage(
-    storage: Storage, library: Path, stages: Stages, tmp_path: Path
-) -> None:
+def test_models_and_captions_come_from_storage(storage: Storage, library: Path, stages: Stages, tmp_path: Path) -> None:
     """A model is copied into the workspace whole."""
     glb = (make_sample_assets(tmp_path / "samples", 1) / "chair-0001.glb").read_bytes()
     storage.files[KEY] = packed({"a.0.png": b"1", "a.glb": glb, "a.txt": b"a chair"})
@@ -135,7 +133,9 @@ def test_storage_that_fails_is_told(storage: Storage, library: Path, stages: Sta
     assert len(list(stages.workspace.assets())) == 2
 
 
-@pytest.mark.parametrize("line", ["/etc/passwd", "http://localhost/a.tar", "s3://bucket/a.tar.gz", f"s3://{'a' * 2000}.tar"])
+@pytest.mark.parametrize(
+    "line", ["/etc/passwd", "http://localhost/a.tar", "s3://bucket/a.tar.gz", f"s3://{'a' * 2000}.tar"]
+)
 def test_other_addresses_are_refused(library: Path, line: str) -> None:
     """A list names tars on storage, and nothing else."""
     (library / "more.urls").write_text(f"{line}\n")

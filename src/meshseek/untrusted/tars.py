@@ -26,7 +26,7 @@ COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ\0": "unxz", b
 """How compressed files begin, and what unpacks them."""
 ReadAt = Callable[[int, int], bytes]
 """Reads so many bytes from a place, and fewer only where the file ends."""
-_REGULAR, _EMPTY, _EXTENDED, _LONG_NAME = b"\0" b"07", b"123456V", b"xX", b"L"
+_REGULAR, _EMPTY, _EXTENDED, _LONG_NAME = b"07\0", b"123456V", b"xX", b"L"
 _SKIPPED_EXTENSIONS = b"gK"
 _SECOND = 10**9
 _PART = 4 << 20
