@@ -12,7 +12,7 @@ from meshseek.errors import MeshseekError
 from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Task, Work
 from meshseek.pipeline.units import Job, in_units
-from meshseek.pipeline.view_reading import Lots, ViewWork, read_views
+from meshseek.pipeline.view_reading import NO_VIEWS, Lots, ViewWork, read_views
 from meshseek.pipeline.workers import Bounds, Workers
 from meshseek.store.ahead import read_ahead
 from meshseek.viewpoints import evenly, views_fingerprint
@@ -96,9 +96,10 @@ def embed_views(
     What an asset has already is written again beside what is new: rows of one asset stand together. So that no shard
     is read over and over for it, assets of a unit come in the order of the shards that have them.
     """
+    yield from (Outcome(asset_id=task.asset_id, skipped=NO_VIEWS) for task in tasks if not _pictures(task))
     with_views = [task for task in tasks if _pictures(task)]
     units = [sorted(unit, key=_shard_of_kept) for unit in in_units(with_views, VIEW_UNIT, _pictures)]
-    ordered = [*(task for task in tasks if not _pictures(task)), *(task for unit in units for task in unit)]
+    ordered = [task for unit in units for task in unit]
     together = embedder.views_together is not None
     lots = Lots(ordered, whole=together)
     lots_left = {unit[-1].asset_id: lots.of(unit[-1]) for unit in units}
@@ -126,8 +127,7 @@ def _batches(lots: Iterable[Outcome], lots_left: dict[str, int]) -> Iterator[lis
             lots_left[lot.asset_id] -= 1
         gathered.append(lot)
         pictures += len(lot.rows)
-        is_full = pictures >= VIEW_BATCH or (not pictures and len(gathered) >= VIEW_BATCH)
-        if is_full or lots_left.get(lot.asset_id) == 0:
+        if pictures >= VIEW_BATCH or lots_left.get(lot.asset_id) == 0:
             yield gathered
             gathered, pictures = [], 0
     yield gathered

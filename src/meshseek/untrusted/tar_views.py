@@ -86,7 +86,7 @@ def views_in_tar(folder: Path) -> TarViews | None:
         places = _unpacked(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True))
         return TarViews(folder.parent, next(places), next(places))
     except (binascii.Error, ValueError, IndexError, StopIteration) as error:
-        raise UnreadableAssetError("where its views are cannot be read; run 'meshseek import' again") from error
+        raise UnreadableAssetError("where its views are cannot be read; run 'meshseek update'") from error
 
 
 def _packed(members: Iterable[tuple[int, Member]]) -> Iterator[int]:
