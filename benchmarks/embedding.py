@@ -50,8 +50,8 @@ DIFFERENT = 64
 """Pictures that are drawn; the rest are copies, which take as long to read."""
 TAR_PICTURES = 50_000
 LOOK_SECONDS = 0.05
-WRITTEN = 8 * SHARD_ROWS
-"""Vectors, at most, of which the writing is measured by itself."""
+WRITTEN = 2 * SHARD_ROWS
+"""Vectors of which the writing is measured by itself."""
 DIM = 768
 
 
@@ -169,7 +169,7 @@ def main() -> None:
         print(f"{arguments.pictures:,} pictures of {arguments.side} px, {arguments.views} of each asset, {device}, ")
         load = os.getloadavg()[0]
         print(f"{arguments.workers} reading processes, {usable_processors()} processors, load {load:.1f}\n")
-        rates = {"forward pass": forward_rate(model), "writing": writing_rate(folder / "written", model, arguments)}
+        rates = {"forward pass": forward_rate(model), "writing": writing_rate(folder / "written", model)}
         print("| layout | part | pictures/s |\n|---|---|---|")
         for name, rate in rates.items():
             print(f"| both | {name} alone | {rate:,.0f} |")
@@ -194,19 +194,32 @@ def forward_rate(model: Embedder) -> float:
     return VIEW_BATCH / statistics.median(_seconds(lambda: model.embed_prepared(batch)) for _ in range(3))
 
 
-def writing_rate(folder: Path, model: Embedder, arguments: argparse.Namespace) -> float:
+def writing_rate(folder: Path, model: Embedder) -> float:
     """Of vectors that are in memory already, into shards as the stage writes them."""
     table = Workspace(folder).vectors_table("bench", "appearance", model.space)
     vector = np.full(model.dim, model.dim**-0.5, np.float32)
-    count = min(arguments.pictures, WRITTEN)
 
     def write() -> None:
-        for start in range(0, count, SHARD_ROWS):
-            numbers = range(start, min(start + SHARD_ROWS, count))
+        for start in range(0, WRITTEN, SHARD_ROWS):
+            numbers = range(start, start + SHARD_ROWS)
             table.append([{**vector_row(f"{n // 8}", n % 8, vector), "fingerprint": "1"} for n in numbers])
 
-    rate: float = count / _seconds(write)
-    return rate
+    return WRITTEN / _seconds(write)
+
+
+def reading_rate(lots: Lots, model: Embedder, arguments: argparse.Namespace) -> float:
+    """Of pictures that are prepared and then dropped, once processes have started."""
+    outcomes = iter(read_views(lots, model.image_preparer(), arguments.workers))
+    first = len(next(outcomes).rows)
+    count = 0
+
+    def read() -> None:
+        nonlocal count
+        count = sum(len(lot.rows) for lot in outcomes)
+
+    seconds = _seconds(read)
+    assert first + count == arguments.pictures, f"{first + count} pictures were read"
+    return count / seconds
 
 
 def measure(
@@ -214,17 +227,9 @@ def measure(
 ) -> None:
     """The parts over one layout, and the stage."""
     tasks = list(view_tasks(model, workspace, None, {}))
-    lots = Lots(tasks, whole=False)
-    count = 0
-
-    def read() -> None:
-        nonlocal count
-        count = sum(len(lot.rows) for lot in read_views(lots, model.image_preparer(), arguments.workers))
-
-    seconds = _seconds(read)
-    assert count == arguments.pictures, f"{count} pictures were read"
-    print(f"| {layout} | reading and decoding alone | {count / seconds:,.0f} |")
-    parts = {**rates, "reading and decoding": count / seconds}
+    reading = reading_rate(Lots(tasks, whole=False), model, arguments)
+    print(f"| {layout} | reading and decoding alone | {reading:,.0f} |")
+    parts = {**rates, "reading and decoding": reading}
     usual: dict[str, Any] = {"reporter": SilentReporter(), "workers": arguments.workers}
     with Memory() as tenth:
         embed(model, "first", workspace, max_assets=max(1, len(tasks) // 10), **usual)
@@ -233,7 +238,7 @@ def measure(
         seconds = _seconds(lambda: embed(model, "all", workspace, max_assets=None, **usual))
     del model.embed_prepared  # the class has its own
     slowest = min(parts, key=lambda name: parts[name])
-    print(f"| {layout} | **the whole stage**, start included | {count / seconds:,.0f} |")
+    print(f"| {layout} | **the whole stage**, start included | {arguments.pictures / seconds:,.0f} |")
     print(f"| {layout} | **the whole stage**, once it runs | {busy.rate:,.0f} |")
     print(
         f"\n{layout}: the bottleneck is {slowest}; the stage has {busy.rate / parts[slowest]:.2f} of its speed, the "
