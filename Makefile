@@ -102,8 +102,9 @@ sbom: $(VENV)/.installed-dev  ## Write build/sbom.json: what an installation is 
 bench: $(VENV)/.installed-dev  ## Measure the demo: stages, latency, memory
 	$(BIN)/python benchmarks/demo.py $(ARGS)
 
-bench-embed: $(VENV)/.installed-dev  ## Measure embedding: pictures a second, waiting, memory, one query
-	$(BIN)/python benchmarks/embed.py $(ARGS)
+bench-embed: $(VENV)/.installed-dev  ## Measure embedding, its parts and its memory: make bench-embed ARGS="--pictures 1000000 --side 32 --rate 5000 --layouts tar"
+	$(BIN)/python benchmarks/embedding.py $(ARGS)
+	$(BIN)/python benchmarks/embed.py
 	$(BIN)/python benchmarks/embed.py --captions 100000
 	$(BIN)/python benchmarks/siglip_text.py
 

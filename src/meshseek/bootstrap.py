@@ -104,7 +104,7 @@ class Meshseek:
 
     def dataset(self, name: str, options: DatasetOptions) -> Dataset:
         """Open a library, of which the workspace is no part."""
-        return DATASETS.load(name)(replace(options, passed_over=self.workspace.folder))
+        return DATASETS.load(name)(options.beside(self.workspace.folder))
 
     @property
     def workers(self) -> Workers:

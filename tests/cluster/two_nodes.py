@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
+from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.embedders import EmbedderOptions
 from meshseek.embedders.siglip import Siglip
 from meshseek.errors import EngineError
@@ -22,6 +23,7 @@ from meshseek.pipeline.embed import embed
 from meshseek.pipeline.engines import EngineOptions
 from meshseek.pipeline.engines import ray as engine
 from meshseek.pipeline.engines.ray import Ray
+from meshseek.pipeline.import_assets import import_assets
 from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.pipeline.stage import Summary
 from meshseek.pipeline.units import units_folder
@@ -33,6 +35,7 @@ from tests.checkpoints import write_siglip
 from tests.command_lines import run_together
 from tests.conftest import drop_databases
 from tests.renders import Renders
+from tests.tars import packed_tree
 
 pytestmark = pytest.mark.filterwarnings(  # Ray's own defaults and sockets warn
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
@@ -138,6 +141,19 @@ def test_a_node_that_dies_costs_one_unit(
     assert sum(tries) <= units + 1
     assert not (folder / UNITS).exists()
     assert run(there, model, workers(cluster)).already_there == ASSETS
+
+
+def test_pictures_in_a_tar_are_read_by_workers(cluster: Cluster, renders: Renders, model: Path, tmp_path: Path) -> None:
+    """The same vectors as from folders, read here."""
+    here, there = Workspace(tmp_path / "here"), Workspace(tmp_path / "there")
+    renders.bring_in(here)
+    (tmp_path / "tars").mkdir()
+    packed_tree(renders.path, tmp_path / "tars" / "all.tar")
+    tars = DATASETS.load("webdataset")(DatasetOptions(path=tmp_path / "tars"))
+    import_assets(tars, there, workers=0, max_assets=None, reporter=SilentReporter())
+    assert run(here, model, 1).done == run(there, model, workers(cluster)).done == ASSETS
+    ours, theirs = (rows(workspace.vectors_table("siglip", "appearance")) for workspace in (here, there))
+    assert ours == theirs
 
 
 def test_no_cluster_is_told(renders: Renders, model: Path, tmp_path: Path) -> None:

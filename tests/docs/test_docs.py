@@ -228,6 +228,27 @@ def test_how_to_add_a_dataset(tmp_path: Path) -> None:
     assert '"done": 1' in ended.stdout
 
 
+def test_how_to_keep_pictures_in_tar_files(tmp_path: Path) -> None:
+    """Its commands pack what it names, and import all of it."""
+    for file, content in (("sofas/grey.0.png", None), ("sofas/grey.11.webp", None), ("sofas/grey.txt", "a grey sofa")):
+        path = tmp_path / "pictures" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content) if content else Image.new("RGB", (8, 8), "grey").save(path)
+    for view in ("0/10005/00000/00000", "0/10005/00001/00001", "0/9/00000/00000"):
+        path = tmp_path / "gobjaverse" / f"{view}.png"
+        path.parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(path)
+        path.with_suffix(".json").write_text("{}")
+
+    *packing, embed = commands(HOW_TO / "pictures-in-tar-files.md")
+    *_, furniture, renders = (follow(command, tmp_path) for command in packing)
+
+    assert embed == "meshseek embed"
+
+    assert furniture.stdout.startswith("import: 1 done, 0 skipped")
+    assert renders.stdout.startswith("import: 2 done, 0 skipped")
+
+
 def test_how_to_add_a_renderer(tmp_path: Path) -> None:
     """The how-to's one file makes pictures, with the command it gives."""
     page = HOW_TO / "add-a-renderer.md"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tests.hostile import gltf_models, libraries, obj_models, pictures, tables
+from tests.hostile import gltf_models, libraries, obj_models, pictures, tables, tars
 
-Kind = Literal["model", "picture", "library", "captions", "map", "renders"]
+Kind = Literal["model", "picture", "library", "captions", "map", "renders", "tar"]
 Content = bytes | None
 """None for a pipe."""
 
@@ -51,6 +51,8 @@ def corpus() -> Iterator[Hostile]:
         yield Hostile(name=name, kind="picture", files={f"{name}.png": data})
     for name, data in libraries.cases().items():
         yield Hostile(name=name, kind="library", files={f"{name}.sh3f": data})
+    for name, data in tars.cases().items():
+        yield Hostile(name=name, kind="tar", files={f"{name}.tar": data})
     for name, (file, data) in tables.captions().items():
         yield Hostile(name=name, kind="captions", files={file: data})
     for name, data in tables.maps().items():

@@ -87,6 +87,10 @@ def _library(path: Path, folder: Path) -> str:
     return _read_all(DATASETS.load("sweethome3d")(DatasetOptions(path=path)), folder)
 
 
+def _tar(path: Path, folder: Path) -> str:
+    return _read_all(DATASETS.load("webdataset")(DatasetOptions(path=path.parent)), folder)
+
+
 def _captions(path: Path, folder: Path) -> str:
     (path.parent / "cube.obj").write_text(CUBE)
     return _read_all(DATASETS.load("glb_folder")(DatasetOptions(path=path.parent, captions=path)), folder)
@@ -109,6 +113,7 @@ TRIALS: dict[Kind, Callable[[Path, Path], str]] = {
     "model": _model,
     "picture": _picture,
     "library": _library,
+    "tar": _tar,
     "captions": _captions,
     "map": _map,
     "renders": _renders,

@@ -352,7 +352,7 @@ def test_a_workspace_inside_of_its_library(stages: Stages, samples: Path, tmp_pa
     """The workspace's own models are no part of the library, however often it is imported."""
     folder = library(tmp_path, samples, a="chair", b="cup")
     assert stages.workspace.folder.is_relative_to(folder)
-    options = DatasetOptions(path=folder, passed_over=stages.workspace.folder)
+    options = DatasetOptions(path=folder).beside(stages.workspace.folder)
     shutil.rmtree(samples)
     for _ in range(2):
         stages.import_dataset(GlbFolder(options), LibraryOptions())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,6 +41,12 @@ class DatasetOptions:
     id_map: Path | None = None
     passed_over: Path | None = None
     """A folder that is no part of the library though it may lie in it: the workspace."""
+    cache: Path | None = None
+    """A folder for what takes long to find out; it may be lost at any time. None for nowhere."""
+
+    def beside(self, workspace: Path) -> DatasetOptions:
+        """The same for a library that a workspace imports."""
+        return replace(self, passed_over=workspace, cache=workspace / "cache" / "listings")
 
 
 class Dataset(ABC):

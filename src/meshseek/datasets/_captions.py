@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,8 @@ def read_descriptions(path: Path) -> dict[str, Description]:
     rows: dict[str, list[Description]] = {}
     for key, fields in _rows_of_csv(path) if is_csv(path) else _rows_of_json(path):
         name = key.strip().replace("\\", "/").removeprefix("./")
-        rows.setdefault(name, []).append(_describe(key, fields))
-    return {name: _joined(own) for name, own in rows.items()}
+        rows.setdefault(name, []).append(describe(key, fields))
+    return {name: joined(own) for name, own in rows.items()}
 
 
 def is_csv(path: Path) -> bool:
@@ -104,7 +104,7 @@ def _rows_of_json(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             raise DatasetError(f"{path}: the value of '{key}' is neither a caption nor an object; fix it")
 
 
-def _joined(rows: list[Description]) -> Description:
+def joined(rows: Sequence[Description]) -> Description:
     """One description of all; of an attribute that several give, the last."""
     if len(rows) == 1:
         return rows[0]
@@ -115,7 +115,8 @@ def _joined(rows: list[Description]) -> Description:
     )
 
 
-def _describe(key: str, fields: Mapping[str, Any]) -> Description:
+def describe(key: str, fields: Mapping[str, Any]) -> Description:
+    """What the fields of one asset say; its id is for the log."""
     attributes = {
         ("licence" if name == "license" else name): value
         for name, value in fields.items()

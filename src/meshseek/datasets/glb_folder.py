@@ -23,10 +23,11 @@ from pathlib import Path, PurePosixPath
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, read_descriptions
 from meshseek.datasets._files import fingerprint_of, is_folder, unique_id
-from meshseek.errors import LibraryGoneError, UnreadableAssetError
+from meshseek.datasets._models import MOST_GLB_BYTES, faces_of_copy
+from meshseek.errors import LibraryGoneError
 from meshseek.files import copy_whole, make_folder, write_whole
 from meshseek.language import detect_language
-from meshseek.meshes.gltf import pack_gltf, read_glb
+from meshseek.meshes.gltf import pack_gltf
 from meshseek.meshes.model_files import MOST_BYTES, FolderFiles, readable
 from meshseek.meshes.obj_to_glb import REVISION, convert_obj
 from meshseek.model import Asset
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 
 _MODELS = frozenset({".glb", ".gltf", ".obj"})
 _NOWHERE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
-MOST_GLB_BYTES = 1 << 32
-"""A GLB cannot be larger."""
 _FEW, _SHOWN = 3, 80
 _SAYS_NOTHING = frozenset({"scene", "model", "mesh", "object", "untitled"})
 """File names that programs choose; the folder's name is taken instead."""
@@ -202,11 +201,7 @@ def _put(source: Path, root: Path, target: Path) -> int:
         if suffix == ".glb":
             checked_size(file, MOST_GLB_BYTES)
             copy_whole(file, target)
-            try:
-                return read_glb(target).tree.faces()  # the copy: the file may change while it is looked at
-            except UnreadableAssetError:
-                target.unlink()
-                raise
+            return faces_of_copy(target)
         content = read_whole(file, MOST_BYTES)
     files = FolderFiles(source.parent, root)
     if suffix == ".gltf":

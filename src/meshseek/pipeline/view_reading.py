@@ -11,11 +11,12 @@ from meshseek.model import ViewSet
 from meshseek.pipeline.stage import Outcome, Task, attempt
 from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.workspace.made_from import HeldViews
-from meshseek.workspace.view_files import read_view
+from meshseek.workspace.view_files import read_views as pictures_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+NO_VIEWS = "has no views; run 'meshseek render'"
 LOT = 8
 """Pictures of an asset that are read at a time, however many it has."""
 FEW = 16
@@ -37,7 +38,7 @@ class Lots:
     """The views of assets, some at a time; those of one asset follow each other.
 
     Args:
-        tasks: Assets with the views to read; None where there are none.
+        tasks: Assets with the views to read, each at least one.
         whole: Whether an asset's views are read all at once.
     """
 
@@ -47,21 +48,25 @@ class Lots:
 
     def of(self, task: Task[ViewWork | None]) -> int:
         """How many lots an asset's views are."""
-        count = len(task.payload.views.viewpoint_ids) if task.payload else 0
-        return 1 if self._whole else max(1, -(-count // LOT))
+        return 1 if self._whole else -(-len(_views(task).viewpoint_ids) // LOT)
 
     def __len__(self) -> int:
         return sum(map(self.of, self._tasks))
 
-    def __iter__(self) -> Iterator[Task[ViewSet | None]]:
+    def __iter__(self) -> Iterator[Task[ViewSet]]:
         for task in self._tasks:
-            views = task.payload.views if task.payload else None
-            if views is None or self.of(task) == 1:
+            views = _views(task)
+            if self.of(task) == 1:
                 yield Task(asset_id=task.asset_id, fingerprint=task.fingerprint, payload=views)
                 continue
             for start in range(0, len(views.viewpoint_ids), LOT):
                 part = replace(views, viewpoint_ids=views.viewpoint_ids[start : start + LOT])
                 yield Task(asset_id=task.asset_id, fingerprint=task.fingerprint, payload=part)
+
+
+def _views(task: Task[ViewWork | None]) -> ViewSet:
+    assert task.payload is not None
+    return task.payload.views
 
 
 def read_views(lots: Lots, prepare: Callable[[Image], Any], workers: Workers | int) -> Iterable[Outcome]:
@@ -85,16 +90,13 @@ def read_views(lots: Lots, prepare: Callable[[Image], Any], workers: Workers | i
 class _Reader:
     prepare: Callable[[Image], Any]
 
-    def __call__(self, task: Task[ViewSet | None]) -> Outcome:
+    def __call__(self, task: Task[ViewSet]) -> Outcome:
         return attempt(task.asset_id, lambda: self._rows(task.payload))
 
-    def _rows(self, views: ViewSet | None) -> Iterable[dict[str, Any]]:
-        if views is None or not views.viewpoint_ids:
-            raise UnreadableAssetError("has no views; run 'meshseek render'")
+    def _rows(self, views: ViewSet) -> Iterable[dict[str, Any]]:
         try:
-            return [
-                {"viewpoint_id": number, "picture": self.prepare(read_view(views.folder, number, views.root))}
-                for number in views.viewpoint_ids
-            ]
+            pictures = map(self.prepare, pictures_of(views.folder, views.viewpoint_ids, views.root))
+            pairs = zip(views.viewpoint_ids, pictures, strict=True)
+            return [{"viewpoint_id": number, "picture": picture} for number, picture in pairs]
         except (ImageError, NotFoundError) as error:
             raise UnreadableAssetError(str(error)) from error

@@ -8,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from meshseek.embedders import Embedder, Recipe
+from meshseek.errors import MeshseekError
 from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Task, Work
 from meshseek.pipeline.units import Job, in_units
-from meshseek.pipeline.view_reading import Lots, ViewWork, read_views
+from meshseek.pipeline.view_reading import NO_VIEWS, Lots, ViewWork, read_views
 from meshseek.pipeline.workers import Bounds, Workers
+from meshseek.store.ahead import read_ahead
 from meshseek.viewpoints import evenly, views_fingerprint
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.made_from import HeldViews, is_current, joint_fingerprint, lacks_views
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 VIEW_BATCH = 64
 """Pictures that go to the embedder at a time; it divides them further as its device needs."""
+BATCHES_AHEAD = 4
+"""That the model has made, or is given, while rows of others are put together and written: a device does not wait."""
 VIEW_UNIT = 2048
 """Pictures that another process embeds as one shard. No batch is of two units, so who does them makes no difference."""
 
@@ -87,42 +91,60 @@ def embed_views(
     table: ShardFolder,
     tasks: Sequence[Task[ViewWork | None]],
 ) -> Iterator[Outcome]:
-    """Gather pictures over assets while workers read on, and embed them as soon as there are enough.
+    """Gather pictures over assets while workers read on, and embed them as soon as there are enough, in another thread.
 
     What an asset has already is written again beside what is new: rows of one asset stand together. So that no shard
     is read over and over for it, assets of a unit come in the order of the shards that have them.
     """
+    yield from (Outcome(asset_id=task.asset_id, skipped=NO_VIEWS) for task in tasks if not _pictures(task))
     with_views = [task for task in tasks if _pictures(task)]
     units = [sorted(unit, key=_shard_of_kept) for unit in in_units(with_views, VIEW_UNIT, _pictures)]
-    ordered = [*(task for task in tasks if not _pictures(task)), *(task for unit in units for task in unit)]
+    ordered = [task for unit in units for task in unit]
     together = embedder.views_together is not None
     lots = Lots(ordered, whole=together)
     lots_left = {unit[-1].asset_id: lots.of(unit[-1]) for unit in units}
     assembly = _Assembly({task.asset_id: task for task in ordered}, lots, ViewRows(table))
+    batches = _batches(read_views(lots, embedder.image_preparer(), workers), lots_left)
+    made = map(partial(_embedded, embedder, together=together), batches)
+    is_hosted = embedder.estimate_texts([]) is not None  # what is paid is kept before more is asked
+    for outcomes, stop in made if is_hosted else read_ahead(made, BATCHES_AHEAD):
+        yield from assembly.add(outcomes)
+        if stop is not None:
+            raise stop
+
+
+def _batches(lots: Iterable[Outcome], lots_left: dict[str, int]) -> Iterator[list[Outcome]]:
+    """Lots that the model gets together, and those between them that could not be read.
+
+    Args:
+        lots: As they are read.
+        lots_left: How many the last asset of each unit has; where they are complete, a batch ends.
+    """
     gathered: list[Outcome] = []
     pictures = 0
-    for outcome in read_views(lots, embedder.image_preparer(), workers):
-        if outcome.asset_id in lots_left:
-            lots_left[outcome.asset_id] -= 1
-        if outcome.skipped is not None:  # at once: there may be a million without a picture
-            yield from assembly.add([outcome])
-        else:
-            gathered.append(outcome)
-            pictures += len(outcome.rows)
-        if pictures >= VIEW_BATCH or lots_left.get(outcome.asset_id) == 0:
-            yield from assembly.add(_embedded(embedder, gathered, together=together))
+    for lot in lots:
+        if lot.asset_id in lots_left:
+            lots_left[lot.asset_id] -= 1
+        gathered.append(lot)
+        pictures += len(lot.rows)
+        if pictures >= VIEW_BATCH or lots_left.get(lot.asset_id) == 0:
+            yield gathered
             gathered, pictures = [], 0
-    yield from assembly.add(_embedded(embedder, gathered, together=together))
+    yield gathered
 
 
 def _shard_of_kept(task: Task[ViewWork | None]) -> int:
     return task.payload.kept.shard if task.payload and task.payload.kept else -1
 
 
-def _embedded(embedder: Embedder, read: Sequence[Outcome], *, together: bool) -> Iterator[Outcome]:
-    """Each lot's vectors by viewpoint: one for each view, or one for all of them."""
+def _embedded(
+    embedder: Embedder, lots: Sequence[Outcome], *, together: bool
+) -> tuple[list[Outcome], MeshseekError | None]:
+    """Each lot's vectors by viewpoint, one for each view or one for all of them; and what ended the work early."""
+    read = [lot for lot in lots if lot.skipped is None]
+    outcomes = [lot for lot in lots if lot.skipped is not None]
     if not read:
-        return
+        return outcomes, None
     sets = [[row["picture"] for row in outcome.rows] for outcome in read]
     if together:
         vectors, reasons, stop = partly(partial(embedder.embed_together, sets))
@@ -135,10 +157,9 @@ def _embedded(embedder: Embedder, read: Sequence[Outcome], *, together: bool) ->
         end = start + len(viewpoints)
         refused = next((reasons[number] for number in range(start, end) if number in reasons), None)
         rows = [vector_row(outcome.asset_id, own, vectors[start + n]) for n, own in enumerate(viewpoints)]
-        yield Outcome(asset_id=outcome.asset_id, rows=() if refused else rows, skipped=refused)
+        outcomes.append(Outcome(asset_id=outcome.asset_id, rows=() if refused else rows, skipped=refused))
         start = end
-    if stop is not None:
-        raise stop
+    return outcomes, stop
 
 
 class _Assembly:

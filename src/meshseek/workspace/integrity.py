@@ -7,8 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from meshseek.errors import NotFoundError
-from meshseek.workspace.view_files import view_file
+from meshseek.workspace.view_files import lost_views
 from meshseek.workspace.workspace import Workspace
 
 Kind = Literal["missing", "altered"]
@@ -90,18 +89,15 @@ def picture_path(folder: Path, viewpoint_id: int) -> Path:
 
 
 def missing_dataset_views(workspace: Workspace) -> Iterator[Fault]:
-    """The views that came with their dataset and are no longer where they were.
+    """The views that came with their dataset and are no longer where they were: files, or tars that changed.
 
     Raises:
         WorkspaceError: Nothing was imported yet, or the table is damaged.
     """
     for asset in workspace.assets(parts=["views"]):
         if asset.views is not None:
-            for number in asset.views.viewpoint_ids:
-                try:
-                    view_file(asset.views.folder, number, asset.views.root)
-                except NotFoundError:
-                    yield Fault(asset.asset_id, "missing", picture_path(asset.views.folder, number))
+            for path in lost_views(asset.views.folder, asset.views.viewpoint_ids, asset.views.root):
+                yield Fault(asset.asset_id, "missing", path)
 
 
 def checksum(paths: Iterable[Path]) -> str:

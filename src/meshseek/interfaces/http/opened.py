@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
+
+PICTURE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
+"""How pictures begin that may be in a tar, and what they are."""
+
+
+def picture_type(file: BinaryIO) -> str:
+    """What a view is: on the disk a PNG by its name, in a tar what it begins with."""
+    begins = file.getvalue()[:4] if isinstance(file, io.BytesIO) else b"\x89PNG"
+    return next((kind for magic, kind in PICTURE_TYPES.items() if begins.startswith(magic)), "application/octet-stream")
+
+
+def file_answer(file: BinaryIO, media_type: str, headers: Mapping[str, str]) -> Response:
+    """An answer of an open file, or of one in memory, which was read from a tar."""
+    if isinstance(file, io.BytesIO):
+        return Response(file.getvalue(), media_type=media_type, headers=dict(headers))
+    return OpenedFile(file, media_type, headers)
 
 
 class OpenedFile(FileResponse):

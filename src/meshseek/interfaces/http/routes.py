@@ -19,7 +19,7 @@ from meshseek.errors import NotFoundError, UnreadableAssetError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
 from meshseek.interfaces.http.access import check_scope, key_scheme
 from meshseek.interfaces.http.failures import sees_details
-from meshseek.interfaces.http.opened import OpenedFile
+from meshseek.interfaces.http.opened import PICTURE_TYPES, OpenedFile, file_answer, picture_type
 from meshseek.interfaces.http.results import Result
 from meshseek.interfaces.http.schemas import (
     DEFAULT_ALGORITHM,
@@ -51,7 +51,7 @@ PICTURES = Admission(running=2, waiting=14)
 """So many pictures are unpacked and wait to be at a time: one of 50 million pixels takes 200 MB."""
 CACHED, ASKED_AGAIN = {"Cache-Control": "max-age=3600"}, {"Cache-Control": "no-cache"}
 """A picture may be kept where its address names the version of its asset that is published."""
-JSON, PNG = "application/json", "image/png"
+JSON = "application/json"
 _WORDS = {
     400: "What was sent cannot be read",
     404: "There is no such algorithm, asset, view or file",
@@ -184,7 +184,7 @@ def model(
 @router.get(
     "/assets/{asset_id:path}/views/{viewpoint_id}",
     response_class=Response,
-    responses=_refused(*FILE, content={PNG: {}}),
+    responses=_refused(*FILE, content={kind: {} for kind in PICTURE_TYPES.values()}),
 )
 def view(
     meshseek: Application,
@@ -193,7 +193,7 @@ def view(
     algorithm: AlgorithmName | None = None,
     v: Version = None,
 ) -> Response:
-    """One view of the asset, a PNG."""
+    """One view of the asset: a PNG; or a JPEG or WebP where its library has such in tar files."""
     return _of_view(meshseek, open_view, asset_id, viewpoint_id, (algorithm, v))
 
 
@@ -241,17 +241,18 @@ def _of_view(
     asset_id: str,
     viewpoint_id: int,
     options: tuple[str | None, str | None],
-) -> OpenedFile:
+) -> Response:
     """A file of a view; options are the algorithm, and the version that its address names."""
     algorithm, version = options
     published = meshseek.search_service.asset(asset_id, algorithm)
     folder = published.view_folder
     if folder is None or viewpoint_id not in published.viewpoint_ids:
         raise NotFoundError(f"asset '{asset_id}' has no view {viewpoint_id}")
-    what, media_type = ("camera", JSON) if opened is open_camera else ("picture", PNG)
+    what = "camera" if opened is open_camera else "picture"
     root = meshseek.workspace.view_root(folder, published.attributes.get("library"))
     try:
         file = opened(meshseek.workspace.folder / folder, viewpoint_id, root)
     except NotFoundError as error:  # its message has a path of this machine
         raise NotFoundError(f"the {what} of view {viewpoint_id} of '{asset_id}' is missing on the server") from error
-    return OpenedFile(file, media_type, CACHED if version == published.version else ASKED_AGAIN)
+    media_type = JSON if opened is open_camera else picture_type(file)
+    return file_answer(file, media_type, CACHED if version == published.version else ASKED_AGAIN)
