@@ -1,7 +1,7 @@
 # One image for the API and the front end; see compose.yaml.
 FROM python:3.11-slim-bookworm
 
-RUN useradd --create-home meshseek && install -d -o meshseek /app /data
+RUN useradd --uid 1000 --create-home meshseek && install -d -o meshseek /app /data
 WORKDIR /app
 COPY requirements requirements
 RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/run.lock \

@@ -71,11 +71,7 @@ class Node:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        options += ["-c", f"unix_socket_directories={self.folder}"]
-        command = [_program("postgres"), "-D", str(self.data), "-p", str(self.port), *options]
-        with (self.folder / f"log-{self.port}").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **_owner())
+        self._begin([_program("postgres"), "-D", str(self.data), *self._options()])
         until = time.monotonic() + SECONDS
         while True:
             try:
@@ -86,6 +82,26 @@ class Node:
                 time.sleep(0.05)
             else:
                 return
+
+    def start_by(self, script: Path, primary: Node, password: str) -> None:
+        """Start it as a container of a replica does; it answers once it has copied the primary."""
+        environment = {
+            "PATH": f"{Path(_program('postgres')).parent}:/usr/bin:/bin",
+            "PGDATA": str(self.data),
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(primary.port),
+            "PGUSER": "meshseek",
+            "PGPASSWORD": password,
+        }
+        self._begin(["sh", str(script), f"replica_{self.port}", *self._options()], environment)
+
+    def _options(self) -> list[str]:
+        settings = {**SETTINGS, "port": self.port, "unix_socket_directories": self.folder}
+        return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+
+    def _begin(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+        with (self.folder / f"log-{self.port}").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", env=environment, **_owner())
 
     def kill(self) -> None:
         """As when the machine loses its power: no connection hears a word."""
