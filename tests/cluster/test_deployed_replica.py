@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from tests.cluster.postgres import Node, place_for_nodes, remove
 from tests.waiting import eventually
 

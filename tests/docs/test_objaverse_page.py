@@ -77,4 +77,6 @@ def test_objaverse(downloaded: Path, environment: dict[str, str]) -> None:
 
     assert [len(ids) for ids in found] == [ASSETS, ASSETS]
     status = json.loads(run_here(["status", "--json"], environment, downloaded).stdout)
-    assert status["assets"] == ASSETS
+    assert status["stages"]["imported"] == status["stages"]["chinese captions"] == ASSETS
+    assert status["vectors"]["siglip"]["appearance"] == ASSETS * VIEWS
+    assert status["vectors"]["qwen"]["caption_chinese"] > 0

@@ -95,7 +95,7 @@ def test_what_was_measured_is_set_beside_it(fanout: ModuleType, tmp_path: Path) 
 def test_the_page_shows_what_it_prints() -> None:
     """The same seed gives the same tables, and the server is the one that was measured there."""
     page = BENCHMARKS.read_text("utf-8")
-    commands = re.findall(r"^python (benchmarks/fanout.py.*)$", page, re.M)
+    commands = re.findall(r"^python (benchmarks/fanout.py.*)$", page, re.MULTILINE)
     for command in commands:
         done = subprocess.run(
             [sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
