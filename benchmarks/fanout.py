@@ -60,7 +60,7 @@ class Server:
         """Within which a share of all its times are, stragglers left out."""
         if self.times is not None:
             return float(np.quantile(self.times, q))
-        return self.p50 * (self.p95 / self.p50) ** (NormalDist().inv_cdf(q) / SCORE)
+        return float(self.p50 * (self.p95 / self.p50) ** (NormalDist().inv_cdf(q) / SCORE))
 
 
 @dataclass(frozen=True, slots=True)
