@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -106,7 +107,7 @@ def test_caddy_understands_its_files(name: str, tmp_path: Path) -> None:
     """It finds no fault."""
     done = subprocess.run(
         ["caddy", "adapt", "--validate", "--adapter", "caddyfile", "--config", DEPLOY / name],
-        env={"PATH": "/usr/bin", "HOME": str(tmp_path)},
+        env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
