@@ -16,6 +16,7 @@ from meshseek.pipeline.planning.searches import ASKING, CODES, GROWTH, LARGEST, 
 
 ROOT = Path(__file__).parents[2]
 BENCHMARKS = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+SMALL = (ROOT / "docs" / "decisions" / "0028-which-kind-is-the-default.md").read_text("utf-8")
 MILLION = ("--assets", "1000000", "--algorithm", "siglip", "--dim", "768", "--model", "somebody/else")
 MACHINE = ("--cores", "32", "--memory", "256", "--disk", "4000")
 LINES = re.MULTILINE
@@ -57,13 +58,13 @@ def test_workers_share_what_is_embedded(tmp_path: Path, options: tuple[str, ...]
 
 
 def test_what_was_measured_is_what_is_counted_with() -> None:
-    """Each constant is a figure of docs/benchmarks.md."""
+    """Each constant is a figure of docs/benchmarks.md, or of what was decided by it."""
     serving = {
         name: [float(cell) for cell in row.split(" | ")]
         for name, row in zip(("codes", "hnsw"), re.findall(r"^\| 32 \| ([\d.| ]+) \|$", BENCHMARKS, LINES), strict=True)
     }
     (growth,) = re.findall(r"^\| exponent \| \S+ \| \S+ \| (\S+) \|", BENCHMARKS, LINES)
-    (graph,) = re.findall(r"^\| hnsw \| txt \| .*? \| (\d\.\d+) \| \S+ \| \S+ \| \S+ \| \S+ \|$", BENCHMARKS, LINES)
+    (graph,) = re.findall(r"^\| words: recall, worst query, p50 \| .* ms \| .* (\d\.\d) ms \|$", SMALL, LINES)
     (large,) = re.findall(r"A graph of a million \(`hnsw`\) .* took (\d+) ms first", BENCHMARKS)
     ((imported, megabytes),) = re.findall(
         r"^\| import with nothing to do, .* \| ([\d,]+) \| [\d.]+ \| (\d+) \|$", BENCHMARKS, LINES
@@ -88,6 +89,16 @@ def test_replicas_answer_as_many_searches_each(tmp_path: Path) -> None:
     assert (one["nodes"], three["nodes"]) == (1, 4)
     million = server_searches("codes", LARGEST, 2)
     assert million == pytest.approx(463.1 / 40**0.38)
+
+
+def test_replicas_of_shards_stand_by(tmp_path: Path) -> None:
+    """They cost, and keep the library there; searches ask the shards, all of them each time."""
+    asked = (*MILLION, *MACHINE, "--index", "codes", "--shards", "4")
+    none, one = (planned(*asked, "--replicas", number, folder=tmp_path)["cluster"] for number in ("0", "1"))
+
+    assert none["all_searches"] == none["searches"] == one["all_searches"]
+    assert (none["nodes"], one["nodes"]) == (5, 9)
+    assert [note.startswith("replicas of shards stand by") for note in one["notes"]] == [True]
 
 
 def test_what_was_not_measured_is_not_told(tmp_path: Path) -> None:

@@ -47,6 +47,11 @@ class Layout:
         return self.shards * (1 + self.replicas)
 
     @property
+    def answering(self) -> int:
+        """Servers of the whole library that searches are spread over; those of shards have no more than stand-ins."""
+        return 1 + self.replicas if self.shards == 1 else 1
+
+    @property
     def nodes(self) -> int:
         """Machines that answer: these, and one for the API where there are several."""
         return self.servers + (self.servers > 1)
@@ -71,7 +76,7 @@ class Cluster:
     searches: float | None
     """A second, of each server at the least."""
     all_searches: float | None
-    """Of all servers: each search asks one server of each shard."""
+    """Of all servers: each search asks every shard, or one of the replicas."""
     process_searches: float | None
     """Of each API process."""
     processes: int | None
@@ -102,7 +107,7 @@ def cluster_of(plan: Plan, layout: Layout) -> Cluster:
     needed = math.ceil(plan.storage.needed / layout.shards)
     each = server_searches(plan.index_kind, plan.amounts.assets / layout.shards, plan.machine.cores)
     process = process_searches(plan.index_kind, plan.amounts.assets, layout.shards)
-    everything = None if each is None else each * (1 + layout.replicas)
+    everything = None if each is None else each * layout.answering
     seconds = {
         name: None if taken is None else taken / (layout.workers * layout.efficiency if layout.workers > 1 else 1)
         for name, taken in plan.seconds.items()
@@ -142,6 +147,8 @@ def _notes(plan: Plan, layout: Layout, disk: int) -> Iterator[str]:
     machine, has_codes = plan.machine, INDEXES.load(plan.index_kind).has_codes
     needed = plan.storage.needed if has_codes else plan.storage.needed / layout.shards
     who = "an API machine" if has_codes else "a server"
+    if layout.shards > 1 and layout.replicas:
+        yield "replicas of shards stand by for them: searches are not spread over these"
     little = memory_note(needed, machine.memory, plan.facts.memory)
     if little:
         yield f"{who}: {little}"
