@@ -8,7 +8,10 @@ RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements/run.lo
     && pip install --no-cache-dir -r requirements/torch.txt
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
-RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+# Beside lite and hosted models: EXTRAS=siglip, or siglip,qwen; these are no part of the lock.
+ARG EXTRAS=""
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && if [ -n "$EXTRAS" ]; then pip install --no-cache-dir --no-build-isolation ".[$EXTRAS]"; fi
 
 USER meshseek
 # The root file system may be read-only: what libraries keep for themselves goes to /tmp, weights go to the volume.

@@ -40,6 +40,14 @@ def test_containers_can_do_little(name: str) -> None:
     assert "USER meshseek" in (ROOT / "Dockerfile").read_text() or service["user"] != "root"
 
 
+def test_the_image_can_be_built_with_what_weights_need() -> None:
+    """All of ours are the same image, with the extras that are asked for."""
+    builds = [service["build"] for service in SERVICES.values() if "build" in service]
+
+    assert builds == [{"context": ".", "args": {"EXTRAS": "${MESHSEEK_EXTRAS:-}"}}] * 5
+    assert '".[$EXTRAS]"' in (ROOT / "Dockerfile").read_text()
+
+
 def test_ports_are_open_to_this_machine_only() -> None:
     """Whoever wants others to come in has to say so."""
     ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
