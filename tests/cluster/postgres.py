@@ -82,12 +82,7 @@ class Node:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        options += ["-c", f"unix_socket_directories={self.folder}"]
-        options += ["-c", f"listen_addresses={self.address}"]
-        command = [_program("postgres"), "-D", str(self.data), "-p", str(self.port), *options]
-        with (self.folder / f"log-{self.port}").open("ab") as log, within(self.network):
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **_owner())
+        self._begin([_program("postgres"), "-D", str(self.data), *self._options()])
         until = time.monotonic() + SECONDS
         while True:
             try:
@@ -110,6 +105,26 @@ class Node:
             setting = f"host={primary.address} port={primary.port} user=meshseek"
             connection.execute(sql.SQL("ALTER SYSTEM SET primary_conninfo = {}").format(setting))
             connection.execute("SELECT pg_reload_conf()")
+
+    def start_by(self, script: Path, primary: Node, password: str) -> None:
+        """Start it as a container of a replica does; it answers once it has copied the primary."""
+        environment = {
+            "PATH": f"{Path(_program('postgres')).parent}:/usr/bin:/bin",
+            "PGDATA": str(self.data),
+            "PGHOST": primary.address,
+            "PGPORT": str(primary.port),
+            "PGUSER": "meshseek",
+            "PGPASSWORD": password,
+        }
+        self._begin(["sh", str(script), f"replica_{self.port}", *self._options()], environment)
+
+    def _options(self) -> list[str]:
+        places = {"listen_addresses": self.address, "port": self.port, "unix_socket_directories": self.folder}
+        return [part for name, value in (SETTINGS | places).items() for part in ("-c", f"{name}={value}")]
+
+    def _begin(self, command: list[str], environment: dict[str, str] | None = None) -> None:
+        with (self.folder / f"log-{self.port}").open("ab") as log, within(self.network):
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", env=environment, **_owner())
 
     def kill(self) -> None:
         """As when the machine loses its power: no connection hears a word."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from meshseek.errors import EmbedderError, InputError
 from meshseek.interfaces.cli.options import algorithm, application, show, workspace_options
+from meshseek.interfaces.cli.plan_text import GB, cluster_lines, note_lines, plan_lines
 from meshseek.store.indexes import INDEXES, default_in_words, default_index
 
 if TYPE_CHECKING:
@@ -22,11 +24,37 @@ if TYPE_CHECKING:
     from meshseek.pipeline.planning.machine import Machine
     from meshseek.pipeline.planning.plan import Plan
 
-GB = 1e9
 SAMPLE = 1000
 """Captions that a price is told by."""
 USUAL_CAPTION = "A small wooden chair with four legs and a red cushion on its seat, low-poly"
 USUAL_VIEWS = 8
+MONEY = click.FloatRange(0, 10**6)
+CLUSTER = {
+    "workers": click.option("--workers", type=click.IntRange(1, 10_000), help="Machines that render and embed."),
+    "efficiency": click.option(
+        "--efficiency",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Of each worker beside a machine alone.  [default: .9, the goal of 'make bench-cluster']",
+    ),
+    "shards": click.option("--shards", type=click.IntRange(1, 1000), help="Database servers that share the library."),
+    "replicas": click.option("--replicas", type=click.IntRange(0, 100), help="Replicas of each of them."),
+    "node_cost": click.option("--node-cost", type=MONEY, help="Price of a machine and hour, in any currency."),
+    "gpu_cost": click.option("--gpu-cost", type=MONEY, help="Price of a worker with a GPU and hour, likewise."),
+}
+
+
+def cluster_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options about several machines; those that are given come as ``layout``."""
+
+    @wraps(command)
+    def with_layout(**values: Any) -> None:
+        layout = {name: value for name in CLUSTER if (value := values.pop(name)) is not None}
+        command(**values, layout=layout)
+
+    decorated: Callable[..., None] = with_layout
+    for option in reversed(CLUSTER.values()):
+        decorated = option(decorated)
+    return decorated
 
 
 @click.command("plan")
@@ -53,6 +81,7 @@ USUAL_VIEWS = 8
 @click.option("--gpu/--no-gpu", default=None, help="Whether it has a GPU.  [default: as this one]")
 @click.option("--measure", is_flag=True, help="Load the model and measure it here for a few seconds.")
 @click.option("--pictures-per-second", type=click.FloatRange(0, min_open=True), help="As measured elsewhere.")
+@cluster_options
 @workspace_options
 def plan_command(
     *,
@@ -71,11 +100,12 @@ def plan_command(
     pictures_per_second: float | None,
     workspace: Path | None,
     as_json: bool,
+    layout: dict[str, Any],
 ) -> None:
     """Say what a library takes: disk, memory, hours and money.
 
     It is that of the workspace, or one of --assets and --views; on this machine, or on one of --cores, --memory, --disk
-    and --gpu.
+    and --gpu. With --workers, --shards, --replicas or a price it is also told of each of several such machines.
     """
     from meshseek.pipeline.planning.machine import machine_of
     from meshseek.pipeline.planning.plan import make_plan, with_speed
@@ -106,7 +136,16 @@ def plan_command(
             plan = with_speed(plan, Speed(picture=1 / pictures_per_second, caption=None, source="as you say"))
         elif measure:
             plan = _measured(meshseek, plan)
-    show(plan.as_json(), as_json=as_json, text="\n".join(_as_text(plan)))
+    _show(plan, layout, as_json=as_json)
+
+
+def _show(plan: Plan, layout: dict[str, Any], *, as_json: bool) -> None:
+    from meshseek.pipeline.planning.cluster import Layout, cluster_of
+
+    cluster = cluster_of(plan, Layout(**layout)) if layout else None
+    told = plan.as_json() | ({"cluster": cluster.as_json()} if cluster else {})
+    lines = [*plan_lines(plan), *(cluster_lines(cluster) if cluster else ()), *note_lines(plan, cluster)]
+    show(told, as_json=as_json, text="\n".join(lines))
 
 
 def _expect_chinese(facts: Facts, assets: int | None) -> None:
@@ -211,51 +250,3 @@ def _measured(meshseek: Meshseek, plan: Plan) -> Plan:
     if embedder.estimate_texts([]) is not None:
         return replace(plan, notes=(*plan.notes, f"'{name}' is hosted: its time is the service's"))
     return with_speed(plan, measure(embedder, cores=plan.machine.cores, gpu=plan.machine.gpu))
-
-
-def _as_text(plan: Plan) -> Iterator[str]:
-    amounts, storage, machine = plan.amounts, plan.storage, plan.machine
-    where = "this machine" if machine.is_this else "a machine"
-    gpu = "a GPU" if machine.gpu else "no GPU"
-    yield f"{plan.facts.algorithm}: {plan.facts.model}, {plan.facts.dim} dimensions; index {plan.index_kind}"
-    yield f"on {where} with {machine.cores} cores, {machine.memory / GB:,.1f} GB of memory, {gpu}"
-    yield ""
-    yield f"{'assets':<36}{amounts.assets:>16,}"
-    yield f"{'pictures to embed':<36}{amounts.pictures:>16,}"
-    if amounts.rendered:
-        yield f"{'pictures to render':<36}{amounts.rendered:>16,}"
-    yield f"{'vectors of views':<36}{amounts.views:>16,}"
-    yield f"{'vectors of captions':<36}{amounts.english + amounts.chinese:>16,}"
-    for title, sizes in (("workspace", storage.workspace), ("database", storage.database)):
-        yield ""
-        yield from (f"{f'{title}: {name}':<36}{_size(size):>16}" for name, size in sizes.items() if size)
-    yield f"{'disk in all':<36}{_size(plan.workspace_bytes + plan.database_bytes):>16}"
-    again = plan.workspace_bytes + plan.database_bytes + plan.version_bytes
-    yield f"{'  while all is published again':<36}{_size(again):>16}"
-    yield ""
-    yield f"{'memory that searches read':<36}{_size(storage.needed):>16}"
-    yield f"{'memory to build the largest graph':<36}{_size(plan.build_memory):>16}"
-    yield f"{'shared_buffers':<36}{_buffers(machine):>13,} MB"
-    yield ""
-    yield from (f"{name:<36}{_duration(taken):>16}" for name, taken in plan.seconds.items())
-    yield from (f"{'cost: ' + name:<36}{cost}" for name, cost in plan.costs.items())
-    yield from (f"note: {note}" for note in plan.notes)
-
-
-def _buffers(machine: Machine) -> int:
-    from meshseek.store.embedded.cluster import planned_buffers
-
-    return planned_buffers(machine.memory)
-
-
-def _size(size: float) -> str:
-    return f"{size / GB:,.1f} GB" if size >= GB else f"{size / 1e6:,.1f} MB"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "not measured"
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:,.1f} {unit}"
-    return f"{seconds:,.0f} s"
