@@ -23,6 +23,8 @@ FEW = 16
 """So many lots are read in this process: to start others takes longer."""
 AHEAD = 4
 """Lots that wait, read, for each process; the pictures of one take about 4 MB."""
+LEAST_AHEAD = 24
+"""Of all processes together: some batches of the model, or it would wait for the last pictures of each."""
 
 
 class ViewWork(NamedTuple):
@@ -80,10 +82,10 @@ def read_views(lots: Lots, prepare: Callable[[Image], Any], workers: Workers | i
     Returns:
         For each lot an outcome whose rows have ``viewpoint_id`` and ``picture``; one that cannot be read is skipped.
     """
-    reader = _Reader(prepare)
-    if Workers.of(workers).count <= 1 or len(lots) < FEW:
+    reader, count = _Reader(prepare), Workers.of(workers).count
+    if count <= 1 or len(lots) < FEW:
         return map(reader, lots)
-    return in_processes(workers, reader, ahead=AHEAD)(lots)
+    return in_processes(workers, reader, ahead=max(AHEAD, -(-LEAST_AHEAD // count)))(lots)
 
 
 @dataclass(frozen=True, slots=True)
