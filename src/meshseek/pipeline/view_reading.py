@@ -71,21 +71,24 @@ def _views(task: Task[ViewWork | None]) -> ViewSet:
     return task.payload.views
 
 
-def read_views(lots: Lots, prepare: Callable[[Image], Any], workers: Workers | int) -> Iterable[Outcome]:
-    """Read and prepare views, in the order of the lots.
+def view_reader(
+    prepare: Callable[[Image], Any], workers: Workers | int, *, stay: bool = False
+) -> Callable[[Lots], Iterable[Outcome]]:
+    """What reads and prepares views, in the order of the lots.
 
     Args:
-        lots: Assets with their views.
         prepare: Done to each picture; picklable.
         workers: Processes.
+        stay: Whether they stay for more lots.
 
     Returns:
-        For each lot an outcome whose rows have ``viewpoint_id`` and ``picture``; one that cannot be read is skipped.
+        A function that makes of each lot an outcome whose rows have ``viewpoint_id`` and ``picture``; one that cannot
+        be read is skipped.
     """
     reader, count = _Reader(prepare), Workers.of(workers).count
-    if count <= 1 or len(lots) < FEW:
-        return map(reader, lots)
-    return in_processes(workers, reader, ahead=max(AHEAD, -(-LEAST_AHEAD // count)))(lots)
+    ahead = max(AHEAD, -(-LEAST_AHEAD // max(1, count)))
+    in_others = in_processes(workers, reader, ahead=ahead, stay=stay)
+    return lambda lots: map(reader, lots) if count <= 1 or (len(lots) < FEW and not stay) else in_others(lots)
 
 
 @dataclass(frozen=True, slots=True)
