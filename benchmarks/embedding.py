@@ -39,7 +39,7 @@ from meshseek.model import Role, Space
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.import_assets import import_assets
 from meshseek.pipeline.stage import SHARD_ROWS
-from meshseek.pipeline.view_reading import Lots, read_views
+from meshseek.pipeline.view_reading import Lots, view_reader
 from meshseek.pipeline.view_vectors import VIEW_BATCH, vector_row, view_tasks
 from meshseek.processors import usable_processors
 from meshseek.reporting import SilentReporter
@@ -209,7 +209,7 @@ def writing_rate(folder: Path, model: Embedder) -> float:
 
 def reading_rate(lots: Lots, model: Embedder, arguments: argparse.Namespace) -> float:
     """Of pictures that are prepared and then dropped, once processes have started."""
-    outcomes = iter(read_views(lots, model.image_preparer(), arguments.workers))
+    outcomes = iter(view_reader(model.image_preparer(), arguments.workers)(lots))
     first = len(next(outcomes).rows)
     count = 0
 

@@ -128,3 +128,16 @@ def test_memory_is_shared_evenly() -> None:
     assert Workers(1).bytes_each == max(LEAST_MEMORY, int(0.75 * machine_memory()))
     assert Workers(10_000).bytes_each == LEAST_MEMORY
     assert Workers(4, memory=5).bytes_each == 5
+
+
+def test_processes_stay_for_what_comes_later() -> None:
+    """The same ones work on the next tasks, also after some whose outcomes nobody took; a dead one is replaced."""
+    work = in_processes(Workers(1, seconds=20), act, stay=True)
+    (first,) = work([task("a")])
+    next(iter(work([task("b"), task("c")])))
+    (again,) = work([task("d")])
+    assert first.rows == again.rows
+    (killed,) = work([task("e", f"signal {int(signal.SIGKILL)}")])
+    assert killed.skipped is not None
+    (last,) = work([task("f")])
+    assert last.rows != first.rows

@@ -23,6 +23,8 @@ FEW = 16
 """So many lots are read in this process: to start others takes longer."""
 AHEAD = 4
 """Lots that wait, read, for each process; the pictures of one take about 4 MB."""
+LEAST_AHEAD = 24
+"""Of all processes together: some batches of the model, or it would wait for the last pictures of each."""
 
 
 class ViewWork(NamedTuple):
@@ -69,21 +71,24 @@ def _views(task: Task[ViewWork | None]) -> ViewSet:
     return task.payload.views
 
 
-def read_views(lots: Lots, prepare: Callable[[Image], Any], workers: Workers | int) -> Iterable[Outcome]:
-    """Read and prepare views, in the order of the lots.
+def view_reader(
+    prepare: Callable[[Image], Any], workers: Workers | int, *, stay: bool = False
+) -> Callable[[Lots], Iterable[Outcome]]:
+    """What reads and prepares views, in the order of the lots.
 
     Args:
-        lots: Assets with their views.
         prepare: Done to each picture; picklable.
         workers: Processes.
+        stay: Whether they stay for more lots.
 
     Returns:
-        For each lot an outcome whose rows have ``viewpoint_id`` and ``picture``; one that cannot be read is skipped.
+        A function that makes of each lot an outcome whose rows have ``viewpoint_id`` and ``picture``; one that cannot
+        be read is skipped.
     """
-    reader = _Reader(prepare)
-    if Workers.of(workers).count <= 1 or len(lots) < FEW:
-        return map(reader, lots)
-    return in_processes(workers, reader, ahead=AHEAD)(lots)
+    reader, count = _Reader(prepare), Workers.of(workers).count
+    ahead = max(AHEAD, -(-LEAST_AHEAD // max(1, count)))
+    in_others = in_processes(workers, reader, ahead=ahead, stay=stay)
+    return lambda lots: map(reader, lots) if count <= 1 or (len(lots) < FEW and not stay) else in_others(lots)
 
 
 @dataclass(frozen=True, slots=True)

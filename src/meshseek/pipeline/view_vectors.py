@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from meshseek.errors import MeshseekError
 from meshseek.pipeline.partly import partly
 from meshseek.pipeline.stage import Outcome, Task, Work
 from meshseek.pipeline.units import Job, in_units
-from meshseek.pipeline.view_reading import NO_VIEWS, Lots, ViewWork, read_views
+from meshseek.pipeline.view_reading import NO_VIEWS, Lots, ViewWork, view_reader
 from meshseek.pipeline.workers import Bounds, Workers
 from meshseek.store.ahead import read_ahead
 from meshseek.viewpoints import evenly, views_fingerprint
@@ -78,7 +78,10 @@ def view_job(embedder: Embedder, workers: Workers | int, table: ShardFolder) -> 
 
 
 def _elsewhere(recipe: Recipe, bounds: Bounds, table: ShardFolder, processors: int) -> Work[ViewWork | None]:
-    return partial(embed_views, recipe.make(), Workers.within(bounds, processors), table)
+    """One unit after the other, with processes that stay: to start them takes as long as a GPU takes for a unit."""
+    embedder = recipe.make()
+    read = view_reader(embedder.image_preparer(), Workers.within(bounds, processors), stay=True)
+    return partial(_embed_read, embedder, read, table)
 
 
 def _pictures(task: Task[ViewWork | None]) -> int:
@@ -86,8 +89,15 @@ def _pictures(task: Task[ViewWork | None]) -> int:
 
 
 def embed_views(
+    embedder: Embedder, workers: Workers | int, table: ShardFolder, tasks: Sequence[Task[ViewWork | None]]
+) -> Iterator[Outcome]:
+    """Embed what is left of each asset's views, with processes that read them."""
+    return _embed_read(embedder, view_reader(embedder.image_preparer(), workers), table, tasks)
+
+
+def _embed_read(
     embedder: Embedder,
-    workers: Workers | int,
+    read: Callable[[Lots], Iterable[Outcome]],
     table: ShardFolder,
     tasks: Sequence[Task[ViewWork | None]],
 ) -> Iterator[Outcome]:
@@ -104,7 +114,7 @@ def embed_views(
     lots = Lots(ordered, whole=together)
     lots_left = {unit[-1].asset_id: lots.of(unit[-1]) for unit in units}
     assembly = _Assembly({task.asset_id: task for task in ordered}, lots, ViewRows(table))
-    batches = _batches(read_views(lots, embedder.image_preparer(), workers), lots_left)
+    batches = _batches(read(lots), lots_left)
     made = map(partial(_embedded, embedder, together=together), batches)
     is_hosted = embedder.estimate_texts([]) is not None  # what is paid is kept before more is asked
     for outcomes, stop in made if is_hosted else read_ahead(made, BATCHES_AHEAD):

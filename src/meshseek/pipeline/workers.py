@@ -6,7 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -83,7 +83,11 @@ class Tasks(Protocol[T]):
 
 
 def in_processes(
-    workers: Workers | int, function: Callable[[Task[T]], Outcome], *, ahead: int = QUEUED_PER_WORKER
+    workers: Workers | int,
+    function: Callable[[Task[T]], Outcome],
+    *,
+    ahead: int = QUEUED_PER_WORKER,
+    stay: bool = False,
 ) -> Callable[[Tasks[T]], Iterator[Outcome]]:
     """Work on one task at a time in each of the processes; outcomes come in the order of the tasks.
 
@@ -95,8 +99,11 @@ def in_processes(
         workers: How many processes, and their bounds.
         function: Picklable; its exceptions end the stage.
         ahead: Tasks that are under way or done for each process before their outcomes are taken.
+        stay: Whether the processes stay for what is to be done later, until this one ends.
     """
     bounds = Workers.of(workers)
+    staying = ExitStack()  # as long as there is what is returned
+    stayed: list[Callable[[Task[T]], Future[Outcome]]] = []
 
     def work(tasks: Tasks[T]) -> Iterator[Outcome]:
         if not bounds.count:
@@ -104,7 +111,9 @@ def in_processes(
             return
         if not len(tasks):
             return
-        with _crew(bounds, function, min(bounds.count, len(tasks))) as run:
+        if stay and not stayed:
+            stayed.append(staying.enter_context(_crew(bounds, function, bounds.count)))
+        with nullcontext(stayed[0]) if stay else _crew(bounds, function, min(bounds.count, len(tasks))) as run:
             waiting: deque[Future[Outcome]] = deque()
             for task in tasks:
                 waiting.append(run(task))
