@@ -213,6 +213,15 @@ def test_a_listing_is_kept_until_its_tar_changes(
     path.write_bytes(packed({"a.0.png": png(), "c.0.png": png()}))
     assert [entry.asset_id for entry in data.entries()] == ["a", "c"]
 
+    facts = path.stat()
+    path.write_bytes(packed({"a.0.png": png(), "d.0.png": png()}))
+    os.utime(path, ns=(0, facts.st_mtime_ns))
+    *_, last = data.entries()
+    with pytest.raises(UnreadableAssetError, match="the tar changed after it was listed; 'touch' it, and run"):
+        data.read(last, tmp_path)
+    path.touch()
+    assert [entry.asset_id for entry in data.entries()] == ["a", "d"]
+
 
 def test_files_of_an_asset_follow_each_other(library: Path) -> None:
     """Where they do not, nothing is taken for a smaller asset: it is an error that says how to pack."""

@@ -139,8 +139,8 @@ class Webdataset(Dataset):
             opened_tar(self.options.path, entry.tar, min(LISTED_BYTES, entry.ends - entry.begins)) as tar,
         ):
             parts = next(tar.samples(entry.begins, entry.ends), None)
-            if parts is None or parts.said.hexdigest() != entry.digest:
-                raise UnreadableAssetError("it changed while it was imported; import it again")
+            if parts is None or (parts.key, parts.said.hexdigest()) != (entry.asset_id, entry.digest):
+                raise UnreadableAssetError("the tar changed after it was listed; 'touch' it, and run 'meshseek update'")
             _check(parts)
             own = [*_told(parts, tar.read_at), *filter(None, (entry.description,))]
             description = joined(own) if own else Description(attributes={})
