@@ -8,20 +8,24 @@ from meshseek.errors import NotPublishedError
 from meshseek.store.indexes import INDEXES
 from meshseek.store.postgres import translated
 from meshseek.store.queries import query
+from meshseek.store.shards import live_servers
 
 if TYPE_CHECKING:
     from meshseek.store.postgres import Server
+    from meshseek.store.shards import Shards
 
 
-def live_index(server: Server, algorithm: str) -> str | None:
+def live_index(databases: Server | Shards, algorithm: str) -> str | None:
     """The kind that was published, by whatever Meshseek; None where nothing is, or a kind that there is no longer.
 
     Raises:
         DatabaseError: The database cannot be asked.
     """
+    row = None
     try:
-        with server.connect(algorithm) as connection, translated():
-            row = connection.execute(query("live_index")).fetchone()
+        for server in live_servers(databases, algorithm)[:1]:
+            with server.connect(algorithm) as connection, translated():
+                row = connection.execute(query("live_index")).fetchone()
     except NotPublishedError:
         return None
     return row[0] if row and row[0] in INDEXES.names else None
