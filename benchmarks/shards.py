@@ -56,7 +56,9 @@ def main() -> None:
         times = {}
         for name, databases in {"one server": meshseek.server, "shards": Shards(servers)}.items():
             began = time.perf_counter()
-            publish(ALGORITHM, meshseek.workspace, databases, index_kind=kind, max_assets=None, reporter=ConsoleReporter())
+            publish(
+                ALGORITHM, meshseek.workspace, databases, index_kind=kind, max_assets=None, reporter=ConsoleReporter()
+            )
             times[name] = time.perf_counter() - began
             library = open_library(databases, ALGORITHM, codes=meshseek.workspace.codes)
             libraries.append((name, stack.enter_context(closing(library))))

@@ -85,9 +85,7 @@ class Servers:
 
     def shards(self, *, partial: bool = False) -> Shards:
         """As Meshseek asks them."""
-        return Shards(
-            [Server(lambda node=node: node.url, self.prefix) for node in self.nodes], may_be_partial=partial
-        )
+        return Shards([Server(lambda node=node: node.url, self.prefix) for node in self.nodes], may_be_partial=partial)
 
     def publish(self, max_assets: int | None = None) -> None:
         """Make a version live."""
@@ -182,7 +180,9 @@ def test_a_shard_that_is_away_is_named(servers: Servers, number: int, how: str) 
     with servers.searching() as algorithm:
         with away(servers.nodes[number], how):
             began = time.monotonic()
-            with pytest.raises(DatabaseDownError, match=rf"^shard {number + 1} of 3 \(127\.0\.0\.1:\d+\) does not [^\n]*$"):
+            with pytest.raises(
+                DatabaseDownError, match=rf"^shard {number + 1} of 3 \(127\.0\.0\.1:\d+\) does not [^\n]*$"
+            ):
                 algorithm.search(Query(text="red chair"))
             assert time.monotonic() - began < 2 * (LOOK_SECONDS + SILENT_SECONDS)
             assert f"shard {number + 1} of 3" in algorithm.health()
@@ -265,7 +265,14 @@ def test_a_publication_that_is_killed_is_live_everywhere_or_nowhere(servers: Ser
     with servers.searching() as algorithm:
         before = shown(algorithm.search(Query(text="red chair", top_k=40)))
         urls = [node.url for node in servers.nodes]
-        command = [sys.executable, "-c", KILLED.format(patch=patch), servers.prefix, str(servers.workspace.folder), *urls]
+        command = [
+            sys.executable,
+            "-c",
+            KILLED.format(patch=patch),
+            servers.prefix,
+            str(servers.workspace.folder),
+            *urls,
+        ]
         environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
         ended = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
         assert ended.returncode == -signal.SIGKILL, ended.stderr

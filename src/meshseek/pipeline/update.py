@@ -228,7 +228,9 @@ def _embed_and_publish(
         _embed(parts, algorithm, options, updated, reporter)
     if workspace.embedded_sources(algorithm):
         index, first = parts.usual_index(algorithm), options.max_assets
-        published = publish(algorithm, workspace, parts.databases, index_kind=index, max_assets=first, reporter=reporter)
+        published = publish(
+            algorithm, workspace, parts.databases, index_kind=index, max_assets=first, reporter=reporter
+        )
         updated.summaries.append(replace(published, stage=f"publish {algorithm}"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from typing import Any
 
@@ -208,18 +208,18 @@ class Server:
                 check_pgvector(connection)
                 connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = live, public").format(name))
 
-    def drop_database(self, algorithm: str) -> None:
-        """Remove an algorithm's database, where it is there, whoever is connected; those have five seconds to leave.
+    def drop_databases(self, names: Iterable[str]) -> None:
+        """Remove databases, of those that are there, whoever is connected; those have five seconds to leave.
 
         Raises:
             DatabaseError: See :func:`translated`.
         """
-        name = sql.Identifier(self.database_name(algorithm))
         with self.connect_to_server() as server:
-            try:
-                server.execute(query("drop_database", name=name))
-            except psycopg.errors.ObjectInUse:
-                server.execute(query("drop_database_in_use", name=name))
+            for name in map(sql.Identifier, names):
+                try:
+                    server.execute(query("drop_database", name=name))
+                except psycopg.errors.ObjectInUse:
+                    server.execute(query("drop_database_in_use", name=name))
 
 
 def configure(connection: Connection) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WHOLE", "Library", "Request", "Shares", "VersionChangedError"]
 
+
 class Shares(NamedTuple):
     """What an answer comes from."""
 

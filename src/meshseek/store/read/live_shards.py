@@ -11,7 +11,7 @@ from meshseek.errors import DatabaseDownError, DatabaseError, NotPublishedError
 from meshseek.store.read.library import Library
 from meshseek.store.read.published import VersionChangedError
 from meshseek.store.read.reader import Reader
-from meshseek.store.read.shard_look import RowLook, ShardLook, why
+from meshseek.store.read.shard_look import GONE, RowLook, ShardLook, why
 from meshseek.store.read.shard_version import ShardVersion
 from meshseek.store.shards import LiveRow, Shards
 
@@ -81,11 +81,11 @@ class LiveShards:
             row: LiveRow | None = self._row.look()
         except NotPublishedError:
             row = None
-        except DatabaseDownError:
+        except DatabaseError:
             row = version.row  # nobody can tell, so it is still this one
         if row != version.row:
             return BegunAnewError()
-        reason = why(error)
+        reason = GONE if isinstance(error, NotPublishedError) else why(error)
         version.looks[number].leave_out(reason)
         return BegunAnewError() if self._shards.may_be_partial else self._down(number, reason)
 
@@ -114,9 +114,11 @@ class LiveShards:
         return self._down(number, version.failures.get(number, "it did not answer") if version else "nothing is open")
 
     def _down(self, number: int, reason: str) -> DatabaseDownError:
-        cure = "start it, or set MESHSEEK_PARTIAL_ANSWERS=true to be answered by the others"
-        if self._shards.may_be_partial:
-            cure = "start it"
+        cure = "start it"
+        if reason == GONE:
+            cure = "name the same servers in the same order in MESHSEEK_SHARDS, or publish again"
+        elif not self._shards.may_be_partial:
+            cure = "start it, or set MESHSEEK_PARTIAL_ANSWERS=true to be answered by the others"
         error = DatabaseDownError(f"{self._shards.called(number)} does not answer ({reason}); {cure}")
         error.general = f"shard {number + 1} of {len(self._shards)} does not answer; try again in a moment"
         return error

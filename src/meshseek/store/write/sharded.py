@@ -168,9 +168,7 @@ class ShardedPublisher:
 
 
 @contextmanager
-def publishing_on_shards(
-    shards: Shards, algorithm: str, space: Space, watcher: Reporter
-) -> Iterator[ShardedPublisher]:
+def publishing_on_shards(shards: Shards, algorithm: str, space: Space, watcher: Reporter) -> Iterator[ShardedPublisher]:
     """Make room for a new version on all shards; the live one stays as it is until :meth:`ShardedPublisher.finish`.
 
     Whatever happens, what is not live is removed at the end, and by the next publication where that cannot be.
@@ -218,8 +216,9 @@ def _remove_former(control: Connection, shards: Shards, algorithm: str) -> None:
         former = [LiveRow(*row) for row in control.execute(query("versions_not_live")).fetchall()]
     for row in former:
         with contextlib.suppress(DatabaseError):
-            for number in range(row.shards):
-                for server in shards.servers:  # they may have been named in another order
-                    server.with_part(row.token, number).drop_database(algorithm)
+            for server in shards.servers:  # they may have been named in another order
+                server.drop_databases(
+                    server.with_part(row.token, n).database_name(algorithm) for n in range(row.shards)
+                )
             with translated():
                 control.execute(query("forget_version"), {"token": row.token})
