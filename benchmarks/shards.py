@@ -48,19 +48,18 @@ def main() -> None:
     with ExitStack() as stack:
         folder = given.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshseek bench ")))
         meshseek = stack.enter_context(library_in(folder, size))
-        servers = []
+        workspace, servers = meshseek.workspace, []
         for number in range(given.shards):
-            embedded = stack.enter_context(EmbeddedServer(meshseek.workspace.folder / f"shard-{number}"))
+            embedded = stack.enter_context(EmbeddedServer(workspace.folder / f"shard-{number}"))
             servers.append(Server(embedded.acquire))
         libraries = []
         times = {}
-        for name, databases in {"one server": meshseek.server, "shards": Shards(servers)}.items():
+        places: dict[str, Server | Shards] = {"one server": meshseek.server, "shards": Shards(servers)}
+        for name, databases in places.items():
             began = time.perf_counter()
-            publish(
-                ALGORITHM, meshseek.workspace, databases, index_kind=kind, max_assets=None, reporter=ConsoleReporter()
-            )
+            publish(ALGORITHM, workspace, databases, index_kind=kind, max_assets=None, reporter=ConsoleReporter())
             times[name] = time.perf_counter() - began
-            library = open_library(databases, ALGORITHM, codes=meshseek.workspace.codes)
+            library = open_library(databases, ALGORITHM, codes=workspace.codes)
             libraries.append((name, stack.enter_context(closing(library))))
         report.table("publishing", [{"where": name, "seconds": seconds} for name, seconds in times.items()])
         _compare(bench_of(meshseek), dict(libraries), given.queries, report)

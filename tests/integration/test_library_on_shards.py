@@ -6,11 +6,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.conftest import drop_databases
+from tests.toy import embed_toys, toy
 
 from meshseek.model import LABEL_FIELDS, Asset, ViewSet
 from meshseek.pipeline.publish import publish
@@ -23,8 +26,6 @@ from meshseek.store.read.opening import open_library
 from meshseek.store.shards import Shards
 from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
-from tests.conftest import drop_databases
-from tests.toy import embed_toys, toy
 
 COUNT = 60
 WORDS = ("red", "green", "blue", "old", "round", "small", "chair", "table", "lamp", "bed")
@@ -131,12 +132,11 @@ def some_queries(seed: int, ids: list[str], count: int) -> Iterator[Query]:
     for _ in range(count):
         words = " ".join(chance.sample(WORDS, chance.randint(1, 3)))
         text = chance.choice([words, f'"{chance.choice(WORDS)}" {words}', "".join(chance.sample(CHINESE, 2))])
-        picture = Image.fromarray(
-            np.random.default_rng(chance.randint(0, 9)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        )
-        asked = chance.choice([{"text": text}, {"text": chance.choice(ids)}, {"image": picture}])
+        pixels = np.random.default_rng(chance.randint(0, 9)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        picture = Image.fromarray(pixels)
+        asked: dict[str, Any] = chance.choice([{"text": text}, {"text": chance.choice(ids)}, {"image": picture}])
         target = chance.choice([None, "both", "caption", "appearance", *(["words"] if "text" in asked else [])])
-        filters = chance.choice(
+        filters: dict[str, Any] = chance.choice(
             [
                 {},
                 {"category": chance.choice(WORDS[6:])},

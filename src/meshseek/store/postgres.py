@@ -80,7 +80,7 @@ class Server:
             number: Of the part.
         """
         other = copy(self)
-        other._version, other._part = f"_{token}", f"_{number}"
+        other._version, other._part = f"_{token}", f"_{number}"  # noqa: SLF001  # it is made here
         return other
 
     @property

@@ -71,8 +71,8 @@ class Shards:
         """
         if row.shards > len(self):
             raise DatabaseError(
-                f"'{algorithm}' was published on {row.shards} shards, and MESHSEEK_SHARDS names {len(self)}: name all of "
-                "them in the same order, publish, and then leave some out"
+                f"'{algorithm}' was published on {row.shards} shards, and MESHSEEK_SHARDS names {len(self)}: name all "
+                "of them in the same order, or publish again"
             )
         found = [server.with_part(row.token, number) for number, server in enumerate(self.servers[: row.shards])]
         if len(found[-1].database_name(algorithm)) > LONGEST_NAME:
@@ -83,14 +83,26 @@ class Shards:
         """The servers with the databases of the live version; none where nothing is published.
 
         Raises:
-            DatabaseError: The first shard cannot be asked.
+            DatabaseError: The first shard cannot be asked, or the version lies on more shards than there are.
+        """
+        row = self.live_row(algorithm)
+        return [] if row is None else self.version(row, algorithm)
+
+    def live_row(self, algorithm: str) -> LiveRow | None:
+        """What is live, as the first shard says; None where nothing is published.
+
+        Raises:
+            DatabaseError: It cannot be asked.
         """
         try:
             with self.first.connect(algorithm) as connection, translated():
-                row = live_row(connection)
+                return live_row(connection)
         except NotPublishedError:
-            row = None
-        return [] if row is None else self.version(row, algorithm)
+            return None
+
+    def first_part(self, row: LiveRow) -> Server:
+        """The first shard with the databases of a version, which tell what is the same on all of them."""
+        return self.first.with_part(row.token, 0)
 
 
 def shard_of(asset_id: str, shards: int) -> int:
@@ -106,6 +118,18 @@ def live_servers(databases: Server | Shards, algorithm: str) -> list[Server]:
         DatabaseError: The first shard cannot be asked.
     """
     return databases.live(algorithm) if isinstance(databases, Shards) else [databases]
+
+
+def describing_server(databases: Server | Shards, algorithm: str) -> Server | None:
+    """A server whose database of this name describes the whole of what is live; of shards None where nothing is.
+
+    Raises:
+        DatabaseError: The first shard cannot be asked.
+    """
+    if not isinstance(databases, Shards):
+        return databases
+    row = databases.live_row(algorithm)
+    return None if row is None else databases.first_part(row)
 
 
 def live_row(connection: Connection) -> LiveRow | None:

@@ -8,7 +8,7 @@ from meshseek.errors import NotPublishedError
 from meshseek.store.indexes import INDEXES
 from meshseek.store.postgres import translated
 from meshseek.store.queries import query
-from meshseek.store.shards import live_servers
+from meshseek.store.shards import describing_server
 
 if TYPE_CHECKING:
     from meshseek.store.postgres import Server
@@ -21,11 +21,12 @@ def live_index(databases: Server | Shards, algorithm: str) -> str | None:
     Raises:
         DatabaseError: The database cannot be asked.
     """
-    row = None
+    server = describing_server(databases, algorithm)
+    if server is None:
+        return None
     try:
-        for server in live_servers(databases, algorithm)[:1]:
-            with server.connect(algorithm) as connection, translated():
-                row = connection.execute(query("live_index")).fetchone()
+        with server.connect(algorithm) as connection, translated():
+            row = connection.execute(query("live_index")).fetchone()
     except NotPublishedError:
         return None
     return row[0] if row and row[0] in INDEXES.names else None

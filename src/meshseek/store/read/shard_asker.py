@@ -74,7 +74,7 @@ class ShardAsker:
 
     @contextmanager
     def answering(self) -> Iterator[Asked]:
-        """Within it, all that this thread asks is asked of the same shards, and of one version; in another, of those."""
+        """Within it, all that this thread asks is asked of the same shards and version; in another, of its own."""
         current = self._current()
         if current is not None:
             yield current

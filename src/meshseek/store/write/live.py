@@ -23,18 +23,20 @@ def published_content(databases: Server | Shards, algorithm: str) -> tuple[str |
 
     What lies on fewer or more shards than there are is not what would be published now.
     """
-    servers = live_servers(databases, algorithm)
-    if not servers or (isinstance(databases, Shards) and len(servers) != len(databases)):
-        return None, 0
-    server = servers[0]
+    server = databases
+    if isinstance(server, Shards):
+        row = server.live_row(algorithm)
+        if row is None or row.shards != len(server):
+            return None, 0
+        server = server.first_part(row)
     try:
         with server.connect(algorithm) as connection, translated():
             number = live_schema(connection)
             refuse_newer(number, algorithm)
-            row = connection.execute(query("content")).fetchone() if number == CURRENT else None
+            found = connection.execute(query("content")).fetchone() if number == CURRENT else None
     except NotPublishedError:
-        row = None
-    return row or (None, 0)
+        found = None
+    return found or (None, 0)
 
 
 def published_digests(databases: Server | Shards, algorithm: str) -> Generator[Digests]:

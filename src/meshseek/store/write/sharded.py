@@ -1,4 +1,4 @@
-"""Publishes an algorithm on several shards: each makes its part of a new version, and one row makes all of them live."""
+"""Publishes an algorithm on several shards: each makes its part of a version, and one row makes all of them live."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ class ShardedPublisher:
         if row is None:
             return []
         try:
-            with self._shards.version(row, self._algorithm)[0].connect(self._algorithm) as connection, translated():
+            with self._shards.first_part(row).connect(self._algorithm) as connection, translated():
                 if live_schema(connection) != CURRENT:
                     return []
                 with connection.cursor(row_factory=dict_row) as cursor:
@@ -220,5 +220,6 @@ def _remove_former(control: Connection, shards: Shards, algorithm: str) -> None:
                 server.drop_databases(
                     server.with_part(row.token, n).database_name(algorithm) for n in range(row.shards)
                 )
-            with translated():
-                control.execute(query("forget_version"), {"token": row.token})
+            if row.shards <= len(shards):  # else some of it lies where a later publication may look
+                with translated():
+                    control.execute(query("forget_version"), {"token": row.token})

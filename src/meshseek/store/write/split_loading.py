@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import islice
 from queue import Full, Queue
@@ -98,10 +98,13 @@ class SplitLoader:
         """
         queues: list[Queue[T | None]] = [Queue(WAITING) for _ in self._loaders]
         with ThreadPoolExecutor(len(queues), thread_name_prefix="load") as executor:
-            loading = [executor.submit(load, *each) for each in zip(self._loaders, map(_come, queues), strict=True)]
+            loading = [
+                executor.submit(load, loader, _come(queue)) for loader, queue in zip(self._loaders, queues, strict=True)
+            ]
             try:
                 for batch in batches:
-                    if not all([_put(*each) for each in zip(queues, split(batch), loading, strict=True)]):
+                    put = [_put(*each) for each in zip(queues, split(batch), loading, strict=True)]
+                    if not all(put):
                         break
             finally:
                 for queue, future in zip(queues, loading, strict=True):
@@ -112,10 +115,8 @@ class SplitLoader:
 
 def _rows(batch: B, places: NDArray[np.intp]) -> B:
     taken: dict[str, Any] = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    ids = batch.ids
-    return type(batch)(
-        **{name: [ids[place] for place in places] if name == "ids" else value[places] for name, value in taken.items()}
-    )
+    ids = taken.pop("ids")
+    return replace(batch, ids=[ids[place] for place in places], **{name: each[places] for name, each in taken.items()})
 
 
 def _come(queue: Queue[T | None]) -> Iterator[T]:
