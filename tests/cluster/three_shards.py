@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
@@ -28,10 +32,14 @@ from meshseek.interfaces.http import create_app
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.filters import conditions
 from meshseek.search.query import Query
+from meshseek.search.recall import recall_of
 from meshseek.search.service import SearchService
 from meshseek.settings import read_settings
 from meshseek.store.postgres import Server, configure
+from meshseek.store.read import plan as planning
+from meshseek.store.read.library import Request
 from meshseek.store.read.opening import open_library
 from meshseek.store.read.statements import statement
 from meshseek.store.read.watch import LOOK_SECONDS, SILENT_SECONDS
@@ -39,6 +47,9 @@ from meshseek.store.shards import Shards, shard_of
 from meshseek.workspace.workspace import Workspace
 from tests.cluster.postgres import Node, place_for_nodes, remove
 from tests.cluster.test_replicas import WORDS, Readers, away, shown, until
+from tests.command_lines import run_here
+from tests.conftest import ServedLibrary
+from tests.crowd import DIM, Crowd
 from tests.toy import embed_toys, import_toys, toy
 
 ROOT = Path(__file__).parents[2]
@@ -343,3 +354,65 @@ def test_shards_are_added_and_left_out(servers: Servers) -> None:
         servers.publish()
         until(lambda: algorithm.search(Query(text="red chair")).shares == (3, 3))
         assert [len(names) for names in servers.databases()] == [1, 1, 1]
+
+
+def test_commands_know_shards(library: ServedLibrary, nodes: list[Node], tmp_path: Path) -> None:
+    """Those that publish, search, measure and look after a library; the others say that they know one server."""
+    workspace, prefix = tmp_path / "workspace", f"test_{uuid4().hex[:8]}_"
+    shutil.copytree(library.folder, workspace)
+    one = {**library.environment, "MESHSEEK_WORKSPACE": str(workspace)}
+    shards = {
+        "MESHSEEK_WORKSPACE": str(workspace),
+        "MESHSEEK_DATABASE_PREFIX": prefix,
+        "MESHSEEK_SHARDS": ", ".join(node.url for node in nodes),
+    }
+
+    def run(command: str, environment: dict[str, str] = shards) -> str:
+        ended = run_here(shlex.split(command), environment)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    count = len(library.asset_ids)
+    assert f"{count} done" in run("publish --algorithm lite --index hnsw")
+    assert f"{count} already there" in run("publish --algorithm lite --index hnsw")
+    said, told = (json.loads(run("search 'wooden chair' --json", each)) for each in (shards, one))
+    assert [hit["asset_id"] for hit in said["results"]] == [hit["asset_id"] for hit in told["results"]]
+    assert (said["partial"], said["shards"], said["shards_answered"]) == (False, 3, 3)
+    assert len(json.loads(run("tune --algorithm lite --queries 10 --json"))) == 4
+    assert json.loads(run("status --json"))["published"]["lite"]["assets"] == count
+    assert run_here(["doctor"], shards).stdout.count(" answers as shard ") == 3
+    assert "0 " in run("clean --dry-run")
+    run("check")
+    run("update --dry-run")
+    assert "0 databases" in run(f"backup {tmp_path / 'backups'}")
+    for command in ("db url --algorithm lite", "db psql --algorithm lite"):
+        ended = run_here(shlex.split(command), shards)
+        assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
+        assert "this knows one database server, and MESHSEEK_SHARDS names several" in ended.stderr
+    cure = {**shards, "MESHSEEK_SHARDS": "", "MESHSEEK_DATABASE_URL": nodes[0].url}
+    assert f"{prefix}lite_embeddings" in run("db url --algorithm lite", cure)
+
+
+def test_codes_find_what_comparing_with_everything_finds(
+    nodes: list[Node], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each shard has codes of its own, in files of its own, of which those of former versions are removed."""
+    monkeypatch.setattr(planning, "VERY_FEW", 0)
+    servers = Servers(nodes, Workspace(tmp_path / "workspace"), f"test_{uuid4().hex[:8]}_")
+    crowd, shards, codes = Crowd.of(4000), servers.shards(), servers.workspace.codes
+    crowd.write(servers.workspace)
+    for count in (None, 3900):
+        publish("crowd", servers.workspace, shards, index_kind="codes", max_assets=count, reporter=SilentReporter())
+    library = open_library(shards, "crowd", codes=codes)
+    try:
+        published = library.published()
+        for vector in np.eye(DIM, dtype=np.float32)[:20]:
+            for filters in ({}, {"tags": "even"}, {"category": "cluster 3"}):
+                request = Request(limit=20, conditions=conditions(filters))
+                exactly = library.nearest_views(published, vector, replace(request, exact=True))
+                found = library.nearest_views(published, vector, request)
+                assert recall_of(found, exactly) >= 0.95
+                assert len(found) == len(exactly)
+        assert len([*codes.glob("*.codes")]) == 3
+    finally:
+        library.close()

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from meshseek.bootstrap import Meshseek
@@ -18,6 +19,7 @@ from meshseek.store.postgres import Server
 from meshseek.store.read.fan_out import PartFailedError, ask_all
 from meshseek.store.read.library import Library
 from meshseek.store.read.merging import merged_lists, merged_rankings
+from meshseek.store.read.plan import Plan
 from meshseek.store.read.sharded import ShardedLibrary
 from meshseek.store.shards import LiveRow, Shards, shard_of
 
@@ -47,6 +49,17 @@ def test_rankings_are_merged_as_one_server_orders_them() -> None:
     second = [Ranked(asset_id="a", score=0.9), Ranked(asset_id="c", score=0.5)]
     assert [ranked.asset_id for ranked in merged_rankings([first, second], 3)] == ["z", "a", "b"]
     assert merged_lists([{"x": ["b"]}, {"x": ["a"], "y": ["c"]}]) == {"x": ["a", "b"], "y": ["c"]}
+
+
+@pytest.mark.parametrize("count", [10, 60, 1000])
+def test_a_part_is_asked_for_all_that_it_may_have(count: int) -> None:
+    """Of the best of all, in thousands of libraries; a single server is asked for all of them."""
+    whole = Plan(query="views_two_stage", ef=4 * count, candidates=count, compared=count, enough=count)
+    plan = whole.on_one_of(3)
+    most = np.random.default_rng(0).binomial(count, 1 / 3, size=10_000).max()
+    assert most <= plan.candidates < max(count, 11)
+    assert plan.enough == plan.compared == plan.candidates <= plan.ef
+    assert whole.on_one_of(1) == whole
 
 
 def test_a_part_that_fails_is_told_by_its_number() -> None:
