@@ -81,8 +81,13 @@ class Plan:
         """The same for a part of the library: it is asked for as many as it may have of what all are asked for."""
         if shards == 1:
             return self
-        counts = {name: getattr(self, name) for name in ("ef", "candidates", "compared", "enough")}
-        return replace(self, **{name: _part(count, shards) for name, count in counts.items()})
+        return replace(
+            self,
+            ef=_part(self.ef, shards),
+            candidates=_part(self.candidates, shards),
+            compared=_part(self.compared, shards),
+            enough=_part(self.enough, shards),
+        )
 
     def then(self, candidates: int | None) -> str | None:
         """What to ask next, now that so many candidates were found; None where they are enough, or not counted."""
