@@ -95,6 +95,11 @@ def test_shards_are_settings(tmp_path: Path) -> None:
     assert isinstance(meshseek.databases, Shards)
     assert meshseek.databases.called(1) == "shard 2 of 2 (two:5433)"
     assert "secret" not in repr(settings)
+    (tmp_path / "meshseek.toml").write_text('shards = ["postgresql://one,two/postgres", "postgresql://three/postgres"]')
+    listed = Meshseek(read_settings(workspace=tmp_path)).databases
+    assert isinstance(listed, Shards)
+    assert listed.called(0) == "shard 1 of 2 (one,two:5432)"
+    (tmp_path / "meshseek.toml").unlink()
     with pytest.raises(SettingsError, match="this knows one database server, and MESHSEEK_SHARDS names several"):
         _ = meshseek.server
     for other in ("database_url", "read_database_urls"):

@@ -91,7 +91,7 @@ class Server:
             DatabaseError: Its address is none.
         """
         parts = conninfo_to_dict(self._address())
-        return f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
+        return f"{parts.get('host') or 'localhost'}:{str(parts.get('port') or '').strip(',') or 5432}"
 
     def conninfo(self, algorithm: str) -> str:
         """Where an algorithm's database is, as libpq understands it.
