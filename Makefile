@@ -41,8 +41,8 @@ demo: setup  ## Search a real furniture library: make demo ARGS="--assets all --
 test: $(VENV)/.installed-dev  ## Run every test: make test ARGS="-k store"
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-cluster: $(VENV)/.installed-dev  ## Work on a Ray cluster of two nodes, one of which is killed, and on servers that are lost; takes three minutes
-	$(BIN)/python -m pytest tests/cluster/two_nodes.py tests/cluster/promoted.py tests/cluster/network.py $(ARGS)
+test-cluster: $(VENV)/.installed-dev  ## Work on two nodes of Ray, and on three database servers, on this machine, and kill some; takes six minutes
+	$(BIN)/python -m pytest $(addprefix tests/cluster/,two_nodes.py three_shards.py promoted.py network.py) $(ARGS)
 
 test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 random lives, each compared with one from scratch
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
@@ -126,6 +126,9 @@ bench-captions: $(VENV)/.installed-dev  ## Measure what lite's caption vectors a
 bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the same over SQL, and the memory of all processes
 	$(BIN)/python benchmarks/serve.py $(ARGS)
 
+bench-shards: $(VENV)/.installed-dev  ## Measure three shards beside one server: make bench-shards ARGS="--assets 100000"
+	$(BIN)/python benchmarks/shards.py $(ARGS)
+
 bench-access: $(VENV)/.installed-dev  ## Measure what hosts, keys, limits and bounded connections cost a request
 	$(BIN)/python benchmarks/access.py
 
@@ -141,4 +144,4 @@ bench-tree: $(VENV)/.installed-dev  ## Measure import, status and update on a G-
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-cluster bench-captions bench-search bench-ingest bench-serve bench-access bench-publish bench-update bench-tree clean
+.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-cluster bench-captions bench-search bench-ingest bench-serve bench-shards bench-access bench-publish bench-update bench-tree clean

@@ -51,7 +51,7 @@ def _compare(meshseek: Meshseek, views: int, path: Path | None) -> None:
     size = sum(len(piece) for piece in packed)
     times: dict[str, list[float]] = {"COPY of bytes in memory": [], "meshseek, from its shards": []}
     with publishing(meshseek.server, ALGORITHM, vectors.space, SilentReporter()) as publisher:
-        connection = publisher._connection  # noqa: SLF001  # the same connection for both
+        connection = publisher.connection  # the same for both
         for _ in range(ROUNDS):
             times["COPY of bytes in memory"].append(_raw(connection, packed))
             with (

@@ -202,6 +202,11 @@ class LivingParts:
     workspace: Workspace
     server: Server
 
+    @property
+    def databases(self) -> Server:
+        """Where it is published."""
+        return self.server
+
     def dataset_of(self, library: LibrarySource) -> Dataset:
         """Open a library as it was imported."""
         return GlbFolder(DatasetOptions(path=Path(str(library.path)), captions=Path(str(library.captions))))

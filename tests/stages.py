@@ -37,6 +37,11 @@ class Stages:
     max_assets: int | None = None
 
     @property
+    def databases(self) -> Server:
+        """Where it is published."""
+        return self.server
+
+    @property
     def reporter(self) -> SilentReporter:
         """Keeps what is said."""
         reporter = SilentReporter()

@@ -16,20 +16,19 @@ from meshseek.rerankers import RERANKERS, Reranker, RerankerOptions
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.reranking import Reranking
 from meshseek.search.service import SearchService
-from meshseek.settings import Settings, read_settings
+from meshseek.settings import PREFIX, Settings, read_settings
 from meshseek.store.embedded.server import EmbeddedServer
 from meshseek.store.indexes import default_index
 from meshseek.store.postgres import Server
-from meshseek.store.read.library import Library
 from meshseek.store.read.live_index import live_index
-from meshseek.store.read.reader import Reader
-from meshseek.store.read.spread import reader_of
+from meshseek.store.read.opening import open_library
+from meshseek.store.shards import Shards, expect_one_server
 from meshseek.translators import TRANSLATORS, Translator, TranslatorOptions
 from meshseek.workspace.format import expect_usable
 from meshseek.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from meshseek.model import Language, Space, ViewCount
+    from meshseek.model import Language, ViewCount
     from meshseek.pipeline.workers import Workers
     from meshseek.workspace.libraries import LibrarySource
 
@@ -61,8 +60,20 @@ class Meshseek:
         return EmbeddedServer(self.settings.workspace)
 
     @cached_property
+    def databases(self) -> Server | Shards:
+        """Where everything is published: one server, or shards."""
+        servers = self._servers("shards")
+        return Shards(servers, may_be_partial=self.settings.partial_answers) if servers else self.server
+
+    def _servers(self, setting: str) -> list[Server]:
+        """Those whose addresses a setting lists."""
+        rest = self.settings.database_prefix, self.settings.statement_seconds, f"{PREFIX}{setting.upper()}"
+        return [Server(url.get_secret_value, *rest) for url in getattr(self.settings, setting)]
+
+    @cached_property
     def server(self) -> Server:
         """The database server: the user's own, or the embedded one."""
+        expect_one_server(len(self.settings.shards))
         url = self.settings.database_url
         conninfo = url.get_secret_value if url else self.embedded.acquire
         return Server(conninfo, self.settings.database_prefix, self.settings.statement_seconds)
@@ -75,17 +86,9 @@ class Meshseek:
         return SearchService([self._algorithm(name) for name in names])
 
     def _algorithm(self, name: str) -> Algorithm:
-        def load(space: Space) -> Embedder:
-            return self.embedder(name, space.model, space.dim)
-
-        library = Library(self.server, name, self._reader(name), codes=self.workspace.codes)
-        return Algorithm(name, library, load, self._query_translation, self.reranking)
-
-    def _reader(self, name: str) -> Reader:
-        """Asks the server, and its replicas where there are any."""
-        rest = self.settings.database_prefix, self.settings.statement_seconds, "MESHSEEK_READ_DATABASE_URLS"
-        replicas = [Server(url.get_secret_value, *rest) for url in self.settings.read_database_urls]
-        return reader_of(name, self.server, replicas)
+        library = open_library(self.databases, name, self._servers("read_database_urls"), self.workspace.codes)
+        translate, reranking = self._query_translation, self.reranking
+        return Algorithm(name, library, lambda s: self.embedder(name, s.model, s.dim), translate, reranking)
 
     @cached_property
     def reranking(self) -> Reranking:
@@ -233,10 +236,8 @@ class Meshseek:
     def usual_translator(self) -> Translator:
         """The last one that was named."""
         options = self.workspace.remembered.get("translate")
-        terms = options.get("terms")
-        return self.translator(
-            options.get("translator", "existing"), model=options.get("model"), terms=Path(terms) if terms else None
-        )
+        name, terms = options.get("translator", "existing"), options.get("terms")
+        return self.translator(name, model=options.get("model"), terms=Path(terms) if terms else None)
 
     def free_translator(self) -> Translator:
         """One that takes the libraries' own captions."""
@@ -254,7 +255,7 @@ class Meshseek:
         Nothing is built anew because another kind has become the default: it is only for what is not published yet.
         """
         asked = self.workspace.remembered.get("publish", algorithm).get("index")
-        return asked or live_index(self.server, algorithm) or default_index(self.workspace.asset_count())
+        return asked or live_index(self.databases, algorithm) or default_index(self.workspace.asset_count())
 
     @property
     def _dashscope(self) -> HostedOptions:

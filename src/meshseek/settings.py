@@ -14,6 +14,7 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import (
@@ -48,6 +49,10 @@ class Settings(BaseSettings):
     """``postgresql://`` URL of an own PostgreSQL with pgvector; without it an embedded server is used."""
     read_database_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """URLs of replicas of that server, which searches are spread over."""
+    shards: Annotated[tuple[SecretStr, ...], NoDecode] = Field((), max_length=64)
+    """URLs of servers that hold a library together, each a part of it; in an order that stays."""
+    partial_answers: bool = False
+    """Whether searches are answered, and marked, by the other shards where one is down; else that is an error."""
     database_prefix: str = Field("", pattern=r"^[a-z0-9_]*$")
     """Put before the database names, as in ``<prefix>siglip_embeddings``."""
     statement_seconds: PositiveFloat = Field(20.0, ge=0.01, le=86_400)
@@ -136,10 +141,18 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else path
 
-    @field_validator("allowed_hosts", "allowed_origins", "read_database_urls", mode="before")
+    @field_validator("allowed_hosts", "allowed_origins", "read_database_urls", "shards", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("shards")
+    @classmethod
+    def _alone(cls, shards: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        for other in ("database_url", "read_database_urls"):
+            if shards and info.data.get(other):
+                raise ValueError(f"there is {PREFIX}{other.upper()} as well; leave one of the two out")
+        return shards
 
     @field_validator("rate_limit", "rate_limit_address", mode="before")
     @classmethod

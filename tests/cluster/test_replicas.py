@@ -151,7 +151,7 @@ def test_filters_and_likeness_are_of_one_version(servers: Servers) -> None:
                 time.sleep(LOOK_SECONDS)
                 for _ in range(12):
                     assert are_of(wanted or 40)
-                    assert len(algorithm.similar("toys/008", "appearance", 40)) == (wanted or 40) - 1
+                    assert len(algorithm.similar("toys/008", "appearance", 40).hits) == (wanted or 40) - 1
 
 
 def test_a_primary_that_restarts_stops_no_search(servers: Servers) -> None:

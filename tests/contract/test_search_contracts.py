@@ -194,12 +194,12 @@ def test_a_mode_says_whether_it_knows_what_is_alike(algorithm: Algorithm, name: 
     """One that does gives neighbours; one that does not is refused with those that do."""
     asset_id = next(hit.asset_id for hit in algorithm.search(Query(text=TEXT, target="both")).hits)
     if MODES.load(name).likeness:
-        assert len(algorithm.similar(asset_id, name, 5)) == 5
+        assert len(algorithm.similar(asset_id, name, 5).hits) == 5
         return
     with pytest.raises(MeshseekError, match=f"the target '{name}' cannot tell which assets are alike; ") as error:
         algorithm.similar(asset_id, name, 5)
     for other in str(error.value).rpartition(": ")[2].split(", "):
-        assert algorithm.similar(asset_id, other, 5)
+        assert algorithm.similar(asset_id, other, 5).hits
 
 
 @pytest.mark.parametrize("name", INDEXES.names)

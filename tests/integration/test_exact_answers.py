@@ -181,7 +181,7 @@ def test_another_version_that_goes_live_in_the_middle_is_seen(make: Make, monkey
     library = make(Crowd.of(200))
     queries = np.eye(3, DIM, dtype=np.float32)
     with library._reader.snapshot() as connection:
-        passing = library.exact_answers(library.published(), queries, 10)
+        passing = exact.ExactAnswers(library._reader, library.published(), queries, 10)
         blocks = passing._blocks(connection, "appearance", CAPTION_COLUMNS["english"])
         assert next(blocks)[0]
         connection.execute("CREATE TEMPORARY TABLE spaces AS SELECT 'other' AS content")

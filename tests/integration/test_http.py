@@ -87,6 +87,9 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "translated_query": None,
             "reranked_by": None,
             "note": None,
+            "partial": False,
+            "shards": 1,
+            "shards_answered": 1,
             "took_ms": None,
         }
         assert 0 <= answer["took_ms"]["embed"] + answer["took_ms"]["search"] <= answer["took_ms"]["total"] + 0.1

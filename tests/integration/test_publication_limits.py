@@ -230,7 +230,7 @@ def test_a_version_is_in_memory_when_it_goes_live(
 ) -> None:
     """The tables and indexes of the incoming version are read before the switch."""
     statements: list[str] = []
-    switch = Publisher._switch
+    switch = Publisher.switch
 
     def noting(self: Publisher, *, inherit: dict[str, object]) -> None:
         statements.append("switch")
@@ -241,7 +241,7 @@ def test_a_version_is_in_memory_when_it_goes_live(
         rows = connection.execute(b"SELECT to_regclass('incoming.assets') IS NOT NULL").fetchone()
         statements.append(f"read {schema}: {rows}")
 
-    monkeypatch.setattr(Publisher, "_switch", noting)
+    monkeypatch.setattr(Publisher, "switch", noting)
     monkeypatch.setattr("meshseek.store.write.publisher.read_into_memory", reading)
     publish_toys(published_toys, server, max_assets=10)
     assert statements == ["read incoming: (True,)", "switch"]

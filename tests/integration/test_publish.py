@@ -268,7 +268,7 @@ def answers(algorithm: Algorithm) -> dict[str, Shown]:
     """What the live version answers."""
     texts = {name: "chair" if name == "words" else "red chair 红色" for name in MODES.names}
     found = {name: shown(algorithm.search(Query(text=text, target=name))) for name, text in texts.items()}
-    similar = algorithm.similar("toys/003", "appearance", 5)
+    similar = algorithm.similar("toys/003", "appearance", 5).hits
     return {**found, "similar": [(hit.asset_id, round(hit.score, 4), hit.caption_english) for hit in similar]}
 
 
@@ -439,19 +439,19 @@ publish("toy", Workspace(Path(sys.argv[3])), server, max_assets=None, reporter=S
 MOMENTS = {
     "in the load": "Loader.load_views = die",
     "before the indexes": "Loader.load_centroids = after(Loader.load_centroids)",
-    "before the switch": "Publisher._switch = die",
-    "after the switch": "Publisher._switch = after(Publisher._switch)",
+    "before the switch": "Publisher.switch = die",
+    "after the switch": "Publisher.switch = after(Publisher.switch)",
     "in the switch": textwrap.dedent("""
         query = publisher.query
         publisher.query = lambda name, **f: die() if name == "drop_schema" and f["schema"] is publisher.RETIRED and (
-            sys._getframe(1).f_code.co_name == "_switch") else query(name, **f)
+            sys._getframe(1).f_code.co_name == "switch") else query(name, **f)
         """),
     "in a long statement": textwrap.dedent("""
         import threading
         def wait(self, **_):
             threading.Timer(0.5, die).start()
-            self._connection.execute("SELECT pg_sleep(600)")
-        Publisher._switch = wait
+            self.connection.execute("SELECT pg_sleep(600)")
+        Publisher.switch = wait
         """),
 }
 

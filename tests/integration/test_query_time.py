@@ -161,7 +161,7 @@ def test_similar_assets_are_ranked_no_deeper_than_needed(
             return super().nearest_views(published, vector, request)
 
     algorithm = Algorithm("toy", Noting(server, "toy"), counting)
-    assert len(algorithm.similar("toys/000", "appearance", top_k)) == min(top_k, 39)
+    assert len(algorithm.similar("toys/000", "appearance", top_k).hits) == min(top_k, 39)
     assert asked == [depth]
     algorithm.library.close()
 
@@ -250,7 +250,7 @@ def test_a_full_house_does_not_keep_the_service_from_becoming_ready(make: Make) 
         with pytest.raises(BusyError):
             algorithm.similar("toys/000", "caption", 1)
     assert algorithm.search(Query(text="a red chair")).hits
-    assert algorithm.similar("toys/000", "caption", 1)
+    assert algorithm.similar("toys/000", "caption", 1).hits
 
 
 def test_what_was_tuned_meanwhile_reaches_a_service_that_runs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -408,7 +408,7 @@ def test_similar_leaves_the_asset_itself_out(library: Library, crowd: Crowd, tar
     for asset_id in list(crowd.views)[:5]:
         if target == "caption" and asset_id not in crowd.english:
             continue
-        hits = algorithm.similar(asset_id, target, 10, exact=True)
+        hits = algorithm.similar(asset_id, target, 10, exact=True).hits
         own = (
             crowd.views[asset_id].astype(np.float32).mean(axis=0) if target == "appearance" else crowd.english[asset_id]
         )

@@ -23,6 +23,7 @@ from meshseek.store.read.published import Tuning
 from meshseek.store.read.reader import Session
 from meshseek.store.read.statements import statement
 from meshseek.store.read.statistics import WORDS, Phrases, Statistics
+from meshseek.store.shards import LiveRow
 
 SOURCE = Path(meshseek.__file__).parent
 TEXT = read_sql("queries.sql")
@@ -63,6 +64,9 @@ BUILT = {
     "insert_space": {*SPACE, "index_kind", "content", "world", "schema_version"},
     "is_of_kind": {*SPACE, "index_kind", "world", "chinese"},
     "inherit_tunings": {*SPACE, "index_kind"},
+    "tunings_of_kind": {*SPACE, "index_kind"},
+    "begin_version": {*LiveRow._fields},
+    "tell_totals": {"assets", "english_captions", "chinese_captions", "views"},
     "keep_tuning": {*TUNING, "content"},
     "keep_calibration": {*THRESHOLDS, "target", "kind"},
     "shown": {"ids"},

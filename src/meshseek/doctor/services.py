@@ -11,8 +11,9 @@ from meshseek.doctor.findings import Finding
 from meshseek.doctor.machine import look_at_disk
 from meshseek.errors import DatabaseVersionError, MeshseekError, NotPublishedError
 from meshseek.store.postgres import LOOKUPS, POOL_SIZE
-from meshseek.store.read.facts import read_facts
-from meshseek.store.read.library import Library
+from meshseek.store.read.facts import ServerFacts, read_facts
+from meshseek.store.read.opening import open_library
+from meshseek.store.shards import Shards
 
 MORE_CONNECTIONS: Final = 5
 """For what stages and people connect for, beside the service."""
@@ -20,15 +21,28 @@ MORE_CONNECTIONS: Final = 5
 
 def look_at_database(meshseek: Meshseek) -> Iterator[Finding]:
     """Whether it is reached, of the right kind, roomy, and has what was embedded."""
-    if meshseek.settings.database_url is None and not meshseek.workspace.is_there:
+    settings = meshseek.settings
+    if settings.database_url is None and not settings.shards and not meshseek.workspace.is_there:
         yield Finding("database", "ok", "it is made with the workspace")
         return
-    try:
-        facts = read_facts(meshseek.server)
-    except MeshseekError as error:
-        yield Finding.of_error("database", error)
-        return
-    yield Finding("database", "ok", f"PostgreSQL {facts.version} answers")
+    databases, names = meshseek.databases, meshseek.search_service.names
+    is_there = True
+    for number, server in enumerate(databases.servers if isinstance(databases, Shards) else [databases]):
+        name = databases.called(number) if isinstance(databases, Shards) else ""
+        try:
+            facts = read_facts(server)
+        except MeshseekError as error:
+            yield Finding.of_error("database", MeshseekError(f"{name}: {error}") if name else error)
+            is_there = False
+        else:
+            yield from _look_at_facts(facts, name, len(names))
+    if is_there:
+        yield from _look_at_published(meshseek, names)
+
+
+def _look_at_facts(facts: ServerFacts, name: str, algorithms: int) -> Iterator[Finding]:
+    """Whether a server is of the right kind, and roomy."""
+    yield Finding("database", "ok", f"PostgreSQL {facts.version} answers{f' as {name}' if name else ''}")
     try:
         facts.check_pgvector()
         yield Finding("pgvector", "ok", f"pgvector {facts.pgvector}")
@@ -37,21 +51,19 @@ def look_at_database(meshseek: Meshseek) -> Iterator[Finding]:
     if facts.encoding != "UTF8":
         cure = "make the server's cluster anew with: initdb --encoding=UTF8"
         yield Finding("database", "problem", f"its text is in {facts.encoding}, not in UTF8", cure)
-    names = meshseek.search_service.names
-    needed = len(names) * (POOL_SIZE + LOOKUPS) + MORE_CONNECTIONS
+    needed = algorithms * (POOL_SIZE + LOOKUPS) + MORE_CONNECTIONS
     if facts.free_connections < needed:
         cure = "raise max_connections in its postgresql.conf"
         text = f"{facts.free_connections} more connections can be made, and up to {needed} are needed"
         yield Finding("database", "warning", text, cure)
     if facts.folder is not None and Path(facts.folder).is_dir():
         yield from look_at_disk(Path(facts.folder), "database")
-    yield from _look_at_published(meshseek, names)
 
 
 def _look_at_published(meshseek: Meshseek, names: list[str]) -> Iterator[Finding]:
     embedded = meshseek.workspace.algorithms()
     for name in names:
-        library = Library(meshseek.server, name)
+        library = open_library(meshseek.databases, name)
         try:
             published = library.published()
             moment = published.published_at.isoformat(sep=" ", timespec="minutes")

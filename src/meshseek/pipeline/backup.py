@@ -48,7 +48,7 @@ class BackupOptions:
 
 def backup(
     workspace: Workspace,
-    server: Server,
+    server: Server | None,
     algorithms: Sequence[str],
     folder: Path,
     options: BackupOptions,
@@ -58,7 +58,7 @@ def backup(
 
     Args:
         workspace: Whose files are copied.
-        server: Has what is published.
+        server: Has what is published; None leaves databases out.
         algorithms: All that may be published.
         folder: That of the backups; made where missing.
         options: How.
@@ -81,7 +81,8 @@ def backup(
                     objects=backups.objects, drafts=drafts, former=former, verify=options.verify, reporter=reporter
                 )
                 databases = DatabasesBackup(destination)
-                held = [found for name in algorithms if (found := databases.back_up(server, name)) is not None]
+                found = [databases.back_up(server, name) for name in algorithms] if server else []
+                held = [each for each in found if each is not None]
                 files = FilesBackup(workspace, destination)
                 listed = files.back_up()
             snapshot: Snapshot = {

@@ -12,7 +12,7 @@ from meshseek.relevance import SAME, Thresholds, caption_closeness, learn, trust
 from meshseek.store.read.background import FEWEST, LEAST_DEVIATION, Background, Scale
 from meshseek.store.read.library import Library, Request
 from meshseek.store.read.published import CAPTION_COLUMNS, Breadth, Published, QueryType, Target
-from meshseek.store.write.publisher import Calibration
+from meshseek.store.write.description import Calibration
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,6 +12,7 @@ from meshseek.files import abandoned_drafts, disk_error
 from meshseek.pipeline.stage import Summary
 from meshseek.store.postgres import Server
 from meshseek.store.read.files_in_use import files_in_use
+from meshseek.store.shards import Shards
 from meshseek.workspace.compaction import compact, freed
 from meshseek.workspace.shards import ShardFolder
 from meshseek.workspace.workspace import Workspace
@@ -36,12 +37,12 @@ class Garbage:
         return sum(path.lstat().st_size for path in self.files) + sum(freed(table, self.kept) for table in self.tables)
 
 
-def clean(workspace: Workspace, server: Server, algorithms: list[str], *, dry_run: bool) -> Summary:
+def clean(workspace: Workspace, databases: Server | Shards, algorithms: list[str], *, dry_run: bool) -> Summary:
     """Delete what neither the workspace's assets nor a published version needs.
 
     Args:
         workspace: Where it is; no stage may run in it.
-        server: Has the published versions.
+        databases: Have the published versions.
         algorithms: All that may be published.
         dry_run: Only say how much it would be.
 
@@ -53,14 +54,14 @@ def clean(workspace: Workspace, server: Server, algorithms: list[str], *, dry_ru
     with ExitStack() as locks:
         for stage in (*STAGES, *(f"{stage}-{name}" for name in algorithms for stage in ("embed", "publish"))):
             locks.enter_context(workspace.lock(stage))
-        garbage = find_garbage(workspace, server, algorithms)
+        garbage = find_garbage(workspace, databases, algorithms)
         summary = Summary(stage="clean", done=len(garbage.files))
         summary.details["bytes freed"] = garbage.bytes if dry_run else _delete(garbage, workspace)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
 
 
-def find_garbage(workspace: Workspace, server: Server, algorithms: list[str]) -> Garbage:
+def find_garbage(workspace: Workspace, databases: Server | Shards, algorithms: list[str]) -> Garbage:
     """What nobody needs.
 
     Raises:
@@ -72,7 +73,7 @@ def find_garbage(workspace: Workspace, server: Server, algorithms: list[str]) ->
         table.expect_manifest()  # else all of its shards would be taken for garbage
     models, views, kept = set[str | None](), set[str](), set[str]()
     for name in algorithms:
-        used = files_in_use(server, name)
+        used = files_in_use(databases, name)
         models |= used.models
         views |= {folder.removeprefix(f"{workspace.views.name}/") for folder in used.view_folders}
     listed = workspace.libraries.current() if workspace.libraries.are_known else None

@@ -22,10 +22,13 @@ from meshseek.reporting import Reporter
 from meshseek.store.indexes import DEFAULT_INDEX
 from meshseek.store.postgres import Server
 from meshseek.store.schema import CURRENT
+from meshseek.store.shards import Shards
 from meshseek.store.write.leftovers import remove_leftovers
 from meshseek.store.write.live import published_content, published_digests
 from meshseek.store.write.loading import Loader
 from meshseek.store.write.publisher import Publisher, publishing
+from meshseek.store.write.sharded import ShardedPublisher, publishing_on_shards, remove_former
+from meshseek.store.write.split_loading import SplitLoader
 from meshseek.workspace.tables import SOURCES
 from meshseek.workspace.workspace import Workspace
 from meshseek.workspace.world import World, read_world
@@ -33,6 +36,8 @@ from meshseek.workspace.world import World, read_world
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from meshseek.model import Space
 
 UPDATED_SHARE = 0.1
 """Up to so large a part of the live version is changed in place. A graph that is built anew is better than one that had
@@ -47,7 +52,7 @@ OUTDATED = (
 def publish(
     algorithm: str,
     workspace: Workspace,
-    server: Server,
+    databases: Server | Shards,
     *,
     index_kind: str = DEFAULT_INDEX,
     max_assets: int | None,
@@ -66,22 +71,20 @@ def publish(
         vectors = VectorFiles.open(workspace, algorithm)
         # First the digest, then the data: what another stage adds in between is published again, not forgotten.
         content = _content(algorithm, workspace, vectors, index_kind, max_assets)
-        live, live_assets = published_content(server, algorithm)
+        live, live_assets = published_content(databases, algorithm)
         if live == content:
-            remove_leftovers(server, algorithm)
+            _remove_leftovers(databases, algorithm)
             summary.already_there = live_assets
         else:
             library = LibraryState.read(workspace, vectors, max_assets)
-            with publishing(server, algorithm, vectors.space, reporter) as publisher:
+            with _publishing(databases, algorithm, vectors.space, reporter) as publisher:
                 bar = reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES)))
                 world = read_world(workspace, algorithm, vectors.space)
                 load = _Load(library, vectors, world, partial(library.assets, workspace, max_assets), bar)
-                is_of_kind = publisher.is_of_kind(index_kind, load.world_fingerprint, chinese=library.has_chinese)
-                with closing(publisher.live_digests()) as digests:
-                    # Much that is changed little by little is much.
-                    most = UPDATED_SHARE * live_assets - publisher.changed_in_place() if is_of_kind else 0
-                    changes = library.changes(digests, most) if is_of_kind else None
-                if changes is None:
+                changes = None
+                if isinstance(publisher, Publisher):  # a change that shards make in place would not be one step
+                    changes = _changes(publisher, load, index_kind, live_assets)
+                if changes is None or not isinstance(publisher, Publisher):
                     summary.details = _publish_anew(publisher, load, index_kind, content, workspace.codes)
                 else:
                     summary.details = _change_in_place(publisher, load, changes, content)
@@ -94,7 +97,7 @@ def publish(
 
 
 def is_outdated(
-    algorithm: str, workspace: Workspace, server: Server, *, index_kind: str, max_assets: int | None
+    algorithm: str, workspace: Workspace, databases: Server | Shards, *, index_kind: str, max_assets: int | None
 ) -> bool:
     """Whether something else is published than would be published now.
 
@@ -102,14 +105,29 @@ def is_outdated(
         WorkspaceError: The vectors are damaged.
         DatabaseError: The database cannot be reached or refuses.
     """
-    live, _ = published_content(server, algorithm)
+    live, _ = published_content(databases, algorithm)
     vectors = VectorFiles.open(workspace, algorithm)
     if live in {None, _content(algorithm, workspace, vectors, index_kind, max_assets)}:
         return False
     # Tables may be written otherwise and say the same, as after 'clean'.
     state = LibraryState.read(workspace, vectors, max_assets)
-    with closing(published_digests(server, algorithm)) as digests:
+    with closing(published_digests(databases, algorithm)) as digests:
         return not state.is_published(digests)
+
+
+def _publishing(
+    databases: Server | Shards, algorithm: str, space: Space, reporter: Reporter
+) -> AbstractContextManager[Publisher | ShardedPublisher]:
+    if isinstance(databases, Shards):
+        return publishing_on_shards(databases, algorithm, space, reporter)
+    return publishing(databases, algorithm, space, reporter)
+
+
+def _remove_leftovers(databases: Server | Shards, algorithm: str) -> None:
+    if isinstance(databases, Shards):
+        remove_former(databases, algorithm)
+    else:
+        remove_leftovers(databases, algorithm)
 
 
 def _tell_outdated(outdated: Mapping[str, int], algorithm: str, summary: Summary, reporter: Reporter) -> None:
@@ -119,13 +137,24 @@ def _tell_outdated(outdated: Mapping[str, int], algorithm: str, summary: Summary
         reporter.say(OUTDATED.format(count=count, stage=stage, cure=cure))
 
 
-def _publish_anew(publisher: Publisher, load: _Load, index_kind: str, content: str, codes: Path) -> dict[str, int]:
+def _publish_anew(
+    publisher: Publisher | ShardedPublisher, load: _Load, index_kind: str, content: str, codes: Path
+) -> dict[str, int]:
     """Make a new version of everything; returns its counts."""
     with publisher.loading(**load.library.sizes(load.vectors), index_kind=index_kind) as loader:
         load(loader)
         if load.world is not None:
             loader.load_world(load.world.texts, load.world.languages, load.world.vectors)
     return publisher.finish(index_kind, content, load.world_fingerprint, calibrate, codes)
+
+
+def _changes(publisher: Publisher, load: _Load, index_kind: str, live_assets: int) -> Changes | None:
+    """What would be changed in the live version; None where a new one is to be made."""
+    if not publisher.is_of_kind(index_kind, load.world_fingerprint, chinese=load.library.has_chinese):
+        return None
+    with closing(publisher.live_digests()) as digests:
+        # Much that is changed little by little is much.
+        return load.library.changes(digests, UPDATED_SHARE * live_assets - publisher.changed_in_place())
 
 
 def _change_in_place(publisher: Publisher, load: _Load, changes: Changes, content: str) -> dict[str, int]:
@@ -153,7 +182,7 @@ class _Load:
         """Changes when the world does: scores are judged by it, so everything is published anew."""
         return self.world.fingerprint if self.world else ""
 
-    def __call__(self, loader: Loader, only: NDArray[np.bool_] | None = None) -> None:
+    def __call__(self, loader: Loader | SplitLoader, only: NDArray[np.bool_] | None = None) -> None:
         wanted = replace(self.library.wanted, only=only)
         with self.bar as advance, CentroidSpool(self.vectors.space.dim, self.vectors.folder) as spool:
             loader.load_labels(self.library.book, self.library.rows)

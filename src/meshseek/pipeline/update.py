@@ -22,6 +22,7 @@ from meshseek.pipeline.workers import Workers
 from meshseek.renderers import Renderer
 from meshseek.reporting import Reporter
 from meshseek.store.postgres import Server
+from meshseek.store.shards import Shards
 from meshseek.translators import Translator
 from meshseek.workspace.libraries import LibrarySource
 from meshseek.workspace.memory import give_back
@@ -40,7 +41,7 @@ class Parts(Protocol):
         """What is updated."""
 
     @property
-    def server(self) -> Server:
+    def databases(self) -> Server | Shards:
         """Where it is published."""
 
     def dataset_of(self, library: LibrarySource) -> Dataset:
@@ -227,7 +228,9 @@ def _embed_and_publish(
         _embed(parts, algorithm, options, updated, reporter)
     if workspace.embedded_sources(algorithm):
         index, first = parts.usual_index(algorithm), options.max_assets
-        published = publish(algorithm, workspace, parts.server, index_kind=index, max_assets=first, reporter=reporter)
+        published = publish(
+            algorithm, workspace, parts.databases, index_kind=index, max_assets=first, reporter=reporter
+        )
         updated.summaries.append(replace(published, stage=f"publish {algorithm}"))
 
 

@@ -24,7 +24,7 @@ from meshseek.search.reranking import Reranking
 from meshseek.search.warming import warm_up
 from meshseek.spans import RERANK, Span, spent
 from meshseek.store.postgres import POOL_SIZE
-from meshseek.store.read.library import Library, Request, VersionChangedError
+from meshseek.store.read.library import WHOLE, Library, Request, Shares, VersionChangedError
 from meshseek.store.read.published import CAPTION_COLUMNS, Published, QueryType
 
 T = TypeVar("T")
@@ -51,6 +51,8 @@ class Answer:
     total_ms: float
     explained: bool = False
     """Whether it was asked what scores rest on."""
+    shares: Shares = WHOLE
+    """How many shards of the library it comes from."""
     translated_query: str | None = None
     """The English words that were searched in place of a Chinese query."""
     reranked_by: str | None = None
@@ -59,6 +61,15 @@ class Answer:
     """What became of the reranking that was asked for: why it could not be done, or what it took."""
     general_note: str | None = None
     """The same for strangers: without addresses and paths."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Similar:
+    """Assets like one asset, best first."""
+
+    hits: Sequence[Hit]
+    shares: Shares
+    """How many shards of the library they come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +83,7 @@ class _Found:
     question: Question
     assets: Mapping[str, PublishedAsset]
     """All that was found, by id."""
+    shares: Shares
 
 
 class Algorithm:
@@ -124,6 +136,7 @@ class Algorithm:
             caches={name: CacheFigures.of(cache) for name, cache in self._model.caches.items()},
             pools=self.library.pools(),
             replicas=self.library.replicas,
+            shards=self.library.shards,
             published=self.library.known,
         )
 
@@ -166,6 +179,7 @@ class Algorithm:
             search_ms=1000 * (searched - started) - embed_ms,
             total_ms=1000 * ((time.perf_counter() if query.rerank else searched) - started),
             explained=query.explain,
+            shares=found.shares,
             translated_query=embedded.translated if embedded else None,
             reranked_by=query.rerank if outcome and outcome.order else None,
             note=outcome.note if outcome else None,
@@ -188,6 +202,7 @@ class Algorithm:
                 nothing_close=judge.nothing_close(page),
                 question=question,
                 assets=assets,
+                shares=self.library.shares(),
             )
 
         return self._of_one_version(ask)
@@ -204,7 +219,7 @@ class Algorithm:
         first = self.library.one(published, asset_id, query.request(1))
         return Question(published=published, embed=lambda: known, text=query.text, own=own, first=first)
 
-    def similar(self, asset_id: str, target: str, top_k: int, *, exact: bool = False) -> list[Hit]:
+    def similar(self, asset_id: str, target: str, top_k: int, *, exact: bool = False) -> Similar:
         """Assets like this one, by its views or its captions; itself left out.
 
         Raises:
@@ -216,16 +231,18 @@ class Algorithm:
         mode = mode_for_similar(target)()
         depth = next(tier for tier in TIERS if top_k <= tier)
 
-        def ask(published: Published) -> list[Hit]:
+        def ask(published: Published) -> Similar:
             own = self.library.own_vectors(asset_id)
             if mode.likeness not in own:
+                self.library.expect_asked(asset_id)
                 raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
             kind: QueryType = "image" if mode.likeness == "appearance" else "english"
             known = Embedded(vector=own[mode.likeness], query_type=kind)
             question = Question(published=published, embed=lambda: known, own=own)
             ranking = mode.rank(self.library, question, Request(limit=depth + 1, exact=exact))
             others = Page.of([ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k])
-            return _hits(self._shown(published, others), others, Judge(self.library, question))
+            hits = _hits(self._shown(published, others), others, Judge(self.library, question))
+            return Similar(hits=hits, shares=self.library.shares())
 
         self._note()
         with self._admission.admitted():

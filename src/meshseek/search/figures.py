@@ -52,5 +52,7 @@ class Figures:
     """Of each pool of connections, what psycopg_pool counts, and how many are ``lent``."""
     replicas: Mapping[str, bool]
     """Whether each replica of the database server is used."""
+    shards: Mapping[str, bool]
+    """Whether each shard of the library answers; none where it is whole in one place."""
     published: Published | None
     """What was published when it was last looked at."""

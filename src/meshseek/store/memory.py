@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from meshseek.store.postgres import BoundedConnection, Connection
+from meshseek.store.bounded import BoundedConnection
+from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 
 

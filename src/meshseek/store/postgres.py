@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from typing import Any
 
 import psycopg
@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from pydantic_core import from_json
 
 from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseSlowError, DatabaseVersionError, NotPublishedError
+from meshseek.store.bounded import BoundedConnection
 from meshseek.store.queries import query
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -39,28 +40,6 @@ _LINK = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3,
 """A network that swallows everything is noticed, even by a connection that only waits."""
 
 
-class BoundedConnection(psycopg.Connection[Any]):
-    """Gives up, and closes, where the server says nothing for too long; a server that is stopped would never answer."""
-
-    patience: float | None = None
-    """Seconds that an answer is waited for; None waits."""
-
-    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As the driver does, in bounded time.
-
-        Raises:
-            psycopg.OperationalError: The server said nothing.
-        """
-        began = time.monotonic()
-        try:
-            return super().wait(gen, interval, self.patience if timeout is None else timeout)
-        except psycopg.OperationalError as error:
-            if self.patience is None or time.monotonic() - began < self.patience:
-                raise
-            self.close()
-            raise psycopg.OperationalError(f"it said nothing for {self.patience:.0f} s") from error
-
-
 class Server:
     """One PostgreSQL server that holds a database per algorithm.
 
@@ -79,13 +58,40 @@ class Server:
         setting: str = "MESHSEEK_DATABASE_URL",
     ) -> None:
         self._setting = setting
+        self._version = ""
+        self._part = ""
         self._statement_seconds = statement_seconds
         self._conninfo = conninfo
         self._prefix = prefix
 
     def database_name(self, algorithm: str) -> str:
         """The name of an algorithm's database."""
-        return f"{self._prefix}{algorithm}_embeddings"
+        return f"{self._prefix}{algorithm}_embeddings{self._version}{self._part}"
+
+    def lasting_name(self, algorithm: str) -> str:
+        """The same without what differs from version to version, for files."""
+        return f"{self._prefix}{algorithm}_embeddings{self._part}"
+
+    def with_part(self, token: str, number: int) -> Server:
+        """The same server with the databases of one part of a version.
+
+        Args:
+            token: Of the version.
+            number: Of the part.
+        """
+        other = copy(self)
+        other._version, other._part = f"_{token}", f"_{number}"  # noqa: SLF001  # it is made here
+        return other
+
+    @property
+    def place(self) -> str:
+        """Host and port, to be shown.
+
+        Raises:
+            DatabaseError: Its address is none.
+        """
+        parts = conninfo_to_dict(self._address())
+        return f"{parts.get('host') or 'localhost'}:{str(parts.get('port') or '').strip(',') or 5432}"
 
     def conninfo(self, algorithm: str) -> str:
         """Where an algorithm's database is, as libpq understands it.
@@ -201,6 +207,19 @@ class Server:
                     ) from error
                 check_pgvector(connection)
                 connection.execute(sql.SQL("ALTER DATABASE {} SET search_path = live, public").format(name))
+
+    def drop_databases(self, names: Iterable[str]) -> None:
+        """Remove databases, of those that are there, whoever is connected; those have five seconds to leave.
+
+        Raises:
+            DatabaseError: See :func:`translated`.
+        """
+        with self.connect_to_server() as server:
+            for name in map(sql.Identifier, names):
+                try:
+                    server.execute(query("drop_database", name=name))
+                except psycopg.errors.ObjectInUse:
+                    server.execute(query("drop_database_in_use", name=name))
 
 
 def configure(connection: Connection) -> None:

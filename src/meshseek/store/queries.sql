@@ -18,6 +18,44 @@ SELECT current_setting('server_version') AS version,
 -- Whether a database of this name is there.
 SELECT 1 FROM pg_database WHERE datname = %(name)s;
 
+-- drop_database --
+-- Remove a database that nobody is connected to; the server waits for five seconds for the last one to leave.
+DROP DATABASE IF EXISTS {name};
+
+-- drop_database_in_use --
+-- Remove a database, whoever is connected.
+DROP DATABASE IF EXISTS {name} WITH (FORCE);
+
+-- make_live_row --
+-- Where the first of several shards says which version is live on all of them, and which ones were begun.
+CREATE SCHEMA IF NOT EXISTS shards;
+CREATE TABLE IF NOT EXISTS shards.versions (
+    token text PRIMARY KEY, shards integer NOT NULL, begun_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS shards.live (
+    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only), token text NOT NULL REFERENCES shards.versions
+);
+
+-- live_row --
+-- The token of the version that is live on all shards, and how many these are.
+SELECT token, shards FROM shards.live JOIN shards.versions USING (token);
+
+-- begin_version --
+-- Note a version before anything of it is made.
+INSERT INTO shards.versions (token, shards) VALUES (%(token)s, %(shards)s);
+
+-- versions_not_live --
+-- Versions that are live no longer, or never were.
+SELECT token, shards FROM shards.versions WHERE token NOT IN (SELECT token FROM shards.live) ORDER BY begun_at;
+
+-- forget_version --
+-- Nothing is left of it.
+DELETE FROM shards.versions WHERE token = %(token)s;
+
+-- make_live --
+-- From now on this version is the live one, on all shards in one step.
+INSERT INTO shards.live (token) VALUES (%(token)s) ON CONFLICT (is_only) DO UPDATE SET token = excluded.token;
+
 -- space --
 -- What the live version is made of; no such table where nothing was published.
 SELECT embedder, model, revision, dim, preprocessing, index_kind, assets, english_captions, chinese_captions,
@@ -280,6 +318,12 @@ ON CONFLICT (target, kind) DO UPDATE SET
      excluded.tuned_at)
 RETURNING target;
 
+-- tunings_of_kind --
+-- What was measured of a version, where it is of the same kind.
+SELECT tunings.* FROM live.tunings, live.spaces
+WHERE (embedder, model, revision, dim, preprocessing, index_kind)
+    = (%(embedder)s, %(model)s, %(revision)s, %(dim)s, %(preprocessing)s, %(index_kind)s);
+
 -- inherit_tunings --
 -- What was measured on the live version holds for the next one, until it is measured anew.
 INSERT INTO tunings SELECT tunings.* FROM live.tunings, live.spaces
@@ -288,12 +332,12 @@ WHERE (embedder, model, revision, dim, preprocessing, index_kind)
 
 -- sample_captions --
 -- Caption vectors of assets taken at random, the same at each call.
-SELECT coalesce(english_embedding, chinese_embedding)::halfvec AS vector
+SELECT asset_id, coalesce(english_embedding, chinese_embedding)::halfvec AS vector
 FROM text_embeddings ORDER BY md5(asset_id) LIMIT %(count)s;
 
 -- sample_views --
 -- A view of each of some assets taken at random, the same at each call.
-SELECT one.vector
+SELECT taken.asset_id, one.vector
 FROM (SELECT asset_id FROM asset_centroids ORDER BY md5(asset_id) LIMIT %(count)s) AS taken CROSS JOIN LATERAL (
     SELECT embedding::halfvec AS vector FROM image_embeddings WHERE image_embeddings.asset_id = taken.asset_id
     ORDER BY md5(asset_id || coalesce(viewpoint_id, 0)) LIMIT 1
@@ -302,9 +346,24 @@ FROM (SELECT asset_id FROM asset_centroids ORDER BY md5(asset_id) LIMIT %(count)
 -- fill_background --
 -- Assets that stand for all: taken at random, and the same ones as long as they are there.
 INSERT INTO background
-(SELECT asset_id FROM text_embeddings ORDER BY md5(asset_id) LIMIT 500)
+(SELECT asset_id FROM text_embeddings ORDER BY md5(asset_id) LIMIT %(assets)s)
 UNION
-(SELECT asset_id FROM asset_centroids ORDER BY md5(asset_id) LIMIT 500);
+(SELECT asset_id FROM asset_centroids ORDER BY md5(asset_id) LIMIT %(assets)s);
+
+-- background_ranks --
+-- Which assets of the background have captions, and which have views.
+SELECT asset_id, EXISTS (SELECT FROM text_embeddings WHERE text_embeddings.asset_id = background.asset_id) AS captions,
+       EXISTS (SELECT FROM asset_centroids WHERE asset_centroids.asset_id = background.asset_id) AS views
+FROM background;
+
+-- keep_background --
+-- Leave only some assets in the background.
+DELETE FROM background WHERE asset_id <> ALL(%(ids)s);
+
+-- tell_totals --
+-- Let one shard's part of a version describe the whole of it.
+UPDATE spaces SET assets = %(assets)s, english_captions = %(english_captions)s,
+    chinese_captions = %(chinese_captions)s, views = %(views)s;
 
 -- background_captions --
 -- Caption vectors of the background, as searches in either language see them.
@@ -317,13 +376,13 @@ ORDER BY asset_id;
 -- Views of some assets of the background, at most eight of each.
 SELECT asset_id, viewpoint_id, vector
 FROM (
-    SELECT asset_id FROM asset_centroids JOIN background USING (asset_id) ORDER BY md5(asset_id) LIMIT 200
+    SELECT asset_id FROM asset_centroids JOIN background USING (asset_id) ORDER BY md5(asset_id) LIMIT %(assets)s
 ) AS taken CROSS JOIN LATERAL (
     SELECT viewpoint_id, embedding::halfvec AS vector
     FROM image_embeddings WHERE image_embeddings.asset_id = taken.asset_id
     ORDER BY md5(viewpoint_id::text) LIMIT 8
 ) AS view
-ORDER BY asset_id;
+ORDER BY asset_id, md5(viewpoint_id::text);
 
 -- world --
 -- Words that queries may be about, as queries.

@@ -101,7 +101,11 @@ def _back_up(folder: Path, options: BackupOptions, workspace: Path | None, *, as
         own = meshseek.settings.database_url is None
         nothing = own and not (meshseek.workspace.folder / "database").is_dir()  # no server is started for nothing
         names = [] if nothing else list(EMBEDDERS.names)
-        summary = backup(meshseek.workspace, meshseek.server, names, folder, options, ConsoleReporter())
+        reporter = ConsoleReporter()
+        server = None if meshseek.settings.shards else meshseek.server
+        if server is None:
+            reporter.say("backup: databases on shards are left out; 'meshseek publish' makes them from the workspace")
+        summary = backup(meshseek.workspace, server, names, folder, options, reporter)
     told = summary.details
     text = (
         f"backup: snapshot {told['snapshot']}, {summary.done:,} files new and {summary.already_there:,} as before, "

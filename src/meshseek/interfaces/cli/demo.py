@@ -82,7 +82,7 @@ def _prepare(meshseek: Meshseek, max_assets: int | None) -> list[dict[str, Any]]
     add(render(meshseek.renderer("embree", views=VIEWS, size=VIEW_SIZE), workspace, workers=workers, **single))
     add(translate(meshseek.translator("existing"), workspace, **single))
     add(*embed(meshseek.embedder(ALGORITHM), ALGORITHM, workspace, workers=workers, **single))
-    add(publish(ALGORITHM, workspace, meshseek.server, **single))
+    add(publish(ALGORITHM, workspace, meshseek.databases, **single))
     return summaries
 
 

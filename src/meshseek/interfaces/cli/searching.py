@@ -126,6 +126,9 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "translated_query": answer.translated_query,
         "reranked_by": answer.reranked_by,
         "note": answer.note,
+        "partial": answer.shares.is_partial,
+        "shards": answer.shares.all,
+        "shards_answered": answer.shares.asked,
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }
 
@@ -136,6 +139,8 @@ def answer_as_text(answer: Answer) -> str:
     if answer.nothing_close:
         lines.append(f"nothing here is close to this{'; these are the nearest' if lines else ''}")
     lines = lines or ["nothing found"]
+    if answer.shares.is_partial:
+        lines.append(f"(only {answer.shares.asked} of {answer.shares.all} shards answered; better ones may be missing)")
     if answer.translated_query:
         lines.append(f"(searched as: {answer.translated_query})")
     if answer.note:

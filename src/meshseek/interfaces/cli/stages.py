@@ -238,7 +238,7 @@ def publish_command(
         summary = publish(
             algorithm,
             meshseek.workspace,
-            meshseek.server,
+            meshseek.databases,
             index_kind=kept,
             max_assets=meshseek.settings.max_assets,
             reporter=reporter,

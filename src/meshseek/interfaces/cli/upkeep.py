@@ -126,7 +126,7 @@ def clean_command(*, dry_run: bool, workspace: Path | None, as_json: bool) -> No
     from meshseek.pipeline.clean import clean
 
     with application(workspace=workspace, needs="workspace") as meshseek:
-        summary = clean(meshseek.workspace, meshseek.server, list(EMBEDDERS.names), dry_run=dry_run)
+        summary = clean(meshseek.workspace, meshseek.databases, list(EMBEDDERS.names), dry_run=dry_run)
     verb = "would free" if dry_run else "freed"
     freed = summary.details["bytes freed"]
     text = f"clean: {summary.done:,} files of models and views; {verb} {freed / 1e6:,.1f} MB, {summary.seconds:.1f} s"
@@ -170,7 +170,7 @@ def _check(meshseek: Meshseek, reporter: Reporter, *, verify: bool) -> Report:
     if report.damaged:
         return report
     try:
-        report.orphaned = find_garbage(meshseek.workspace, meshseek.server, list(EMBEDDERS.names)).files
+        report.orphaned = find_garbage(meshseek.workspace, meshseek.databases, list(EMBEDDERS.names)).files
         names = meshseek.workspace.algorithms()
         report.outdated_publications = [name for name in names if _is_outdated(meshseek, name)]
     except DatabaseError as error:  # what was read of the files is not lost for that
@@ -182,7 +182,7 @@ def _is_outdated(meshseek: Meshseek, algorithm: str) -> bool:
     from meshseek.pipeline.publish import is_outdated
 
     index, first = meshseek.usual_index(algorithm), meshseek.settings.max_assets
-    return is_outdated(algorithm, meshseek.workspace, meshseek.server, index_kind=index, max_assets=first)
+    return is_outdated(algorithm, meshseek.workspace, meshseek.databases, index_kind=index, max_assets=first)
 
 
 def _plan_as_text(planned: Any) -> Iterator[str]:

@@ -57,6 +57,7 @@ class LiveFigures(Collector):
         )
         yield from _pools(figures)
         yield _replicas(figures)
+        yield _shards(figures)
         yield from _published(figures)
 
 
@@ -113,6 +114,14 @@ def _replicas(figures: Mapping[str, Figures]) -> Metric:
         for replica, is_used in each.replicas.items():
             used.add_metric([name, replica], float(is_used))
     return used
+
+
+def _shards(figures: Mapping[str, Figures]) -> Metric:
+    up = GaugeMetricFamily("meshseek_shard_up", "Whether the shard answers", labels=["algorithm", "shard"])
+    for name, each in figures.items():
+        for shard, is_up in each.shards.items():
+            up.add_metric([name, shard], float(is_up))
+    return up
 
 
 def _published(figures: Mapping[str, Figures]) -> Iterator[Metric]:

@@ -156,8 +156,10 @@ def similar(
     top_k: Annotated[int, Parameter(ge=1, le=MAX_TOP_K)] = 10,
 ) -> SimilarAnswer:
     """Assets like this one."""
-    hits = meshseek.search_service.algorithm(algorithm).similar(asset_id, target, top_k)
-    return SimilarAnswer(results=[Result.of(hit, algorithm) for hit in hits], algorithm=algorithm, target=target)
+    found = meshseek.search_service.algorithm(algorithm).similar(asset_id, target, top_k)
+    results = [Result.of(hit, algorithm) for hit in found.hits]
+    said = SimilarAnswer.said(found.shares)
+    return SimilarAnswer(results=results, algorithm=algorithm, target=target, **said)
 
 
 @router.get(

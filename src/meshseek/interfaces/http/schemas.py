@@ -17,6 +17,7 @@ from meshseek.search.explaining import EXPLAINED
 from meshseek.search.modes import MAX_DEPTH, MODES
 from meshseek.search.query import MAX_TEXT, MAX_TOP_K
 from meshseek.search.sizes import Size
+from meshseek.store.read.library import Shares
 from meshseek.store.read.published import QueryType as AnsweredQueryType
 
 DEFAULT_ALGORITHM = "lite"
@@ -162,7 +163,20 @@ class Took(BaseModel):
     total: float
 
 
-class SearchAnswer(BaseModel):
+class Shared(BaseModel):
+    """What an answer comes from, where a library lies on several shards."""
+
+    partial: bool = Field(description="A shard did not answer, so better results may be missing")
+    shards: int = Field(description="Shards of the library; 1 where it is whole in one place")
+    shards_answered: int
+
+    @staticmethod
+    def said(shares: Shares) -> dict[str, Any]:
+        """The fields' values."""
+        return {"partial": shares.is_partial, "shards": shares.all, "shards_answered": shares.asked}
+
+
+class SearchAnswer(Shared):
     """The answer to a search."""
 
     results: list[Result]
@@ -191,13 +205,14 @@ class SearchAnswer(BaseModel):
             translated_query=answer.translated_query,
             reranked_by=answer.reranked_by,
             note=answer.general_note,
+            **cls.said(answer.shares),
             took_ms=Took(
                 embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)
             ),
         )
 
 
-class SimilarAnswer(BaseModel):
+class SimilarAnswer(Shared):
     """Assets like one asset."""
 
     results: list[Result]

@@ -62,6 +62,8 @@ class Answer(BaseModel, frozen=True):
     cross_modal: bool = False
     nothing_close: bool = False
     """Whether even the best result fits weakly."""
+    partial: bool = False
+    """Whether a shard of the library did not answer."""
     translated_query: str | None = None
     reranked_by: str | None = None
     note: str | None = None

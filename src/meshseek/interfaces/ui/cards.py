@@ -50,6 +50,9 @@ NOTHING_CHOSEN = """
 NOTHING_CLOSE = """
 <div class="notice far" role="status"><b>Probably nothing here is like this.</b> These are the nearest.</div>
 """
+PARTIAL = """
+<div class="notice far" role="status"><b>Some of the library does not answer.</b> Better results may be missing.</div>
+"""
 COMPARING = """
 <p>Automatic compares words with captions, appearance and exact words, and a picture with appearance. <b>Cross-modal</b>
 compares words with appearance only, and a picture with captions; it goes with Automatic, and choosing something else
@@ -96,7 +99,7 @@ def summary(answer: Answer, shown: int, like: str | None = None) -> str:
     chip = f'<span class="language" title="Understood as">{language}</span>' if language else ""
     words = answer.translated_query
     translated = f'<span class="against">searched as “{escape(words)}”</span>' if words else ""
-    near = NOTHING_CLOSE if answer.nothing_close else ""
+    near = f"{PARTIAL if answer.partial else ''}{NOTHING_CLOSE if answer.nothing_close else ''}"
     return (
         f'{near}<div class="summary" role="status"><span>{count}{about}{took}</span>{chip}{translated}'
         f'<span class="against">{escape(_compared(answer))}</span></div>'

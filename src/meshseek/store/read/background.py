@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FEWEST = 8
 """Of fewer assets nothing can be said about what is usual."""
+VIEWED = 200
+"""Assets of which there are views, at most."""
 LEAST_DEVIATION = 1e-3
 """Cosines of half-precision vectors differ by so much for no reason."""
 
@@ -74,7 +76,7 @@ class Background:
             DatabaseError: The database cannot be asked.
         """
         captions = reader.rows(query("background_captions"), {})
-        views = reader.rows(query("background_views"), {})
+        views = reader.rows(query("background_views"), {"assets": VIEWED})
         world = reader.rows(query("world"), {})
         names = [row["asset_id"] for row in views]
         starts = np.flatnonzero([name != before for name, before in zip(names, [None, *names], strict=False)])

@@ -72,8 +72,7 @@ class Catalogue:
 
         All are of one length; a caption is like no views.
         """
-        (row,) = self._reader.rows(statement("likeness"), {"ids": list(asset_ids)}, AS_IT_IS)
-        captions = vectors_of(row)
+        captions = self.caption_vectors(asset_ids)
         without = [asset_id for asset_id in asset_ids if asset_id not in captions]
         views = self.appearances(without) if without else {}
         if not captions or not views:
@@ -83,6 +82,11 @@ class Catalogue:
             **{asset_id: np.concatenate([vector, nothing]) for asset_id, vector in captions.items()},
             **{asset_id: np.concatenate([nothing, vector]) for asset_id, vector in views.items()},
         }
+
+    def caption_vectors(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The caption vectors of assets, shape ``(dim,)`` each, of those that have any."""
+        (row,) = self._reader.rows(statement("likeness"), {"ids": list(asset_ids)}, AS_IT_IS)
+        return vectors_of(row)
 
     def sizes(self, asset_ids: Sequence[str]) -> dict[str, tuple[float, float, float]]:
         """Width, depth and height of assets in centimetres, NaN where one is not known."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from pgvector import HalfVector
@@ -50,6 +50,19 @@ SCORES: Final = {"caption": "caption_scores", "appearance": "view_scores"}
 """Queries for the cosines of some assets as every search tells them."""
 HEAD: Final = 4
 """Bytes before the halves of a vector, as it is sent: its dimension, and nothing."""
+
+
+class Exact(Protocol):
+    """Finds exact answers to some queries."""
+
+    def by(
+        self,
+        target: Target,
+        columns: tuple[str, str],
+        answers: list[list[Ranked]],
+        among: Collection[str] | None = None,
+    ) -> Iterator[int]:
+        """See :meth:`ExactAnswers.by`."""
 
 
 class ExactAnswers:

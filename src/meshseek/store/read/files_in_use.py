@@ -8,6 +8,7 @@ from meshseek.errors import NotPublishedError
 from meshseek.store.postgres import Server, translated
 from meshseek.store.queries import query
 from meshseek.store.schema import refuse_newer
+from meshseek.store.shards import Shards, live_servers
 
 
 class FilesInUse(NamedTuple):
@@ -17,7 +18,7 @@ class FilesInUse(NamedTuple):
     view_folders: set[str]
 
 
-def files_in_use(server: Server, algorithm: str) -> FilesInUse:
+def files_in_use(databases: Server | Shards, algorithm: str) -> FilesInUse:
     """The models and folders of views that the live version of an algorithm shows; none where nothing is published.
 
     Raises:
@@ -25,12 +26,13 @@ def files_in_use(server: Server, algorithm: str) -> FilesInUse:
     """
     used = FilesInUse(set(), set())
     try:
-        with server.connect(algorithm) as connection, translated():
-            row = connection.execute(query("schema_version")).fetchone()
-            refuse_newer(row[0] if row else None, algorithm)
-            for model, view_folder in connection.execute(query("files_in_use")):
-                used.models.add(model)
-                used.view_folders.add(view_folder)
+        for server in live_servers(databases, algorithm):
+            with server.connect(algorithm) as connection, translated():
+                row = connection.execute(query("schema_version")).fetchone()
+                refuse_newer(row[0] if row else None, algorithm)
+                for model, view_folder in connection.execute(query("files_in_use")):
+                    used.models.add(model)
+                    used.view_folders.add(view_folder)
     except NotPublishedError:
         pass
     return FilesInUse(used.models - {None}, used.view_folders - {None})

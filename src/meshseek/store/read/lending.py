@@ -27,6 +27,7 @@ class Lender:
         self._pool = pool
         self._out: set[Connection] = set()
         self._lock = Lock()
+        self._is_gone = False
         self.size = pool.max_size
         self.close = pool.close
 
@@ -37,6 +38,7 @@ class Lender:
     def let_go(self) -> None:
         """Close all connections, those that are lent as well: whoever waits for one hears that it is gone."""
         with self._lock:  # none of them is given back meanwhile, and so none is closed
+            self._is_gone = True
             for connection in self._out:
                 with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as link:
                     link.shutdown(socket.SHUT_RDWR)
@@ -54,6 +56,7 @@ class Lender:
         Raises:
             BusyError: Others kept all of them for as long as one may wait.
             PoolTimeout: The database gave none.
+            psycopg.OperationalError: All of them were let go.
         """
         with ExitStack() as stack:
             try:
@@ -68,4 +71,6 @@ class Lender:
 
     def _note(self, connection: Connection, *, is_out: bool) -> None:
         with self._lock:
+            if is_out and self._is_gone:  # one that was idle when the others were cut
+                raise psycopg.OperationalError("its connections were closed, for it said nothing")
             (self._out.add if is_out else self._out.discard)(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgvector import HalfVector
 
@@ -35,8 +35,24 @@ if TYPE_CHECKING:
 
     from meshseek.store.postgres import Server
 
-__all__ = ["Library", "Request", "VersionChangedError"]
+__all__ = ["WHOLE", "Library", "Request", "Shares", "VersionChangedError"]
 
+
+class Shares(NamedTuple):
+    """What an answer comes from."""
+
+    asked: int
+    """Shards that answered."""
+    all: int
+    """Shards that the library has."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether there may be more."""
+        return self.asked < self.all
+
+
+WHOLE = Shares(1, 1)
 OF_CANDIDATES = Session(UNTUNED.ef, "force_generic_plan", singly=False)
 """They have passed already, and lie anywhere."""
 MOST_WORDS = 5_000
@@ -54,6 +70,7 @@ class Library(Versions, Catalogue):
         reader: Asks it; None for connections of its own to the live version.
         codes: Folder of files of codes that processes share; None for codes in memory of its own.
         is_live: Whether the version is; else see :meth:`go_live`.
+        shards: How many such databases hold the whole library together, of which this is one.
     """
 
     def __init__(
@@ -64,9 +81,11 @@ class Library(Versions, Catalogue):
         codes: Path | None = None,
         *,
         is_live: bool = True,
+        shards: int = 1,
     ) -> None:
         super().__init__(reader or Reader(server, algorithm), algorithm)
-        name = server.database_name(algorithm)
+        name = server.lasting_name(algorithm)
+        self._shards = shards
         self._codes = CodesInUse(self._reader, name, SharedFile(codes, name, is_live=is_live) if codes else None)
         self._background: tuple[str, Background] | None = None
 
@@ -80,9 +99,25 @@ class Library(Versions, Catalogue):
         """Whether each replica of the server is used, by name."""
         return self._reader.replicas
 
-    def answering(self) -> AbstractContextManager[None]:
+    def answering(self) -> AbstractContextManager[object]:
         """Within it, all that is read for an answer comes from one server, where there are several."""
         return self._reader.answering()
+
+    @property
+    def shards(self) -> dict[str, bool]:
+        """Whether each shard of the library answers, by name; none where it is whole in one place."""
+        return {}
+
+    def shares(self) -> Shares:
+        """How many of the library's shards are asked for the answer that this thread works on."""
+        return WHOLE
+
+    def expect_asked(self, asset_id: str) -> None:
+        """See that an asset would have been found if it were there.
+
+        Raises:
+            DatabaseDownError: Its shard is not asked for this answer.
+        """
 
     def pools(self) -> dict[str, dict[str, int]]:
         """What is counted of each pool of connections; none where they are not open."""
@@ -203,7 +238,7 @@ class Library(Versions, Catalogue):
     ) -> list[Ranked]:
         """Carry out the plan."""
         statistics = self._statistics(published, request)
-        plan = make_plan(target, published.index, request, statistics)
+        plan = make_plan(target, published.index, request, statistics).on_one_of(self._shards)
         if plan.by_codes:
             column = columns[0] if columns else CENTROIDS
             ids = self._codes.candidates(published, column, vector, plan, Filter(request.conditions, statistics))
@@ -235,7 +270,7 @@ class Library(Versions, Catalogue):
         return ranking_of(self._rows(published, text, every, session), name)
 
     def _statistics(self, published: Published, request: Request) -> Statistics:
-        return read_statistics(self._reader, published.assets, request.conditions, planning.FEW + 1)
+        return read_statistics(self._reader, published.assets, request.conditions, planning.FEW + 1, self._shards)
 
     def _rows(
         self, published: Published, text: Query | Statement, values: Mapping[str, Any], session: Session

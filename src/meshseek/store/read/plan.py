@@ -6,6 +6,7 @@ and thinks that comparing costs nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -33,6 +34,9 @@ FILTERED = 2
 alike. As many as without one find 1 to 3 % less."""
 MOST_COMPARED = 100_000
 """Up to so many are compared where the index has found too few; of more, what it has found must do."""
+
+DEVIATIONS = 5
+"""Of how many of the best of a library lie on one of several shards: it is wrong for one search in some millions."""
 
 EVERYTHING: Final[Mapping[Target, str]] = {"caption": "captions_exact", "appearance": "views_exact"}
 """Queries that compare everything that passes."""
@@ -72,6 +76,18 @@ class Plan:
     fallback: str | None = None
     """The query that is asked instead where fewer than ``enough`` candidates were found."""
     enough: int = 0
+
+    def on_one_of(self, shards: int) -> Plan:
+        """The same for a part of the library: it is asked for as many as it may have of what all are asked for."""
+        if shards == 1:
+            return self
+        return replace(
+            self,
+            ef=_part(self.ef, shards),
+            candidates=_part(self.candidates, shards),
+            compared=_part(self.compared, shards),
+            enough=_part(self.enough, shards),
+        )
 
     def then(self, candidates: int | None) -> str | None:
         """What to ask next, now that so many candidates were found; None where they are enough, or not counted."""
@@ -123,3 +139,9 @@ def _by_codes(target: Target, asked: Plan, request: Request) -> Plan:
     candidates = FILTERED * asked.candidates if request.conditions else asked.candidates
     ef, compared = WIDER * max(asked.ef, candidates), request.limit + SPARE[target]
     return replace(asked, ef=ef, candidates=candidates, compared=compared)
+
+
+def _part(count: int, shards: int) -> int:
+    """How many of so many lie on one shard at most, as they lie by chance."""
+    mean = count / shards
+    return min(count, math.ceil(mean + DEVIATIONS * math.sqrt(mean)))

@@ -15,12 +15,12 @@ from psycopg.rows import dict_row
 from meshseek.deadlines import check_deadline
 from meshseek.errors import DatabaseDownError, DatabaseError
 from meshseek.spans import DATABASE, Span
+from meshseek.store.bounded import BoundedConnection
 from meshseek.store.memory import read_into_memory
 from meshseek.store.postgres import (
     LOOKUPS,
     POOL_SECONDS,
     POOL_SIZE,
-    BoundedConnection,
     Connection,
     Server,
     check_pgvector,

@@ -83,7 +83,9 @@ def _between(edges: Sequence[float], minimum: float | None, maximum: float | Non
     return len(steps) / (len(edges) - 1)
 
 
-def read_statistics(reader: Reader, assets: int, conditions: Sequence[Condition], bound: int) -> Statistics:
+def read_statistics(
+    reader: Reader, assets: int, conditions: Sequence[Condition], bound: int, shards: int = 1
+) -> Statistics:
     """Ask what is known: at most one statement each for labels, numbers and phrases.
 
     Args:
@@ -91,11 +93,13 @@ def read_statistics(reader: Reader, assets: int, conditions: Sequence[Condition]
         assets: How many the library has.
         conditions: What is asked for.
         bound: Assets with the phrases are counted no further.
+        shards: The reader sees one of so many parts of the library, which are alike; all but phrases is known of the
+            whole, and what is told is of the part.
     """
     return Statistics(
-        assets,
-        _labels(reader, conditions),
-        _percentiles(reader, conditions),
+        -(-assets // shards),
+        {label: (number, -(-count // shards)) for label, (number, count) in _labels(reader, conditions).items()},
+        {name: (edges, -(-count // shards)) for name, (edges, count) in _percentiles(reader, conditions).items()},
         _phrases(reader, conditions, bound),
     )
 

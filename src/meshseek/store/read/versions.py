@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +12,7 @@ import numpy as np
 
 from meshseek.errors import NotPublishedError
 from meshseek.store.queries import query
-from meshseek.store.read.exact import ExactAnswers
+from meshseek.store.read.exact import Exact, ExactAnswers
 from meshseek.store.read.published import Published, QueryKind, Tuning, VersionChangedError
 from meshseek.store.schema import check_schema
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 REMEMBERED_SECONDS = 30.0
 """How long a service searches with the tunings that it has seen."""
+
+
+def at_random(asset_id: str) -> str:
+    """By this the database puts assets in an order that says nothing of them, the same at each call."""
+    return hashlib.md5(asset_id.encode(), usedforsecurity=False).hexdigest()
 
 
 class Versions:
@@ -62,11 +68,15 @@ class Versions:
 
     def sample(self, kind: QueryKind, count: int) -> NDArray[np.float32]:
         """Vectors that stand for queries: of captions for texts, of views for pictures; shape ``(<= count, dim)``."""
+        return np.array([vector for _, vector in self.sampled(kind, count)], dtype=np.float32)
+
+    def sampled(self, kind: QueryKind, count: int) -> list[tuple[str, NDArray[np.float16]]]:
+        """The same with the assets that they are of, in the order of :func:`at_random`; shape ``(dim,)`` each."""
         sampled = query("sample_captions") if kind == "text" else query("sample_views")
         rows = self._reader.rows(sampled, {"count": count})
-        return np.array([row["vector"].to_numpy() for row in rows], dtype=np.float32)
+        return [(row["asset_id"], row["vector"].to_numpy()) for row in rows]
 
-    def exact_answers(self, published: Published, vectors: NDArray[np.float32], limit: int) -> ExactAnswers:
+    def exact_answers(self, published: Published, vectors: NDArray[np.float32], limit: int) -> Exact:
         """Exact answers to many queries of unit length, shape ``(queries, dim)``, ``limit`` assets each."""
         return ExactAnswers(self._reader, published, vectors, limit)
 

@@ -10,6 +10,7 @@ from meshseek.errors import NotPublishedError
 from meshseek.store.postgres import Connection, Server, translated
 from meshseek.store.queries import query
 from meshseek.store.schema import CURRENT, refuse_newer
+from meshseek.store.shards import Shards, live_servers
 
 DIGESTS = 16_384
 """Assets that are told of at a time."""
@@ -17,26 +18,36 @@ Digests = Sequence[tuple[str, str]]
 """Ids of some assets, and what each was made from."""
 
 
-def published_content(server: Server, algorithm: str) -> tuple[str | None, int]:
-    """Digest of what is published now, and its number of assets; None and 0 where nothing is."""
+def published_content(databases: Server | Shards, algorithm: str) -> tuple[str | None, int]:
+    """Digest of what is published now, and its number of assets; None and 0 where nothing is.
+
+    What lies on fewer or more shards than there are is not what would be published now.
+    """
+    server = databases
+    if isinstance(server, Shards):
+        row = server.live_row(algorithm)
+        if row is None or row.shards != len(server):
+            return None, 0
+        server = server.first_part(row)
     try:
         with server.connect(algorithm) as connection, translated():
             number = live_schema(connection)
             refuse_newer(number, algorithm)
-            row = connection.execute(query("content")).fetchone() if number == CURRENT else None
+            found = connection.execute(query("content")).fetchone() if number == CURRENT else None
     except NotPublishedError:
-        row = None
-    return row or (None, 0)
+        found = None
+    return found or (None, 0)
 
 
-def published_digests(server: Server, algorithm: str) -> Generator[Digests]:
+def published_digests(databases: Server | Shards, algorithm: str) -> Generator[Digests]:
     """What each published asset was made from, in parts.
 
     Raises:
         DatabaseError: Nothing is published, or the database cannot be asked.
     """
-    with server.connect(algorithm) as connection, translated():
-        yield from digests_of(connection)
+    for server in live_servers(databases, algorithm):
+        with server.connect(algorithm) as connection, translated():
+            yield from digests_of(connection)
 
 
 def digests_of(connection: Connection) -> Generator[Digests]:

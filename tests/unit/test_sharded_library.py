@@ -1,0 +1,122 @@
+"""A library on shards, without servers: what is asked of which part, what is merged, and what is refused."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from meshseek.bootstrap import Meshseek
+from meshseek.deadlines import set_deadline
+from meshseek.errors import DatabaseError, SettingsError, TooSlowError
+from meshseek.model import Ranked
+from meshseek.settings import read_settings
+from meshseek.store.postgres import Server
+from meshseek.store.read.fan_out import PartFailedError, ask_all
+from meshseek.store.read.library import Library
+from meshseek.store.read.merging import merged_lists, merged_rankings
+from meshseek.store.read.plan import Plan
+from meshseek.store.read.sharded import ShardedLibrary
+from meshseek.store.shards import LiveRow, Shards, shard_of
+
+DERIVED = {"sample", "likeness", "last_known", "known"}
+"""What is made of the others."""
+SHARDS = "postgresql://me:secret@one/postgres, postgresql://me:secret@two:5433/postgres"
+DATABASE = "postgresql://me:secret@one/postgres"
+
+
+def test_everything_that_a_library_can_is_asked_of_all_shards() -> None:
+    """A method that one server answers and shards do not know would ask nobody."""
+    public = {name for kind in Library.__mro__ for name in vars(kind) if kind is not object and name[0] != "_"}
+    assert public - {*vars(ShardedLibrary)} == DERIVED
+
+
+def test_every_asset_lies_on_one_shard() -> None:
+    """By a hash that is the same in every process and version of ours, and spreads evenly."""
+    ids = [f"things/{number:05d}" for number in range(30_000)]
+    counts = [sum(shard_of(asset_id, 3) == number for asset_id in ids) for number in range(3)]
+    assert min(counts) > 9_700
+    assert [shard_of(asset_id, 1000) for asset_id in ("a", "toys/000", "椅子", "\ud800")] == [343, 656, 722, 464]
+
+
+def test_rankings_are_merged_as_one_server_orders_them() -> None:
+    """Those that are named first, then by score, equal ones by id."""
+    first = [Ranked(asset_id="z", score=0.1, is_named=True), Ranked(asset_id="b", score=0.9)]
+    second = [Ranked(asset_id="a", score=0.9), Ranked(asset_id="c", score=0.5)]
+    assert [ranked.asset_id for ranked in merged_rankings([first, second], 3)] == ["z", "a", "b"]
+    assert merged_lists([{"x": ["b"]}, {"x": ["a"], "y": ["c"]}]) == {"x": ["a", "b"], "y": ["c"]}
+
+
+@pytest.mark.parametrize("count", [10, 60, 1000])
+def test_a_part_is_asked_for_all_that_it_may_have(count: int) -> None:
+    """Of the best of all, in thousands of libraries; a single server is asked for all of them."""
+    whole = Plan(query="views_two_stage", ef=4 * count, candidates=count, compared=count, enough=count)
+    plan = whole.on_one_of(3)
+    most = np.random.default_rng(0).binomial(count, 1 / 3, size=10_000).max()
+    assert most <= plan.candidates < max(count, 11)
+    assert plan.enough == plan.compared == plan.candidates <= plan.ef
+    assert whole.on_one_of(1) == whole
+
+
+def test_a_part_that_fails_is_told_by_its_number() -> None:
+    """Whatever the others say."""
+
+    def fail() -> int:
+        raise ValueError("broken")
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(PartFailedError) as failed:
+        ask_all(executor, {0: lambda: 1, 4: fail})
+    assert failed.value.number == 4
+    assert isinstance(failed.value.__cause__, ValueError)
+
+
+def test_a_part_that_is_late_is_not_waited_for() -> None:
+    """No longer than somebody waits for the answer."""
+
+    def ask() -> None:
+        set_deadline(0.05)
+        with pytest.raises(PartFailedError) as failed:
+            ask_all(executor, {0: lambda: None, 1: lambda: time.sleep(1)})
+        assert failed.value.number == 1
+        assert isinstance(failed.value.__cause__, TooSlowError)
+
+    with ThreadPoolExecutor(2) as executor:
+        copy_context().run(ask)
+
+
+def test_shards_are_settings(tmp_path: Path) -> None:
+    """Separated by commas; they take the place of one server and its replicas, and their passwords are not shown."""
+    settings = read_settings(workspace=tmp_path, shards=SHARDS)
+    meshseek = Meshseek(settings)
+    assert isinstance(meshseek.databases, Shards)
+    assert meshseek.databases.called(1) == "shard 2 of 2 (two:5433)"
+    assert "secret" not in repr(settings)
+    (tmp_path / "meshseek.toml").write_text('shards = ["postgresql://one,two/postgres", "postgresql://three/postgres"]')
+    listed = Meshseek(read_settings(workspace=tmp_path)).databases
+    assert isinstance(listed, Shards)
+    assert listed.called(0) == "shard 1 of 2 (one,two:5432)"
+    (tmp_path / "meshseek.toml").unlink()
+    with pytest.raises(SettingsError, match="this knows one database server, and MESHSEEK_SHARDS names several"):
+        _ = meshseek.server
+    for other in ("database_url", "read_database_urls"):
+        with pytest.raises(SettingsError, match=f"MESHSEEK_SHARDS .*MESHSEEK_{other.upper()} as well"):
+            read_settings(workspace=tmp_path, shards=SHARDS, **{other: DATABASE})
+
+
+def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
+    """At once, without what it says."""
+    meshseek = Meshseek(read_settings(workspace=tmp_path, shards=f"{DATABASE}, postgresql://me:secret@[nowhere"))
+    with pytest.raises(DatabaseError, match=r"^MESHSEEK_SHARDS is no address of a database; write [^!]*$") as error:
+        _ = meshseek.databases
+    assert "secret" not in str(error.value)
+
+
+def test_names_that_postgresql_would_cut_off_are_refused() -> None:
+    """Two databases might become one."""
+    shards = Shards([Server(lambda: DATABASE, "p" * 40)])
+    with pytest.raises(DatabaseError, match="give a shorter MESHSEEK_DATABASE_PREFIX"):
+        shards.version(LiveRow("0" * 12, 1), "siglip")
