@@ -121,25 +121,33 @@ def test_fewer_assets_need_less_room(toys: Workspace) -> None:
     ]
 
 
-def _assets_alive() -> list[Asset]:
+@pytest.fixture
+def assets_alive() -> Iterator[Callable[[], int]]:
+    """Counts assets in memory, but for those of other tests; what was there before is not looked through again."""
     gc.collect()
-    return [each for each in gc.get_objects() if type(each) is Asset]
+    gc.freeze()
+
+    def count_them() -> int:
+        gc.collect()
+        return sum(type(each) is Asset for each in gc.get_objects())
+
+    yield count_them
+    gc.unfreeze()
 
 
 def test_few_assets_are_in_memory_at_a_time(
-    workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, server: Server, monkeypatch: pytest.MonkeyPatch, assets_alive: Callable[[], int]
 ) -> None:
     """However many are published: neither while they are read nor while they are loaded, anew or in place."""
     make_library(LibrarySize(assets=1_000, views=1, dim=4), workspace, SilentReporter())
     alive: list[int] = []
-    of_other_tests = _assets_alive()
 
     def counting(call: Callable[..., Any]) -> Callable[..., Any]:
         calls = count()
 
         def counted(*arguments: Any) -> Any:
             if next(calls) % 200 == 0:
-                alive.append(len(_assets_alive()) - len(of_other_tests))
+                alive.append(assets_alive())
             return call(*arguments)
 
         return counted

@@ -77,9 +77,8 @@ def cluster_lines(cluster: Cluster) -> Iterator[str]:
 
 
 def _rate(searches: float | None) -> str:
-    if searches is None:
-        return "not measured"
-    return f"{searches:,.0f}" if searches >= 10 else f"{searches:,.1f}"  # noqa: PLR2004  # two digits of it
+    """Two digits of it, or more."""
+    return "not measured" if searches is None else f"{searches:,.{int(searches < 10)}f}"  # noqa: PLR2004  # as said
 
 
 def _buffers(machine: Machine) -> int:
