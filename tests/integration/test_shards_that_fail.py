@@ -82,6 +82,17 @@ def test_a_lost_part_is_published_again(workspace: Workspace, conninfo: str, pre
     assert published(workspace, shards).already_there == 8
 
 
+def test_what_was_on_one_server_before_can_be_dropped(workspace: Workspace, conninfo: str, prefix: str) -> None:
+    """As the page on scaling says; the first shard's database of the same name still says what is live."""
+    shards = shards_at(prefix, conninfo, conninfo)
+    publish("toy", workspace, shards.first, max_assets=None, reporter=SilentReporter())
+    published(workspace, shards)
+    with shards.first.connect("toy") as connection:
+        connection.execute("DROP SCHEMA live CASCADE")
+    assert published_content(shards.first, "toy") == (None, 0)
+    assert published(workspace, shards).already_there == 8
+
+
 @pytest.mark.parametrize("how", ["failure", "interruption"])
 def test_where_one_shard_fails_the_others_stop(
     workspace: Workspace, conninfo: str, prefix: str, monkeypatch: pytest.MonkeyPatch, how: str
