@@ -25,7 +25,8 @@ from meshseek.store import postgres
 from meshseek.store.embedded.cluster import processes
 from meshseek.store.embedded.locks import Notice
 from meshseek.store.embedded.server import EmbeddedServer
-from meshseek.store.postgres import Server, check_pgvector
+from meshseek.store.pgvector import check_pgvector
+from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.workspace.workspace import Workspace
 

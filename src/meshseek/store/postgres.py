@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from typing import Any
@@ -18,13 +17,13 @@ from pydantic_core import from_json
 
 from meshseek.errors import DatabaseDownError, DatabaseError, DatabaseSlowError, DatabaseVersionError, NotPublishedError
 from meshseek.store.bounded import BoundedConnection
+from meshseek.store.pgvector import check_pgvector
 from meshseek.store.queries import query
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-MINIMUM_PGVECTOR = (0, 8, 4)
-"""Older ones overflow in parallel index builds and corrupt indexes in vacuum."""
-
+LONGEST_NAME = 63
+"""PostgreSQL cuts longer names off, and two might become one."""
 CONNECT_SECONDS = 10
 POOL_SIZE = 4
 """Searches of an algorithm that run at a time."""
@@ -47,7 +46,7 @@ class Server:
         conninfo: Called before each connection, so that a server of ours that stopped is started again.
         prefix: Put before the database names.
         statement_seconds: How long a statement of a search may take.
-        setting: Where its address comes from.
+        setting: Where its address comes from, for errors.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Server:
         statement_seconds: float = STATEMENT_SECONDS,
         setting: str = "MESHSEEK_DATABASE_URL",
     ) -> None:
-        self._setting = setting
+        self.setting = setting
         self._version = ""
         self._part = ""
         self._statement_seconds = statement_seconds
@@ -106,7 +105,7 @@ class Server:
             return make_conninfo(self._conninfo(), **parts)
         except psycopg.ProgrammingError as error:
             message = "is no address of a database; write postgresql://user:password@host/postgres"
-            raise DatabaseError(f"{self._setting} {message}") from error
+            raise DatabaseError(f"{self.setting} {message}") from error
 
     def shown_conninfo(self, algorithm: str) -> str:
         """The same without a password, to be shown."""
@@ -127,7 +126,8 @@ class Server:
         Raises:
             DatabaseError: See :func:`translated`.
         """
-        with translated(), psycopg.connect(self.conninfo(algorithm), autocommit=True) as connection:
+        address = make_conninfo(self.conninfo(algorithm), **_LINK)
+        with translated(self.setting), psycopg.connect(address, autocommit=True) as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -137,7 +137,8 @@ class Server:
         Raises:
             DatabaseError: See :func:`translated`.
         """
-        with translated(), psycopg.connect(self._address(connect_timeout=CONNECT_SECONDS), autocommit=True) as server:
+        address = self._address(connect_timeout=CONNECT_SECONDS, **_LINK)
+        with translated(self.setting), psycopg.connect(address, autocommit=True) as server:
             yield server
 
     @contextlib.contextmanager
@@ -148,7 +149,7 @@ class Server:
             DatabaseError: See :func:`translated`.
         """
         address = self._searching(algorithm)
-        with translated(), BoundedConnection.connect(address, autocommit=True) as connection:
+        with translated(self.setting), BoundedConnection.connect(address, autocommit=True) as connection:
             connection.patience = self._statement_seconds + SILENCE_SECONDS
             yield connection
 
@@ -212,14 +213,25 @@ class Server:
         """Remove databases, of those that are there, whoever is connected; those have five seconds to leave.
 
         Raises:
-            DatabaseError: See :func:`translated`.
+            DatabaseError: A name is longer than names are, so that another one might be meant; see :func:`translated`.
         """
         with self.connect_to_server() as server:
-            for name in map(sql.Identifier, names):
+            for name in map(sql.Identifier, map(expect_short, names)):
                 try:
                     server.execute(query("drop_database", name=name))
                 except psycopg.errors.ObjectInUse:
                     server.execute(query("drop_database_in_use", name=name))
+
+
+def expect_short(name: str) -> str:
+    """The name of a database, unless PostgreSQL would cut it off.
+
+    Raises:
+        DatabaseError: It would.
+    """
+    if len(name) > LONGEST_NAME:
+        raise DatabaseError("names of databases become too long; give a shorter MESHSEEK_DATABASE_PREFIX")
+    return name
 
 
 def configure(connection: Connection) -> None:
@@ -228,32 +240,12 @@ def configure(connection: Connection) -> None:
     set_json_loads(from_json, connection)  # twice as fast as the standard library's
 
 
-def check_pgvector(connection: Connection) -> None:
-    """Refuse versions with known data loss.
-
-    Raises:
-        DatabaseVersionError: The version is too old.
-    """
-    row = connection.execute(query("pgvector_version")).fetchone()
-    check_version(str(row[0]) if row else None)
-
-
-def check_version(version: str | None) -> None:
-    """Refuse versions of pgvector with known data loss, and none.
-
-    Raises:
-        DatabaseVersionError: The version is too old, or there is none.
-    """
-    version = version or "none"
-    if tuple(int(number) for number in re.findall(r"\d+", version)) < MINIMUM_PGVECTOR:
-        needed = ".".join(str(number) for number in MINIMUM_PGVECTOR)
-        message = f"the database has pgvector {version}, which can lose data; install {needed} or newer, then run "
-        raise DatabaseVersionError(message + "'ALTER EXTENSION vector UPDATE' in it")
-
-
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
+def translated(setting: str = "MESHSEEK_DATABASE_URL") -> Iterator[None]:
     """Turn the driver's errors into ours.
+
+    Args:
+        setting: Where the address comes from.
 
     Raises:
         DatabaseDownError: The server cannot be reached or went away.
@@ -284,7 +276,7 @@ def translated() -> Iterator[None]:
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
         if 'database "' in str(error) and "does not exist" in str(error):
             raise NotPublishedError("nothing is published; run 'meshseek publish' for this algorithm first") from error
-        message = f"the database cannot be reached ({_first_line(error)}); start it or check MESHSEEK_DATABASE_URL"
+        message = f"the database cannot be reached ({_first_line(error)}); start it or check {setting}"
         raise DatabaseDownError(message) from error
     except psycopg.Error as error:
         raise DatabaseError(f"the database refused: {_first_line(error)}") from error

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 import psycopg
 
 from meshseek.errors import DatabaseError, NotPublishedError, SettingsError
-from meshseek.store.postgres import Connection, Server, translated
+from meshseek.store.postgres import Connection, Server, expect_short, translated
 from meshseek.store.queries import query
-
-LONGEST_NAME: Final = 63
-"""PostgreSQL cuts longer names off, and two might become one."""
 
 
 class LiveRow(NamedTuple):
@@ -59,6 +57,27 @@ class Shards:
         """
         return f"shard {number + 1} of {len(self)} ({self._places[number]})"
 
+    @contextmanager
+    def naming(self, number: int) -> Iterator[None]:
+        """Let the errors of a shard name it.
+
+        Args:
+            number: 0 for the first one.
+
+        Raises:
+            DatabaseError: Its part of the version is not there, or it cannot be reached or refuses.
+        """
+        try:
+            with translated(self.servers[number].setting):
+                yield
+        except NotPublishedError as error:
+            raise DatabaseError(
+                f"{self.called(number)}: its part of the version is not there; name the same servers in the same order "
+                "in MESHSEEK_SHARDS, or publish again"
+            ) from error
+        except DatabaseError as error:
+            raise type(error)(f"{self.called(number)}: {error}") from error
+
     def database_name(self, algorithm: str) -> str:
         """What the names of all databases of an algorithm begin with."""
         return self.first.database_name(algorithm)
@@ -75,8 +94,7 @@ class Shards:
                 "of them in the same order, or publish again"
             )
         found = [server.with_part(row.token, number) for number, server in enumerate(self.servers[: row.shards])]
-        if len(found[-1].database_name(algorithm)) > LONGEST_NAME:
-            raise DatabaseError("names of databases become too long; give a shorter MESHSEEK_DATABASE_PREFIX")
+        expect_short(found[-1].database_name(algorithm))
         return found
 
     def live(self, algorithm: str) -> list[Server]:
@@ -94,11 +112,12 @@ class Shards:
         Raises:
             DatabaseError: It cannot be asked.
         """
-        try:
-            with self.first.connect(algorithm) as connection, translated():
-                return live_row(connection)
-        except NotPublishedError:
-            return None
+        with self.naming(0):
+            try:
+                with self.first.connect(algorithm) as connection:
+                    return live_row(connection)
+            except NotPublishedError:
+                return None
 
     def first_part(self, row: LiveRow) -> Server:
         """The first shard with the databases of a version, which tell what is the same on all of them."""
@@ -111,13 +130,22 @@ def shard_of(asset_id: str, shards: int) -> int:
     return int.from_bytes(digest, "big") % shards
 
 
-def live_servers(databases: Server | Shards, algorithm: str) -> list[Server]:
-    """The servers whose databases of this name hold together what is live; of shards none where nothing is published.
+def live_connections(databases: Server | Shards, algorithm: str) -> list[AbstractContextManager[Connection]]:
+    """Each makes a connection to one of the databases that hold together what is live; of shards none where nothing is.
 
     Raises:
-        DatabaseError: The first shard cannot be asked.
+        DatabaseError: The first shard cannot be asked. Each raises it, too: its part is not there, or cannot be asked.
     """
-    return databases.live(algorithm) if isinstance(databases, Shards) else [databases]
+    if isinstance(databases, Shards):
+        parts = enumerate(databases.live(algorithm))
+        return [_connected(databases, number, part, algorithm) for number, part in parts]
+    return [databases.connect(algorithm)]
+
+
+@contextmanager
+def _connected(shards: Shards, number: int, part: Server, algorithm: str) -> Iterator[Connection]:
+    with shards.naming(number), part.connect(algorithm) as connection:
+        yield connection
 
 
 def describing_server(databases: Server | Shards, algorithm: str) -> Server | None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from meshseek.store.postgres import Server, check_version
+from meshseek.store.pgvector import check_version
+from meshseek.store.postgres import Server
 from meshseek.store.queries import query
 
 

@@ -17,13 +17,13 @@ from meshseek.errors import DatabaseDownError, DatabaseError
 from meshseek.spans import DATABASE, Span
 from meshseek.store.bounded import BoundedConnection
 from meshseek.store.memory import read_into_memory
+from meshseek.store.pgvector import check_pgvector
 from meshseek.store.postgres import (
     LOOKUPS,
     POOL_SECONDS,
     POOL_SIZE,
     Connection,
     Server,
-    check_pgvector,
     configure,
     translated,
 )

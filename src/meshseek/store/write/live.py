@@ -7,10 +7,10 @@ from collections.abc import Generator, Sequence
 import psycopg
 
 from meshseek.errors import NotPublishedError
-from meshseek.store.postgres import Connection, Server, translated
+from meshseek.store.postgres import Connection, Server
 from meshseek.store.queries import query
 from meshseek.store.schema import CURRENT, refuse_newer
-from meshseek.store.shards import Shards, live_servers
+from meshseek.store.shards import Shards, live_connections
 
 DIGESTS = 16_384
 """Assets that are told of at a time."""
@@ -21,16 +21,26 @@ Digests = Sequence[tuple[str, str]]
 def published_content(databases: Server | Shards, algorithm: str) -> tuple[str | None, int]:
     """Digest of what is published now, and its number of assets; None and 0 where nothing is.
 
-    What lies on fewer or more shards than there are is not what would be published now.
+    What lies on fewer or more shards than there are, or on one that has lost it, is not what would be published now.
+
+    Raises:
+        DatabaseError: The database cannot be asked.
     """
-    server = databases
-    if isinstance(server, Shards):
-        row = server.live_row(algorithm)
-        if row is None or row.shards != len(server):
-            return None, 0
-        server = server.first_part(row)
+    if not isinstance(databases, Shards):
+        return _content(databases, algorithm)
+    row = databases.live_row(algorithm)
+    if row is None or row.shards != len(databases):
+        return None, 0
+    told = set()
+    for number, part in enumerate(databases.version(row, algorithm)):
+        with databases.naming(number):
+            told.add(_content(part, algorithm))
+    return told.pop() if len(told) == 1 else (None, 0)
+
+
+def _content(server: Server, algorithm: str) -> tuple[str | None, int]:
     try:
-        with server.connect(algorithm) as connection, translated():
+        with server.connect(algorithm) as connection:
             number = live_schema(connection)
             refuse_newer(number, algorithm)
             found = connection.execute(query("content")).fetchone() if number == CURRENT else None
@@ -45,8 +55,8 @@ def published_digests(databases: Server | Shards, algorithm: str) -> Generator[D
     Raises:
         DatabaseError: Nothing is published, or the database cannot be asked.
     """
-    for server in live_servers(databases, algorithm):
-        with server.connect(algorithm) as connection, translated():
+    for connecting in live_connections(databases, algorithm):
+        with connecting as connection:
             yield from digests_of(connection)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import psycopg
 from psycopg.rows import dict_row
 
 from meshseek.errors import DatabaseError
@@ -29,6 +30,10 @@ from meshseek.store.write.split_loading import SplitLoader
 
 T = TypeVar("T")
 TOKEN_BYTES: Final = 6
+AGAIN_SECONDS: Final = 0.2
+"""How often shards are told to stop: one that is between two statements does not hear it."""
+CANCEL_SECONDS: Final = 5.0
+"""How long a server is told."""
 
 
 class FixedShards:
@@ -162,9 +167,28 @@ class ShardedPublisher:
             return []
 
     def _together(self, do: Callable[[Publisher], T]) -> list[T]:
-        """Do something on all shards at the same time."""
+        """Do something on all shards at the same time; where one fails, the others are stopped."""
+
+        def do_there(number: int) -> T:
+            with self._shards.naming(number):
+                return do(self._publishers[number])
+
         with ThreadPoolExecutor(len(self._publishers), thread_name_prefix="publish") as executor:
-            return list(executor.map(do, self._publishers))
+            begun = [executor.submit(do_there, number) for number in range(len(self._publishers))]
+            try:
+                for ended in as_completed(begun):
+                    ended.result()
+            except BaseException:  # an interruption, too, is not to wait for hours until the others are done
+                while wait(begun, timeout=AGAIN_SECONDS).not_done:
+                    self._cancel()
+                raise
+            return [ended.result() for ended in begun]
+
+    def _cancel(self) -> None:
+        """Stop the statements that run."""
+        for publisher in self._publishers:
+            with contextlib.suppress(psycopg.Error):
+                publisher.connection.cancel_safe(timeout=CANCEL_SECONDS)
 
 
 @contextmanager
@@ -176,17 +200,21 @@ def publishing_on_shards(shards: Shards, algorithm: str, space: Space, watcher: 
     Raises:
         DatabaseError: Another process is publishing the same algorithm, or a shard cannot be reached or refuses.
     """
-    with publishing_alone(shards.first, algorithm) as control:
+    row = LiveRow(secrets.token_hex(TOKEN_BYTES), len(shards))
+    servers = shards.version(row, algorithm)
+    with ExitStack() as alone:
+        with shards.naming(0):
+            control = alone.enter_context(publishing_alone(shards.first, algorithm))
         control.execute(query("make_live_row"))
         _remove_former(control, shards, algorithm)
-        row = LiveRow(secrets.token_hex(TOKEN_BYTES), len(shards))
         control.execute(query("begin_version"), row._asdict())
         try:
             with ExitStack() as stack:
-                publishers = [
-                    stack.enter_context(publishing(server, algorithm, space, SilentReporter() if number else watcher))
-                    for number, server in enumerate(shards.version(row, algorithm))
-                ]
+                publishers = []
+                for number, server in enumerate(servers):
+                    its_watcher = SilentReporter() if number else watcher
+                    with shards.naming(number):
+                        publishers.append(stack.enter_context(publishing(server, algorithm, space, its_watcher)))
                 yield ShardedPublisher(shards, algorithm, row, control, publishers)
         finally:
             with contextlib.suppress(DatabaseError):
@@ -210,16 +238,19 @@ def remove_former(shards: Shards, algorithm: str) -> None:
 def _remove_former(control: Connection, shards: Shards, algorithm: str) -> None:
     """Remove the databases of versions that are not live, whoever holds the lock for publishing.
 
-    Those on a server that is away, or named no longer, are left.
+    Those on a server that is away, or named no longer, are left, and removed when it is there again.
     """
     with translated():
         former = [LiveRow(*row) for row in control.execute(query("versions_not_live")).fetchall()]
     for row in former:
-        with contextlib.suppress(DatabaseError):
-            for server in shards.servers:  # they may have been named in another order
+        is_gone = row.shards <= len(shards)  # else some of it lies where a later publication may look
+        for server in shards.servers:  # they may have been named in another order
+            try:
                 server.drop_databases(
                     server.with_part(row.token, n).database_name(algorithm) for n in range(row.shards)
                 )
-            if row.shards <= len(shards):  # else some of it lies where a later publication may look
-                with translated():
-                    control.execute(query("forget_version"), {"token": row.token})
+            except DatabaseError:
+                is_gone = False
+        if is_gone:
+            with contextlib.suppress(DatabaseError), translated():
+                control.execute(query("forget_version"), {"token": row.token})
