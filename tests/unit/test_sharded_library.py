@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
 
@@ -12,14 +14,16 @@ import pytest
 
 from meshseek.bootstrap import Meshseek
 from meshseek.deadlines import set_deadline
-from meshseek.errors import DatabaseError, SettingsError, TooSlowError
+from meshseek.errors import DatabaseDownError, DatabaseError, SettingsError, TooSlowError
 from meshseek.model import Ranked
 from meshseek.settings import read_settings
 from meshseek.store.postgres import Server
 from meshseek.store.read.fan_out import PartFailedError, ask_all
 from meshseek.store.read.library import Library
+from meshseek.store.read.live_shards import BegunAnewError
 from meshseek.store.read.merging import merged_lists, merged_rankings
 from meshseek.store.read.plan import Plan
+from meshseek.store.read.shard_version import ShardVersion
 from meshseek.store.read.sharded import ShardedLibrary
 from meshseek.store.shards import LiveRow, Shards, shard_of
 
@@ -27,6 +31,49 @@ DERIVED = {"sample", "likeness", "last_known", "known"}
 """What is made of the others."""
 SHARDS = "postgresql://me:secret@one/postgres, postgresql://me:secret@two:5433/postgres"
 DATABASE = "postgresql://me:secret@one/postgres"
+
+
+class Losing:
+    """Gives a version of three parts that nobody can ask; one of them is left out from some time on.
+
+    Args:
+        number: Of that one.
+        after: Times that all are given before.
+    """
+
+    def __init__(self, number: int, after: int) -> None:
+        server = Server(lambda: "postgresql://127.0.0.1:1/postgres")
+        self.version = ShardVersion(None, [Library(server, "toy") for _ in range(3)])
+        self._number, self._left = number, after
+
+    @contextmanager
+    def taken(self) -> Iterator[tuple[ShardVersion, Sequence[int]]]:
+        """All parts, or all but one."""
+        self._left -= 1
+        yield self.version, [number for number in range(3) if self._left >= 0 or number != self._number]
+
+    def look(self) -> None:
+        """Nothing else is live."""
+
+    def failed(self, version: ShardVersion, number: int, error: DatabaseError) -> Exception:
+        """What is asked is to be asked anew."""
+        assert version is self.version, (number, error)
+        return BegunAnewError()
+
+    def down(self, number: int) -> DatabaseError:
+        """It is named."""
+        return DatabaseDownError(f"shard {number + 1} of 3 does not answer")
+
+    def open_now(self) -> ShardVersion | None:
+        """The only one."""
+        return self.version
+
+    def states(self) -> dict[str, bool]:
+        """Of nobody."""
+        return {}
+
+    def close(self) -> None:
+        """Nothing was opened."""
 
 
 def test_everything_that_a_library_can_is_asked_of_all_shards() -> None:
@@ -120,3 +167,12 @@ def test_names_that_postgresql_would_cut_off_are_refused() -> None:
     shards = Shards([Server(lambda: DATABASE, "p" * 40)])
     with pytest.raises(DatabaseError, match="give a shorter MESHSEEK_DATABASE_PREFIX"):
         shards.version(LiveRow("0" * 12, 1), "siglip")
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_an_asset_of_a_shard_that_is_not_asked_is_not_read(after: int) -> None:
+    """Whether it was let go before, or just now; that is told, and the asset is not said to be missing."""
+    library = ShardedLibrary(Losing(0, after), "toy", 3)
+    lost = next(name for name in map(str, range(100)) if shard_of(name, 3) == 0)
+    with pytest.raises(DatabaseDownError, match="shard 1 of 3 does not answer"):
+        library.asset(lost)

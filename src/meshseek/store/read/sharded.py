@@ -179,8 +179,10 @@ class ShardedLibrary(Library):
             NotFoundError: There is none with this id.
             DatabaseDownError: Its shard does not answer.
         """
-        self.expect_asked(asset_id)
-        return self._asker.of([asset_id], lambda part, _: part.asset(asset_id))[0]
+        for asset in self._asker.of([asset_id], lambda part, _: part.asset(asset_id)):
+            return asset
+        with self._asker.answering() as asked:
+            raise self._asker.source.down(shard_of(asset_id, len(asked.version.parts)))
 
     def own_vectors(self, asset_id: str) -> dict[Target, NDArray[np.float32]]:
         """What an asset has of a caption vector and the mean of its views, shape ``(dim,)`` each."""
