@@ -23,6 +23,7 @@ from meshseek.store.read.library import Library
 from meshseek.store.read.live_shards import BegunAnewError
 from meshseek.store.read.merging import merged_lists, merged_rankings
 from meshseek.store.read.plan import Plan
+from meshseek.store.read.shard_asker import ShardAsker
 from meshseek.store.read.shard_version import ShardVersion
 from meshseek.store.read.sharded import ShardedLibrary
 from meshseek.store.shards import LiveRow, Shards, shard_of
@@ -176,3 +177,17 @@ def test_an_asset_of_a_shard_that_is_not_asked_is_not_read(after: int) -> None:
     lost = next(name for name in map(str, range(100)) if shard_of(name, 3) == 0)
     with pytest.raises(DatabaseDownError, match="shard 1 of 3 does not answer"):
         library.asset(lost)
+
+
+def test_what_measures_needs_the_whole_library() -> None:
+    """Nothing is measured, and no judgement looked up, in what some of the shards have."""
+    library = ShardedLibrary(Losing(0, 0), "toy", 3)
+    for ask in (library.known_as, library.with_uids):
+        with pytest.raises(DatabaseDownError, match="shard 1 of 3 does not answer"):
+            ask(["chair"])
+
+
+def test_each_shard_hears_how_many_are_asked() -> None:
+    """Fewer that are asked tell more each, so that a deep page of a partial answer is as full as any."""
+    for after, count in ((1, 3), (0, 2)):
+        assert ShardAsker(Losing(0, after), 3).ranked(lambda _, among: among) == [count] * count

@@ -90,6 +90,10 @@ class ShardAsker:
         """What every shard says."""
         return self._told(lambda asked: {number: partial(ask, part) for number, part in asked.parts.items()})
 
+    def ranked(self, ask: Callable[[Library, int], T]) -> list[T]:
+        """What every shard says, which is told how many are asked."""
+        return self._told(lambda asked: {n: partial(ask, part, len(asked.parts)) for n, part in asked.parts.items()})
+
     def first(self, ask: Callable[[Library], T]) -> T:
         """What any one says, of what all of them know."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshseek.store.read.library import Library, Request, Shares
@@ -127,14 +128,17 @@ class ShardedLibrary(Library):
         self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request
     ) -> list[Ranked]:
         """Assets by the cosine of their captions; see :meth:`Library.nearest_captions`."""
-        told = self._asker.each(lambda part: part.nearest_captions(published, vector, columns, request))
+        told = self._asker.ranked(
+            lambda part, count: part.nearest_captions(published, vector, columns, replace(request, among=count))
+        )
         return merged_rankings(told, request.limit)
 
     def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Ranked]:
         """Distinct assets by the cosine of their best view."""
-        return merged_rankings(
-            self._asker.each(lambda part: part.nearest_views(published, vector, request)), request.limit
+        told = self._asker.ranked(
+            lambda part, count: part.nearest_views(published, vector, replace(request, among=count))
         )
+        return merged_rankings(told, request.limit)
 
     def with_words(self, published: Published, text: str, request: Request) -> list[Ranked]:
         """Assets that have all words of a text."""
@@ -190,11 +194,13 @@ class ShardedLibrary(Library):
 
     def known_as(self, names: Iterable[str]) -> dict[str, list[str]]:
         """Ids of the assets by each name that is an id, or the attribute ``name``, of any."""
+        self._expect_whole()
         wanted = list(names)
         return merged_lists(self._asker.each(lambda part: part.known_as(wanted)))
 
     def with_uids(self, uids: Iterable[str]) -> dict[str, list[str]]:
         """Ids of the assets by Objaverse uid."""
+        self._expect_whole()
         wanted = list(uids)
         return merged_lists(self._asker.each(lambda part: part.with_uids(wanted)))
 
