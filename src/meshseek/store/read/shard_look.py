@@ -37,7 +37,6 @@ class ShardLook:
         self._reader = reader
         self._name = name
         self._stopped = Event()
-        self.looked_at = Event()
         self.failure: str | None = None
         """Why it does not answer; None where it does, or was not looked at yet."""
         self._thread = Thread(target=self._keep_looking, name=f"look at {name}", daemon=True)
@@ -64,11 +63,13 @@ class ShardLook:
                 self.leave_out(why(error))
                 if time.monotonic() - began > SILENT_SECONDS / 2:  # nobody need go on waiting for it
                     self._reader.let_go()
+            except Exception as error:
+                log.exception("%s cannot be looked at", self._name)
+                self.leave_out(why(error))
             else:
                 if self.failure is not None:
                     log.info("%s is asked again", self._name)
                 self.failure = None
-            self.looked_at.set()
             self._stopped.wait(LOOK_SECONDS)
         self._reader.look_no_longer()
 
@@ -122,6 +123,8 @@ class RowLook:
                 self.look()
             except DatabaseError as error:
                 log.debug("what is live cannot be looked at: %s", error)
+            except Exception:
+                log.exception("what is live cannot be looked at")
 
     def _ask(self) -> LiveRow:
         rows = self._reader.look(query("live_row"), SILENT_SECONDS)
