@@ -7,22 +7,25 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
 from meshseek.bootstrap import Meshseek
 from meshseek.deadlines import set_deadline
-from meshseek.errors import DatabaseDownError, DatabaseError, SettingsError, TooSlowError
+from meshseek.errors import DatabaseDownError, DatabaseError, NotPublishedError, SettingsError, TooSlowError
 from meshseek.model import Ranked
 from meshseek.settings import read_settings
 from meshseek.store.postgres import Server
 from meshseek.store.read.fan_out import PartFailedError, ask_all
 from meshseek.store.read.library import Library
-from meshseek.store.read.live_shards import BegunAnewError
-from meshseek.store.read.merging import merged_lists, merged_rankings
+from meshseek.store.read.live_shards import BegunAnewError, LiveShards
+from meshseek.store.read.merging import MergedExact, merged_lists, merged_rankings
 from meshseek.store.read.plan import Plan
+from meshseek.store.read.published import VersionChangedError
 from meshseek.store.read.shard_asker import ShardAsker
 from meshseek.store.read.shard_version import ShardVersion
 from meshseek.store.read.sharded import ShardedLibrary
@@ -117,7 +120,7 @@ def test_a_part_that_fails_is_told_by_its_number() -> None:
         raise ValueError("broken")
 
     with ThreadPoolExecutor(2) as executor, pytest.raises(PartFailedError) as failed:
-        ask_all(executor, {0: lambda: 1, 4: fail})
+        ask_all([executor] * 5, {0: lambda: 1, 4: fail})
     assert failed.value.number == 4
     assert isinstance(failed.value.__cause__, ValueError)
 
@@ -128,7 +131,7 @@ def test_a_part_that_is_late_is_not_waited_for() -> None:
     def ask() -> None:
         set_deadline(0.05)
         with pytest.raises(PartFailedError) as failed:
-            ask_all(executor, {0: lambda: None, 1: lambda: time.sleep(1)})
+            ask_all([executor] * 2, {0: lambda: None, 1: lambda: time.sleep(1)})
         assert failed.value.number == 1
         assert isinstance(failed.value.__cause__, TooSlowError)
 
@@ -193,3 +196,47 @@ def test_each_shard_hears_how_many_are_asked() -> None:
     """Fewer that are asked tell more each, so that a deep page of a partial answer is as full as any."""
     for after, count in ((1, 3), (0, 2)):
         assert ShardAsker(Losing(0, after), 3).ranked(lambda _, among: among) == [count] * count
+
+
+def test_a_part_that_nobody_waits_for_is_not_asked() -> None:
+    """What waits for a thread of a late part is given up where another one has failed."""
+    late, asked = Event(), Event()
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        second.submit(late.wait)
+        with pytest.raises(PartFailedError):
+            ask_all([first, second], {0: lambda: 1 / 0, 1: asked.set})
+        late.set()
+    assert not asked.is_set()
+
+
+def test_what_was_closed_says_so() -> None:
+    """Whoever asks a library that is closed hears that the service stops, and of no shard."""
+    shards = Shards([Server(lambda: "postgresql://127.0.0.1:1/postgres")] * 2)
+    for source in (Losing(0, 9), LiveShards(shards, "toy", None)):
+        library = ShardedLibrary(source, "toy", 2)
+        library.close()
+        with pytest.raises(DatabaseDownError, match=r"^its connections are closed, for the service is stopping; "):
+            library.known_as(["chair"])
+
+
+def test_a_shard_is_not_up_before_anything_is_open() -> None:
+    """Nobody has asked it."""
+    source = LiveShards(Shards([Server(lambda: "postgresql://127.0.0.1:1/postgres")] * 2), "toy", None)
+    assert source.states() == {"shard 1": False, "shard 2": False}
+
+
+class Dropped:
+    """The exact answers of a part whose version was given back."""
+
+    def by(self, *_: object) -> Iterator[int]:
+        """Its database is not there any more."""
+        yield 1
+        raise NotPublishedError("nothing is published")
+
+
+def test_exact_answers_of_a_version_that_is_gone_are_begun_anew() -> None:
+    """As on one server, where another version has gone live meanwhile."""
+    source = Losing(0, 9)
+    exact = MergedExact([Dropped()], 10, partial(source.failed, source.version))
+    with pytest.raises(VersionChangedError):
+        list(exact.by("caption", ("english_embedding", "chinese_embedding"), []))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Final
 
-from meshseek.errors import DatabaseError, NotPublishedError
+from meshseek.errors import DatabaseDownError, DatabaseError, NotPublishedError
 from meshseek.store.queries import query
 from meshseek.store.read.reader import Reader
 from meshseek.store.read.watch import LOOK_SECONDS, SILENT_SECONDS
@@ -17,6 +17,7 @@ from meshseek.store.shards import LiveRow
 log = logging.getLogger(__name__)
 
 GONE: Final = "its part of the version is not there"
+STOPPING: Final = "its connections are closed, for the service is stopping; start it again"
 
 
 def why(error: BaseException) -> str:
@@ -97,10 +98,12 @@ class RowLook:
 
         Raises:
             NotPublishedError: Nothing is live.
-            DatabaseError: It cannot be asked.
+            DatabaseError: It cannot be asked, or this was closed.
         """
         began = time.monotonic()
         with self._lock:
+            if self._stopped.is_set():
+                raise DatabaseDownError(STOPPING)
             if self._last is None or self._last[0] < began:  # else another thread asked meanwhile
                 try:
                     self._last = time.monotonic(), self._ask()

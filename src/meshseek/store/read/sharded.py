@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshseek.store.read.library import Library, Request, Shares
@@ -115,8 +116,10 @@ class ShardedLibrary(Library):
 
     def exact_answers(self, published: Published, vectors: NDArray[np.float32], limit: int) -> MergedExact:
         """Exact answers to many queries of unit length, shape ``(queries, dim)``, ``limit`` assets each."""
-        self._expect_whole()
-        return MergedExact(self._asker.each(lambda part: part.exact_answers(published, vectors, limit)), limit)
+        with self._asker.answering() as asked:
+            self._expect_whole()
+            parts = [part.exact_answers(published, vectors, limit) for part in asked.parts.values()]
+            return MergedExact(parts, limit, partial(self._asker.source.failed, asked.version))
 
     def keep_tunings(self, published: Published, tunings: Sequence[Tuning]) -> None:
         """Keep what was measured of a version beside it, on every shard."""
