@@ -137,10 +137,10 @@ class ShardAsker:
     def _ask(self, asked: Asked, asks: Mapping[int, Callable[[], T]]) -> list[T]:
         try:
             return list(ask_all(self._executors, asks).values())
-        except RuntimeError as error:  # so refuses an executor that was shut down
+        except RuntimeError as refusal:  # so refuses an executor that was shut down
             if not self._is_closed:
                 raise
-            raise DatabaseDownError(STOPPING) from error
+            raise DatabaseDownError(STOPPING) from refusal
         except PartFailedError as failed:
             error = failed.__cause__
             assert error is not None
