@@ -167,6 +167,11 @@ class Settings(BaseSettings):
             raise ValueError("the key holds characters that no key has; copy it again")
         return SecretStr(text) if text else None
 
+    @property
+    def has_own_database(self) -> bool:
+        """Whether everything is published on servers that are named here; else on the embedded one."""
+        return self.database_url is not None or bool(self.shards)
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -381,7 +381,9 @@ def test_commands_know_shards(library: ServedLibrary, nodes: list[Node], tmp_pat
     assert len(json.loads(run("tune --algorithm lite --queries 10 --json"))) == 4
     assert json.loads(run("status --json"))["published"]["lite"]["assets"] == count
     assert run_here(["doctor"], shards).stdout.count(" answers as shard ") == 3
-    assert "0 " in run("clean --dry-run")
+    unneeded, as_on_one = (json.loads(run("clean --dry-run --json", each)) for each in (shards, one))
+    for told in (unneeded, as_on_one):
+        assert (told["done"], told["details"]["bytes freed"]) == (0, 0)
     run("check")
     run("update --dry-run")
     assert "0 databases" in run(f"backup {tmp_path / 'backups'}")

@@ -122,6 +122,16 @@ def test_a_workspace_that_cannot_be_written(tmp_path: Path) -> None:
     assert "cannot be written" in found(permissions.look_at_permissions(Path("/proc/self")), "problem")[0]
 
 
+@pytest.mark.parametrize("name", ["database_url", "shards", "read_database_urls"])
+def test_addresses_of_databases_are_secrets(tmp_path: Path, name: str) -> None:
+    """They may hold passwords, however many of them a setting lists."""
+    settings = tmp_path / "meshseek.toml"
+    settings.write_text(f'{name} = "postgresql://me:hunter2@one/postgres"')
+    settings.chmod(0o644)
+    (problem,) = found(permissions.look_at_permissions(tmp_path), "problem")
+    assert problem.startswith(f"others can read {settings}, which holds secrets")
+
+
 def test_secrets_that_others_can_read(tmp_path: Path) -> None:
     """The keys always, the settings where they hold one; the cure is carried out, and then all is well."""
     keys, settings = tmp_path / "keys.json", tmp_path / "meshseek.toml"
@@ -207,6 +217,16 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
 
     assert "the database cannot be reached" in problem
     assert problem.endswith("start it or check MESHSEEK_DATABASE_URL")
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize("name", ["database_url", "shards", "read_database_urls"])
+def test_an_address_that_is_none(tmp_path: Path, name: str) -> None:
+    """It is found like anything else, and the rest is looked at; its password is not shown."""
+    meshseek = Meshseek(read_settings(workspace=tmp_path, **{name: "postgresql://me:hunter2@[nowhere"}))
+    Workspace(tmp_path).folder.joinpath("libraries").mkdir()
+    (problem,) = found(services.look_at_database(meshseek), "problem")
+    assert problem.startswith(f"MESHSEEK_{name.upper()} is no address of a database; ")
     assert "hunter2" not in problem
 
 

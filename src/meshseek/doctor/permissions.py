@@ -10,7 +10,7 @@ from typing import Final
 
 from meshseek.doctor.findings import Finding
 
-SECRETS: Final = ("key", "password", "database_url", "rate_limit_storage")
+SECRETS: Final = ("key", "password", "database_url", "read_database_urls", "shards", "rate_limit_storage")
 """What a line of settings begins or ends with that holds a secret."""
 MOST_BYTES: Final = 1_000_000
 

@@ -22,10 +22,14 @@ MORE_CONNECTIONS: Final = 5
 def look_at_database(meshseek: Meshseek) -> Iterator[Finding]:
     """Whether it is reached, of the right kind, roomy, and has what was embedded."""
     settings = meshseek.settings
-    if settings.database_url is None and not settings.shards and not meshseek.workspace.is_there:
+    if not settings.has_own_database and not meshseek.workspace.is_there:
         yield Finding("database", "ok", "it is made with the workspace")
         return
-    databases, names = meshseek.databases, meshseek.search_service.names
+    try:
+        databases, names = meshseek.databases, meshseek.search_service.names
+    except MeshseekError as error:
+        yield Finding.of_error("database", error)
+        return
     is_there = True
     for number, server in enumerate(databases.servers if isinstance(databases, Shards) else [databases]):
         name = databases.called(number) if isinstance(databases, Shards) else ""

@@ -89,7 +89,7 @@ def evaluate_command(
         measure = _benchmark(benchmark, setting, sample, agree)
     else:
         measure = _judged(queries, [setting, *(changed(setting, words) for words in against)])
-    with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="published", partial_answers=False) as meshseek:
         measured = measure(meshseek)
     if measured is not None:
         _show(measured, report, misses, as_json=as_json)

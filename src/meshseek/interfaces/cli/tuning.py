@@ -53,7 +53,7 @@ def tune_command(
     from meshseek.search.tuning import Goal, Tuners
 
     reporter = ConsoleReporter()
-    with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
+    with application(workspace=workspace, max_assets=max_assets, needs="published", partial_answers=False) as meshseek:
         library = meshseek.search_service.algorithm(algorithm).library
         published, found = library.published(), []
         tuners = Tuners(library, published, queries)

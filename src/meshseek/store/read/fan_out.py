@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as LateError
 from contextvars import copy_context
@@ -27,11 +27,11 @@ class PartFailedError(Exception):
         self.number = number
 
 
-def ask_all(executor: Executor, asks: Mapping[int, Callable[[], T]]) -> dict[int, T]:
+def ask_all(executors: Sequence[Executor], asks: Mapping[int, Callable[[], T]]) -> dict[int, T]:
     """What each part says, by number.
 
     Args:
-        executor: Has a thread for each of them.
+        executors: Of each part, so that one that is late keeps the threads of no other.
         asks: Ask the parts.
 
     Raises:
@@ -41,9 +41,13 @@ def ask_all(executor: Executor, asks: Mapping[int, Callable[[], T]]) -> dict[int
     check_deadline()
     with Span(DATABASE, "shards"):
         futures: dict[int, Future[T]] = {}
-        for number, ask in asks.items():
-            futures[number] = executor.submit(copy_context().run, _unseen, ask)
-        return {number: _told(number, future) for number, future in futures.items()}
+        try:
+            for number, ask in asks.items():
+                futures[number] = executors[number].submit(copy_context().run, _unseen, ask)
+            return {number: _told(number, future) for number, future in futures.items()}
+        finally:
+            for future in futures.values():  # where one has failed, nobody waits for the others
+                future.cancel()
 
 
 def _unseen(ask: Callable[[], T]) -> T:

@@ -238,7 +238,7 @@ class Library(Versions, Catalogue):
     ) -> list[Ranked]:
         """Carry out the plan."""
         statistics = self._statistics(published, request)
-        plan = make_plan(target, published.index, request, statistics).on_one_of(self._shards)
+        plan = make_plan(target, published.index, request, statistics).on_one_of(request.among)
         if plan.by_codes:
             column = columns[0] if columns else CENTROIDS
             ids = self._codes.candidates(published, column, vector, plan, Filter(request.conditions, statistics))

@@ -11,13 +11,18 @@ from meshseek.errors import DatabaseDownError, DatabaseError, NotPublishedError
 from meshseek.store.read.library import Library
 from meshseek.store.read.published import VersionChangedError
 from meshseek.store.read.reader import Reader
-from meshseek.store.read.shard_look import GONE, RowLook, ShardLook, why
+from meshseek.store.read.shard_look import GONE, STOPPING, RowLook, ShardLook, why
 from meshseek.store.read.shard_version import ShardVersion
 from meshseek.store.shards import LiveRow, Shards
 
 
 class BegunAnewError(VersionChangedError):
     """What is asked has to be asked anew, of another version or of fewer shards."""
+
+
+def named(number: int) -> str:
+    """A shard as metrics name it."""
+    return f"shard {number + 1}"
 
 
 class LiveShards:
@@ -77,6 +82,8 @@ class LiveShards:
             number: Of the shard.
             error: What it said.
         """
+        if self._is_closed:
+            return DatabaseDownError(STOPPING)
         try:
             row: LiveRow | None = self._row.look()
         except NotPublishedError:
@@ -90,10 +97,12 @@ class LiveShards:
         return BegunAnewError() if self._shards.may_be_partial else self._down(number, reason)
 
     def states(self) -> dict[str, bool]:
-        """Whether each shard answers, by name; nobody is asked."""
+        """Whether each shard of the open version answers, by name; none does where none is open. Nobody is asked."""
         version = self._open
-        failures = version.failures if version else {}
-        return {f"shard {number + 1}": number not in failures for number in range(len(self._shards))}
+        if version is None:
+            return dict.fromkeys(map(named, range(len(self._shards))), False)
+        failures = version.failures
+        return {named(number): number not in failures for number in range(len(version.parts))}
 
     def open_now(self) -> ShardVersion | None:
         """The version that is open; nobody is asked."""
@@ -101,9 +110,9 @@ class LiveShards:
 
     def close(self) -> None:
         """Close everything, for good."""
+        self._is_closed = True
         self._row.close()
         with self._lock:
-            self._is_closed = True
             version, self._open = self._open, None
         if version:
             version.close()
@@ -127,10 +136,12 @@ class LiveShards:
         try:
             self._row.look()
         except DatabaseDownError as error:
+            if self._is_closed:
+                raise
             raise self._down(0, why(error)) from error
         version = self._open
         if version is None:
-            raise self._failure or DatabaseDownError("its connections are closed, for the service is stopping")
+            raise self._failure or DatabaseDownError(STOPPING)
         return version
 
     def _turn_to(self, row: LiveRow) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from meshseek.errors import DatabaseDownError, DatabaseError, NotPublishedError
 from meshseek.store.read.background import VIEWED, Background
 from meshseek.store.read.versions import at_random
 
@@ -88,10 +89,11 @@ class MergedExact:
     Args:
         parts: Find the answers of each part.
         limit: Assets for each query.
+        failed: What is to be raised where a part cannot be asked, given its number and what it said.
     """
 
-    def __init__(self, parts: Sequence[Exact], limit: int) -> None:
-        self._parts, self._limit = parts, limit
+    def __init__(self, parts: Sequence[Exact], limit: int, failed: Callable[[int, DatabaseError], Exception]) -> None:
+        self._parts, self._limit, self._failed = parts, limit, failed
 
     def by(
         self,
@@ -100,9 +102,17 @@ class MergedExact:
         answers: list[list[Ranked]],
         among: Collection[str] | None = None,
     ) -> Iterator[int]:
-        """See :meth:`meshseek.store.read.exact.ExactAnswers.by`."""
+        """See :meth:`meshseek.store.read.exact.ExactAnswers.by`.
+
+        Raises:
+            VersionChangedError: Another version is live.
+            DatabaseError: A shard cannot be asked.
+        """
         told: list[list[list[Ranked]]] = []
-        for part in self._parts:
+        for number, part in enumerate(self._parts):
             told.append([])
-            yield from part.by(target, columns, told[-1], among)
+            try:
+                yield from part.by(target, columns, told[-1], among)
+            except (DatabaseDownError, NotPublishedError) as error:
+                raise self._failed(number, error) from error
         answers.extend(merged_rankings(rankings, self._limit) for rankings in zip(*told, strict=True))

@@ -56,6 +56,8 @@ class Request:
     """Assets that look the same count as one."""
     breadth: Breadth | None = None
     """How widely to ask; None for what was tuned."""
+    among: int = 1
+    """How many shards are asked the same, so that each tells only what it may have of the best of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ class Plan:
     enough: int = 0
 
     def on_one_of(self, shards: int) -> Plan:
-        """The same for a part of the library: it is asked for as many as it may have of what all are asked for."""
+        """The same for one of the shards that are asked: for as many as it may have of what all are asked for."""
         if shards == 1:
             return self
         return replace(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -14,6 +14,7 @@ from meshseek.errors import DatabaseDownError, DatabaseError, NotPublishedError
 from meshseek.store.postgres import LOOKUPS, POOL_SIZE
 from meshseek.store.read.fan_out import PartFailedError, ask_all
 from meshseek.store.read.live_shards import BegunAnewError
+from meshseek.store.read.shard_look import STOPPING
 from meshseek.store.read.shard_version import Asked, ShardVersion
 from meshseek.store.shards import shard_of
 
@@ -65,12 +66,18 @@ class ShardAsker:
 
     def __init__(self, source: Source, shards: int) -> None:
         self.source = source
-        self._executor = ThreadPoolExecutor(shards * (POOL_SIZE + LOOKUPS), thread_name_prefix="shards")
+        self._is_closed = False
+        self._executors = [
+            ThreadPoolExecutor(POOL_SIZE + LOOKUPS, thread_name_prefix=f"shard {number + 1}")
+            for number in range(shards)
+        ]
 
     def close(self) -> None:
         """Close the connections."""
+        self._is_closed = True
         self.source.close()
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
     def answering(self) -> Iterator[Asked]:
@@ -89,6 +96,10 @@ class ShardAsker:
     def each(self, ask: Callable[[Library], T]) -> list[T]:
         """What every shard says."""
         return self._told(lambda asked: {number: partial(ask, part) for number, part in asked.parts.items()})
+
+    def ranked(self, ask: Callable[[Library, int], T]) -> list[T]:
+        """What every shard says, which is told how many are asked."""
+        return self._told(lambda asked: {n: partial(ask, part, len(asked.parts)) for n, part in asked.parts.items()})
 
     def first(self, ask: Callable[[Library], T]) -> T:
         """What any one says, of what all of them know."""
@@ -125,10 +136,16 @@ class ShardAsker:
 
     def _ask(self, asked: Asked, asks: Mapping[int, Callable[[], T]]) -> list[T]:
         try:
-            return list(ask_all(self._executor, asks).values())
+            return list(ask_all(self._executors, asks).values())
+        except RuntimeError as refusal:  # so refuses an executor that was shut down
+            if not self._is_closed:
+                raise
+            raise DatabaseDownError(STOPPING) from refusal
         except PartFailedError as failed:
             error = failed.__cause__
             assert error is not None
+            if isinstance(error, CancelledError):
+                raise DatabaseDownError(STOPPING) from error
             if isinstance(error, AWAY):
                 raise self.source.failed(asked.version, failed.number, error) from error
             raise error from error.__cause__

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Final
 
-from meshseek.errors import DatabaseError, NotPublishedError
+from meshseek.errors import DatabaseDownError, DatabaseError, NotPublishedError
 from meshseek.store.queries import query
 from meshseek.store.read.reader import Reader
 from meshseek.store.read.watch import LOOK_SECONDS, SILENT_SECONDS
@@ -17,6 +17,7 @@ from meshseek.store.shards import LiveRow
 log = logging.getLogger(__name__)
 
 GONE: Final = "its part of the version is not there"
+STOPPING: Final = "its connections are closed, for the service is stopping; start it again"
 
 
 def why(error: BaseException) -> str:
@@ -37,7 +38,6 @@ class ShardLook:
         self._reader = reader
         self._name = name
         self._stopped = Event()
-        self.looked_at = Event()
         self.failure: str | None = None
         """Why it does not answer; None where it does, or was not looked at yet."""
         self._thread = Thread(target=self._keep_looking, name=f"look at {name}", daemon=True)
@@ -64,11 +64,13 @@ class ShardLook:
                 self.leave_out(why(error))
                 if time.monotonic() - began > SILENT_SECONDS / 2:  # nobody need go on waiting for it
                     self._reader.let_go()
+            except Exception as error:
+                log.exception("%s cannot be looked at", self._name)
+                self.leave_out(why(error))
             else:
                 if self.failure is not None:
                     log.info("%s is asked again", self._name)
                 self.failure = None
-            self.looked_at.set()
             self._stopped.wait(LOOK_SECONDS)
         self._reader.look_no_longer()
 
@@ -96,10 +98,12 @@ class RowLook:
 
         Raises:
             NotPublishedError: Nothing is live.
-            DatabaseError: It cannot be asked.
+            DatabaseError: It cannot be asked, or this was closed.
         """
         began = time.monotonic()
         with self._lock:
+            if self._stopped.is_set():
+                raise DatabaseDownError(STOPPING)
             if self._last is None or self._last[0] < began:  # else another thread asked meanwhile
                 try:
                     self._last = time.monotonic(), self._ask()
@@ -122,6 +126,8 @@ class RowLook:
                 self.look()
             except DatabaseError as error:
                 log.debug("what is live cannot be looked at: %s", error)
+            except Exception:
+                log.exception("what is live cannot be looked at")
 
     def _ask(self) -> LiveRow:
         rows = self._reader.look(query("live_row"), SILENT_SECONDS)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshseek.store.read.library import Library, Request, Shares
@@ -114,8 +116,10 @@ class ShardedLibrary(Library):
 
     def exact_answers(self, published: Published, vectors: NDArray[np.float32], limit: int) -> MergedExact:
         """Exact answers to many queries of unit length, shape ``(queries, dim)``, ``limit`` assets each."""
-        self._expect_whole()
-        return MergedExact(self._asker.each(lambda part: part.exact_answers(published, vectors, limit)), limit)
+        with self._asker.answering() as asked:
+            self._expect_whole()
+            parts = [part.exact_answers(published, vectors, limit) for part in asked.parts.values()]
+            return MergedExact(parts, limit, partial(self._asker.source.failed, asked.version))
 
     def keep_tunings(self, published: Published, tunings: Sequence[Tuning]) -> None:
         """Keep what was measured of a version beside it, on every shard."""
@@ -127,14 +131,17 @@ class ShardedLibrary(Library):
         self, published: Published, vector: NDArray[np.float32], columns: tuple[str, str], request: Request
     ) -> list[Ranked]:
         """Assets by the cosine of their captions; see :meth:`Library.nearest_captions`."""
-        told = self._asker.each(lambda part: part.nearest_captions(published, vector, columns, request))
+        told = self._asker.ranked(
+            lambda part, count: part.nearest_captions(published, vector, columns, replace(request, among=count))
+        )
         return merged_rankings(told, request.limit)
 
     def nearest_views(self, published: Published, vector: NDArray[np.float32], request: Request) -> list[Ranked]:
         """Distinct assets by the cosine of their best view."""
-        return merged_rankings(
-            self._asker.each(lambda part: part.nearest_views(published, vector, request)), request.limit
+        told = self._asker.ranked(
+            lambda part, count: part.nearest_views(published, vector, replace(request, among=count))
         )
+        return merged_rankings(told, request.limit)
 
     def with_words(self, published: Published, text: str, request: Request) -> list[Ranked]:
         """Assets that have all words of a text."""
@@ -179,8 +186,10 @@ class ShardedLibrary(Library):
             NotFoundError: There is none with this id.
             DatabaseDownError: Its shard does not answer.
         """
-        self.expect_asked(asset_id)
-        return self._asker.of([asset_id], lambda part, _: part.asset(asset_id))[0]
+        for asset in self._asker.of([asset_id], lambda part, _: part.asset(asset_id)):
+            return asset
+        with self._asker.answering() as asked:
+            raise self._asker.source.down(shard_of(asset_id, len(asked.version.parts)))
 
     def own_vectors(self, asset_id: str) -> dict[Target, NDArray[np.float32]]:
         """What an asset has of a caption vector and the mean of its views, shape ``(dim,)`` each."""
@@ -188,11 +197,13 @@ class ShardedLibrary(Library):
 
     def known_as(self, names: Iterable[str]) -> dict[str, list[str]]:
         """Ids of the assets by each name that is an id, or the attribute ``name``, of any."""
+        self._expect_whole()
         wanted = list(names)
         return merged_lists(self._asker.each(lambda part: part.known_as(wanted)))
 
     def with_uids(self, uids: Iterable[str]) -> dict[str, list[str]]:
         """Ids of the assets by Objaverse uid."""
+        self._expect_whole()
         wanted = list(uids)
         return merged_lists(self._asker.each(lambda part: part.with_uids(wanted)))
 
