@@ -46,7 +46,8 @@ from meshseek.store.read.watch import LOOK_SECONDS, SILENT_SECONDS
 from meshseek.store.shards import Shards, shard_of
 from meshseek.workspace.workspace import Workspace
 from tests.cluster.postgres import Node, place_for_nodes, remove
-from tests.cluster.test_replicas import WORDS, Readers, away, shown, until
+from tests.cluster.reading import WORDS, Readers, shown, until
+from tests.cluster.test_replicas import away
 from tests.command_lines import run_here
 from tests.conftest import ServedLibrary
 from tests.crowd import DIM, Crowd

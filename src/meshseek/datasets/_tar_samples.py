@@ -44,7 +44,8 @@ class Sample:
         """Take the next file; of an asset with too many, only their number is kept."""
         self.count += 1
         self.ends = member.header + BLOCK + -(-member.size // BLOCK) * BLOCK
-        self.said.update(f"{suffix}\n{member.size}\n{member.time}\n".encode())
+        at = member.header - self.begins
+        self.said.update(f"{suffix}\n{member.size}\n{member.time}\n{at}\n{member.check}\n".encode())
         known, key = self._place(suffix.lower())
         if known is None:
             self.passed_over += 1

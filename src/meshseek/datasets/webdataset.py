@@ -48,6 +48,7 @@ LISTED_BYTES = 8 << 20
 MOST_LIST_BYTES = 16 << 20
 _LIST = ".urls"
 _COMPRESSED = re.compile(r"\.(tgz|tbz2?|txz|tar\.\w+)$")
+_ADDRESS = re.compile(rf"{SCHEME}[^/]+(/[^/]+)*/[^/]*\.tar")
 _CURE = "give a folder of .tar files in WebDataset's layout"
 
 
@@ -207,7 +208,7 @@ def _addresses(path: Path, root: Path) -> Iterator[str]:
     for number, address in enumerate(map(str.strip, lines), 1):
         if not address or address.startswith("#"):
             continue
-        if not (address.startswith(SCHEME) and address.endswith(".tar") and len(address) <= LONGEST_ADDRESS):
+        if not (_ADDRESS.fullmatch(address) and len(address) <= LONGEST_ADDRESS):
             raise DatasetError(f"{path}, line {number}: no address of a tar; write it as s3://BUCKET/FOLDER/NAME.tar")
         yield address
 

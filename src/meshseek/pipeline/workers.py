@@ -115,12 +115,16 @@ def in_processes(
             stayed.append(staying.enter_context(_crew(bounds, function, bounds.count)))
         with nullcontext(stayed[0]) if stay else _crew(bounds, function, min(bounds.count, len(tasks))) as run:
             waiting: deque[Future[Outcome]] = deque()
-            for task in tasks:
-                waiting.append(run(task))
-                if len(waiting) >= bounds.count * ahead:
+            try:
+                for task in tasks:
+                    waiting.append(run(task))
+                    if len(waiting) >= bounds.count * ahead:
+                        yield waiting.popleft().result()
+                while waiting:
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            finally:  # those that stay would read on for nobody
+                for future in waiting:
+                    future.cancel()
 
     return work
 

@@ -64,14 +64,14 @@ def opened_remote(address: str) -> Iterator[RemoteFile]:
         if not facts.is_file:
             raise UnreadableAssetError("there is no such file on the storage; check its address")
         file = storage.open_input_file(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # pyarrow says so of what is no address
         raise _unreadable(error) from error
     size = file.size()
 
     def read_at(place: int, count: int) -> bytes:
         try:
             return bytes(file.read_at(min(count, size - place), place)) if place < size else b""
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise _unreadable(error) from error
 
     with file:
@@ -105,6 +105,6 @@ def _storage(endpoint: str | None) -> S3FileSystem:
     )
 
 
-def _unreadable(error: OSError) -> UnreadableAssetError:
+def _unreadable(error: Exception) -> UnreadableAssetError:
     told = " ".join(str(error).split())[:300]
     return UnreadableAssetError(f"its storage says: {told}; {_CURE}")

@@ -20,8 +20,10 @@ from meshseek.untrusted.tars import BLOCK, Member, ReadAt, reading
 
 MARK = "members="
 """How the name begins; no folder of views is called so."""
-_CHECK_BYTES = 2
+_CHECK_BYTES = 4
 _END = 0
+_LAST, _LARGEST = 1 << 63, 1 << 32
+"""Files end before, and no picture is so large."""
 
 Place = tuple[int, int, int]
 """Of a member: where its header is, its size, and the header's check."""
@@ -112,8 +114,8 @@ def _unpacked(data: bytes) -> Iterator[dict[int, Place]]:
             size, at = _number(data, at)
             check, at = int.from_bytes(data[at : at + _CHECK_BYTES]), at + _CHECK_BYTES
             header = BLOCK * (end + (-(gap + 1) // 2 if gap % 2 else gap // 2))
-            if header < 0:
-                raise ValueError(header)
+            if not (0 <= header < _LAST and size < _LARGEST):
+                raise ValueError(header, size)
             last, end = last + step, _end(header, size)
             places[last] = header, size, check
         at += 1

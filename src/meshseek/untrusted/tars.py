@@ -30,8 +30,8 @@ _REGULAR, _EMPTY, _EXTENDED, _LONG_NAME = b"07\0", b"123456V", b"xX", b"L"
 _SKIPPED_EXTENSIONS = b"gK"
 _SECOND = 10**9
 _PART = 4 << 20
-_ENDING = 20 * BLOCK
-"""Tars end with zeros, up to a multiple of this."""
+_MOST_ZEROS = 16 << 20
+"""At the end of a tar: it is filled up with them to a multiple of what was written at a time."""
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _RECORD = re.compile(rb"([1-9]\d{0,6}) ([^=\n]+)=")
 _WHOLE = re.compile(rb"\d{1,18}")
@@ -53,7 +53,7 @@ class Member(NamedTuple):
     time: int
     """Of its last change, in nanoseconds, though most tars know only seconds; 0 where it does not say."""
     check: int
-    """Of its header, two bytes: another member is hardly ever taken for this one."""
+    """Of its header, four bytes: another member is hardly ever taken for this one."""
 
 
 def reading(file: BinaryIO) -> ReadAt:
@@ -94,8 +94,9 @@ def parts_of(read_at: ReadAt, member: Member) -> Iterator[bytes]:
         OSError: It cannot be read.
     """
     for start in range(0, member.size, _PART):
-        part = read_at(member.header + BLOCK + start, min(_PART, member.size - start))
-        if not part or (start == 0 and _check(read_at(member.header, BLOCK)) != member.check):
+        wanted = min(_PART, member.size - start)
+        part = read_at(member.header + BLOCK + start, wanted)
+        if len(part) != wanted or _check(read_at(member.header, BLOCK)) != member.check:
             raise _changed()
         yield part
 
@@ -123,6 +124,7 @@ class Tar:
         self._read_at = read_at
         self._size = size
         self._extended: dict[str, bytes] = {}
+        self._is_sparse = False
         self.passed_over: Counter[str] = Counter()
         """How many members are none of ours, by what they are, in words."""
 
@@ -154,7 +156,7 @@ class Tar:
                     yield member
                 elif kind not in _REGULAR + b"5":
                     self.passed_over["links, devices and the like"] += 1
-                self._extended = {}
+                self._extended, self._is_sparse = {}, False
                 begins = following
             place = following
         raise UnreadableAssetError(f"it has more than {MOST_MEMBERS:,} members; divide it")
@@ -196,7 +198,7 @@ class Tar:
         if len(name) > MOST_NAME or name.count("/") > DEEPEST or _ELSEWHERE.search(name):
             self.passed_over["named as lying elsewhere, or too long or not in UTF-8"] += 1
             return None
-        if any(key.startswith("GNU.sparse.") for key in self._extended):
+        if self._is_sparse:
             self.passed_over["sparse"] += 1
             return None
         begins, at, size = place
@@ -221,12 +223,18 @@ class Tar:
         if kind in _SKIPPED_EXTENSIONS:
             return
         data = self._read_at(place, size)
-        self._extended |= {"path": data.partition(b"\0")[0]} if kind == _LONG_NAME else _records(data)
+        told = {"path": data.partition(b"\0")[0]} if kind == _LONG_NAME else _records(data)
+        # Nothing else is kept: as many of these headers as anybody likes may stand before one member.
+        self._extended |= {key: told[key] for key in ("path", "size", "mtime") if key in told}
+        self._is_sparse |= any(key.startswith("GNU.sparse.") for key in told)
 
     def _expect_end(self, place: int) -> None:
         """See that nothing follows the end: a tar that was appended to another by ``cat`` would not be seen."""
-        if self._read_at(place, _ENDING).strip(b"\0"):
-            raise UnreadableAssetError("another tar follows its end; put tars together with 'tar --concatenate'")
+        for start in range(place, min(self._size, place + _MOST_ZEROS), _PART):
+            if self._read_at(start, _PART).strip(b"\0"):
+                raise UnreadableAssetError("another tar follows its end; put tars together with 'tar --concatenate'")
+        if self._size > place + _MOST_ZEROS:
+            raise UnreadableAssetError(f"more than {_MOST_ZEROS >> 20} MB follow its end; pack it again")
 
 
 def _records(data: bytes) -> dict[str, bytes]:
@@ -251,7 +259,7 @@ def _octal(field: bytes) -> int | None:
 
 
 def _check(header: bytes) -> int:
-    return zlib.crc32(header) & 0xFFFF
+    return zlib.crc32(header)
 
 
 def _changed() -> UnreadableAssetError:
