@@ -23,7 +23,7 @@ from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.store.read.opening import open_library
-from meshseek.store.shards import Shards, shard_of
+from meshseek.store.shards import Shards
 from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
 
@@ -187,24 +187,3 @@ def test_what_is_known_of_the_whole_is_the_same(both: Both) -> None:
     wanted = next(asset_id for asset_id in both.ids if "appearance" in one.own_vectors(asset_id))
     alike = [each.similar(wanted, "appearance", 10).hits for each in (both.one, both.shards)]
     assert [hit.asset_id for hit in alike[1]] == [hit.asset_id for hit in alike[0]]
-
-
-@pytest.mark.parametrize("kind", ["hnsw", "codes"])
-def test_a_shard_may_have_nothing(kind: str, conninfo: str, tmp_path: Path) -> None:
-    """Where there are fewer assets than shards; the others answer for all, and exactly."""
-    workspace, prefix = Workspace(tmp_path / "workspace"), f"test_{uuid4().hex[:8]}_"
-    ids = write_random(workspace, 3, count=2)
-    shards = shards_at(conninfo, prefix)
-    assert len({shard_of(asset_id, 3) for asset_id in ids}) < 3
-    publish("toy", workspace, shards, index_kind=kind, max_assets=None, reporter=SilentReporter())
-    library = open_library(shards, "toy")
-    try:
-        for exact in (False, True):
-            answer = algorithm_of(library).search(Query(text=ids[0], exact=exact))
-            assert {hit.asset_id for hit in answer.hits} == {*ids}
-            assert answer.shares == (3, 3)
-        assert [library.asset(asset_id).asset_id for asset_id in ids] == ids
-        assert library.published().assets == 2
-    finally:
-        library.close()
-        drop_databases(conninfo, prefix)
