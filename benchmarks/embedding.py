@@ -59,6 +59,7 @@ class Device(Embedder):
     """Embeds so many pictures a second, and leaves the processors to others meanwhile."""
 
     languages = ()
+    is_on_device = True
 
     def __init__(self, rate: float, side: int) -> None:
         super().__init__(EmbedderOptions())

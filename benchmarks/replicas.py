@@ -34,7 +34,7 @@ from meshseek.store.read.spread import Spread
 from meshseek.workspace.workspace import Workspace
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.cluster.postgres import Node, place_for_nodes, remove  # servers that stream
+from tests.cluster.postgres import Node, some_nodes  # servers that stream
 
 CLIENTS = 8
 DEPTH = 10
@@ -86,9 +86,7 @@ def main() -> None:
 @contextmanager
 def _served(assets: int) -> Iterator[list[Node]]:
     """A primary and two replicas, which have all that is published."""
-    folder = place_for_nodes()
-    nodes = [Node(folder) for _ in range(3)]
-    try:
+    with some_nodes() as nodes:
         with tempfile.TemporaryDirectory(prefix="meshseek bench ") as temporary:
             nodes[0].make()
             nodes[0].start()
@@ -100,10 +98,6 @@ def _served(assets: int) -> Iterator[list[Node]]:
             node.follow(nodes[0])
             node.start()
         yield nodes
-    finally:
-        for node in nodes:
-            node.kill()
-        remove(folder)
 
 
 def _server(node: Node) -> Server:

@@ -168,8 +168,8 @@ class Settings(BaseSettings):
         return SecretStr(text) if text else None
 
     @property
-    def has_own_database(self) -> bool:
-        """Whether everything is published on servers that are named here; else on the embedded one."""
+    def has_named_servers(self) -> bool:
+        """Whether everything is published on servers that are named here, and not on the embedded one."""
         return self.database_url is not None or bool(self.shards)
 
     @classmethod

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from meshseek.workspace.workspace import Workspace
-from tests.cluster.postgres import Node, place_for_nodes, remove
+from tests.cluster.postgres import Node, some_nodes
 from tests.cluster.reading import Servers
 from tests.toy import embed_toys, import_toys
 
@@ -16,19 +16,13 @@ from tests.toy import embed_toys, import_toys
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[Node]]:
     """Three servers; the second and the third stream from the first."""
-    folder = place_for_nodes()
-    nodes = [Node(folder) for _ in range(3)]
-    try:
+    with some_nodes() as nodes:
         nodes[0].make()
         nodes[0].start()
         for replica in nodes[1:]:
             replica.follow(nodes[0])
             replica.start()
         yield nodes
-    finally:
-        for node in nodes:
-            node.kill()
-        remove(folder)
 
 
 @pytest.fixture(scope="module")

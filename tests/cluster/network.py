@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from meshseek.workspace.workspace import Workspace
-from tests.cluster.postgres import Node, place_for_nodes, remove
+from tests.cluster.postgres import some_nodes
 from tests.cluster.reading import READERS, Readers, Servers, searching, until
 
 pytestmark = pytest.mark.skipif(
@@ -51,9 +51,8 @@ def wire() -> Iterator[str]:
 @pytest.fixture
 def servers(wire: str, workspace: Workspace) -> Iterator[Servers]:
     """A primary, and replicas, the second of which is at the other end of the wire."""
-    folder = place_for_nodes()
-    nodes = [Node(folder, address=HERE), Node(folder), Node(folder, address=THERE, network=wire)]
-    try:
+    with some_nodes() as nodes:
+        nodes[0].address, nodes[2].address, nodes[2].network = HERE, THERE, wire
         nodes[0].make()
         nodes[0].open_to(f"{HERE}/24")
         nodes[0].start()
@@ -64,10 +63,6 @@ def servers(wire: str, workspace: Workspace) -> Iterator[Servers]:
         servers = Servers(nodes[0], nodes[1:], workspace, f"test_{uuid4().hex[:8]}_")
         servers.publish()
         yield servers
-    finally:
-        for node in nodes:
-            node.kill()
-        remove(folder)
 
 
 def test_a_wire_that_loses_what_is_sent(servers: Servers, wire: str) -> None:

@@ -179,17 +179,19 @@ def _set_namespace(descriptor: int) -> None:
         raise OSError(ctypes.get_errno(), "setns")
 
 
-def place_for_nodes() -> Path:
-    """A folder that servers may write into."""
+@contextmanager
+def some_nodes(*, count: int = 3) -> Iterator[list[Node]]:
+    """Servers that are yet to be made or to be copied, and are gone afterwards with all that they wrote."""
     folder = Path(tempfile.mkdtemp(prefix="meshseek-nodes-", dir="/tmp"))
     account = Account.of_server()
     os.chown(folder, account.uid, account.gid)
-    return folder
-
-
-def remove(folder: Path) -> None:
-    """Remove it and all that servers wrote."""
-    shutil.rmtree(folder, ignore_errors=True)
+    nodes = [Node(folder) for _ in range(count)]
+    try:
+        yield nodes
+    finally:
+        for node in nodes:
+            node.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _owner() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.cluster.postgres import Node, place_for_nodes, remove
+from tests.cluster.postgres import Node, some_nodes
 from tests.waiting import eventually
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -19,9 +19,7 @@ PASSWORD = "letters9"  # pragma: allowlist secret
 @pytest.fixture
 def primary() -> Iterator[Node]:
     """A server as ``compose.yaml`` has it: nobody comes in without the password."""
-    folder = place_for_nodes()
-    node = Node(folder)
-    try:
+    with some_nodes(count=1) as (node,):
         node.make()
         node.start()
         with psycopg.connect(node.url, autocommit=True) as connection:
@@ -29,9 +27,6 @@ def primary() -> Iterator[Node]:
             shutil.copyfile(DEPLOY / "pg_hba.conf", node.data / "pg_hba.conf")
             connection.execute("SELECT pg_reload_conf()")
         yield node
-    finally:
-        node.kill()
-        remove(folder)
 
 
 def number(node: Node) -> int | None:

@@ -45,13 +45,13 @@ from meshseek.store.read.statements import statement
 from meshseek.store.read.watch import LOOK_SECONDS, SILENT_SECONDS
 from meshseek.store.shards import Shards, shard_of
 from meshseek.workspace.workspace import Workspace
-from tests.cluster.postgres import Node, place_for_nodes, remove
+from tests.cluster.postgres import Node, some_nodes
 from tests.cluster.reading import WORDS, Readers, shown, until
 from tests.cluster.test_replicas import away
 from tests.command_lines import run_here
 from tests.conftest import ServedLibrary
 from tests.crowd import DIM, Crowd
-from tests.toy import embed_toys, import_toys, toy
+from tests.toy import toy
 
 ROOT = Path(__file__).parents[2]
 IDS = [f"toys/{number:03d}" for number in range(40)]
@@ -134,26 +134,11 @@ def _address(node: Node) -> Callable[[], str]:
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[list[Node]]:
     """Three servers that know nothing of each other."""
-    folder = place_for_nodes()
-    nodes = [Node(folder) for _ in range(3)]
-    try:
+    with some_nodes() as nodes:
         for node in nodes:
             node.make()
             node.start()
         yield nodes
-    finally:
-        for node in nodes:
-            node.kill()
-        remove(folder)
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Toys, embedded."""
-    workspace = Workspace(tmp_path_factory.mktemp("toys") / "workspace")
-    import_toys(workspace)
-    embed_toys(workspace)
-    return workspace
 
 
 @pytest.fixture
@@ -162,6 +147,18 @@ def servers(nodes: list[Node], workspace: Workspace) -> Servers:
     servers = Servers(nodes, workspace, f"test_{uuid4().hex[:8]}_")
     servers.publish()
     return servers
+
+
+@pytest.mark.parametrize("kind", ["hnsw", "codes"])
+def test_a_shard_may_have_nothing(servers: Servers, kind: str) -> None:
+    """Where there are fewer assets than shards; the others answer for all, and exactly."""
+    publish("toy", servers.workspace, servers.shards(), index_kind=kind, max_assets=2, reporter=SilentReporter())
+    with servers.searching() as algorithm:
+        for exact in (False, True):
+            answer = algorithm.search(Query(text="red chair", exact=exact))
+            assert {hit.asset_id for hit in answer.hits} == {*IDS[:2]}
+            assert answer.shares == (3, 3)
+        assert [algorithm.library.asset(asset_id).asset_id for asset_id in IDS[:2]] == IDS[:2]
 
 
 def test_only_the_first_of_each_shard_travel(servers: Servers) -> None:

@@ -172,7 +172,7 @@ def test_the_commands_of_the_page_on_scaling_run(cluster: Cluster, model: Path, 
     environment = {"PYTHONPATH": str(ROOT), "MESHSEEK_DATABASE_URL": conninfo, "MESHSEEK_DATABASE_PREFIX": "scaled_"}
     shared = {"head:6379": cluster.address, "/shared/workspace": "workspace", "/shared/weights": str(model)}
     page = (ROOT / "docs" / "scaling.md").read_text("utf-8")
-    lines = [line for line in page.splitlines() if line.startswith("meshseek ")]
+    lines = [line for line in page.splitlines() if line.startswith("meshseek ") and "--engine ray" in line]
     assert [line.split()[1] for line in lines] == ["render", "embed", "update"]
     for told, here in shared.items():
         lines = [line.replace(told, here) for line in lines]

@@ -146,8 +146,8 @@ def test_shards_are_settings(tmp_path: Path) -> None:
     assert isinstance(meshseek.databases, Shards)
     assert meshseek.databases.called(1) == "shard 2 of 2 (two:5433)"
     assert "secret" not in repr(settings)
-    assert settings.has_own_database
-    assert not read_settings(workspace=tmp_path).has_own_database
+    assert settings.has_named_servers
+    assert not read_settings(workspace=tmp_path).has_named_servers
     (tmp_path / "meshseek.toml").write_text('shards = ["postgresql://one,two/postgres", "postgresql://three/postgres"]')
     listed = Meshseek(read_settings(workspace=tmp_path)).databases
     assert isinstance(listed, Shards)

@@ -176,8 +176,8 @@ def test_a_sparse_file_is_passed_over() -> None:
 
 def test_there_are_so_many_members_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tar of millions of empty files ends somewhere."""
-    monkeypatch.setattr(tars, "MOST_MEMBERS", 20)
-    with pytest.raises(UnreadableAssetError, match="more than 20 members; divide it"):
+    monkeypatch.setattr(tars, "MOST_HEADERS", 20)
+    with pytest.raises(UnreadableAssetError, match="more than 20 headers; divide it"):
         walked(packed({f"{number}.png": b"" for number in range(21)}))
 
 

@@ -47,7 +47,7 @@ class Listing:
         self._tar = tar
         self._place = place
         self._kept = kept
-        self._facts = [REVISION, tar.size, tar.changed]
+        self._facts = [REVISION, tar.size, tar.changed, tar.noted]
         self.passed_over: Counter[str] = Counter()
         """How many members are of no asset, by what they are, in words; complete when the assets were gone through."""
 
@@ -85,7 +85,7 @@ class Listing:
             if not sample.says_nothing:
                 members = (*sample.pictures.values(), *sample.cameras.values(), *sample.others.values())
                 has_times = all(member.time for member in members)
-                yield Listed(sample.key, sample.begins, sample.ends, sample.said.hexdigest(), has_times)
+                yield Listed(sample.key, sample.begins, sample.ends, sample.headers_digest.hexdigest(), has_times)
         self.passed_over.update(tar.passed_over)
 
     def _known(self) -> dict[str, Any] | None:

@@ -34,23 +34,22 @@ class Sample:
     cameras: dict[int, Member] = field(default_factory=dict)
     others: dict[str, Member] = field(default_factory=dict)
     """By their suffix: ``txt``, ``json`` and ``glb``."""
-    twice: str = ""
+    repeated: str = ""
     """A file that is there twice."""
     passed_over: int = 0
-    said: Any = field(default_factory=hashlib.sha256)
-    """Hash of what the headers of all files say."""
+    headers_digest: Any = field(default_factory=hashlib.sha256)
 
     def add(self, member: Member, suffix: str) -> None:
         """Take the next file; of an asset with too many, only their number is kept."""
         self.count += 1
         self.ends = member.header + BLOCK + -(-member.size // BLOCK) * BLOCK
         at = member.header - self.begins
-        self.said.update(f"{suffix}\n{member.size}\n{member.time}\n{at}\n{member.check}\n".encode())
+        self.headers_digest.update(f"{suffix}\n{member.size}\n{member.time}\n{at}\n{member.check}\n".encode())
         known, key = self._place(suffix.lower())
         if known is None:
             self.passed_over += 1
         elif key in known:
-            self.twice = self.twice or member.name
+            self.repeated = self.repeated or member.name
         elif self.count <= MOST_PARTS:
             known[key] = member
 
@@ -77,6 +76,8 @@ class OpenTar(NamedTuple):
     size: int
     changed: int
     """When, in nanoseconds."""
+    noted: int = 0
+    """When the system noted a change, in nanoseconds, which no program sets; 0 where it is not known."""
 
     def samples(self, begins: int = 0, ends: int | None = None) -> Iterator[Sample]:
         """The assets in it, or in a part of it, without what is passed over."""
@@ -103,7 +104,7 @@ def opened_tar(root: Path, name: str, block: int) -> Iterator[OpenTar]:
         return
     with open_inside(root / name, root) as file:
         facts = os.fstat(file.fileno())
-        yield OpenTar(reading(file), facts.st_size, facts.st_mtime_ns)
+        yield OpenTar(reading(file), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
 
 
 def samples(tar: Tar, begins: int = 0, ends: int | None = None) -> Iterator[Sample]:

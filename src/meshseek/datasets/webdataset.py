@@ -140,9 +140,9 @@ class Webdataset(Dataset):
             opened_tar(self.options.path, entry.tar, min(LISTED_BYTES, entry.ends - entry.begins)) as tar,
         ):
             parts = next(tar.samples(entry.begins, entry.ends), None)
-            if parts is None or (parts.key, parts.said.hexdigest()) != (entry.asset_id, entry.digest):
-                raise UnreadableAssetError("the tar changed after it was listed; 'touch' it, and run 'meshseek update'")
-            _check(parts)
+            if parts is None or (parts.key, parts.headers_digest.hexdigest()) != (entry.asset_id, entry.digest):
+                raise UnreadableAssetError("the tar changed after it was listed; run 'meshseek update'")
+            _refuse_unfit(parts)
             own = [*_told(parts, tar.read_at), *filter(None, (entry.description,))]
             description = joined(own) if own else Description(attributes={})
             glb = parts.others.get("glb")
@@ -213,7 +213,7 @@ def _addresses(path: Path, root: Path) -> Iterator[str]:
         yield address
 
 
-def _check(parts: Sample) -> None:
+def _refuse_unfit(parts: Sample) -> None:
     """Refuse an asset that cannot be taken as it is.
 
     Raises:
@@ -221,8 +221,8 @@ def _check(parts: Sample) -> None:
     """
     if parts.count > MOST_PARTS or len(parts.pictures) > MOST_VIEWS:
         raise UnreadableAssetError(f"it has more than {MOST_VIEWS:,} pictures; move some elsewhere")
-    if parts.twice:
-        raise UnreadableAssetError(f"'{parts.twice}' is there twice, or under two suffixes; take one out")
+    if parts.repeated:
+        raise UnreadableAssetError(f"'{parts.repeated}' is there twice, or under two suffixes; take one out")
     if parts.pictures and (last := max(parts.pictures)) > LAST_VIEWPOINT:
         raise UnreadableAssetError(f"view {last} has a number above {LAST_VIEWPOINT:,}; rename it")
     for member in parts.pictures.values():

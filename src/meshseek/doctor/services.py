@@ -22,7 +22,7 @@ MORE_CONNECTIONS: Final = 5
 def look_at_database(meshseek: Meshseek) -> Iterator[Finding]:
     """Whether it is reached, of the right kind, roomy, and has what was embedded."""
     settings = meshseek.settings
-    if not settings.has_own_database and not meshseek.workspace.is_there:
+    if not settings.has_named_servers and not meshseek.workspace.is_there:
         yield Finding("database", "ok", "it is made with the workspace")
         return
     try:

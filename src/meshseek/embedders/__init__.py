@@ -120,6 +120,11 @@ class Embedder(ABC):
         return Recipe(self.space, replace(options, hosted=None))
 
     @property
+    def is_on_device(self) -> bool:
+        """Whether it computes on a device beside the processors, which had better not wait for what these do."""
+        return False
+
+    @property
     def dim(self) -> int:
         """Length of a vector."""
         return self.space.dim

@@ -81,14 +81,15 @@ def publish(
                 bar = reporter.bar(f"publish {algorithm}", sum(map(vectors.rows, SOURCES)))
                 world = read_world(workspace, algorithm, vectors.space)
                 load = _Load(library, vectors, world, partial(library.assets, workspace, max_assets), bar)
-                changes = None
-                if isinstance(publisher, Publisher):  # a change that shards make in place would not be one step
-                    changes = _changes(publisher, load, index_kind, live_assets)
-                if changes is None or not isinstance(publisher, Publisher):
-                    summary.details = _publish_anew(publisher, load, index_kind, content, workspace.codes)
+                # A change that shards make in place would not be one step.
+                one = publisher if isinstance(publisher, Publisher) else None
+                changes = _changes(one, load, index_kind, live_assets) if one else None
+                if one and changes is not None:
+                    summary.details = _change_in_place(one, load, changes, content)
+                    summary.done = int(changes.new.sum())
                 else:
-                    summary.details = _change_in_place(publisher, load, changes, content)
-                summary.done = len(library) if changes is None else int(changes.new.sum())
+                    summary.details = _publish_anew(publisher, load, index_kind, content, workspace.codes)
+                    summary.done = len(library)
                 summary.already_there = len(library) - summary.done
             _tell_left_out(library.left_out, summary, reporter)
             _tell_outdated(library.outdated, algorithm, summary, reporter)

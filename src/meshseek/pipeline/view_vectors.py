@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 VIEW_BATCH = 64
 """Pictures that go to the embedder at a time; it divides them further as its device needs."""
 BATCHES_AHEAD = 4
-"""That the model has made, or is given, while rows of others are put together and written: a device does not wait."""
+"""That a device has made, or is given, while rows of others are put together and written."""
 VIEW_UNIT = 2048
 """Pictures that another process embeds as one shard. No batch is of two units, so who does them makes no difference."""
 
@@ -101,7 +101,10 @@ def _embed_read(
     table: ShardFolder,
     tasks: Sequence[Task[ViewWork | None]],
 ) -> Iterator[Outcome]:
-    """Gather pictures over assets while workers read on, and embed them as soon as there are enough, in another thread.
+    """Gather pictures over assets while workers read on, and embed them as soon as there are enough.
+
+    A device is given the next ones while rows of those before are put together and written, by a thread of its own. On
+    the processors nothing is won by that, and whoever interrupts the work would wait for a batch.
 
     What an asset has already is written again beside what is new: rows of one asset stand together. So that no shard
     is read over and over for it, assets of a unit come in the order of the shards that have them.
@@ -116,8 +119,7 @@ def _embed_read(
     assembly = _Assembly({task.asset_id: task for task in ordered}, lots, ViewRows(table))
     batches = _batches(read(lots), lots_left)
     made = map(partial(_embedded, embedder, together=together), batches)
-    is_hosted = embedder.estimate_texts([]) is not None  # what is paid is kept before more is asked
-    for outcomes, stop in made if is_hosted else read_ahead(made, BATCHES_AHEAD):
+    for outcomes, stop in read_ahead(made, BATCHES_AHEAD) if embedder.is_on_device else made:
         yield from assembly.add(outcomes)
         if stop is not None:
             raise stop

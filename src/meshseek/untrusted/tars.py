@@ -17,8 +17,8 @@ from typing import BinaryIO, NamedTuple
 from meshseek.errors import UnreadableAssetError
 
 BLOCK = 512
-MOST_MEMBERS = 1_000_000
-"""Of one tar, those that are passed over among them."""
+MOST_HEADERS = 2_000_000
+"""Of one tar: of its members, and those that say more of them."""
 MOST_EXTENDED_BYTES = 64 << 10
 """Of what stands before a member and says more of it, such as a long name."""
 MOST_NAME, DEEPEST = 500, 32
@@ -136,7 +136,7 @@ class Tar:
             OSError: It cannot be read.
         """
         place = begins = start
-        for _ in range(MOST_MEMBERS):
+        for _ in range(MOST_HEADERS):
             if end is not None and place >= end:
                 return
             header = self._read_at(place, BLOCK)
@@ -159,7 +159,7 @@ class Tar:
                 self._extended, self._is_sparse = {}, False
                 begins = following
             place = following
-        raise UnreadableAssetError(f"it has more than {MOST_MEMBERS:,} members; divide it")
+        raise UnreadableAssetError(f"it has more than {MOST_HEADERS:,} headers; divide it")
 
     def _kind(self, header: bytes, place: int) -> bytes:
         """The letter that says what a header is of, if it is one."""

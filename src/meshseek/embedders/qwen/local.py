@@ -79,6 +79,11 @@ class QwenLocal(Embedder):
         return None
 
     @property
+    def is_on_device(self) -> bool:
+        """Whether it computes on a GPU."""
+        return self._device.type != "cpu"
+
+    @property
     def space(self) -> Space:
         """Where this embedder's vectors are comparable."""
         return self._space

@@ -81,6 +81,11 @@ class Siglip(Embedder):
         return None
 
     @property
+    def is_on_device(self) -> bool:
+        """Whether it computes on a GPU."""
+        return self._device.type != "cpu"
+
+    @property
     def space(self) -> Space:
         """Where this embedder's vectors are comparable."""
         return self._space

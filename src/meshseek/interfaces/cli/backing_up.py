@@ -98,7 +98,7 @@ def _back_up(folder: Path, options: BackupOptions, workspace: Path | None, *, as
     from meshseek.reporting import ConsoleReporter
 
     with application(workspace=workspace, needs="workspace") as meshseek:
-        own = not meshseek.settings.has_own_database
+        own = not meshseek.settings.has_named_servers
         nothing = own and not (meshseek.workspace.folder / "database").is_dir()  # no server is started for nothing
         names = [] if nothing else list(EMBEDDERS.names)
         reporter = ConsoleReporter()

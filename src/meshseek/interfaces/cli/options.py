@@ -108,7 +108,7 @@ def application(*, needs: Literal["workspace", "published"] | None = None, **set
 
     meshseek = Meshseek(read_settings(**settings))
     folder = meshseek.settings.workspace
-    elsewhere = needs == "published" and meshseek.settings.has_own_database
+    elsewhere = needs == "published" and meshseek.settings.has_named_servers
     if needs is not None and not elsewhere and not meshseek.workspace.is_there:
         raise WorkspaceError(
             f"there is no workspace {folder}; check --workspace, or run 'meshseek import DATASET PATH' to make one"

@@ -178,7 +178,7 @@ def _held(meshseek: Meshseek, algorithm: str, amounts: Amounts) -> Held:
 
     prefix = f"{meshseek.settings.database_prefix}{algorithm}_embeddings"
     held = held_by(meshseek.workspace, algorithm, amounts, prefix)
-    return replace(held, database=0) if meshseek.settings.has_own_database else held
+    return replace(held, database=0) if meshseek.settings.has_named_servers else held
 
 
 def _facts(

@@ -243,7 +243,7 @@ def publish_command(
             max_assets=meshseek.settings.max_assets,
             reporter=reporter,
         )
-        if summary.details and not meshseek.settings.has_own_database:
+        if summary.details and not meshseek.settings.has_named_servers:
             _tell_memory(meshseek, algorithm, kept, summary.details)
     show_summaries([summary], as_json=as_json)
 
