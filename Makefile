@@ -144,4 +144,4 @@ bench-tree: $(VENV)/.installed-dev  ## Measure import, status and update on a G-
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-cluster bench-captions bench-search bench-ingest bench-serve bench-shards bench-access bench-publish bench-update bench-tree clean
+.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-access bench-publish bench-update bench-tree clean
