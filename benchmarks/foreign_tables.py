@@ -30,6 +30,7 @@ CREATE FOREIGN TABLE {} PARTITION OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {
 SETTINGS = """
 SET enable_partition_pruning = off; -- rows lie by another hash than PostgreSQL's
 SET enable_partitionwise_aggregate = on;
+SET enable_sort = off; -- else it takes whole tables from the shards and sorts them itself
 SET plan_cache_mode = force_generic_plan
 """
 CANDIDATES = """
@@ -106,7 +107,7 @@ def _add(connection: psycopg.Connection, address: dict[str, str], part: tuple[in
     """Add the tables of one shard; part is its number and that of all."""
     name = f"shard_{part[0]}"
     options = {key: address[key] for key in ("host", "port", "dbname") if key in address}
-    options |= {"extensions": "vector", "async_capable": "true", "use_remote_estimate": "true", "fetch_size": "1000"}
+    options |= {"extensions": "vector", "async_capable": "true", "use_remote_estimate": "true", "fetch_size": "200"}
     options["options"] = f"-c hnsw.ef_search={ef}"
     user = {key: address[key] for key in ("user", "password") if key in address}
     connection.execute(
