@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -17,11 +17,25 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from meshseek.errors import InputError, MeshseekError, ServiceError, SettingsError
-from meshseek.interfaces.ui.answers import Answer, Camera, Explanation, Facet, Facets, Health, Result, Search
+from meshseek.interfaces.ui.answers import (
+    Abilities,
+    Answer,
+    Asset,
+    AssetPage,
+    Attribution,
+    Camera,
+    Explanation,
+    Facet,
+    Facets,
+    Health,
+    Search,
+    Status,
+)
 
 TIMEOUT = httpx.Timeout(30, connect=3)
 PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 Model = TypeVar("Model", bound=BaseModel)
+Failure = TypeVar("Failure", bound=MeshseekError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +98,14 @@ class ApiClient:
         answer = self._send("GET", "/health")
         return _parsed(Health, answer, {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE})
 
-    def targets(self) -> list[str]:
-        """Names of the search modes, from the API's own description."""
+    def abilities(self) -> Abilities:
+        """What can be asked, from the API's own description."""
         document = self._send("GET", "/openapi.json")
         try:
-            field = document.json()["components"]["schemas"]["TextSearch"]["properties"]["target"]
-            return [name for choice in field["anyOf"] for name in choice.get("enum", ())]
+            told = document.json()
+            fields = told["components"]["schemas"]["TextSearch"]["properties"]
+            targets = tuple(name for choice in fields["target"]["anyOf"] for name in choice.get("enum", ()))
+            return Abilities(paths=frozenset(told["paths"]), targets=targets, options=frozenset(fields))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _not_understood() from error
 
@@ -99,20 +115,55 @@ class ApiClient:
 
     def search(self, search: Search, offset: int = 0) -> Answer:
         """Find assets; results from ``offset`` on."""
-        if search.picture is None:
-            body = {"query": search.text, "filters": dict(search.filters), **search.fields(offset)}
+        only = search.only
+        if only is None or only.asset_id:
+            return _parsed(Answer, self._send("POST", "/search", json=self._combined(search, offset)))
+        if only.picture is None:
+            language = {"query_type": search.language} if search.language else {}
+            body = {"query": only.text, "filters": dict(search.filters), **language, **search.fields(offset)}
             return _parsed(Answer, self._send("POST", "/search/text", json=body))
         form = {"filters": json.dumps(dict(search.filters)), **search.fields(offset)}
-        try:
-            with search.picture.open("rb") as file:
-                answer = self._send("POST", "/search/image", data=form, files={"file": (search.picture.name, file)})
-        except OSError as error:
-            raise InputError("The picture is no longer here; please add it again.") from error
-        return _parsed(Answer, answer)
+        files = {"file": (only.picture.name, _content(only.picture))}
+        return _parsed(Answer, self._send("POST", "/search/image", data=form, files=files))
 
     def similar(self, asset_id: str, search: Search) -> Answer:
-        """Find assets like one asset."""
+        """Find assets like one asset, where the API cannot combine."""
         return _parsed(Answer, self._send("GET", f"/assets/{quote(asset_id)}/similar", params=search.likeness))
+
+    def browse(self, asked: Mapping[str, Any]) -> AssetPage:
+        """A page of the library.
+
+        Args:
+            asked: ``algorithm``, ``filters``, ``sort``, ``limit``, ``cursor`` and ``facets``, as far as they are chosen.
+        """
+        plain = {name: value for name, value in asked.items() if value}
+        if "filters" in plain:
+            plain["filters"] = json.dumps(plain["filters"])
+        return _parsed(AssetPage, self._send("GET", "/assets", params=plain))
+
+    def asset(self, asset_id: str, algorithm: str | None) -> Asset:
+        """All that is known of one asset."""
+        named = {"algorithm": algorithm} if algorithm else {}
+        return _parsed(Asset, self._send("GET", f"/assets/{quote(asset_id)}", params=named))
+
+    def status(self) -> Status:
+        """How the service and its library stand."""
+        return _parsed(Status, self._send("GET", "/status"))
+
+    def attribution(self, asset_ids: Sequence[str], use: str | None) -> Attribution:
+        """Whom to name for some assets, and what their licences do not allow."""
+        return _parsed(Attribution, self._send("POST", "/attribution", json=_collected(asset_ids, use)))
+
+    def collect(self, asset_ids: Sequence[str], use: str | None, file: Path, limit: int) -> None:
+        """Write the models of some assets to a zip, with their attribution.
+
+        Args:
+            asset_ids: Of the assets.
+            use: What they are for.
+            file: Where to.
+            limit: The most bytes to take.
+        """
+        self.download("/collect", file, limit, method="POST", json=_collected(asset_ids, use))
 
     def explanation(self, search: Search, rank: int, asset_id: str) -> Explanation | None:
         """What the score of a result rests on; None where another asset has come to stand there.
@@ -122,31 +173,33 @@ class ApiClient:
             rank: Of the result, the first is 0.
             asset_id: Of the result.
         """
-        answer = self.search(replace(search, explain=True, limit=1), rank)
+        answer = self.search(replace(search, explain=True, limit=1, facets=()), rank)
         return next((result.explanation for result in answer.results if result.asset_id == asset_id), None)
 
-    def camera(self, result: Result) -> Mapping[str, Any] | None:
-        """The camera of the picture that is shown, in the G-Objaverse layout; None where the API does not tell."""
-        if result.thumbnail_url is None:
+    def camera(self, view_url: str | None) -> Mapping[str, Any] | None:
+        """The camera of a picture, in the G-Objaverse layout; None where the API does not tell."""
+        if view_url is None:
             return None
-        path, mark, question = result.thumbnail_url.partition("?")
+        path, mark, question = view_url.partition("?")
         answer = self._send("GET", f"{path}/camera{mark}{question}")
         try:
             return Camera.model_validate_json(answer.content).root if answer.status_code == HTTPStatus.OK else None
         except ValidationError:
             return None
 
-    def download(self, path: str, file: Path, limit: int) -> None:
+    def download(self, path: str, file: Path, limit: int, method: str = "GET", **content: Any) -> None:
         """Write what the API has at a path to a file.
 
         Args:
             path: As the API gave it.
             file: Where to; left unfinished where this raises.
             limit: The most bytes to take.
+            method: Of HTTP.
+            content: Of what is asked.
         """
         _checked_path(path)
         try:
-            with self._http.stream("GET", path, headers=self._headers) as answer, file.open("wb") as target:
+            with self._http.stream(method, path, headers=self._headers, **content) as answer, file.open("wb") as target:
                 if answer.status_code != HTTPStatus.OK:
                     answer.read()
                     self._note_refusal(answer)
@@ -155,7 +208,8 @@ class ApiClient:
                 for chunk in answer.iter_bytes():
                     size += len(chunk)
                     if size > limit:
-                        raise InputError(f"The file is larger than the {limit // 1_000_000} MB that this page shows.")
+                        text = f"The file is larger than the {limit // 1_000_000} MB that this page shows."
+                        raise coded(InputError(text), "file_too_large")
                     target.write(chunk)
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
@@ -173,10 +227,25 @@ class ApiClient:
         if answer.status_code == HTTPStatus.UNAUTHORIZED and self._on_refusal is not None:
             self._on_refusal()
 
+    @staticmethod
+    def _combined(search: Search, offset: int) -> dict[str, Any]:
+        """Several things that are searched together, as the API takes them."""
+        parts: list[dict[str, Any]] = []
+        for part in search.parts:
+            what: dict[str, Any] = {"text": part.text} if part.text else {"asset_id": part.asset_id}
+            if part.picture is not None:
+                what = {"image": base64.b64encode(_content(part.picture)).decode()}
+            elif part.text and search.language:
+                what["query_type"] = search.language
+            parts.append({**what, "weight": part.weight})
+        return {"parts": parts, "filters": dict(search.filters), **search.fields(offset)}
+
     def _unreachable(self, error: httpx.HTTPError) -> ServiceError:
         if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
-            return ServiceError("The search service takes too long to answer; please try again in a moment.")
-        return ServiceError(f"The search service at {self.api_url} does not answer; it may still be starting.")
+            slow = ServiceError("The search service takes too long to answer; please try again in a moment.")
+            return coded(slow, "timeout")
+        silent = f"The search service at {self.api_url} does not answer; it may still be starting."
+        return coded(ServiceError(silent), "unreachable")
 
 
 def sentence(message: str) -> str:
@@ -185,15 +254,34 @@ def sentence(message: str) -> str:
     return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?。' else '.'}"
 
 
+def coded(error: Failure, code: str) -> Failure:
+    """An error with the API's word for it, by which the page has a sentence in each language."""
+    vars(error)["code"] = code
+    return error
+
+
+def _content(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        raise coded(InputError("The picture is no longer here; please add it again."), "picture_gone") from error
+
+
+def _collected(asset_ids: Sequence[str], use: str | None) -> dict[str, Any]:
+    return {"asset_ids": list(asset_ids), "use": use or None}
+
+
 def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
     kind = InputError if answer.is_client_error else ServiceError if answer.status_code in PASSING else MeshseekError
     try:
-        message = str(answer.json()["error"]["message"])
+        told = answer.json()["error"]
+        code, message = str(told["code"]), str(told["message"])
     except (KeyError, TypeError, ValueError):
+        code = f"status_{answer.status_code}"
         message = f"the search service answered with HTTP {answer.status_code}; its log says why"
-    raise kind(sentence(message))
+    raise coded(kind(sentence(message)), code)
 
 
 def _checked_path(path: str) -> None:
@@ -212,6 +300,5 @@ def _parsed(kind: type[Model], answer: httpx.Response, good: set[HTTPStatus] | N
 
 
 def _not_understood() -> ServiceError:
-    return ServiceError(
-        "The search service gave an answer that this page does not understand; update both to the same version."
-    )
+    text = "The search service gave an answer that this page does not understand; update both to the same version."
+    return coded(ServiceError(text), "not_understood")
