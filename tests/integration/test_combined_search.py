@@ -16,8 +16,9 @@ from tests.conftest import drop_databases
 from tests.integration.test_library_on_shards import CHINESE, COUNT, WORDS, write_random
 from tests.toy import toy
 
-from meshseek.errors import NotFoundError, NotPublishedError, QueryError
-from meshseek.model import RELEVANCES
+from meshseek.embedders import Embedder
+from meshseek.errors import EmbedderError, NotFoundError, NotPublishedError, QueryError
+from meshseek.model import RELEVANCES, Space
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
@@ -221,3 +222,16 @@ def test_algorithms_that_cannot_be_asked(
     """Each is told plainly, and the others are not asked alone instead."""
     with pytest.raises(error, match=words):
         service.search(Query(text="chair"), names)
+
+
+def test_an_algorithm_whose_model_cannot_be_loaded_is_named(service: SearchService) -> None:
+    """Also for strangers, who are told no more of it."""
+
+    def fail(_: Space) -> Embedder:
+        raise EmbedderError("no weights in /somewhere; set MESHSEEK_MODEL_DIR")
+
+    broken = Algorithm("other", service.algorithm("other").library, fail)
+    with pytest.raises(EmbedderError, match="^other: no weights in /somewhere; set MESHSEEK_MODEL_DIR$") as caught:
+        service.algorithm("toy").search(Query(text="chair"), [broken])
+
+    assert caught.value.in_general == "other: the model cannot be loaded or used; the server's log says why"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from meshseek.errors import NotFoundError
+from meshseek.errors import MeshseekError, NotFoundError
 from meshseek.model import Hit, Language, PublishedAsset, Ranked, Relevance
 from meshseek.search.explaining import EXPLAINED
 from meshseek.search.judging import Judge
@@ -108,6 +109,9 @@ def ask(query: Query, searched: Sequence[Searched], published: Sequence[Publishe
         split = (replace(split[0], query=query.plain),)
     every = [(each, live, share) for each, live in zip(searched, published, strict=True) for share in split]
     questions = [(share, question_of(each, share.query, live)) for each, live, share in every]
+    if len(searched) > 1:
+        for (each, _, _), (_, question) in zip(every, questions, strict=True):
+            question.embed = partial(_named, each.name, question.embed)
     if len(every) == 1:
         question = questions[0][1]
         judge = Judge(searched[0].library, question)
@@ -133,6 +137,16 @@ def question_of(searched: Searched, query: Query, published: Published) -> Quest
         library.expect_asked(asked_for)
         raise NotFoundError(f"there is no asset '{asked_for}' here that can be compared; check the id")
     return Question(published=published, embed=lambda: searched.model.embed(query, published.space), text=text)
+
+
+def _named(name: str, embed: Callable[[], Embedded]) -> Embedded:
+    """What an algorithm makes of a query; where it cannot, the error says which of them it is."""
+    try:
+        return embed()
+    except MeshseekError as error:
+        error.args = (f"{name}: {error}",)
+        error.general = error.general and f"{name}: {error.general}"
+        raise
 
 
 def explained(

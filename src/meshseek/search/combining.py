@@ -65,7 +65,7 @@ class Combining(Mode):
     """
 
     def __init__(self, terms: Sequence[Term]) -> None:
-        self._terms = terms
+        self.terms = terms
         self._weights = {term.part: term.weight for term in terms}
 
     def scale(self, library: Library, question: Question) -> Scale | None:
@@ -77,13 +77,13 @@ class Combining(Mode):
         """Rank by each part that is wanted, and by all together, look up what is missing, then add up."""
         del library, question
         deep = replace(request, limit=MAX_DEPTH if request.exact else max(COMBINED, request.limit))
-        rankings = [term.mode.rank(term.library, term.question, deep) if term.weight > 0 else [] for term in self._terms]
+        rankings = [term.mode.rank(term.library, term.question, deep) if term.weight > 0 else [] for term in self.terms]
         found = [*rankings, *self._together(deep)]
         every = list(dict.fromkeys(ranked.asset_id for ranking in found for ranked in ranking))
-        told = [_told(term, ranking, every) for term, ranking in zip(self._terms, rankings, strict=True)]
+        told = [_told(term, ranking, every) for term, ranking in zip(self.terms, rankings, strict=True)]
         first = [
             each.scores
-            for term, each in zip(self._terms, told, strict=True)
+            for term, each in zip(self.terms, told, strict=True)
             if term.weight > 0 and self._is_first(term)
         ]
         here = [asset_id for asset_id in every if any(asset_id in scores for scores in first)]
@@ -92,16 +92,16 @@ class Combining(Mode):
         return fused[: request.limit]
 
     def _is_first(self, term: Term) -> bool:
-        return term.algorithm == self._terms[0].algorithm
+        return term.algorithm == self.terms[0].algorithm
 
     def _together(self, request: Request) -> Iterator[list[Ranked]]:
         """What lies near the sum of all vectors: in a large library, what fits each part a little is found only so."""
         if len(self._weights) == 1:
             return
-        for algorithm in dict.fromkeys(term.algorithm for term in self._terms):
-            terms = [term for term in self._terms if term.algorithm == algorithm]
+        for algorithm in dict.fromkeys(term.algorithm for term in self.terms):
+            terms = [term for term in self.terms if term.algorithm == algorithm]
             heaviest = max(terms, key=lambda term: term.weight)
-            own = {target: _sum(terms, target) for target in TARGETS}
+            own = {target: summed(terms, target) for target in TARGETS}
             known = Embedded(vector=own["caption"], query_type=heaviest.question.query_type)
             question = Question(published=heaviest.question.published, embed=lambda known=known: known, own=own)
             for kind in dict.fromkeys(type(term.mode) for term in terms if term.weight > 0):
@@ -112,7 +112,7 @@ class Combining(Mode):
         given: dict[int, list[float]] = {}
         figures: dict[str, float] = {}
         viewpoint_id, heaviest, is_named = None, 0.0, False
-        for term, each in zip(self._terms, told, strict=True):
+        for term, each in zip(self.terms, told, strict=True):
             ranked = each.scores.get(asset_id)
             if ranked is None:
                 continue
@@ -187,7 +187,7 @@ def _told(term: Term, ranking: Sequence[Ranked], every: Sequence[str]) -> _Told:
     return _Told(term.mode.scale(term.library, term.question) or UNKNOWN, scores)
 
 
-def _sum(terms: Sequence[Term], target: Target) -> NDArray[np.float32]:
+def summed(terms: Sequence[Term], target: Target) -> NDArray[np.float32]:
     """The sum of their vectors with their weights, shape ``(dim,)``, of unit length."""
     total = np.sum([np.float32(term.weight) * term.question.vector_for(target) for term in terms], axis=0)
     length = float(np.linalg.norm(total))
