@@ -102,6 +102,9 @@ sbom: $(VENV)/.installed-dev  ## Write build/sbom.json: what an installation is 
 bench: $(VENV)/.installed-dev  ## Measure the demo: stages, latency, memory
 	$(BIN)/python benchmarks/demo.py $(ARGS)
 
+bench-combined: $(VENV)/.installed-dev  ## Compare two ways of combining parts of a query: make bench-combined ARGS="--workspace workspace --half tune"
+	$(BIN)/python benchmarks/combined.py $(ARGS)
+
 bench-embed: $(VENV)/.installed-dev  ## Measure embedding, its parts and its memory: make bench-embed ARGS="--pictures 1000000 --side 32 --rate 5000 --layouts tar"
 	$(BIN)/python benchmarks/embedding.py $(ARGS)
 	$(BIN)/python benchmarks/embed.py
@@ -144,4 +147,4 @@ bench-tree: $(VENV)/.installed-dev  ## Measure import, status and update on a G-
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-access bench-publish bench-update bench-tree clean
+.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-combined bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-access bench-publish bench-update bench-tree clean

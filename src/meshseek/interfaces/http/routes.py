@@ -119,7 +119,7 @@ def health(meshseek: Application, request: Request, response: Response) -> Healt
 def search_text(meshseek: Application, caller: Asking, search: TextSearch) -> Response:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
-    query = Query(text=search.query, language=language, **search.options(), free=_is_free(caller, search))
+    query = Query(text=search.query, language=language, **search.options(), free=is_free(caller, search))
     answer = meshseek.search_service.algorithm(search.algorithm).search(query)
     return _written(answer)
 
@@ -131,7 +131,7 @@ def search_image(
     meshseek: Application, caller: Asking, search: Annotated[ImageSearch, Form(media_type=FORM)]
 ) -> Response:
     """Find assets by a picture."""
-    free = _is_free(caller, search)
+    free = is_free(caller, search)
     algorithm = meshseek.search_service.algorithm(search.algorithm)
     with PICTURES.admitted():
         query = Query(image=read_image(search.file.file.read()), **search.options(), free=free)
@@ -221,7 +221,7 @@ def asset(meshseek: Application, asset_id: AssetId, algorithm: AlgorithmName | N
     return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)
 
 
-def _is_free(caller: Caller, search: SearchOptions) -> bool:
+def is_free(caller: Caller, search: SearchOptions) -> bool:
     """Whether a search may not cost anything.
 
     Raises:
