@@ -8,97 +8,28 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import RootModel
 
-LOADING = "loading"
-READY = "ready"
+from meshseek.client.answers import LOADING, READY, Explanation, Facet, Health, Result, TextShare, Took
+from meshseek.client.answers import SearchAnswer as Answer
 
-
-class TextShare(BaseModel, frozen=True):
-    """One of the texts of a caption, and its part of the likeness."""
-
-    text: str
-    gave: float
-
-
-class Explanation(BaseModel, frozen=True):
-    """What a score rests on."""
-
-    parts: dict[str, float] = {}
-    """Figures by name; names that are not known here are as good."""
-    texts: tuple[TextShare, ...] = ()
-    """The largest share first."""
-
-
-class Result(BaseModel, frozen=True):
-    """One ranked asset. What has a default may be missing in the answers of an older API."""
-
-    asset_id: str
-    score: float
-    relevance: str | None = None
-    """``strong``, ``fair`` or ``weak``."""
-    explanation: Explanation | None = None
-    caption_en: str | None = None
-    caption_zh: str | None = None
-    viewpoint_id: int | None = None
-    thumbnail_url: str | None = None
-    model_url: str | None = None
-    attributes: dict[str, Any] = {}
-
-
-class Took(BaseModel, frozen=True):
-    """Milliseconds."""
-
-    total: float
-
-
-class Answer(BaseModel, frozen=True):
-    """The answer to a search, or to a question for similar assets."""
-
-    results: tuple[Result, ...]
-    algorithm: str
-    target: str
-    query_type: str | None = None
-    cross_modal: bool = False
-    nothing_close: bool = False
-    """Whether even the best result fits weakly."""
-    partial: bool = False
-    """Whether a shard of the library did not answer."""
-    translated_query: str | None = None
-    reranked_by: str | None = None
-    note: str | None = None
-    took_ms: Took | None = None
-
-
-class Facet(BaseModel, frozen=True):
-    """One value of an attribute, and how many assets have it."""
-
-    value: str
-    count: int
-
-
-class Facets(RootModel[list[Facet]]):
-    """The values of an attribute."""
+__all__ = [
+    "LOADING",
+    "READY",
+    "Answer",
+    "Camera",
+    "Explanation",
+    "Facet",
+    "Health",
+    "Result",
+    "Search",
+    "TextShare",
+    "Took",
+]
 
 
 class Camera(RootModel[dict[str, Any]]):
     """Where a picture was taken from, in the G-Objaverse layout."""
-
-
-class Health(BaseModel, frozen=True):
-    """What each algorithm says of itself: ready, loading, or why it cannot answer."""
-
-    algorithms: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def ready(self) -> list[str]:
-        """Names of the algorithms that answer now."""
-        return [name for name, state in self.algorithms.items() if state == READY]
-
-    @property
-    def loading(self) -> bool:
-        """Whether waiting may be enough."""
-        return LOADING in self.algorithms.values()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
