@@ -174,4 +174,4 @@ def _file_name(asset_id: str) -> str:
     name = quote(asset_id, safe="")
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME // 2]}-{hashlib.sha256(asset_id.encode()).hexdigest()[:32]}"
-    return f"{name.lstrip('.') or '_'}.glb"
+    return f"{'_' if name.startswith('.') else ''}{name}.glb"

@@ -15,6 +15,8 @@ from meshseek.untrusted.text import plain
 MOST_TOKENS: Final = 1_500
 """Of one answer, by :func:`tokens`."""
 _CAPTION, _NAME, _TAGS = 100, 40, 120
+_ADDRESS: Final = 80
+"""Tokens that the address of a model may have in a list: of ids in Chinese it is three times as long as they are."""
 _NEVER_NAMED: Final = "unknown licence"
 
 
@@ -78,6 +80,7 @@ def asset_text(asset: Asset, glb: str | None, numbers: Sequence[str]) -> str:
     tags = attributes.get("tags")
     rows = {
         "id": asset.asset_id,
+        "glb": glb or "it has no model file",
         "captions": " / ".join(
             _cut(text, 3 * _CAPTION) for text in (*asset.captions_en[:2], *asset.captions_zh[:1]) if text
         ),
@@ -88,7 +91,6 @@ def asset_text(asset: Asset, glb: str | None, numbers: Sequence[str]) -> str:
         "faces": _count(attributes.get("faces")),
         "library": _cut(attributes.get("library"), _NAME),
         "views": f"{len(asset.viewpoint_ids)}, of which the picture shows {', '.join(numbers)}" if numbers else "",
-        "glb": glb or "it has no model file",
     }
     return "\n".join(f"{name}: {value}" for name, value in rows.items() if value)
 
@@ -128,7 +130,9 @@ def _row(place: int, result: Result, reach: Reach) -> str:
     caption = _cut(result.caption_en or result.caption_zh, _CAPTION)
     fits = f" [{result.relevance}]" if result.relevance else ""
     copies = f" (+{len(result.duplicates)} that look the same)" if result.duplicates else ""
-    glb = f"; glb {reach.model(result.asset_id)}" if result.model_url else "; no model file"
+    address = reach.model(result.asset_id)
+    known = address if tokens(address) <= _ADDRESS else "by get_asset"
+    glb = f"; glb {known}" if result.model_url else "; no model file"
     facts = f"{size_text(result.attributes)}; {licence_text(result.attributes)}"
     short = facts.replace(" (width x depth x height)", "")
     return f"{place}. {result.asset_id}{fits} {caption}{copies}\n   {short}{glb}"
