@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,19 @@ def test_refusals_are_the_service_s_own(client: Client) -> None:
             ask()
         assert caught.value.code == code
         assert caught.value.request_id
+
+
+def test_the_page_s_examples_run(
+    api_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they stand, but for the address and the ids."""
+    page = Path(__file__).parents[2] / "docs" / "client.md"
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        code = block.replace("http://127.0.0.1:8000", api_url)
+        exec(code.replace("lamps/desk", ODD_ID).replace("chairs/red", BARE_ID), {})
+
+    assert ODD_ID in capsys.readouterr().out
+    assert (tmp_path / "chair.glb").read_bytes()[:4] == b"glTF"
+    assert (tmp_path / "furniture.zip").read_bytes()[:2] == b"PK"

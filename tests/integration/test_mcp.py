@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -30,6 +31,7 @@ from meshseek.interfaces.mcp.over_http import Inside
 from meshseek.interfaces.mcp.wording import MOST_TOKENS, tokens
 from meshseek.settings import read_settings
 
+ROOT = Path(__file__).parents[2]
 TOOLS = ["search_assets", "get_asset", "similar_assets", "collect_attribution"]
 Calls = Callable[[Client], Coroutine[Any, Any, None]]
 
@@ -175,6 +177,24 @@ def test_over_stdio_models_and_pictures_are_files(api_url: str, tmp_path: Path) 
         assert "cannot read" in await refused(client, "search_assets", image_path=str(secret))
         two = {"image_path": str(photo), "image_base64": "AAAA"}
         assert "not both" in await refused(client, "search_assets", **two)
+
+    over_stdio(api_url, tmp_path, calls)
+
+
+def test_the_guide_s_configuration_and_calls_work(api_url: str, tmp_path: Path) -> None:
+    """The program as an agent would start it, and the conversation, but for the address, the folder and the id."""
+    page = (ROOT / "docs" / "how-to" / "agents.md").read_text("utf-8")
+    blocks = [json.loads(block) for block in re.findall(r"^ *```json\n(.*?)```", page, re.DOTALL | re.MULTILINE)]
+    (configured,) = blocks[0]["mcpServers"].values()
+    tools = re.findall(r"^\d\. `(\w+)`", page, re.MULTILINE)
+    assert configured["args"][:2] == ["mcp", "--url"]
+    assert configured["command"] == "meshseek"
+
+    async def calls(client: Client) -> None:
+        for tool, arguments in zip(tools, blocks[2:], strict=True):
+            known = json.loads(json.dumps(arguments).replace("chairs/red", BARE_ID))
+            told = await client.call_tool(tool, known)
+            assert not told.is_error, text_of(told)
 
     over_stdio(api_url, tmp_path, calls)
 

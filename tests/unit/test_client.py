@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from meshseek.client.questions import PICTURE_BYTES
 from meshseek.errors import ApiError, InputError
 from meshseek.images import MAX_IMAGE_BYTES
 
+ROOT = Path(__file__).parents[2]
 Handler = Callable[[httpx.Request], httpx.Response]
 FOUND = {"results": [{"asset_id": "a/b", "score": 0.5}], "algorithm": "lite", "target": "both"}
 
@@ -256,3 +258,10 @@ def test_what_cannot_be_asked_is_told(sent: list[httpx.Request], tmp_path: Path)
         asked.search(image=huge)
     assert sent == []
     assert MAX_IMAGE_BYTES < PICTURE_BYTES
+
+
+def test_the_kept_reference_is_that_of_the_source() -> None:
+    """A change to a method, a field or what is said of it is seen in the page; 'make client-reference' writes it anew."""
+    made = runpy.run_path(str(ROOT / "scripts" / "client_reference.py"))["document"]()
+
+    assert (ROOT / "docs" / "client-reference.md").read_text("utf-8") == made

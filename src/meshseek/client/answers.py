@@ -96,6 +96,19 @@ class Counted(BaseModel, frozen=True):
     """How many assets were counted for that."""
 
 
+class AnsweredPart(BaseModel, frozen=True):
+    """A part of a combined query, as it was searched."""
+
+    text: str | None = None
+    image: bool = False
+    """Whether it is a picture."""
+    asset_id: str | None = None
+    weight: float = 1.0
+    language: str | None = None
+    translated: str | None = None
+    """The English words that were searched for Chinese ones."""
+
+
 class SearchAnswer(Counted, frozen=True):
     """The answer to a search, or to a question for similar assets."""
 
@@ -110,8 +123,8 @@ class SearchAnswer(Counted, frozen=True):
     partial: bool = False
     """Whether a shard of the library did not answer."""
     translated_query: str | None = None
-    parts: tuple[dict[str, Any], ...] = ()
-    """Of a combined query: what each part is, its weight, its language and what it was translated to."""
+    parts: tuple[AnsweredPart, ...] = ()
+    """Of a combined query."""
     reranked_by: str | None = None
     note: str | None = None
     took_ms: Took | None = None

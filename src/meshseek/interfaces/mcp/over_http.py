@@ -69,10 +69,10 @@ class Agents:
     async def _serve(self, made: asyncio.Future[StreamableHTTPSessionManager]) -> None:
         try:
             manager = await run_sync(_make, self.app)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  # whoever waits gets it, and the next one tries again
             self._manager = None
             made.set_exception(error)
-            raise
+            return
         async with manager.run():
             made.set_result(manager)
             await self._end.wait()
