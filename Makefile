@@ -82,6 +82,9 @@ lite-data: $(VENV)/.installed-dev  ## Make lite's query matrix and glosses from 
 openapi: $(VENV)/.installed-dev  ## Write the API's description to docs/openapi.json, after a change to its routes
 	$(BIN)/python scripts/openapi.py
 
+client-reference: $(VENV)/.installed-dev  ## Write docs/client-reference.md from the source of the Python client
+	$(BIN)/python scripts/client_reference.py
+
 fuzz: $(VENV)/.installed-dev  ## Send 10,000 made requests to the API: make fuzz ARGS="--cases 50000 --seed 7"
 	$(BIN)/python -m tests.fuzz $(ARGS)
 

@@ -118,7 +118,9 @@ class Settings(BaseSettings):
     stop_seconds: PositiveFloat = Field(30.0, le=3600)
     """How long it then has to finish what it took."""
     api_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://")
-    """Where the front end finds the API."""
+    """Where the front end and ``meshseek mcp`` find the API."""
+    api_key: SecretStr | None = None
+    """What ``meshseek mcp`` sends to it, where it needs a key."""
     insecure: bool = False
     """No key is needed, whoever can reach the services."""
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()

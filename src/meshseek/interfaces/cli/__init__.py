@@ -35,6 +35,7 @@ COMMANDS = {
     "search": "searching",
     "evaluate": "evaluating",
     "serve": "serving",
+    "mcp": "agents",
     "doctor": "doctor",
     "keys": "keys",
     "status": "database",

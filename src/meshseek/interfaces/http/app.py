@@ -25,6 +25,7 @@ from meshseek.interfaces.http.routes import router
 from meshseek.interfaces.http.text_searches import TextSearches
 from meshseek.interfaces.http.threads import Threads
 from meshseek.interfaces.http.upstream import Upstream
+from meshseek.interfaces.mcp.over_http import add_agents
 
 THREADS = 160
 """More than all searches that may run or wait, so that none waits unseen, and whoever asks for health is answered."""
@@ -54,6 +55,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         meshseek.search_service.warm_up()
         await _warm_up(app)
         yield
+        await app.state.agents.close()
         threads.close()
         one = CapacityLimiter(1)  # the other threads may all be busy
         await close_access(app, one)
@@ -73,6 +75,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.include_router(router)
     app.include_router(combined_router)
     add_reference(app)
+    add_agents(app)
     app.add_middleware(TextSearches, meshseek=meshseek, threads=threads)
     app.add_middleware(PlainAsJson)
     app.add_middleware(Deadline, seconds=meshseek.settings.request_seconds)

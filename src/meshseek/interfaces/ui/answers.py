@@ -7,165 +7,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import RootModel
 
-LOADING = "loading"
-READY = "ready"
+from meshseek.client.answers import (
+    LOADING,
+    READY,
+    Asset,
+    AssetPage,
+    Attribution,
+    Explanation,
+    Facet,
+    Health,
+    Listed,
+    Result,
+    Spread,
+    Status,
+    TextShare,
+    Took,
+)
+from meshseek.client.answers import SearchAnswer as Answer
 
-
-class TextShare(BaseModel, frozen=True):
-    """One of the texts of a caption, and its part of the likeness."""
-
-    text: str
-    gave: float
-
-
-class Explanation(BaseModel, frozen=True):
-    """What a score rests on."""
-
-    parts: dict[str, float] = {}
-    """Figures by name; names that are not known here are as good."""
-    texts: tuple[TextShare, ...] = ()
-    """The largest share first."""
-
-
-class Listed(BaseModel, frozen=True):
-    """An asset as lists show it. What has a default may be missing in the answers of an older API."""
-
-    asset_id: str
-    caption_en: str | None = None
-    caption_zh: str | None = None
-    viewpoint_id: int | None = None
-    thumbnail_url: str | None = None
-    model_url: str | None = None
-    attributes: dict[str, Any] = {}
-
-
-class Result(Listed, frozen=True):
-    """One ranked asset."""
-
-    score: float
-    relevance: str | None = None
-    """``strong``, ``fair`` or ``weak``."""
-    duplicates: tuple[str, ...] = ()
-    """Assets that look the same, where they were collapsed into this one."""
-    explanation: Explanation | None = None
-
-
-class Took(BaseModel, frozen=True):
-    """Milliseconds."""
-
-    total: float
-
-
-class Facet(BaseModel, frozen=True):
-    """One value of an attribute, and how many assets have it."""
-
-    value: str
-    count: int
-
-
-class Bucket(BaseModel, frozen=True):
-    """How many assets have a number within bounds."""
-
-    min: float
-    max: float
-    count: int
-
-
-class Spread(BaseModel, frozen=True):
-    """How the numbers of a field are spread; no bounds where no asset has any."""
-
-    min: float | None = None
-    max: float | None = None
-    buckets: tuple[Bucket, ...] = ()
-
-
-class Counted(BaseModel, frozen=True):
-    """What has facets."""
-
-    facets: dict[str, tuple[Facet, ...] | Spread] = {}
-    """By field that was asked for: its values, or how its numbers are spread."""
-    counted: int | None = None
-    """How many assets were counted for that."""
-
-
-class Answer(Counted, frozen=True):
-    """The answer to a search, or to a question for similar assets."""
-
-    results: tuple[Result, ...]
-    algorithm: str | list[str]
-    target: str
-    query_type: str | None = None
-    cross_modal: bool = False
-    nothing_close: bool = False
-    """Whether even the best result fits weakly."""
-    partial: bool = False
-    """Whether a shard of the library did not answer."""
-    translated_query: str | None = None
-    reranked_by: str | None = None
-    note: str | None = None
-    took_ms: Took | None = None
-
-
-class AssetPage(Counted, frozen=True):
-    """One page of the library."""
-
-    assets: tuple[Listed, ...]
-    cursor: str | None = None
-    """Asks for the next page; None on the last one."""
-    total: int | None = None
-    """Assets that pass the filters."""
-
-
-class Asset(BaseModel, frozen=True):
-    """All that is known of one asset."""
-
-    asset_id: str
-    captions_en: tuple[str, ...] = ()
-    captions_zh: tuple[str, ...] = ()
-    viewpoint_ids: tuple[int, ...] = ()
-    view_urls: tuple[str, ...] = ()
-    """One for each of ``viewpoint_ids``."""
-    model_url: str | None = None
-    attributes: dict[str, Any] = {}
-
-
-class Attribution(BaseModel, frozen=True):
-    """Whom to name for which assets, and what their licences do not allow."""
-
-    items: tuple[dict[str, Any], ...] = ()
-    text: str
-    """Markdown, to be kept beside the models."""
-    warnings: tuple[str, ...] = ()
-
-
-class Status(RootModel[dict[str, Any]]):
-    """How the service and its library stand."""
-
-
-class Facets(RootModel[list[Facet]]):
-    """The values of an attribute."""
+__all__ = [
+    "LOADING",
+    "READY",
+    "Abilities",
+    "Answer",
+    "Asked",
+    "Asset",
+    "AssetPage",
+    "Attribution",
+    "Camera",
+    "Explanation",
+    "Facet",
+    "Health",
+    "Listed",
+    "Result",
+    "Search",
+    "Spread",
+    "Status",
+    "TextShare",
+    "Took",
+]
 
 
 class Camera(RootModel[dict[str, Any]]):
     """Where a picture was taken from, in the G-Objaverse layout."""
-
-
-class Health(BaseModel, frozen=True):
-    """What each algorithm says of itself: ready, loading, or why it cannot answer."""
-
-    algorithms: dict[str, str] = Field(default_factory=dict)
-
-    @property
-    def ready(self) -> list[str]:
-        """Names of the algorithms that answer now."""
-        return [name for name, state in self.algorithms.items() if state == READY]
-
-    @property
-    def loading(self) -> bool:
-        """Whether waiting may be enough."""
-        return LOADING in self.algorithms.values()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,9 @@ def _command(state: State) -> str:
 def _command_part(kind: str, value: str, weight: float, *, first: bool) -> list[str]:
     if kind == "q" and weight == 1 and first:
         return [value]
-    return [{"q": "--part", "like": "--like"}[kind], value if weight == 1 else f"{value}*{weight:g}"]
+    if kind == "like" and weight == 1:
+        return ["--like", value]
+    return ["--part", f"{weight:g}:{'like:' if kind == 'like' else ''}{value}"]
 
 
 def _filter_words(filters: Mapping[str, Filter]) -> Iterator[str]:

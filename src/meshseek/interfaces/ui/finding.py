@@ -10,13 +10,12 @@ from typing import Any, Final
 from meshseek.errors import InputError, MeshseekError
 from meshseek.interfaces.ui.address import DEEPEST, Part, State
 from meshseek.interfaces.ui.answers import Abilities, Answer, Asked, Facet, Listed, Result, Search, Spread
-from meshseek.interfaces.ui.client import ApiClient, coded
+from meshseek.interfaces.ui.client import GONE, ApiClient, coded
 
 FACETS: Final = ("category", "tags", "permits", "licence", "creator", "library", "faces", "height")
 """Fields that are offered to filter by, in this order."""
 MOST_AT_ONCE: Final = 200
 """Results that the API gives at a time."""
-GONE: Final = "The picture is no longer here; please add it again."
 TOGETHER: Final = "The search service is too old to search for several things at once; update it."
 
 
