@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 from meshseek.model import FILTER_FIELDS, NUMBER_FIELDS
 
 Kind = Literal["q", "like", "picture"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Place = Literal["", "basket", "status"]
 FEWEST, USUAL, MOST = 4, 24, 100
 """Results at a time."""
@@ -169,7 +170,7 @@ class _Reading:
     def take(self, name: str, value: str) -> None:
         """Note one of them, or what is wrong with it."""
         kind, _, weight = name.partition("*")
-        if kind in get_args(Kind):
+        if kind in KINDS:
             self._part(kind, value, weight)
         elif name.startswith("f."):
             self._filter(name.removeprefix("f."), value)
