@@ -10,6 +10,8 @@ from meshseek.errors import NotFoundError
 from meshseek.model import RELEVANCES, Hit, PublishedAsset
 from meshseek.search.admission import Admission, all_admitted
 from meshseek.search.asking import AnsweredPart, Asked, Judging, Searched, ask, explained
+from meshseek.search.browsing import Browse, Browser, Shelf
+from meshseek.search.faceting import ranked_facets
 from meshseek.search.figures import CacheFigures, Figures, QueueFigures
 from meshseek.search.head import Head
 from meshseek.search.judging import Judge
@@ -23,6 +25,7 @@ from meshseek.search.versions import of_one_version
 from meshseek.search.warming import warm_up
 from meshseek.spans import RERANK, Span, spent
 from meshseek.store.postgres import POOL_SIZE
+from meshseek.store.read.facets import Facets
 from meshseek.store.read.library import WHOLE, Library, Request, Shares
 from meshseek.store.read.published import Published, QueryType
 
@@ -50,6 +53,8 @@ class Answer:
     """Whether it was asked what scores rest on."""
     shares: Shares = WHOLE
     """How many shards of the library it comes from."""
+    facets: Facets | None = None
+    """What its first results are like; None where nobody asked."""
     translated_query: str | None = None
     """The English words that were searched in place of a Chinese query."""
     reranked_by: str | None = None
@@ -87,6 +92,7 @@ class _Found:
     assets: Mapping[str, PublishedAsset]
     """All that was found, by id."""
     shares: Shares
+    facets: Facets | None
 
 
 class Algorithm:
@@ -111,6 +117,7 @@ class Algorithm:
         self.name = name
         self.library = library
         self._reranking = reranking
+        self._browser = Browser(library)
         self._model = QueryModel(name, load, translate)
         self._readiness = Readiness(name, library, self._model, self._warm_up)
         self._admission = Admission(POOL_SIZE * (1 + len(library.replicas)), WAITING)
@@ -186,6 +193,7 @@ class Algorithm:
             total_ms=1000 * ((time.perf_counter() if query.rerank else searched) - started),
             explained=query.explain,
             shares=found.shares,
+            facets=found.facets,
             translated_query=found.asked.translated,
             reranked_by=query.rerank if outcome and outcome.order else None,
             note=outcome.note if outcome else None,
@@ -212,6 +220,9 @@ class Algorithm:
                 versions={each.name: live.content for each, live in zip(every, published, strict=True)},
                 assets=assets,
                 shares=min((each.library.shares() for each in every), key=lambda part: part.asked - part.all),
+                facets=ranked_facets(self.library, asked.mode, asked.question, plain, asked.judge)
+                if query.facets
+                else None,
             )
 
         return of_one_version([each.library for each in every], answer)
@@ -250,6 +261,12 @@ class Algorithm:
         self._note()
         with self._admission.admitted():
             return of_one_version([self.library], answer)
+
+    def browse(self, wanted: Browse) -> Shelf:
+        """A page of all that is published, in the order of a catalogue; it raises what :meth:`search` does."""
+        self._note()
+        with self._admission.admitted():
+            return of_one_version([self.library], lambda live: self._browser.page(live[0], wanted))
 
     def _note(self) -> None:
         """Let whoever watches the request know who answers it."""

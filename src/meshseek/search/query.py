@@ -11,6 +11,7 @@ from meshseek.language import detect_language, is_searchable
 from meshseek.model import RELEVANCES, Condition, Language, Relevance
 from meshseek.rerankers import RERANKERS
 from meshseek.search.combinations import MODE
+from meshseek.search.faceting import check_facets
 from meshseek.search.filters import Filters, conditions
 from meshseek.search.modes import MAX_DEPTH, mode_for
 from meshseek.search.parts import QueryPart, shares
@@ -76,6 +77,8 @@ class Query:
     """What size assets should be about; None takes one that the text names, as in ``chair size~60x60x90``."""
     explain: bool = False
     """Tell of each result what its score rests on."""
+    facets: Sequence[str] = ()
+    """Fields whose values are counted among the first results."""
     rerank: str | None = None
     """Name of a reranker that looks at the first results again; None leaves the order as it is."""
     free: bool = False
@@ -108,6 +111,7 @@ class Query:
             object.__setattr__(self, "split", self._split())
             object.__setattr__(self, "size", self.size or _only_size(self.split))
             _expect_few_phrases(sum(len(phrases(share.query.text or "")) for share in self.split))
+        check_facets(self.facets)
         mode_for(self.mode, self.query_type)
 
     def _split(self) -> tuple[Share, ...]:

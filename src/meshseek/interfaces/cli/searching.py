@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from meshseek.interfaces.cli.facet_lines import facets_as_json, facets_as_lines, facets_option
 from meshseek.interfaces.cli.options import algorithms, application, common, show
 from meshseek.interfaces.cli.parts import Weighted, WeightedPart, asked_for
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
@@ -76,6 +77,7 @@ cross_modal_option = click.option(
     type=click.Choice(RERANKERS.names),
     help="Let this model look at the first results again; openai_vlm costs money.",
 )
+@facets_option
 @click.option("--exact", is_flag=True, help="Compare with everything instead of using the index.")
 @common
 def search_command(
@@ -104,7 +106,7 @@ def search_command(
     query = Query(
         **asked_for([*typed, *weighted]),
         language=language,
-        filters=_filters(filters),
+        filters=parsed_filters(filters),
         size=None if size is None else Size.parse(size),
         **options,
     )
@@ -145,6 +147,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "shards_answered": answer.shares.asked,
         **({"parts": [asdict(part) for part in answer.parts]} if answer.parts else {}),
         **({"algorithms": dict(answer.versions)} if len(answer.versions) > 1 else {}),
+        **facets_as_json(answer.facets),
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }
 
@@ -161,7 +164,7 @@ def answer_as_text(answer: Answer) -> str:
     lines += [f"(searched as: {words})" for words in translated if words]
     if answer.note:
         lines.append(f"({answer.note})" if answer.reranked_by else f"(not reranked: {answer.note})")
-    return "\n".join(lines)
+    return "\n".join([*lines, *facets_as_lines(answer.facets)])
 
 
 def _explanation(hit: Hit) -> dict[str, Any]:
@@ -181,7 +184,7 @@ def _because(hit: Hit) -> list[str]:
     return [parts or "its name", *(f"{share.gave:+.3f} of the caption by: {share.text}" for share in hit.texts)]
 
 
-def _filters(pairs: Sequence[str]) -> dict[str, Any]:
+def parsed_filters(pairs: Sequence[str]) -> dict[str, Any]:
     """Filters by field; the words that are given for one field are words of which one must hold."""
     from meshseek.search.filters import parse_filter
 
