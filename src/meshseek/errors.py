@@ -224,9 +224,7 @@ class ApiError(MeshseekError):
         request_id: By which the service's log knows the request.
     """
 
-    def __init__(
-        self, message: str, *, code: str, status: int | None = None, request_id: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, code: str, status: int | None = None, request_id: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
