@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
+from meshseek.errors import NotFoundError
 from meshseek.model import RELEVANCES, Hit, PublishedAsset
 from meshseek.search.admission import Admission
+from meshseek.search.browsing import Browse, Browser, Shelf
 from meshseek.search.explaining import EXPLAINED
+from meshseek.search.faceting import ranked_facets
 from meshseek.search.figures import CacheFigures, Figures, QueueFigures
 from meshseek.search.head import Head
 from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
+from meshseek.search.one_version import of_one_version
 from meshseek.search.phrases import may_be_id
 from meshseek.search.query import Query
 from meshseek.search.query_model import Load, QueryModel, Translate
@@ -24,10 +26,9 @@ from meshseek.search.reranking import Reranking
 from meshseek.search.warming import warm_up
 from meshseek.spans import RERANK, Span, spent
 from meshseek.store.postgres import POOL_SIZE
-from meshseek.store.read.library import WHOLE, Library, Request, Shares, VersionChangedError
+from meshseek.store.read.facets import Facets
+from meshseek.store.read.library import WHOLE, Library, Request, Shares
 from meshseek.store.read.published import CAPTION_COLUMNS, Published, QueryType
-
-T = TypeVar("T")
 
 WAITING = 28
 """Searches of an algorithm that wait for others to end; more are turned away."""
@@ -53,6 +54,8 @@ class Answer:
     """Whether it was asked what scores rest on."""
     shares: Shares = WHOLE
     """How many shards of the library it comes from."""
+    facets: Facets | None = None
+    """What its first results are like; None where nobody asked."""
     translated_query: str | None = None
     """The English words that were searched in place of a Chinese query."""
     reranked_by: str | None = None
@@ -84,6 +87,7 @@ class _Found:
     assets: Mapping[str, PublishedAsset]
     """All that was found, by id."""
     shares: Shares
+    facets: Facets | None
 
 
 class Algorithm:
@@ -108,6 +112,7 @@ class Algorithm:
         self.name = name
         self.library = library
         self._reranking = reranking
+        self._browser = Browser(library)
         self._model = QueryModel(name, load, translate)
         self._readiness = Readiness(name, library, self._model, self._warm_up)
         self._admission = Admission(POOL_SIZE * (1 + len(library.replicas)), WAITING)
@@ -117,8 +122,8 @@ class Algorithm:
         self._readiness.warm_up()
 
     def _warm_up(self) -> None:
-        self._of_one_version(lambda published: warm_up(self.library, published))
-        self._of_one_version(lambda published: self._model.warm_up(published.space))
+        of_one_version(self.library, lambda published: warm_up(self.library, published))
+        of_one_version(self.library, lambda published: self._model.warm_up(published.space))
         self._search(Query(text="chair"))
 
     def health(self, *, general: bool = False) -> str:
@@ -180,6 +185,7 @@ class Algorithm:
             total_ms=1000 * ((time.perf_counter() if query.rerank else searched) - started),
             explained=query.explain,
             shares=found.shares,
+            facets=found.facets,
             translated_query=embedded.translated if embedded else None,
             reranked_by=query.rerank if outcome and outcome.order else None,
             note=outcome.note if outcome else None,
@@ -203,9 +209,10 @@ class Algorithm:
                 question=question,
                 assets=assets,
                 shares=self.library.shares(),
+                facets=ranked_facets(self.library, mode, question, query, judge) if query.facets else None,
             )
 
-        return self._of_one_version(ask)
+        return of_one_version(self.library, ask)
 
     def _question(self, query: Query, published: Published) -> Question:
         """The query to one version; the id of an asset asks for that asset, by its own vectors."""
@@ -246,7 +253,13 @@ class Algorithm:
 
         self._note()
         with self._admission.admitted():
-            return self._of_one_version(ask)
+            return of_one_version(self.library, ask)
+
+    def browse(self, wanted: Browse) -> Shelf:
+        """A page of all that is published, in the order of a catalogue; it raises what :meth:`search` does."""
+        self._note()
+        with self._admission.admitted():
+            return of_one_version(self.library, lambda published: self._browser.page(published, wanted))
 
     def _note(self) -> None:
         """Let whoever watches the request know who answers it."""
@@ -268,23 +281,6 @@ class Algorithm:
         assets = [found.assets[hit.asset_id] for hit in first]
         shares = self._model.text_shares(question.vector_for("caption"), space, columns, assets)
         return [replace(hit, texts=shares.get(hit.asset_id, ())) for hit in hits]
-
-    def _of_one_version(self, ask: Callable[[Published], T]) -> T:
-        """Ask again where another version was published meanwhile, so that no answer mixes two."""
-        published = self.library.last_known()
-        while True:
-            try:
-                with self.library.answering():
-                    return ask(published)
-            except VersionChangedError:
-                published = self.library.published()
-            except DatabaseDownError:
-                raise
-            except (DatabaseError, NotFoundError):
-                newer = self.library.published()
-                if newer.content == published.content:
-                    raise
-                published = newer
 
 
 def _hits(assets: Mapping[str, PublishedAsset], page: Page, judge: Judge) -> list[Hit]:

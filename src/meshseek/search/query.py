@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from meshseek.language import detect_language, is_searchable
 from meshseek.model import RELEVANCES, Condition, Language, Relevance
 from meshseek.rerankers import RERANKERS
 from meshseek.search.combinations import MODE
+from meshseek.search.faceting import check_facets
 from meshseek.search.filters import Filters, conditions
 from meshseek.search.modes import MAX_DEPTH, mode_for
 from meshseek.search.phrases import phrases
@@ -58,6 +60,8 @@ class Query:
     """What size assets should be about; None takes one that the text names, as in ``chair size~60x60x90``."""
     explain: bool = False
     """Tell of each result what its score rests on."""
+    facets: Sequence[str] = ()
+    """Fields whose values are counted among the first results."""
     rerank: str | None = None
     """Name of a reranker that looks at the first results again; None leaves the order as it is."""
     free: bool = False
@@ -83,6 +87,7 @@ class Query:
         if self.rerank is not None:
             RERANKERS.check(self.rerank)
         conditions(self.filters)
+        check_facets(self.facets)
         mode_for(self.mode, self.query_type)
 
     @property

@@ -33,6 +33,7 @@ COMMANDS = {
     "plan": "planning",
     "tune": "tuning",
     "search": "searching",
+    "list": "listing",
     "evaluate": "evaluating",
     "serve": "serving",
     "mcp": "agents",

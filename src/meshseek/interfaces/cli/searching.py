@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from meshseek.interfaces.cli.facet_lines import facets_as_json, facets_as_lines, facets_option
 from meshseek.interfaces.cli.options import algorithm, application, common, show
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
 from meshseek.rerankers import RERANKERS
@@ -66,6 +67,7 @@ cross_modal_option = click.option(
     type=click.Choice(RERANKERS.names),
     help="Let this model look at the first results again; openai_vlm costs money.",
 )
+@facets_option
 @click.option("--exact", is_flag=True, help="Compare with everything instead of using the index.")
 @common
 def search_command(
@@ -90,7 +92,7 @@ def search_command(
         text=text,
         image=read_image(image) if image else None,
         language=language,
-        filters=_filters(filters),
+        filters=parsed_filters(filters),
         size=None if size is None else Size.parse(size),
         **options,
     )
@@ -129,6 +131,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "partial": answer.shares.is_partial,
         "shards": answer.shares.all,
         "shards_answered": answer.shares.asked,
+        **facets_as_json(answer.facets),
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }
 
@@ -145,7 +148,7 @@ def answer_as_text(answer: Answer) -> str:
         lines.append(f"(searched as: {answer.translated_query})")
     if answer.note:
         lines.append(f"({answer.note})" if answer.reranked_by else f"(not reranked: {answer.note})")
-    return "\n".join(lines)
+    return "\n".join([*lines, *facets_as_lines(answer.facets)])
 
 
 def _explanation(hit: Hit) -> dict[str, Any]:
@@ -165,7 +168,7 @@ def _because(hit: Hit) -> list[str]:
     return [parts or "its name", *(f"{share.gave:+.3f} of the caption by: {share.text}" for share in hit.texts)]
 
 
-def _filters(pairs: Sequence[str]) -> dict[str, Any]:
+def parsed_filters(pairs: Sequence[str]) -> dict[str, Any]:
     """Filters by field; the words that are given for one field are words of which one must hold."""
     from meshseek.search.filters import parse_filter
 

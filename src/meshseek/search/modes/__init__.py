@@ -94,8 +94,7 @@ class Mode(ABC):
         duplicates: dict[str, tuple[str, ...]] = {}
         tiers = SIZED_TIERS if query.size else DIVERSE_TIERS if query.is_diverse else TIERS
         for depth in tiers[1:] if query.collapsed else tiers:
-            ranking = self.rank(library, question, query.request(depth))
-            ranking = _with_first(question.first, ranking)
+            ranking = self.ranked(library, question, query.request(depth))
             more = list({each.asset_id: each for each in ranking if each.asset_id not in seen}.values())
             if not seen:
                 more = self._reordered(library, question, query, more)
@@ -107,6 +106,10 @@ class Mode(ABC):
             if max(end, judged) <= len(page) or len(ranking) < depth:
                 break
         return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:judged])
+
+    def ranked(self, library: Library, question: Question, request: Request) -> list[Ranked]:
+        """The same as :meth:`rank`, behind the asset that the query names by its id, if it passes."""
+        return _with_first(question.first, self.rank(library, question, request))
 
     def _reordered(self, library: Library, question: Question, query: Query, ranking: Sequence[Ranked]) -> list[Ranked]:
         """A ranking whose first assets changed places for the sake of a size, or of variety."""
