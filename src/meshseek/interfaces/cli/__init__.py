@@ -33,6 +33,7 @@ COMMANDS = {
     "plan": "planning",
     "tune": "tuning",
     "search": "searching",
+    "collect": "collecting",
     "evaluate": "evaluating",
     "serve": "serving",
     "doctor": "doctor",

@@ -15,6 +15,7 @@ from meshseek import __version__
 from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.access import REFUSED, add_access, close_access
+from meshseek.interfaces.http.collecting import router as collecting_router
 from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import PlainAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
@@ -70,6 +71,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.state.meshseek = meshseek
     app.state.upstream = Upstream(meshseek.settings)
     app.include_router(router)
+    app.include_router(collecting_router)
     add_reference(app)
     app.add_middleware(TextSearches, meshseek=meshseek, threads=threads)
     app.add_middleware(PlainAsJson)

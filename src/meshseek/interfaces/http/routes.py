@@ -63,7 +63,7 @@ _WORDS = {
 }
 
 
-def _refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
+def refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
     """The statuses of a route besides that of success, and the content of the latter where it is not JSON."""
     answers: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorAnswer, "description": _WORDS[status]} for status in statuses
@@ -74,7 +74,7 @@ def _refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-SEARCHED = _refused(400, 404, 409, 413, 422, 503)
+SEARCHED = refused(400, 404, 409, 413, 422, 503)
 LOOKED_UP = (404, 409, 422, 503)
 FILE = (400, *LOOKED_UP, 416)
 
@@ -138,7 +138,7 @@ def search_image(
     return _written(algorithm.search(query))
 
 
-@router.get("/facets/{attribute}", responses=_refused(*LOOKED_UP))
+@router.get("/facets/{attribute}", responses=refused(*LOOKED_UP))
 def facets(meshseek: Application, attribute: FieldName, algorithm: AlgorithmName = DEFAULT_ALGORITHM) -> list[Facet]:
     """The values of a filter field, most frequent first."""
     if attribute not in LABEL_FIELDS:
@@ -147,7 +147,7 @@ def facets(meshseek: Application, attribute: FieldName, algorithm: AlgorithmName
     return [Facet(value=value, count=count) for value, count in library.facet(attribute)]
 
 
-@router.get("/assets/{asset_id:path}/similar", responses=_refused(*LOOKED_UP))
+@router.get("/assets/{asset_id:path}/similar", responses=refused(*LOOKED_UP))
 def similar(
     meshseek: Application,
     asset_id: AssetId,
@@ -165,7 +165,7 @@ def similar(
 @router.get(
     "/assets/{asset_id:path}/model",
     response_class=Response,
-    responses=_refused(*FILE, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
+    responses=refused(*FILE, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
 )
 def model(
     meshseek: Application, upstream: ModelHost, asset_id: AssetId, algorithm: AlgorithmName | None = None
@@ -186,7 +186,7 @@ def model(
 @router.get(
     "/assets/{asset_id:path}/views/{viewpoint_id}",
     response_class=Response,
-    responses=_refused(*FILE, content={kind: {} for kind in PICTURE_TYPES.values()}),
+    responses=refused(*FILE, content={kind: {} for kind in PICTURE_TYPES.values()}),
 )
 def view(
     meshseek: Application,
@@ -202,7 +202,7 @@ def view(
 @router.get(
     "/assets/{asset_id:path}/views/{viewpoint_id}/camera",
     response_class=Response,
-    responses=_refused(*FILE, content={JSON: {"schema": {"type": "object"}}}),
+    responses=refused(*FILE, content={JSON: {"schema": {"type": "object"}}}),
 )
 def camera(
     meshseek: Application,
@@ -215,7 +215,7 @@ def camera(
     return _of_view(meshseek, open_camera, asset_id, viewpoint_id, (algorithm, v))
 
 
-@router.get("/assets/{asset_id:path}", responses=_refused(*LOOKED_UP))
+@router.get("/assets/{asset_id:path}", responses=refused(*LOOKED_UP))
 def asset(meshseek: Application, asset_id: AssetId, algorithm: AlgorithmName | None = None) -> AssetAnswer:
     """All that is known of one asset; without an algorithm, from the first that publishes it."""
     return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)
