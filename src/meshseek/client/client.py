@@ -21,10 +21,10 @@ from meshseek.client.answers import (
     Facets,
     Health,
     SearchAnswer,
-    Status,
 )
 from meshseek.client.connection import MOST_BYTES, Connection
 from meshseek.client.questions import FORM_NAME, Part, Picture, SearchOptions, form, given, part_body, picture
+from meshseek.client.standing import Status
 from meshseek.errors import InputError
 
 MOST_FILE_BYTES: Final = 2_000_000_000

@@ -26,7 +26,7 @@ from meshseek.interfaces.mcp.arguments import (
     SimilarAssets,
 )
 from meshseek.interfaces.mcp.contact_sheet import contact_sheet
-from meshseek.interfaces.mcp.wording import Reach, asset_text, results_text, shortened
+from meshseek.interfaces.mcp.wording import Reach, asset_text, attribution_text, results_text, shortened
 
 READERS: Final = 4
 """Views of one answer that are fetched at a time."""
@@ -91,9 +91,7 @@ class Tools:
 
     def collect_attribution(self, asked: CollectAttribution) -> Reply:
         """Tell whom to name."""
-        told = self.client.attribution(asked.asset_ids, use=asked.use)
-        warnings = "".join(f"Warning: {warning}\n" for warning in told.warnings)
-        return Reply(shortened(f"{warnings}{told.text}"))
+        return Reply(attribution_text(self.client.attribution(asked.asset_ids, use=asked.use)))
 
     def _algorithm(self) -> str | None:
         """The service's own choice, unless only others are there."""
