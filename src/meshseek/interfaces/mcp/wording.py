@@ -98,8 +98,8 @@ def asset_text(asset: Asset, glb: str | None, numbers: Sequence[str]) -> str:
 def attribution_text(told: Attribution) -> str:
     """Warnings first, then a line to show for each asset, then what each licence says."""
     lines = [f"Warning: {_cut(warning, _LINE)}" for warning in told.warnings]
-    here = [item for item in told.items if not item.missing]
-    lines += [f"Not here: {item.asset_id}" for item in told.items if item.missing]
+    here = [item for item in told.items if item.licence or not item.missing]
+    lines += [f"{item.asset_id}: {_cut(item.missing, _LINE)}" for item in told.items if item.missing]
     if here:
         lines.append("Show or keep beside the work:")
     lines += [f"* {_cut(item.line, _LINE)}" for item in here]
