@@ -82,4 +82,4 @@ def _stages(workspace: Workspace) -> Iterator[tuple[str, Path]]:
     yield "translate", workspace.chinese_captions_table().folder
     for name in workspace.algorithms():
         for source in workspace.embedded_sources(name):
-            yield f"embed {name}", workspace.vectors_table(name, source).folder
+            yield f"embed {name}: {source}", workspace.vectors_table(name, source).folder

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from struct import error as StructError  # noqa: N812  # it is one
 from struct import pack, unpack
 from typing import Any, Final
 
@@ -80,6 +81,6 @@ def _is_single(number: float) -> bool:
     """Whether single precision has just this number: the database would not take one that is too small or large."""
     try:
         (single,) = unpack("f", pack("f", number))
-    except OverflowError:
+    except (OverflowError, StructError):
         return False
     return bool(single == number)

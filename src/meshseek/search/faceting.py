@@ -78,18 +78,20 @@ def catalogue_facets(
     """
     by_field: dict[str, Counts] = {}
     counted = total
-    for own, passed in _groups(fields, conditions):
+    for names, passed in _groups(fields, conditions):
         count = total if passed == conditions else library.passing(published, passed) if passed else published.assets
-        labels = [name for name in own if name in LABEL_FIELDS]
-        if count > MOST_COUNTED and not passed and labels:  # of the whole library they are known
-            by_field |= dict.fromkeys(labels, library.most_labels(published, labels))
-            own = [name for name in own if name not in labels]
-        if own or (passed and passed == conditions):
-            share = _share(count)
-            counts = library.counts(published, own, passed, share)
-            by_field |= dict.fromkeys(own, counts.times(share))
-            if passed == conditions and share > 1:
-                counted = counts.assets
+        # Of the whole library, how many have each label is known.
+        known = [name for name in names if name in LABEL_FIELDS] if count > MOST_COUNTED and not passed else []
+        by_field |= dict.fromkeys(known, library.most_labels(published, known)) if known else {}
+        rest = [name for name in names if name not in known]
+        is_main = passed == conditions
+        if not rest and (known or not is_main):
+            continue
+        share = _share(count)
+        counts = library.counts(published, rest, passed, share)
+        by_field |= dict.fromkeys(rest, counts.times(share))
+        if is_main and share > 1:
+            counted = counts.assets
     return Facets.of(counted, fields, by_field)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -103,7 +104,7 @@ def _line(listed: Listed) -> str:
     told = [
         plain(str(name)) if name else next(map(plain, (*asset.captions_english, *asset.captions_chinese)), ""),
         f"{faces:,} faces" if isinstance(faces, int) else "",
-        f"{_sides(sides)} cm" if sides and not any(side != side for side in sides) else "",
+        f"{_sides(sides)} cm" if sides and not any(map(math.isnan, sides)) else "",
         "" if listed.added is None else f"{_moment(listed.added):%Y-%m-%d}",
     ]
     return f"{asset.asset_id:<40}  " + "  ".join(filter(None, told))

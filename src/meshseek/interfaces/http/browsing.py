@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 from fastapi import Query as Parameter
-from pydantic import Field, Json
+from pydantic import BaseModel, Field, Json
 
 from meshseek.interfaces.http.access import key_scheme
 from meshseek.interfaces.http.facet_schemas import Faceted, faceted
@@ -45,29 +45,35 @@ class AssetsAnswer(Faceted, Shared):
         )
 
 
-@router.get("/assets", response_model=AssetsAnswer, responses=refused(*LOOKED_UP))
-def assets(
-    meshseek: Application,
-    algorithm: AlgorithmName = DEFAULT_ALGORITHM,
-    filters: Annotated[Json[Filters], Parameter(description="As in searches")] = {},  # noqa: B006  # never changed
-    sort: Annotated[
-        Sort, Parameter(description="By name, faces, longest side or first import; with a minus descending")
-    ] = "name",
-    limit: Annotated[int, Parameter(ge=1, le=MOST_LISTED)] = USUAL_LISTED,
-    cursor: Annotated[
-        str | None, Parameter(description="Of the page before; with the same sort and filters", max_length=LONGEST)
-    ] = None,
-    facets: Annotated[
-        str,
-        Parameter(
-            description=f"Fields whose values are counted, separated by commas: {', '.join(FILTER_FIELDS)}",
-            max_length=NAME,
-        ),
-    ] = "",
-) -> Response:
-    """All assets, filtered and sorted, page by page; assets that have nothing to be sorted by come last."""
-    wanted = Browse(
-        filters=plain_filters(filters), sort=sort, limit=limit, cursor=cursor, facets=facets.split(",") if facets else ()
+class AssetsAsked(BaseModel):
+    """Which page is wanted."""
+
+    algorithm: AlgorithmName = DEFAULT_ALGORITHM
+    filters: Json[Filters] = {}
+    sort: Sort = Field("name", description="By name, faces, longest side or first import; with a minus descending")
+    limit: int = Field(USUAL_LISTED, ge=1, le=MOST_LISTED)
+    cursor: str | None = Field(
+        None, description="Of the page before; with the same sort and filters", max_length=LONGEST
     )
-    shelf = meshseek.search_service.algorithm(algorithm).browse(wanted)
-    return Response(AssetsAnswer.of(shelf, algorithm).model_dump_json(), media_type=JSON)
+    facets: str = Field(
+        "",
+        description=f"Fields whose values are counted, separated by commas: {', '.join(FILTER_FIELDS)}",
+        max_length=NAME,
+    )
+
+    def wanted(self) -> Browse:
+        """As the service is asked."""
+        return Browse(
+            filters=plain_filters(self.filters),
+            sort=self.sort,
+            limit=self.limit,
+            cursor=self.cursor,
+            facets=self.facets.split(",") if self.facets else (),
+        )
+
+
+@router.get("/assets", response_model=AssetsAnswer, responses=refused(*LOOKED_UP))
+def assets(meshseek: Application, asked: Annotated[AssetsAsked, Parameter()]) -> Response:
+    """All assets, filtered and sorted, page by page; assets that have nothing to be sorted by come last."""
+    shelf = meshseek.search_service.algorithm(asked.algorithm).browse(asked.wanted())
+    return Response(AssetsAnswer.of(shelf, asked.algorithm).model_dump_json(), media_type=JSON)

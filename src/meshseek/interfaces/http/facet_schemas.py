@@ -53,7 +53,7 @@ class Faceted(BaseModel):
 def faceted(facets: Facets | None) -> Faceted:
     """What was counted, as an answer says it."""
     if facets is None:
-        return Faceted()
+        return Faceted(facets={}, counted=None)
     labels = {
         name: [Facet(value=each.value, count=each.count) for each in counts] for name, counts in facets.labels.items()
     }

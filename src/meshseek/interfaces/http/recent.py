@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Final
 
 KEPT: Final = 1000
-"""Searches that are remembered of each route: exact figures of the last ones, where a histogram has coarse ones of all."""
+"""Searches that are remembered of each route: of the last ones figures are exact, where a histogram has coarse ones."""
 SHARES: Final = (50, 95, 99)
 
 

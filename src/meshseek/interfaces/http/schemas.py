@@ -118,7 +118,11 @@ class SearchOptions(BaseModel):
     def options(self) -> dict[str, Any]:
         """The common fields as a query takes them."""
         options = {name: getattr(self, name) for name in SearchOptions.model_fields if name != "algorithm"}
-        return {**options, "filters": plain_filters(self.filters), "size": None if self.size is None else Size.parse(self.size)}
+        return {
+            **options,
+            "filters": plain_filters(self.filters),
+            "size": None if self.size is None else Size.parse(self.size),
+        }
 
 
 def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:

@@ -112,7 +112,9 @@ class Facets:
         """From what was counted for each field."""
         return cls(
             counted=counted,
-            labels={name: most_frequent(by_field[name].values.get(name, {})) for name in fields if name in LABEL_FIELDS},
+            labels={
+                name: most_frequent(by_field[name].values.get(name, {})) for name in fields if name in LABEL_FIELDS
+            },
             numbers={
                 name: [own[number] for number in sorted(own)]
                 for name in fields
