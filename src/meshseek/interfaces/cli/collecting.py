@@ -47,6 +47,7 @@ def collect_command(
     from meshseek.collecting.local import LocalBasket, ids_in
     from meshseek.errors import BasketError
 
+    out = out.absolute()
     is_zip = out.suffix.lower() == ".zip"
     if is_zip and blender:
         raise BasketError("a library for Blender is a folder; give --out a name without .zip")
