@@ -111,9 +111,10 @@ def test_an_asset_that_was_taken_out_meanwhile(api: httpx.Client) -> None:
 
     assert answer.headers["x-missing-models"] == "1"
     assert list(files) == ["ATTRIBUTION.md", "attribution.csv", "models/chair-0001.glb"]
-    assert "## MISSING: 1 of 2 models\n\n* chairs/gone: there is no such asset any longer" in files[
-        "ATTRIBUTION.md"
-    ].decode()
+    assert (
+        "## MISSING: 1 of 2 models\n\n* chairs/gone: there is no such asset any longer"
+        in files["ATTRIBUTION.md"].decode()
+    )
     assert [row["file"] for row in table(files)] == ["models/chair-0001.glb", "MISSING"]
     assert api.post("/attribution", json=asked).json()["items"][1]["missing"] == "there is no such asset any longer"
 
@@ -143,9 +144,7 @@ def test_an_asset_that_was_taken_out_meanwhile(api: httpx.Client) -> None:
         ({}, 422, "asset_ids: Field required"),
     ],
 )
-def test_what_cannot_be_collected(
-    api: httpx.Client, route: str, asked: dict[str, Any], status: int, said: str
-) -> None:
+def test_what_cannot_be_collected(api: httpx.Client, route: str, asked: dict[str, Any], status: int, said: str) -> None:
     """Each is a sentence that says what to do."""
     assert message(api.post(route, json=asked), status).startswith(said)
 
@@ -227,9 +226,7 @@ def test_too_much_for_one_zip(toys: Meshseek) -> None:
             file.truncate(3_000_000)
 
     said = message(client_of(toys).post("/collect", json={"asset_ids": ["toys/000", "toys/001"]}), 422)
-    assert said == (
-        "the models of the basket have 6 MB; MESHSEEK_COLLECT_MEGABYTES allows 5: take fewer at a time"
-    )
+    assert said == ("the models of the basket have 6 MB; MESHSEEK_COLLECT_MEGABYTES allows 5: take fewer at a time")
 
 
 def test_a_zip_that_fails_midway_is_cut(library: ServedLibrary, tmp_path: Path) -> None:
