@@ -1,7 +1,7 @@
 """A folder of models as an asset library for Blender: a ``.blend`` for each, and the lists of a remote library.
 
-The lists follow schema 1.0.0 of Blender's own description (``blender_asset_library_openapi.yaml``). Blender makes the files:
-its module ``bpy`` runs in a process of its own for each model, which can fail alone.
+The lists follow schema 1.0.0 of Blender's own description (``blender_asset_library_openapi.yaml`` of 2026). Blender makes
+the files: its module ``bpy`` runs in a process of its own for each model, which can fail alone.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REASON = 200
 def lacking() -> str | None:
     """Why there can be no library for Blender; None where there can."""
     if importlib.util.find_spec("bpy") is None:
-        return "Blender's module bpy is not installed for this Python; 'pip install bpy' brings it where there is one"
+        return "Blender's module bpy is not installed for this Python; 'pip install --no-deps bpy' brings it"
     return None
 
 
@@ -86,9 +86,10 @@ class BlenderLibrary:
         job = self._job(folder, credit, blend, thumbnail)
         try:
             made = _in_blender(job, self._seconds)
-        except (RuntimeError, subprocess.TimeoutExpired, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
             self.failed[credit.asset_id] = plain(str(error))[:_REASON]
-            (folder / blend).unlink(missing_ok=True)
+            for leftover in (blend, thumbnail or blend):
+                (folder / leftover).unlink(missing_ok=True)
             return
         meta = {key: job[key] for key in ("author", "description", "license", "copyright", "tags") if job[key]}
         asset = {"name": made["name"], "id_type": "COLLECTION", "files": [blend], "meta": meta}
@@ -140,19 +141,16 @@ def _in_blender(job: dict[str, Any], seconds: float) -> dict[str, str]:
     """What a process with Blender's module says of one model.
 
     Raises:
-        RuntimeError: It failed.
-        TimeoutExpired: It took too long.
-        ValueError: It says what makes no sense.
+        RuntimeError: It failed, or took too long.
+        ValueError: It says what makes no sense; likewise KeyError and TypeError.
     """
-    ended = subprocess.run(
-        [sys.executable, str(_SCRIPT)],
-        input=json.dumps(job),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=seconds,
-        check=False,
-    )
+    command, given = [sys.executable, str(_SCRIPT)], json.dumps(job)
+    try:
+        ended = subprocess.run(
+            command, input=given, capture_output=True, text=True, errors="replace", timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"it took longer than {seconds:g} s") from error
     answers = [line for line in ended.stdout.splitlines() if line.startswith(ANSWER)]
     if ended.returncode or not answers:
         said = ended.stderr.strip().splitlines() or [f"it ended with status {ended.returncode}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from meshseek.collecting.names import file_names
@@ -36,13 +36,13 @@ class Credit:
 
     asset_id: str
     title: str
-    creator: str
-    """Empty where nobody is named."""
-    terms: Terms
-    source: str
-    """Address or name of where it comes from; empty where that is not known."""
     file: str
     """Of its model, beside the attribution."""
+    creator: str = ""
+    """Empty where nobody is named."""
+    terms: Terms = field(default_factory=lambda: terms(""))
+    source: str = ""
+    """Address or name of where it comes from; empty where that is not known."""
     missing: str | None = None
     """Why its model is not there; None where it is."""
 
@@ -115,8 +115,8 @@ def _warnings(credit: Credit, uses: Sequence[str]) -> Iterable[str]:
         if verdict == "forbidden":
             yield f"'{asset}': its licence {licence} {_NOT_ALLOWED[use]}"
         elif verdict == "unknown":
-            why = f"its licence '{licence}' is not known here; read it" if licence else "no licence is stated"
-            yield f"'{asset}': nothing says that {_NOT_KNOWN[use]}: {why}, or ask the creator"
+            why = f"its licence '{licence}' is not known here; read it, or" if licence else "no licence is stated;"
+            yield f"'{asset}': nothing says that {_NOT_KNOWN[use]}: {why} ask the creator"
     if not uses and not licence:
         yield f"'{asset}': no licence is stated; ask the creator before you use it"
     if "credit" in credit.terms.demands and not credit.creator:
@@ -125,8 +125,7 @@ def _warnings(credit: Credit, uses: Sequence[str]) -> Iterable[str]:
 
 def _credit(asset_id: str, asset: PublishedAsset | None, file: str, missing: str | None) -> Credit:
     if asset is None:
-        return Credit(asset_id=asset_id, title=_text(asset_id), creator="", terms=terms(""), source="", file=file,
-                      missing=missing or GONE)  # fmt: skip
+        return Credit(asset_id=asset_id, title=_text(asset_id), file=file, missing=GONE)
     said = asset.attributes
     captions = (*asset.captions_english, *asset.captions_chinese)
     return Credit(

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-from meshseek.collecting.credits import Credit, warnings_of
+from meshseek.collecting.credits import GONE, Credit, warnings_of
 from meshseek.untrusted.text import plain
 
 MARKDOWN, TABLE = "ATTRIBUTION.md", "attribution.csv"
@@ -74,7 +74,8 @@ def _lines(credits_: Sequence[Credit], uses: Sequence[str]) -> Iterator[str]:
         yield from (f"* {_escaped(warning)}" for warning in warnings)
     yield from ("", "## Models", "")
     for credit in credits_:
-        yield from _paragraph(credit)
+        if credit.missing != GONE:  # of the others nothing is known
+            yield from _paragraph(credit)
 
 
 def _paragraph(credit: Credit) -> Iterator[str]:
@@ -97,7 +98,7 @@ def _row(credit: Credit) -> tuple[str, ...]:
         credit.terms.url or "",
         " ".join(credit.terms.permits),
         " ".join(credit.terms.demands),
-        credit.terms.words,
+        "" if credit.missing == GONE else credit.terms.words,
         credit.source,
         credit.missing or "",
     )

@@ -41,12 +41,14 @@ def collect_command(
 ) -> None:
     """Collect the models of assets, with ATTRIBUTION.md and attribution.csv.
 
-    The exit status is 1 if a model is missing in the workspace; the others are collected, and the files say which.
+    The exit status is 1 if a model is missing in the workspace, or Blender cannot read one; the others are collected,
+    and what is missing is told in the files.
     """
     from meshseek.collecting.credits import checked_ids
     from meshseek.collecting.local import LocalBasket, ids_in
     from meshseek.errors import BasketError
 
+    out = out.absolute()
     is_zip = out.suffix.lower() == ".zip"
     if is_zip and blender:
         raise BasketError("a library for Blender is a folder; give --out a name without .zip")
@@ -58,7 +60,7 @@ def collect_command(
         told = {} if is_zip else _write_folder(basket, out, meshseek.settings.asset_seconds if blender else None)
     value = {**_described(basket, out), **told}
     show(value, as_json=as_json, text="\n".join(_lines(value)))
-    if value["missing"]:
+    if value["missing"] or value.get("blender_failed"):
         raise SystemExit(1)
 
 
@@ -90,7 +92,8 @@ def _described(basket: LocalBasket, out: Path) -> dict[str, Any]:
 
 
 def _lines(value: dict[str, Any]) -> list[str]:
-    lines = [f"collected {value['models']:,} models in {value['out']}"]
+    count = value["models"]
+    lines = [f"collected {count:,} model{'s' * (count != 1)} in {value['out']}"]
     if value.get("blender") is not None:
         lines.append(f"made {value['blender']:,} .blend files of them, and the lists of a remote library for Blender")
     elif "blender_lacks" in value:

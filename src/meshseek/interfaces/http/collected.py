@@ -46,9 +46,7 @@ class CollectedZip(Response):
     media_type = ZIP
     _sent_now = 0
 
-    def __init__(
-        self, credits_: Sequence[Credit], uses: Sequence[str], found: FoundModels, upstream: Upstream
-    ) -> None:
+    def __init__(self, credits_: Sequence[Credit], uses: Sequence[str], found: FoundModels, upstream: Upstream) -> None:
         super().__init__()
         del self.headers["Content-Length"]
         self.headers["Content-Disposition"] = f'attachment; filename="{NAME}"'

@@ -33,9 +33,7 @@ _ZIPPED: dict[int | str, dict[str, Any]] = {
     }
 }
 
-Use = Annotated[
-    StrictStr, Field(max_length=100, description="What they are for", json_schema_extra={"enum": [*USES]})
-]
+Use = Annotated[StrictStr, Field(max_length=100, description="What they are for", json_schema_extra={"enum": [*USES]})]
 
 router = APIRouter(dependencies=[Depends(key_scheme)])
 
@@ -122,9 +120,7 @@ def attribution(meshseek: Application, basket: Basket) -> AttributionAnswer:
     return AttributionAnswer(items=items, text=markdown(given, uses), warnings=warnings_of(given, uses))
 
 
-@router.post(
-    "/collect", response_class=Response, responses={**refused(*_REFUSED), **_ZIPPED}, max_body_size=BODY_BYTES
-)
+@router.post("/collect", response_class=Response, responses={**refused(*_REFUSED), **_ZIPPED}, max_body_size=BODY_BYTES)
 async def collect(meshseek: Application, upstream: ModelHost, basket: Basket) -> Response:
     """The models of assets as a zip, with whom to name for them; what is missing is told inside and in a header."""
     ids, uses = checked_ids(basket.asset_ids, MOST_ASSETS), basket.uses
