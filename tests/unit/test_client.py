@@ -106,7 +106,13 @@ def test_the_library_comes_page_by_page() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         asked.append(dict(request.url.params))
         cursor = "next" if len(asked) < 3 else None
-        page: dict[str, Any] = {"assets": [{"asset_id": str(len(asked))}], "cursor": cursor, "total": 3, "facets": {}, "counted": 3}
+        page: dict[str, Any] = {
+            "assets": [{"asset_id": str(len(asked))}],
+            "cursor": cursor,
+            "total": 3,
+            "facets": {},
+            "counted": 3,
+        }
         return httpx.Response(200, json=page)
 
     pages = client(handler).assets(sort="-faces", limit=1, category="Chairs")

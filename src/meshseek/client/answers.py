@@ -215,5 +215,3 @@ class Health(BaseModel, frozen=True):
     def loading(self) -> bool:
         """Whether waiting may be enough."""
         return LOADING in self.algorithms.values()
-
-
