@@ -19,6 +19,7 @@ FILES = {
     "client.py": "What can be asked",
     "questions.py": "What is given",
     "answers.py": "What is answered",
+    "standing.py": "How everything stands",
 }
 ERRORS = {"ApiError", "InputError"}
 ROLE = re.compile(r":(?:class|meth|data):`~?([^`]+)`")

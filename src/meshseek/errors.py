@@ -10,6 +10,7 @@
     │   │   └── LibraryGoneError   it is not there, or lists nothing
     │   ├── UnreadableAssetError   one asset that cannot be read: skipped and counted
     │   ├── UnknownPluginError     a name that no plug-in of the family has
+    │   ├── BasketError            assets that cannot be collected like this
     │   ├── ConfirmationNeededError  much would go, and nobody has agreed
     │   ├── SettingsError          a setting that is missing or not valid
     │   ├── NotFoundError          no such asset, view or model file (HTTP 404)
@@ -78,6 +79,10 @@ class LibraryGoneError(DatasetError):
 
 class ConfirmationNeededError(InputError):
     """Much would be taken out, and nobody has agreed."""
+
+
+class BasketError(InputError):
+    """Assets cannot be collected like this."""
 
 
 class UnreadableAssetError(InputError):
@@ -224,9 +229,7 @@ class ApiError(MeshseekError):
         request_id: By which the service's log knows the request.
     """
 
-    def __init__(
-        self, message: str, *, code: str, status: int | None = None, request_id: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, code: str, status: int | None = None, request_id: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.status = status

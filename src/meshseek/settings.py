@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """The largest model that is passed on from there."""
     base_url_seconds: PositiveFloat = 120.0
     """How long passing on one model may take, from the request to its last byte."""
+    collect_megabytes: PositiveInt = 4_000
+    """The most that the models of one zip may have together."""
     model_dir: Path | None = None
     """Folder of model weights, for machines without a hub."""
     device: str | None = None

@@ -75,9 +75,10 @@ def test_the_page_s_examples_run(
     page = Path(__file__).parents[2] / "docs" / "client.md"
     Image.new("RGB", (64, 64), "red").save(tmp_path / "photo.jpg")
     monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
         code = block.replace("http://127.0.0.1:8000", api_url)
-        exec(code.replace("lamps/desk", ODD_ID).replace("chairs/red", BARE_ID), {})
+        exec(code.replace("lamps/desk", ODD_ID).replace("chairs/red", BARE_ID), names)
 
     assert ODD_ID in capsys.readouterr().out
     assert (tmp_path / "chair.glb").read_bytes()[:4] == b"glTF"

@@ -104,7 +104,7 @@ def test_a_search_over_http_is_short_and_shows_what_it_found(api_url: str, mode:
         assert tokens(text) <= MOST_TOKENS
         assert f"\n1. {ODD_ID} [" in text
         assert "\n10. " in text
-        assert " m; CC0-1.0 by Meshseek; glb http://127.0.0.1:" in text
+        assert " m, unit likely; CC0-1.0 by Meshseek; glb http://127.0.0.1:" in text
         assert sheet_of(found).size == (5 * SIDE, 2 * SIDE)
         address = text.partition("glb ")[2].partition("\n")[0]
         async with httpx2.AsyncClient() as web:
@@ -163,13 +163,12 @@ def test_over_stdio_models_and_pictures_are_files(api_url: str, tmp_path: Path) 
     """A GLB is put where the agent's 3D program finds it; pictures may be files, and only pictures."""
     secret = tmp_path / "secret.txt"
     secret.write_text("not to be sent")
+    saved: list[str] = []
 
     async def calls(client: Client) -> None:
         assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
         asset = await client.call_tool("get_asset", {"asset_id": ODD_ID})
-        glb = Path(text_of(asset).partition("glb: ")[2].partition("\n")[0])
-        assert glb.is_relative_to(tmp_path)
-        assert glb.read_bytes()[:4] == b"glTF"
+        saved.append(text_of(asset).partition("glb: ")[2].partition("\n")[0])
         photo = tmp_path / "photo.png"
         sheet_of(asset).crop((0, 0, SIDE, SIDE)).save(photo)
         found = await client.call_tool("search_assets", {"image_path": str(photo), "top_k": 3})
@@ -179,6 +178,9 @@ def test_over_stdio_models_and_pictures_are_files(api_url: str, tmp_path: Path) 
         assert "not both" in await refused(client, "search_assets", **two)
 
     over_stdio(api_url, tmp_path, calls)
+    (glb,) = map(Path, saved)
+    assert glb.parent == tmp_path
+    assert glb.read_bytes()[:4] == b"glTF"
 
 
 def test_the_guide_s_configuration_and_calls_work(api_url: str, tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_over_stdio_a_service_that_is_away_or_refuses_is_told(api_url: str, tmp_
 
 
 def test_the_gate_holds_for_agents(tmp_path: Path) -> None:
-    """Without a key, with a wrong one, by a foreign name and from a website nobody comes in; with one, tools are seen."""
+    """Without a key, with a wrong one, by a foreign name or from a website nobody comes in; with one they do."""
     app = create_app(Meshseek(read_settings(workspace=tmp_path, allowed_hosts="assets.example.com")))
     text, key = make_key("agent", "read")
     KeysFile(tmp_path).add(key)

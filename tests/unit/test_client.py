@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,13 @@ def test_the_library_comes_page_by_page() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         asked.append(dict(request.url.params))
         cursor = "next" if len(asked) < 3 else None
-        page = {"assets": [{"asset_id": str(len(asked))}], "cursor": cursor, "total": 3, "facets": {}, "counted": 3}
+        page: dict[str, Any] = {
+            "assets": [{"asset_id": str(len(asked))}],
+            "cursor": cursor,
+            "total": 3,
+            "facets": {},
+            "counted": 3,
+        }
         return httpx.Response(200, json=page)
 
     pages = client(handler).assets(sort="-faces", limit=1, category="Chairs")
@@ -172,8 +179,12 @@ def test_what_is_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     for headers, retries, times in (({"Retry-After": "1"}, 2, 2), ({}, 2, 0), ({"Retry-After": "1"}, 0, 0)):
         waits.clear()
         with pytest.raises(ApiError, match="too much") as caught:
-            client(lambda _, sent=headers: httpx.Response(503, json=busy, headers=sent), retries=retries).search("x")
+            client(partial(_busy, busy, headers), retries=retries).search("x")
         assert (caught.value.code, len(waits)) == ("busy", times)
+
+
+def _busy(told: Any, headers: dict[str, str], _: httpx.Request) -> httpx.Response:
+    return httpx.Response(503, json=told, headers=headers)
 
 
 def test_what_broke_is_asked_again_where_it_only_reads() -> None:
@@ -261,7 +272,7 @@ def test_what_cannot_be_asked_is_told(sent: list[httpx.Request], tmp_path: Path)
 
 
 def test_the_kept_reference_is_that_of_the_source() -> None:
-    """A change to a method, a field or what is said of it is seen in the page; 'make client-reference' writes it anew."""
+    """A change to a method or what is said of it is seen in the page; 'make client-reference' writes it anew."""
     made = runpy.run_path(str(ROOT / "scripts" / "client_reference.py"))["document"]()
 
     assert (ROOT / "docs" / "client-reference.md").read_text("utf-8") == made

@@ -6,21 +6,25 @@ from meshseek.client.answers import (
     Asset,
     AssetPage,
     Attribution,
+    CatalogueAsset,
+    Credit,
     Facet,
     Health,
     Listed,
     Result,
     SearchAnswer,
-    Status,
 )
 from meshseek.client.client import Client
 from meshseek.client.questions import Part, SearchOptions
+from meshseek.client.standing import Status
 
 __all__ = [
     "Asset",
     "AssetPage",
     "Attribution",
+    "CatalogueAsset",
     "Client",
+    "Credit",
     "Facet",
     "Health",
     "Listed",

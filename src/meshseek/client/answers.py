@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 LOADING = "loading"
 READY = "ready"
@@ -40,6 +40,13 @@ class Listed(BaseModel, frozen=True):
     """Likewise, of the GLB."""
     attributes: dict[str, Any] = {}
     """Such as ``category``, ``tags``, ``licence``, ``faces`` and ``size`` (in metres where its ``unit`` is ``m``)."""
+
+
+class CatalogueAsset(Listed, frozen=True):
+    """An asset of the library, not searched for."""
+
+    added: AwareDatetime | None = None
+    """When it was first imported."""
 
 
 class Result(Listed, frozen=True):
@@ -125,6 +132,8 @@ class SearchAnswer(Counted, frozen=True):
     translated_query: str | None = None
     parts: tuple[AnsweredPart, ...] = ()
     """Of a combined query."""
+    algorithms: dict[str, str] = {}
+    """Of a combined query: the version of each algorithm that was asked."""
     reranked_by: str | None = None
     note: str | None = None
     took_ms: Took | None = None
@@ -146,19 +155,47 @@ class Asset(BaseModel, frozen=True):
 class AssetPage(Counted, frozen=True):
     """One page of the library."""
 
-    assets: tuple[Listed, ...]
+    assets: tuple[CatalogueAsset, ...]
     cursor: str | None = None
     """Asks for the next page; None on the last one."""
     total: int | None = None
     """Assets that pass the filters."""
     algorithm: str | None = None
     version: str | None = None
+    partial: bool = False
+    """Whether a shard of the library did not answer."""
+
+
+class Credit(BaseModel, frozen=True):
+    """Whom to name for one asset."""
+
+    asset_id: str
+    title: str = ""
+    creator: str = ""
+    """Empty where nobody is named."""
+    licence: str = ""
+    """As it is stated; empty where none is."""
+    licence_url: str | None = None
+    permits: tuple[str, ...] = ()
+    demands: tuple[str, ...] = ()
+    """``credit``: name the creator; ``notice``: keep the licence's text."""
+    in_words: str = ""
+    """What the licence permits and demands."""
+    verdicts: dict[str, str] = {}
+    """By each use that was asked for: ``allowed``, ``forbidden`` or ``unknown``."""
+    source: str = ""
+    line: str = ""
+    """What to write where the asset is shown."""
+    file: str = ""
+    """Of its model in the zip."""
+    missing: str | None = None
+    """Why its model is not there."""
 
 
 class Attribution(BaseModel, frozen=True):
     """Whom to name for which assets, and what their licences do not allow."""
 
-    items: tuple[dict[str, Any], ...] = ()
+    items: tuple[Credit, ...] = ()
     text: str
     """Markdown, to be kept beside the models."""
     warnings: tuple[str, ...] = ()
@@ -178,9 +215,3 @@ class Health(BaseModel, frozen=True):
     def loading(self) -> bool:
         """Whether waiting may be enough."""
         return LOADING in self.algorithms.values()
-
-
-class Status(BaseModel, frozen=True, extra="allow"):
-    """How the service and its library stand; whatever else the API tells is there under its name."""
-
-    algorithms: Any = None

@@ -21,10 +21,10 @@ from meshseek.client.answers import (
     Facets,
     Health,
     SearchAnswer,
-    Status,
 )
 from meshseek.client.connection import MOST_BYTES, Connection
 from meshseek.client.questions import FORM_NAME, Part, Picture, SearchOptions, form, given, part_body, picture
+from meshseek.client.standing import Status
 from meshseek.errors import InputError
 
 MOST_FILE_BYTES: Final = 2_000_000_000
@@ -35,8 +35,8 @@ class Client:
     """A running Meshseek, as in ``meshseek serve``; safe to share between threads.
 
     Use it in a ``with`` block, or call :meth:`close`. Each method raises :class:`meshseek.errors.ApiError` where the
-    service refuses, fails or does not answer, and :class:`meshseek.errors.InputError` where something is wrong with what
-    it was given: a picture that cannot be read, a file that cannot be written.
+    service refuses, fails or does not answer, and :class:`meshseek.errors.InputError` where something is wrong with
+    what it was given: a picture that cannot be read, a file that cannot be written.
 
     Args:
         url: Where the service is.
@@ -85,7 +85,9 @@ class Client:
 
     def health(self) -> Health:
         """Which algorithms answer; that none does yet is an answer too."""
-        return self.connection.parsed(Health, self.connection.read("GET", "/health", also=HTTPStatus.SERVICE_UNAVAILABLE))
+        return self.connection.parsed(
+            Health, self.connection.read("GET", "/health", also=HTTPStatus.SERVICE_UNAVAILABLE)
+        )
 
     def search(
         self,
@@ -178,7 +180,8 @@ class Client:
 
         Args:
             asset_ids: Of the assets.
-            use: What is intended, such as ``commercial`` or ``modification``: what a licence does not allow is warned of.
+            use: What is intended, such as ``commercial`` or ``modification``: what a licence does not allow is warned
+                of.
         """
         body = {"asset_ids": list(asset_ids), **given({"use": use})}
         return self.connection.asked(Attribution, "POST", "/attribution", json=body)

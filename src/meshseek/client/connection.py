@@ -96,7 +96,7 @@ class Connection:
     def with_key(self, key: str) -> Self:
         """The same connections, with another key in place of what was sent so far."""
         other = copy(self)
-        other._headers = _bearer(key)
+        vars(other).update(_headers=_bearer(key))
         return other
 
     def close(self) -> None:

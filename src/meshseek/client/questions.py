@@ -69,9 +69,7 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def form(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as the fields of a form."""
-    return {
-        name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in given(options).items()
-    }
+    return {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in given(options).items()}
 
 
 def picture(image: Picture) -> bytes:

@@ -34,6 +34,7 @@ COMMANDS = {
     "tune": "tuning",
     "search": "searching",
     "list": "listing",
+    "collect": "collecting",
     "evaluate": "evaluating",
     "serve": "serving",
     "mcp": "agents",

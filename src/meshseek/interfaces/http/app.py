@@ -17,6 +17,7 @@ from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.access import REFUSED, add_access, close_access
 from meshseek.interfaces.http.browsing import router as browsing
 from meshseek.interfaces.http.combined import router as combined_router
+from meshseek.interfaces.http.collecting import router as collecting_router
 from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import PlainAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
@@ -80,6 +81,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     app.include_router(browsing)
     app.state.work_left = work_left_of(meshseek)
     app.include_router(status)
+    app.include_router(collecting_router)
     add_reference(app)
     add_agents(app)
     app.add_middleware(TextSearches, meshseek=meshseek, threads=threads)

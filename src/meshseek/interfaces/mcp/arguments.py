@@ -83,9 +83,6 @@ class CollectAttribution(_Arguments):
     """Assets that are used, and for what."""
 
     asset_ids: list[AssetId] = Field(min_length=1, max_length=MOST_IDS, description="Ids of the assets that are used")
-    use: str | None = Field(
-        None,
-        max_length=100,
-        description="What they are used for, such as 'commercial' or 'modification'; what a licence does not allow is "
-        "then warned of",
+    use: Literal["commercial", "modification", "no-credit"] | None = Field(
+        None, description="What they are used for; what a licence does not allow is then warned of"
     )

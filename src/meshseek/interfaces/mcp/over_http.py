@@ -117,7 +117,8 @@ def _make(app: ASGIApp) -> StreamableHTTPSessionManager:
     from meshseek.interfaces.mcp.wording import Reach  # noqa: PLC0415
 
     def tools_for(context: ServerRequestContext[Any, Any]) -> Tools:
-        request: Request = context.request
+        request = context.request
+        assert isinstance(request, Request)
         client = Client("http://localhost", retries=0, transport=Inside(app, request.scope))
         needs_key = request.state.caller.key_id is not None
         return Tools(client, Reach(str(request.base_url).rstrip("/"), needs_key=needs_key))

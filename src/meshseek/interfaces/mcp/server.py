@@ -25,7 +25,7 @@ from mcp.types import (
 from pydantic import BaseModel, ValidationError
 
 from meshseek import __version__
-from meshseek.errors import BusyError, MeshseekError
+from meshseek.errors import MeshseekError
 from meshseek.interfaces.mcp.arguments import (
     CollectAttribution,
     GetAsset,
@@ -68,15 +68,15 @@ def _kinds(*, here: bool) -> dict[str, _Kind]:
         "search_assets": _Kind(
             SearchAssetsHere if here else SearchAssets,
             Tools.search_assets,
-            "Find 3D assets by words (English or Chinese), by a picture, by another asset, or by several together. Gives "
-            "at most top_k results, best first: number, id, how well it fits (strong, fair or weak), caption, size in "
-            f"metres as width x depth x height, licence and author, and the URL of its GLB. {_SHEET}",
+            "Find 3D assets by words (English or Chinese), by a picture, by another asset, or by several together. "
+            "Gives at most top_k results, best first: number, id, how well it fits (strong, fair or weak), caption, "
+            f"size in metres as width x depth x height, licence and author, and the URL of its GLB. {_SHEET}",
         ),
         "get_asset": _Kind(
             GetAsset,
             Tools.get_asset,
-            "All that is known of one asset: captions, tags, size in metres (width x depth x height), licence and author, "
-            f"faces, and {glb}, ready to import. A JPEG contact sheet shows its views by their numbers.",
+            "All that is known of one asset: captions, tags, size in metres (width x depth x height), licence and "
+            f"author, faces, and {glb}, ready to import. A JPEG contact sheet shows its views by their numbers.",
         ),
         "similar_assets": _Kind(
             SimilarAssets,
@@ -86,8 +86,8 @@ def _kinds(*, here: bool) -> dict[str, _Kind]:
         "collect_attribution": _Kind(
             CollectAttribution,
             Tools.collect_attribution,
-            "Whom to name for the assets that are used, by their licences, as Markdown to keep beside the work; with use, "
-            "warns of what a licence does not allow.",
+            "Whom to name for the assets that are used, by their licences, as Markdown to keep beside the work; with "
+            "use, warns of what a licence does not allow.",
         ),
     }
 
@@ -120,10 +120,10 @@ def make_server(tools_for: ToolsFor, *, here: bool) -> Server[Any]:
         kind = kinds.get(params.name)
         if kind is None:
             return _refused(f"there is no tool '{params.name}'; there are {', '.join(kinds)}")
+        if turns.statistics().tasks_waiting >= WAITING:
+            return _refused("too many tools are called at once; try again in a second")
         try:
             asked = kind.arguments.model_validate(params.arguments or {})
-            if turns.statistics().tasks_waiting >= WAITING:
-                raise BusyError("too many tools are called at once; try again in a second")
             reply = await run_sync(partial(kind.work, tools_for(context), asked), limiter=turns, abandon_on_cancel=True)
         except ValidationError as error:
             return _refused(_first(error))

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from meshseek.client import Client
 from meshseek.client.answers import Asset, Result
-from meshseek.client.questions import picture
+from meshseek.client.questions import SearchOptions, picture
 from meshseek.errors import InputError, MeshseekError
 from meshseek.files import make_folder
 from meshseek.images import MAX_IMAGE_BYTES, read_image
@@ -26,7 +26,7 @@ from meshseek.interfaces.mcp.arguments import (
     SimilarAssets,
 )
 from meshseek.interfaces.mcp.contact_sheet import contact_sheet
-from meshseek.interfaces.mcp.wording import Reach, asset_text, results_text, shortened
+from meshseek.interfaces.mcp.wording import Reach, asset_text, attribution_text, results_text, shortened
 
 READERS: Final = 4
 """Views of one answer that are fetched at a time."""
@@ -60,18 +60,15 @@ class Tools:
 
     def search_assets(self, asked: SearchAssets) -> Reply:
         """Find assets."""
-        answer = self.client.search(
-            asked.text,
-            image=_image(asked),
-            like=asked.like,
-            top_k=asked.top_k,
-            **({"algorithm": name} if (name := self._algorithm()) else {}),
-            **({"offset": asked.offset} if asked.offset else {}),
-            **({"filters": asked.filters} if asked.filters else {}),
-            **({"size": asked.size} if asked.size else {}),
-        )
+        head, image = f"Search for {_named(asked)}", _image(asked)
+        options: SearchOptions = {"top_k": asked.top_k, "offset": asked.offset, "filters": asked.filters}
+        if asked.size:
+            options["size"] = asked.size
+        if algorithm := self._algorithm():
+            options["algorithm"] = algorithm
+        answer = self.client.search(asked.text, image=image, like=asked.like, **options)
         first = asked.offset + 1
-        text = results_text(answer, self.reach, first=first, head=f"Search for {_named(asked)}")
+        text = results_text(answer, self.reach, first=first, head=head)
         return Reply(text, self._sheet(answer.results, first))
 
     def get_asset(self, asked: GetAsset) -> Reply:
@@ -94,9 +91,7 @@ class Tools:
 
     def collect_attribution(self, asked: CollectAttribution) -> Reply:
         """Tell whom to name."""
-        told = self.client.attribution(asked.asset_ids, use=asked.use)
-        warnings = "".join(f"Warning: {warning}\n" for warning in told.warnings)
-        return Reply(shortened(f"{warnings}{told.text}"))
+        return Reply(attribution_text(self.client.attribution(asked.asset_ids, use=asked.use)))
 
     def _algorithm(self) -> str | None:
         """The service's own choice, unless only others are there."""

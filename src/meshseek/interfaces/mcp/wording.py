@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from meshseek.client.answers import Asset, Result, SearchAnswer
+from meshseek.client.answers import Asset, Attribution, Result, SearchAnswer
 from meshseek.sizes import SIDES, number, sides_in_cm
 from meshseek.untrusted.text import plain
 
 MOST_TOKENS: Final = 1_500
 """Of one answer, by :func:`tokens`."""
-_CAPTION, _NAME, _TAGS = 100, 40, 120
+_CAPTION, _NAME, _TAGS, _LINE = 100, 40, 120, 300
 _ADDRESS: Final = 80
 """Tokens that the address of a model may have in a list: of ids in Chinese it is three times as long as they are."""
 _NEVER_NAMED: Final = "unknown licence"
@@ -93,6 +93,19 @@ def asset_text(asset: Asset, glb: str | None, numbers: Sequence[str]) -> str:
         "views": f"{len(asset.viewpoint_ids)}, of which the picture shows {', '.join(numbers)}" if numbers else "",
     }
     return "\n".join(f"{name}: {value}" for name, value in rows.items() if value)
+
+
+def attribution_text(told: Attribution) -> str:
+    """Warnings first, then a line to show for each asset, then what each licence says."""
+    lines = [f"Warning: {_cut(warning, _LINE)}" for warning in told.warnings]
+    here = [item for item in told.items if item.licence or not item.missing]
+    lines += [f"{item.asset_id}: {_cut(item.missing, _LINE)}" for item in told.items if item.missing]
+    if here:
+        lines.append("Show or keep beside the work:")
+    lines += [f"* {_cut(item.line, _LINE)}" for item in here]
+    meanings = {item.licence: item.in_words for item in here}
+    lines += [f"{_cut(name, _NAME) or 'No licence'}: {_cut(words, _LINE)}" for name, words in meanings.items()]
+    return shortened("\n".join(lines))
 
 
 def size_text(attributes: Mapping[str, Any]) -> str:
