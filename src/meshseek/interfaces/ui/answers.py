@@ -21,11 +21,11 @@ from meshseek.client.answers import (
     Listed,
     Result,
     Spread,
-    Status,
     TextShare,
     Took,
 )
 from meshseek.client.answers import SearchAnswer as Answer
+from meshseek.client.standing import Status
 
 __all__ = [
     "LOADING",

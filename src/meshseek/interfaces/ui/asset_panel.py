@@ -13,7 +13,7 @@ from meshseek.interfaces.ui.answers import Asset, Listed
 from meshseek.interfaces.ui.commands import asset_commands, search_commands
 from meshseek.interfaces.ui.tiles_shown import fit, tile_picture
 from meshseek.interfaces.ui.wording import Wording
-from meshseek.licences import permissions
+from meshseek.licences import terms
 from meshseek.sizes import SIDES, number, sides_in_cm
 
 STRIP: Final = 96
@@ -26,14 +26,6 @@ TALL: Final = 58.0
 LEAST: Final = 0.8
 """Units below which a thing would not be seen."""
 WIDEST: Final = 90.0
-LICENCES: Final = {
-    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
-    "CC-BY-3.0": "https://creativecommons.org/licenses/by/3.0/",
-    "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
-    "CC-BY-SA-3.0": "https://creativecommons.org/licenses/by-sa/3.0/",
-    "CC-BY-SA-4.0": "https://creativecommons.org/licenses/by-sa/4.0/",
-    "CC-BY-NC-4.0": "https://creativecommons.org/licenses/by-nc/4.0/",
-}
 
 
 def panel(state: State, wording: Wording, asset: Asset, listed: Listed | None, api_url: str) -> dict[str, Any]:
@@ -156,10 +148,12 @@ def _licence(name: Any, wording: Wording) -> dict[str, Any] | None:
     """What the licence permits, in plain words; nothing is claimed of one that is not known."""
     if not name:
         return None
-    permitted = permissions(str(name))
+    told = terms(str(name))
     lines = [
-        {"kind": "yes" if each in permitted else "no", "text": wording(f"licence.{each}.{each in permitted}")}
-        for each in ("commercial", "changes", "no-credit")
+        {"kind": "yes" if each in told.permits else "no", "text": wording(f"licence.{each}.{each in told.permits}")}
+        for each in ("commercial", "changes")
     ]
-    plainly = lines if permitted else [{"kind": "unknown", "text": wording("licence.unknown")}]
-    return {"name": str(name), "url": LICENCES.get(str(name), ""), "plainly": plainly}
+    lines += [{"kind": "no", "text": wording(f"licence.{each}")} for each in told.demands]
+    lines += [] if told.demands else [{"kind": "yes", "text": wording("licence.free")}]
+    plainly = lines if told.is_known else [{"kind": "unknown", "text": wording("licence.unknown")}]
+    return {"name": str(name), "url": told.url or "", "plainly": plainly}

@@ -75,7 +75,7 @@ def _connect(blocks: gr.Blocks, page: Page, client: ApiClient, cache: FileCache,
         return handlers.show(values, visitor, rooms)
 
     asked = {asking.address, asking.basket, asking.shown}
-    for start in (blocks.load, asking.retry.tick, asking.address.input):
+    for start in (blocks.load, asking.retry.tick, asking.go.click):
         shown = start(answer, asked, _answered(page), js=GIVEN, **EVENT)
         shown.then(None, js=ARRIVED, **EVENT)
     say = "(words) => meshseek.say(words)"

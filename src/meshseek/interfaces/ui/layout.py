@@ -21,8 +21,10 @@ AUTOMATIC = ""
 class Asking:
     """By which the browser asks; nobody sees them."""
 
+    go: gr.Button
+    """The browser clicks it whenever the page's address has changed."""
     address: gr.Textbox
-    """Its change is an event; the state itself is the page's address, which the browser adds."""
+    """The browser fills it in as it asks; likewise what follows."""
     basket: gr.Textbox
     retry: gr.Timer
     shown: gr.State
@@ -84,13 +86,14 @@ def translations() -> gr.I18n:
 def lay_out() -> Page:
     """Make the parts, from top to bottom; to be called inside of a ``gr.Blocks``."""
     with gr.Row(elem_id="head"):
-        gr.HTML(HEADER, elem_id="brand")
-        account = gr.HTML(elem_id="account")
-    notice = gr.HTML(elem_id="notice")
+        _html(HEADER, elem_id="brand")
+        account = _html(elem_id="account")
+    notice = _html(elem_id="notice")
     with gr.Column(elem_id="ask"):
         questions = _questions()
         options = _options()
     asking = Asking(
+        go=gr.Button(visible="hidden", elem_id="go"),
         address=gr.Textbox(visible="hidden", elem_id="address", label="address", container=False),
         basket=gr.Textbox(visible="hidden", elem_id="basket", label="basket", container=False),
         retry=gr.Timer(RETRY_SECONDS, active=False),
@@ -104,6 +107,11 @@ def lay_out() -> Page:
         options=options,
         answers=_answers(),
     )
+
+
+def _html(value: str = "", *, elem_id: str) -> gr.HTML:
+    """A piece that is styled by our own style sheet alone, and does nothing by itself."""
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=None)
 
 
 def _said(key: str) -> I18nData:
@@ -124,15 +132,15 @@ def _questions() -> Questions:
             min_width=160,
             elem_id="words",
         )
-        gr.HTML(PICTURE, elem_id="add-picture")
+        _html(PICTURE, elem_id="add-picture")
         search = gr.Button(_said("ask.search"), variant="primary", scale=1, min_width=96, elem_id="search")  # type: ignore[arg-type]
-    bar = gr.HTML(elem_id="bar")
+    bar = _html(elem_id="bar")
     return Questions(words=words, search=search, bar=bar)
 
 
 def _options() -> Options:
     with gr.Row(elem_id="below"):
-        gr.HTML(PAST, elem_id="past-row")
+        _html(PAST, elem_id="past-row")
     with gr.Accordion(_said("options.title"), open=False, elem_id="options"):  # type: ignore[arg-type]
         with gr.Row():
             target = gr.Dropdown(
@@ -147,7 +155,7 @@ def _options() -> Options:
             count = gr.Slider(
                 FEWEST, MOST, value=USUAL, step=4, label=_said("options.count"), min_width=170, elem_id="count"
             )
-        note = gr.HTML(elem_id="note")
+        note = _html(elem_id="note")
     return Options(
         algorithm=algorithm,
         against=against,
@@ -162,13 +170,13 @@ def _options() -> Options:
 
 def _answers() -> Answers:
     with gr.Row(elem_id="answers"):
-        facets = gr.HTML(elem_id="facets")
+        facets = _html(elem_id="facets")
         with gr.Column(scale=7, min_width=280, elem_id="list"):
-            summary = gr.HTML(elem_id="summary")
-            chips = gr.HTML(elem_id="chips")
-            results = gr.HTML(elem_id="results")
+            summary = _html(elem_id="summary")
+            chips = _html(elem_id="chips")
+            results = _html(elem_id="results")
         with gr.Column(scale=4, min_width=320, elem_id="panel"):
-            gr.HTML(CLOSE, elem_id="close")
+            _html(CLOSE, elem_id="close")
             model = gr.Model3D(show_label=False, container=False, height=360, clear_color=(0, 0, 0, 0), elem_id="model")
-            details = gr.HTML(elem_id="details")
+            details = _html(elem_id="details")
     return Answers(facets=facets, chips=chips, summary=summary, results=results, model=model, details=details)

@@ -19,6 +19,8 @@
   Object.defineProperty(navigator, 'language', {get: () => locale});
   Object.defineProperty(navigator, 'languages', {get: () => [locale]});
   document.documentElement.lang = locale;
+  /* The 3D view would try WebGPU first, and complain where there is none. */
+  if (navigator.gpu) Object.defineProperty(navigator, 'gpu', {get: () => undefined});
   const words = (name) => SAID[name][language];
 
   /* Storage may be full or forbidden: then nothing is remembered. */
@@ -26,13 +28,12 @@
   const remember = (store, name, value) => { try { store.setItem(name, JSON.stringify(value)); } catch { /* as above */ } };
 
   /* Asking the server */
-  let number = 0, again = 0, from = location.search;
+  let again = 0, from = location.search;
   const ask = () => {
-    const box = find('#address textarea, #address input');
-    if (!box) return;
+    const button = find('#go');
+    if (!button) return;
     busy();
-    box.value = String(number += 1);
-    box.dispatchEvent(new Event('input', {bubbles: true}));
+    button.click();
   };
   const busy = () => {
     const [before, now] = [from, location.search].map((text) => {
@@ -45,7 +46,8 @@
   };
   const go = (address, replace = false) => {
     const target = address === '?' || !address ? location.pathname : address;
-    history[replace ? 'replaceState' : 'pushState'](null, '', target);
+    const same = address === location.search;
+    history[replace || same ? 'replaceState' : 'pushState'](null, '', target);
     ask();
   };
   const fields = () => [...new URLSearchParams(location.search)];

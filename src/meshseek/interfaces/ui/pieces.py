@@ -12,7 +12,7 @@ from markupsafe import Markup
 from meshseek.interfaces.ui.wording import Wording
 
 
-def piece(name: str, wording: Wording, **given: Any) -> Markup:
+def piece(name: str, wording: Wording, /, **given: Any) -> Markup:
     """A piece of the page.
 
     Args:

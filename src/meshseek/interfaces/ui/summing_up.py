@@ -96,7 +96,7 @@ def _words(name: str, known: tuple[Facet, ...], state: State, wording: Wording) 
         }
         for each in (*missing, *known)[:MOST_VALUES]
     ]
-    return {"key": name, "name": wording(f"field.{name}"), "values": values}
+    return {"key": name, "name": wording(f"field.{name}"), "choices": values}
 
 
 def _numbers(name: str, known: Spread, state: State, wording: Wording) -> dict[str, Any] | None:
@@ -113,7 +113,7 @@ def _numbers(name: str, known: Spread, state: State, wording: Wording) -> dict[s
     return {
         "key": name,
         "name": wording(f"field.{name}"),
-        "values": [],
+        "choices": [],
         "bars": bars,
         "low": _end(chosen.low),
         "high": _end(chosen.high),
