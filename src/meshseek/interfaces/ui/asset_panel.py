@@ -46,8 +46,7 @@ def panel(state: State, wording: Wording, asset: Asset, listed: Listed | None, a
     said += [{"name": wording("panel.this_search", how=how), "text": text} for how, text in searches.items()]
     return {
         "id": asset.asset_id,
-        "english": next(iter(asset.captions_en), ""),
-        "chinese": next(iter(asset.captions_zh), ""),
+        "captions": _captions(asset, wording),
         "views": _views(state, asset, shown_view(state, asset, listed)),
         "download": f"/models{asset.model_url}" if asset.model_url else "",
         "file": f"{file_name(asset.asset_id)}.glb",
@@ -123,6 +122,12 @@ def beside_person(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
         "w": round(thing[0], 2),
         "h": round(thing[1], 2),
     }
+
+
+def _captions(asset: Asset, wording: Wording) -> list[tuple[str, str]]:
+    """The first one of each language, with its name; the user's language comes first."""
+    said = [(next(iter(asset.captions_en), ""), "en"), (next(iter(asset.captions_zh), ""), "zh")]
+    return [each for each in (reversed(said) if wording.chinese else said) if each[0]]
 
 
 def _views(state: State, asset: Asset, chosen: int | None) -> list[dict[str, Any]]:

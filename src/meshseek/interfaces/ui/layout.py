@@ -93,7 +93,7 @@ def lay_out() -> Page:
         questions = _questions()
         options = _options()
     asking = Asking(
-        go=gr.Button(visible="hidden", elem_id="go"),
+        go=gr.Button("→", visible="hidden", elem_id="go"),
         address=gr.Textbox(visible="hidden", elem_id="address", label="address", container=False),
         basket=gr.Textbox(visible="hidden", elem_id="basket", label="basket", container=False),
         retry=gr.Timer(RETRY_SECONDS, active=False),

@@ -19,8 +19,6 @@
   Object.defineProperty(navigator, 'language', {get: () => locale});
   Object.defineProperty(navigator, 'languages', {get: () => [locale]});
   document.documentElement.lang = locale;
-  /* The 3D view would try WebGPU first, and complain where there is none. */
-  if (navigator.gpu) Object.defineProperty(navigator, 'gpu', {get: () => undefined});
   const words = (name) => SAID[name][language];
 
   /* Storage may be full or forbidden: then nothing is remembered. */

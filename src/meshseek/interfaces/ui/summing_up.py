@@ -79,7 +79,7 @@ def facets(state: State, wording: Wording, found: Found) -> Markup:
         known = counted.get(name)
         if isinstance(known, Spread) or (known is None and name in NUMBER_FIELDS and name in state.filters):
             fields.append(_numbers(name, known or Spread(), state, wording))
-        elif known and (len(known) > 1 or name in state.filters):
+        elif known and (len(known) > 1 or name in {*state.filters, FACETS[0]}):
             fields.append(_words(name, known, state, wording))
     return piece("facets", wording, fields=[each for each in fields if each], few=FEW)
 
