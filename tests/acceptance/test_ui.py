@@ -95,7 +95,7 @@ def test_words_find_an_asset_and_all_about_it(page: Page, api_url: str) -> None:
 
 
 def test_every_state_is_a_link(page: Page, context: BrowserContext, ui_url: str) -> None:
-    """Options, filters and the chosen asset stand in the address; back and forward lead through them; others open it."""
+    """Options, filters and the chosen asset stand in the address; back and forward lead through it; others open it."""
     search(page, "chair")
     results(page).first.wait_for()
     page.get_by_role("button", name="Options").click()
@@ -159,8 +159,8 @@ def chrome_words(page: Page) -> set[str]:
     text = page.evaluate(
         """() => {
           const own = document.body.cloneNode(true);
-          own.querySelectorAll('script, style, code, pre, [lang=en], .caption, .category, .facets li, dd, .copy, .examples,'
-            + ' .past, [data-take], .commands b, input, .categories').forEach((each) => each.remove());
+          own.querySelectorAll('script, style, code, pre, [lang=en], .caption, .category, .facets li, dd, .copy,'
+            + ' .examples, .past, [data-take], .commands b, input, .categories').forEach((each) => each.remove());
           own.querySelectorAll('.en').forEach((each) => each.remove());
           return own.textContent;
         }"""
@@ -273,7 +273,7 @@ def test_page_waits_for_the_api(browser: Browser, api_url: str, tmp_path: Path) 
 
 
 def test_older_api_is_shown_all_the_same(browser: Browser, api_url: str, tmp_path: Path) -> None:
-    """An API that knows nothing of relevance, reasons, facets and parts answers with scores, and what is missing is told."""
+    """An API without relevance, reasons, facets and parts answers with scores, and what is missing is told."""
 
     def older(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
         if b'"explain"' in request.content:

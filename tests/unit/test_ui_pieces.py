@@ -41,7 +41,9 @@ def test_what_a_library_says_is_escaped() -> None:
     result = Result(asset_id=EVIL, score=1, caption_en=EVIL, relevance=EVIL, thumbnail_url=EVIL, attributes=attributes)
     state = State.read(f"?q={EVIL}&f.category={EVIL}&like={EVIL}&algorithm={EVIL}")
     found = Found(results=(result,), facets={"category": (Facet(value=EVIL, count=1),)})
-    tiles = piece("results", ENGLISH, tiles=Tiles(state, ENGLISH).all([result]), sides=[], more="", deepest=0, title=EVIL)
+    tiles = piece(
+        "results", ENGLISH, tiles=Tiles(state, ENGLISH).all([result]), sides=[], more="", deepest=0, title=EVIL
+    )
 
     for shown in (details(asset, state), tiles, chips(state, ENGLISH), facets(state, ENGLISH, found)):
         assert "<script" not in shown
@@ -125,7 +127,7 @@ def test_summary_shows_what_the_api_has_to_say() -> None:
 
 def test_facets_lead_to_filters_with_counts() -> None:
     """A value leads to its filter, a chosen one back; one value alone says nothing; numbers have bounds."""
-    counted = {
+    counted: dict[str, tuple[Facet, ...] | Spread] = {
         "category": (Facet(value="Kitchen", count=12), Facet(value="Bath", count=3)),
         "library": (Facet(value="one", count=15),),
         "faces": Spread(min=12, max=9000),

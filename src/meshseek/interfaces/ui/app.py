@@ -23,9 +23,9 @@ from meshseek.interfaces.ui.downloads import add_downloads
 from meshseek.interfaces.ui.events import Events
 from meshseek.interfaces.ui.files import FileCache
 from meshseek.interfaces.ui.keys import Keys
+from meshseek.interfaces.ui.layout import translations
 from meshseek.interfaces.ui.refusals import refusal
 from meshseek.interfaces.ui.routes import FILE, UPLOAD, UPLOAD_PROGRESS, Routes
-from meshseek.interfaces.ui.layout import translations
 from meshseek.interfaces.ui.static import head
 from meshseek.interfaces.ui.theme import theme
 from meshseek.interfaces.ui.uploads import PICTURE_BYTES, Uploads

@@ -72,7 +72,9 @@ def shown_view(state: State, asset: Asset, listed: Listed | None) -> int | None:
 
 def view_url(asset: Asset, viewpoint: int | None) -> str | None:
     """Address of a view."""
-    return dict(zip(asset.viewpoint_ids, asset.view_urls, strict=False)).get(viewpoint) if viewpoint is not None else None
+    return (
+        dict(zip(asset.viewpoint_ids, asset.view_urls, strict=False)).get(viewpoint) if viewpoint is not None else None
+    )
 
 
 def file_name(asset_id: str) -> str:

@@ -40,7 +40,7 @@ class Bar:
         questions = self._page.questions
         before = self._shown.state
         chips = [self._chip(state, index, part) for index, part in enumerate(state.parts)]
-        bar = {questions.bar: piece("bar", self._wording, parts=chips)}
+        bar: dict[Any, Any] = {questions.bar: piece("bar", self._wording, parts=chips)}
         if before is None or before.words != state.words:
             bar |= {questions.words: state.words}
         if before is not None and _options(before) == _options(state) and not self._is_loading():

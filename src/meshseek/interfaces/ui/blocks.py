@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.files import FileCache, Pictures
@@ -74,7 +75,7 @@ def _connect(blocks: gr.Blocks, page: Page, client: ApiClient, cache: FileCache,
         handlers = Handlers(page, own, pictures, wording_of(request))
         return handlers.show(values, visitor, rooms)
 
-    asked = {asking.address, asking.basket, asking.shown}
+    asked: set[Block] = {asking.address, asking.basket, asking.shown}
     for start in (blocks.load, asking.retry.tick, asking.go.click):
         shown = start(answer, asked, _answered(page), js=GIVEN, **EVENT)
         shown.then(None, js=ARRIVED, **EVENT)

@@ -112,7 +112,7 @@ class ApiClient:
         """A page of the library.
 
         Args:
-            asked: ``algorithm``, ``filters``, ``sort``, ``limit``, ``cursor`` and ``facets``, as far as they are chosen.
+            asked: ``algorithm``, ``filters``, ``sort``, ``limit``, ``cursor``, ``facets``, as far as they are chosen.
         """
         plain = {name: value for name, value in asked.items() if value}
         if "filters" in plain:

@@ -94,10 +94,10 @@ class Handlers:
         changes: Changes = {page.asking.shown: shown, **self._looked(state, shown, finder)}
         is_looked_at = before is not None and before.asset != state.asset
         if not is_same or found is not known.found or is_looked_at:
-            changes |= self._found(state, found, finder, known)
+            changes |= self._found(state, found, finder)
         return changes
 
-    def _found(self, state: State, found: Found, finder: Finder, known: Shown) -> Changes:
+    def _found(self, state: State, found: Found, finder: Finder) -> Changes:
         answers, wording = self._page.answers, self._wording
         target = found.answer.target if found.answer else ""
         given: dict[str, Any] = {"title": self._title(state), "tiles": [], "sides": [], "more": "", "deepest": 0}

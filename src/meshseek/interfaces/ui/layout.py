@@ -121,7 +121,7 @@ def _said(key: str) -> I18nData:
 def _questions() -> Questions:
     with gr.Row(elem_id="words-row", equal_height=True):
         words = gr.Textbox(
-            placeholder=_said("ask.words"),  # type: ignore[arg-type]
+            placeholder=_said("ask.words"),
             label=_said("ask.label"),
             show_label=False,
             container=False,
@@ -133,7 +133,7 @@ def _questions() -> Questions:
             elem_id="words",
         )
         _html(PICTURE, elem_id="add-picture")
-        search = gr.Button(_said("ask.search"), variant="primary", scale=1, min_width=96, elem_id="search")  # type: ignore[arg-type]
+        search = gr.Button(_said("ask.search"), variant="primary", scale=1, min_width=96, elem_id="search")
     bar = _html(elem_id="bar")
     return Questions(words=words, search=search, bar=bar)
 
@@ -141,7 +141,7 @@ def _questions() -> Questions:
 def _options() -> Options:
     with gr.Row(elem_id="below"):
         _html(PAST, elem_id="past-row")
-    with gr.Accordion(_said("options.title"), open=False, elem_id="options"):  # type: ignore[arg-type]
+    with gr.Accordion(_said("options.title"), open=False, elem_id="options"):
         with gr.Row():
             target = gr.Dropdown(
                 [("", AUTOMATIC)], value=AUTOMATIC, label=_said("options.target"), min_width=170, elem_id="target"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from meshseek.interfaces.ui.wording import COOKIE, catalogue
+from meshseek.interfaces.ui.pieces import piece
+from meshseek.interfaces.ui.wording import COOKIE, Wording, catalogue
 
 IN_BROWSER = "js."
 """Begins the keys of what the browser says by itself."""
@@ -30,28 +31,9 @@ def head() -> str:
     return f"<style>{style}</style><script>{source.replace('__WORDS__', words).replace('__COOKIE__', COOKIE)}</script>"
 
 
-HEADER = f"""
-<header class="brand">
-  <a href="?" class="home" aria-label="Meshseek">
-  <svg viewBox="0 0 32 32" width="40" height="40" aria-hidden="true">
-    <path class="left" d="M4 9.5 16 16v13L4 22.5z"/><path class="right" d="M28 9.5 16 16v13l12-6.500z"/>
-    <path class="top" d="M16 3 28 9.500 16 16 4 9.500z"/>
-  </svg></a>
-  <div><h1>Meshseek</h1><p>{both("head.line")}</p></div>
-</header>
-<nav class="places">
-  <a href="?place=basket">{both("head.basket")} <b id="basket-count"></b></a>
-  <a href="?place=status">{both("head.status")}</a>
-  <button type="button" data-do="language"><span class="en" lang="zh-CN">中文</span><span class="zh" lang="en">English</span></button>
-</nav>
-"""
-PICTURE = f"""
-<input id="picture-file" type="file" accept="image/*" hidden>
-<button type="button" class="button" data-do="picture">
-  <svg viewBox="0 0 20 20" aria-hidden="true"><rect x="2.500" y="3.500" width="15" height="13" rx="2"/><circle cx="7" cy="8" r="1.500"/><path d="m3 14 4-4 3.500 3.500L13 11l4 4"/></svg>
-  {both("ask.picture")}</button>
-"""
-PAST = f'<details class="past" hidden><summary>{both("ask.past")}</summary><ul id="past"></ul></details>'
-CLOSE = f"""
-<button type="button" class="close" data-do="close" ><span class="unseen">{both("panel.close")}</span><span aria-hidden="true">×</span></button>
-"""
+def _piece(name: str, **given: str) -> Markup:
+    return piece(name, Wording("en"), both=both, **given)
+
+
+HEADER = _piece("header", product="Meshseek", chinese="中文", english="English")
+PICTURE, PAST, CLOSE = (_piece(name) for name in ("picture", "past", "close"))

@@ -30,7 +30,7 @@ def summary(state: State, wording: Wording, found: Found) -> Markup:
             {"value": "" if sort == SORTS[0] else sort, "label": wording(f"sort.{sort}"), "chosen": sort == state.sort}
             for sort in SORTS
         ]
-        given = {"count": wording.count("assets", total), "sorts": sorts}
+        given: dict[str, Any] = {"count": wording.count("assets", total), "sorts": sorts}
         return piece("summary", wording, **{**_nothing(), **given})
     took = wording("summary.took", number=max(round(answer.took_ms.total), 1)) if answer.took_ms else ""
     given = {

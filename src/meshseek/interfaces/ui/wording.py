@@ -68,9 +68,8 @@ def preferred(chosen: str | None, accepted: str | None) -> Language:
         chosen: As the browser's cookie has it.
         accepted: The header ``Accept-Language``.
     """
-    for language in get_args(Language):
-        if chosen == language:
-            return language
+    if chosen in {"en", "zh"}:
+        return "zh" if chosen == "zh" else "en"
     wished = [_wish(each) for each in (accepted or "")[:1000].split(",")]
     known = [(weight, name) for weight, name in wished if name in get_args(Language) and weight > 0]
     best = max(known, key=lambda each: each[0], default=(1.0, "en"))[1]
