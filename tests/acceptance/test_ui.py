@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -308,6 +309,33 @@ def test_older_api_is_shown_all_the_same(browser: Browser, api_url: str, tmp_pat
         expect(page.locator("#details .why").first).to_contain_text("does not tell what this score rests on")
         opened(page, f"{url}/?q=chair&q*-0.5=wood")
         expect(page.get_by_role("alert").first).to_contain_text("too old to search for several things")
+
+
+def test_two_algorithms_stand_side_by_side(browser: Browser, api_url: str, tmp_path: Path) -> None:
+    """With what both have found marked; here the second one is the first that varies nothing."""
+
+    def two(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if request.url.path == "/health":
+            return httpx.Response(200, json={"status": "ready", "algorithms": {"lite": "ready", "siglip": "ready"}})
+        if b'"siglip"' not in request.content:
+            return answer
+        asked = {**json.loads(request.content), "algorithm": "lite", "diverse": False}
+        return httpx.Response(200, json={**httpx.post(f"{api_url}/search/text", json=asked).json(), "algorithm": "siglip"})
+
+    port = free_port()
+    with (
+        visiting(browser) as context,
+        forwarding(port, api_url, two),
+        serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
+    ):
+        page = opened(context.new_page(), f"{url}/?q=chair")
+        page.get_by_role("button", name="Options").click()
+        page.get_by_label("Compare two algorithms").click()
+        page.get_by_role("option", name="siglip").click()
+        expect(page.locator(".side")).to_have_count(2)
+        expect(page.locator(".side").nth(1)).to_contain_text("siglip")
+        expect(page.locator(".side").first.locator(".agreed").first).to_contain_text("Also found by the other")
+        assert "against=siglip" in page.url
 
 
 def as_it_is(_: httpx.Request, answer: httpx.Response) -> httpx.Response:

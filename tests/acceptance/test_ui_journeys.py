@@ -54,11 +54,11 @@ def test_the_library_is_browsed(context: BrowserContext, ui_url: str, api_url: s
     page.locator("#chips a").first.click()
     page.get_by_label("Faces, at most").fill("1")
     page.get_by_label("Faces, at most").press("Tab")
-    expect(page.locator(".empty")).to_contain_text("Nothing found")
+    expect(page.locator("#results .empty")).to_contain_text("Nothing found")
     page.get_by_role("link", name="Search without filters").click()
     expect(results(page).first).to_be_visible()
     opened(page, f"{ui_url}/?place=status")
-    expect(page.locator(".status")).to_contain_text(f"lite ready Assets {total}", use_inner_text=False)
+    expect(page.locator(".status")).to_contain_text(re.compile(rf"lite\s+ready\s+Assets{total}English"))
 
 
 def test_assets_are_collected(context: BrowserContext, ui_url: str) -> None:
@@ -93,6 +93,7 @@ def test_all_is_done_by_keys(context: BrowserContext, ui_url: str) -> None:
     page.locator("body").press("/")
     page.keyboard.insert_text("chair")
     page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_contain_text("results")
     results(page).first.focus()
     page.keyboard.press("ArrowRight")
     expect(results(page).nth(1)).to_be_focused()
@@ -117,7 +118,7 @@ def test_all_is_done_by_keys(context: BrowserContext, ui_url: str) -> None:
 def test_nothing_is_in_the_way_of_anybody(
     browser: Browser, ui_url: str, tmp_path: Path, options: dict[str, Any], name: str
 ) -> None:
-    """axe finds nothing serious; nothing is wider than the screen; a phone shows the chosen asset over the list."""
+    """Axe finds nothing serious; nothing is wider than the screen; a phone shows the chosen asset over the list."""
     with visiting(browser, **options) as context:
         page = opened(context.new_page(), ui_url)
         results(page).first.wait_for()

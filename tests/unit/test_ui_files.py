@@ -132,8 +132,9 @@ def test_a_view_that_cannot_be_had_is_a_plain_tile(tmp_path: Path) -> None:
     pictures = Pictures(client, FileCache(tmp_path), "mary")
     good, bad = (pictures.tile(path, 192) for path in ("/good", "/bad"))
 
-    assert Image.open(good).size == (192, 192)
-    assert Image.open(good).convert("RGB").getpixel((96, 96)) != (247, 248, 250)
+    with Image.open(good) as tile:
+        assert tile.size == (192, 192)
+        assert tile.convert("RGB").getpixel((96, 96)) != (247, 248, 250)
     assert pictures.tile(None, 192) == bad
     assert good.parent != bad.parent
     assert {path.parent.parent.name for path in (good, bad)} == {"mary"}

@@ -170,9 +170,15 @@
     });
     const badge = find('#basket-count');
     if (badge && badge.textContent !== String(ids.size || '')) badge.textContent = ids.size || '';
+    const canvas = find('#model canvas');
+    if (canvas && canvas.tabIndex > 0) {
+      canvas.tabIndex = 0; // Babylon would have it first of all
+      canvas.setAttribute('role', 'img');
+      canvas.setAttribute('aria-label', words('js.viewer'));
+    }
     all('details[data-keep]').forEach((fold) => { if (open.has(fold.dataset.keep) && !fold.open) fold.open = true; });
   };
-  const history_ = () => {
+  const showPast = () => {
     const place = find('#past'), past = remembered(sessionStorage, PAST);
     if (!place) return;
     place.closest('details').hidden = !past.length;
@@ -201,14 +207,14 @@
     document.body.classList.toggle('with-asset', Boolean(find('#details .asset')));
     document.body.classList.toggle('empty-results', !find('#results .tile'));
     note(label);
-    history_();
+    showPast();
     decorate();
     if (moved && document.body.classList.contains('with-asset') && innerWidth <= 900) find('#panel')?.scrollTo(0, 0);
   }, PATIENCE_MS / 3);
   new MutationObserver(() => {
     clearTimeout(decorate.timer);
     decorate.timer = setTimeout(decorate, 20);
-  }).observe(document.documentElement, {childList: true, subtree: true});
+  }).observe(document.documentElement, {childList: true, subtree: true, attributeFilter: ['tabindex']});
 
   const copy = async (button) => {
     const text = button.dataset.copy;
