@@ -90,7 +90,8 @@ def test_assets_are_collected(context: BrowserContext, ui_url: str) -> None:
 def test_all_is_done_by_keys(context: BrowserContext, ui_url: str) -> None:
     """Who has no mouse searches, goes through the tiles, looks at one, unfolds its reasons, and comes back."""
     page = opened(context.new_page(), ui_url)
-    page.locator("body").press("/")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("/")
     page.keyboard.insert_text("chair")
     page.keyboard.press("Enter")
     expect(page.locator("#summary")).to_contain_text("results")
@@ -98,6 +99,7 @@ def test_all_is_done_by_keys(context: BrowserContext, ui_url: str) -> None:
     page.keyboard.press("ArrowRight")
     expect(results(page).nth(1)).to_be_focused()
     page.keyboard.press("Enter")
+    expect(page.locator("#details .why summary").first).to_be_visible()
     page.locator("#details .why summary").first.press("Enter")
     expect(page.locator("#details").get_by_text("Score", exact=True)).to_be_visible()
     page.keyboard.press("Escape")

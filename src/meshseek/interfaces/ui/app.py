@@ -22,11 +22,12 @@ from meshseek.interfaces.ui.door import LEAD_BACK, Door
 from meshseek.interfaces.ui.downloads import add_downloads
 from meshseek.interfaces.ui.events import Events
 from meshseek.interfaces.ui.files import FileCache
+from meshseek.interfaces.ui.first import First
 from meshseek.interfaces.ui.keys import Keys
 from meshseek.interfaces.ui.layout import translations
 from meshseek.interfaces.ui.refusals import refusal
 from meshseek.interfaces.ui.routes import FILE, UPLOAD, UPLOAD_PROGRESS, Routes
-from meshseek.interfaces.ui.static import head
+from meshseek.interfaces.ui.static import script, style
 from meshseek.interfaces.ui.theme import theme
 from meshseek.interfaces.ui.uploads import PICTURE_BYTES, Uploads
 from meshseek.interfaces.ui.visitors import Rooms
@@ -63,6 +64,7 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
     app.add_middleware(Events, rooms=rooms, events=_events(blocks))
     door = {"host": options.host, "hosts": options.hosts, "insecure": options.insecure}
     app.add_middleware(Door, keys=keys, rooms=rooms, **door)  # type: ignore[arg-type]
+    app.add_middleware(First, piece=LEAD_BACK + script())
     app.add_middleware(Routes)
     app.add_middleware(Hosts, hosts=options.hosts)
     gr.mount_gradio_app(
@@ -71,7 +73,7 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
         path="/",
         theme=theme(),
         css_paths=STYLE,
-        head=LEAD_BACK + head(),
+        head=style(),
         i18n=translations(),
         footer_links=[],
         run_history=False,

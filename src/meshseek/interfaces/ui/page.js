@@ -163,6 +163,8 @@
   /* What the server cannot know: what is taken, what was searched, which folds are open. */
   const open = new Set();
   const decorate = () => {
+    if (!document.body) return;
+    document.body.classList.toggle('with-asset', Boolean(find('#details .asset')));
     const ids = new Set(taken());
     all('[data-take]').forEach((button) => {
       const pressed = String(ids.has(button.dataset.take));
@@ -204,13 +206,12 @@
     settle();
     const label = find('#results [data-title]')?.dataset.title || '';
     document.title = label ? `${label} · Meshseek` : 'Meshseek';
-    document.body.classList.toggle('with-asset', Boolean(find('#details .asset')));
-    document.body.classList.toggle('empty-results', !find('#results .tile'));
     note(label);
     showPast();
     decorate();
     if (moved && document.body.classList.contains('with-asset') && innerWidth <= 900) find('#panel')?.scrollTo(0, 0);
   }, PATIENCE_MS / 3);
+  addEventListener('DOMContentLoaded', decorate);
   new MutationObserver(() => {
     clearTimeout(decorate.timer);
     decorate.timer = setTimeout(decorate, 20);
@@ -275,9 +276,9 @@
     const on = event.target;
     if (on.dataset?.weight !== undefined && on.nextElementSibling) on.nextElementSibling.textContent = on.value.replace('-', '−');
   });
-  addEventListener('toggle', (event) => {
-    const name = event.target.dataset?.keep;
-    if (name) open[event.target.open ? 'add' : 'delete'](name);
+  addEventListener('click', (event) => {
+    const fold = event.target instanceof Element ? event.target.closest('summary')?.parentElement : null;
+    if (fold?.dataset.keep) open[fold.open ? 'delete' : 'add'](fold.dataset.keep); // it opens after this
   }, true);
   const STEPS = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: 0, ArrowUp: 0};
   addEventListener('keydown', (event) => {

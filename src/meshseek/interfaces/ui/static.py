@@ -22,13 +22,18 @@ def both(key: str) -> Markup:
     )
 
 
-def head() -> str:
-    """What the browser has before anything else: its own script, and the style of what Gradio has no part for."""
+def style() -> str:
+    """How that looks which Gradio has no part for; in the head its selectors are left as they are."""
+    return f"<style>{Path(__file__).with_name('page.css').read_text('utf-8')}</style>"
+
+
+def script() -> str:
+    """What the browser runs before anything else."""
     said = {key: each for key, each in catalogue().items() if key.startswith(IN_BROWSER)}
     source = Path(__file__).with_name("page.js").read_text("utf-8")
     words = json.dumps(said, ensure_ascii=False).replace("</", "<\\/")
-    style = Path(__file__).with_name("page.css").read_text("utf-8")
-    return f"<style>{style}</style><script>{source.replace('__WORDS__', words).replace('__COOKIE__', COOKIE)}</script>"
+    hidden = "<style>html:lang(zh) .en, html:lang(en) .zh { display: none; }</style>"
+    return f"{hidden}<script>{source.replace('__WORDS__', words).replace('__COOKIE__', COOKIE)}</script>"
 
 
 def _piece(name: str, **given: str) -> Markup:
