@@ -320,7 +320,9 @@ def test_two_algorithms_stand_side_by_side(browser: Browser, api_url: str, tmp_p
         if b'"siglip"' not in request.content:
             return answer
         asked = {**json.loads(request.content), "algorithm": "lite", "diverse": False}
-        return httpx.Response(200, json={**httpx.post(f"{api_url}/search/text", json=asked).json(), "algorithm": "siglip"})
+        return httpx.Response(
+            200, json={**httpx.post(f"{api_url}/search/text", json=asked).json(), "algorithm": "siglip"}
+        )
 
     port = free_port()
     with (
