@@ -26,12 +26,14 @@
   const remember = (store, name, value) => { try { store.setItem(name, JSON.stringify(value)); } catch { /* as above */ } };
 
   /* Asking the server */
-  let again = 0, from = location.search;
+  let again = 0, from = location.search, sent = null;
   const ask = () => {
     const button = find('#go');
     if (!button) return;
     busy();
     button.click();
+    clearTimeout(ask.timer); // Gradio may drop a click that comes just as the one before is answered
+    ask.timer = setTimeout(() => { if (sent !== location.search) ask(); }, 1000);
   };
   const busy = () => {
     const [before, now] = [from, location.search].map((text) => {
@@ -306,6 +308,6 @@
   addEventListener('popstate', ask);
   addEventListener('storage', decorate);
 
-  const given = () => [location.search, JSON.stringify({ids: taken(), use: find('#use')?.value || ''})];
+  const given = () => [sent = location.search, JSON.stringify({ids: taken(), use: find('#use')?.value || ''})];
   window.meshseek = {set, say, arrived, given};
 })();
