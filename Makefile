@@ -82,6 +82,9 @@ lite-data: $(VENV)/.installed-dev  ## Make lite's query matrix and glosses from 
 openapi: $(VENV)/.installed-dev  ## Write the API's description to docs/openapi.json, after a change to its routes
 	$(BIN)/python scripts/openapi.py
 
+client-reference: $(VENV)/.installed-dev  ## Write docs/client-reference.md from the source of the Python client
+	$(BIN)/python scripts/client_reference.py
+
 fuzz: $(VENV)/.installed-dev  ## Send 10,000 made requests to the API: make fuzz ARGS="--cases 50000 --seed 7"
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
@@ -101,6 +104,9 @@ sbom: $(VENV)/.installed-dev  ## Write build/sbom.json: what an installation is 
 
 bench: $(VENV)/.installed-dev  ## Measure the demo: stages, latency, memory
 	$(BIN)/python benchmarks/demo.py $(ARGS)
+
+bench-combined: $(VENV)/.installed-dev  ## Compare two ways of combining parts of a query: make bench-combined ARGS="--workspace workspace --half tune"
+	$(BIN)/python benchmarks/combined.py $(ARGS)
 
 bench-embed: $(VENV)/.installed-dev  ## Measure embedding, its parts and its memory: make bench-embed ARGS="--pictures 1000000 --side 32 --rate 5000 --layouts tar"
 	$(BIN)/python benchmarks/embedding.py $(ARGS)
@@ -129,6 +135,9 @@ bench-serve: $(VENV)/.installed-dev  ## Measure searches over HTTP beside the sa
 bench-shards: $(VENV)/.installed-dev  ## Measure three shards beside one server: make bench-shards ARGS="--assets 100000"
 	$(BIN)/python benchmarks/shards.py $(ARGS)
 
+bench-facets: $(VENV)/.installed-dev  ## Measure facets beside searches without them, and pages of a catalogue
+	$(BIN)/python benchmarks/facets.py $(ARGS)
+
 bench-access: $(VENV)/.installed-dev  ## Measure what hosts, keys, limits and bounded connections cost a request
 	$(BIN)/python benchmarks/access.py
 
@@ -144,4 +153,4 @@ bench-tree: $(VENV)/.installed-dev  ## Measure import, status and update on a G-
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-access bench-publish bench-update bench-tree clean
+.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-combined bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-facets bench-access bench-publish bench-update bench-tree clean

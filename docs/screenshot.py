@@ -1,16 +1,18 @@
 # ruff: noqa: INP001  # a script, not a package
-"""Take the README's picture of a running page: ``python docs/screenshot.py http://127.0.0.1:7860``."""
+"""Take the README's pictures of a running page: ``python docs/screenshot.py http://127.0.0.1:7860``."""
 
 from __future__ import annotations
 
 import io
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 FLAGS = (
     "--no-sandbox",
@@ -23,54 +25,86 @@ FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 )
-WIDTH, HEIGHT = 1440, 1390
-TARGET = Path(__file__).with_name("images") / "ui.png"
-LARGEST = 600_000
-"""Bytes from which on the picture is stored with a palette, which more than halves it."""
+FOLDER = Path(__file__).with_name("images")
+LARGEST = 400_000
+"""Bytes from which on a picture is stored with a palette, which more than halves it."""
 DRAWN = 60
 """Difference of greys in the 3D view from which on more than its background is seen."""
 TRIES = 100
 PAUSE_MS = 200
+SCREEN, PHONE = (1440, 1080), (390, 844)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One of the pictures."""
+
+    name: str
+    address: str
+    size: tuple[int, int] = SCREEN
+    locale: str = "en-US"
+    dark: bool = False
+    chosen: bool = False
+    """Whether the first result is looked at."""
+
+
+SHOTS = (
+    Shot("start", ""),
+    Shot("results", "?q=wooden+chair"),
+    Shot("panel", "?q=wooden+chair", chosen=True),
+    Shot("combined", "?q=chair&q*-0.5=wooden"),
+    Shot("chinese", "?q=沙发", locale="zh-CN", chosen=True),
+    Shot("phone", "?q=wooden+chair", size=PHONE, chosen=True),
+    Shot("dark", "?q=table+lamp", dark=True, chosen=True),
+)
 
 
 @click.command()
 @click.argument("url")
-@click.argument("query", default="wooden chair")
-@click.option("--to", type=click.Path(path_type=Path), default=TARGET, show_default="docs/images/ui.png")
-def main(url: str, query: str, to: Path) -> None:
-    """Search on the page at URL, choose the first result, ask why it is there, and store what is seen."""
+@click.option("--to", type=click.Path(path_type=Path), default=FOLDER, show_default="docs/images")
+@click.option("--against", help="Name of a second algorithm: also take a picture of both side by side.")
+def main(url: str, to: Path, against: str | None) -> None:
+    """Take all pictures of the page at URL."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         sys.exit("the screenshot needs Chromium; install it with 'apt-get install chromium'")
+    to.mkdir(parents=True, exist_ok=True)
+    compared = [Shot("compare", f"?q=wooden+chair&against={against}")] if against else []
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=program, args=FLAGS) as browser:
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, locale="en-US")
-        page.goto(url)
-        _search(page, query)
-        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(to, optimize=True)
-    if to.stat().st_size > LARGEST:
-        picture.quantize(dither=Image.Dither.FLOYDSTEINBERG).save(to, optimize=True)
-    click.echo(f"{to}: {to.stat().st_size // 1000} kB")
+        for shot in (*SHOTS, *compared):
+            picture = _taken(browser, url, shot)
+            file = to / f"{shot.name}.png"
+            picture.save(file, optimize=True)
+            if file.stat().st_size > LARGEST:
+                picture.quantize(dither=Image.Dither.FLOYDSTEINBERG).save(file, optimize=True)
+            click.echo(f"{file}: {file.stat().st_size // 1000} kB")
 
 
-def _search(page: Page, query: str) -> None:
-    box = page.get_by_placeholder("Describe what you are looking for")
-    box.fill(query)
-    box.press("Enter")
-    page.locator("#gallery button.thumbnail-item").first.click()
+def _taken(browser: Browser, url: str, shot: Shot) -> Image.Image:
+    width, height = shot.size
+    options: dict[str, Any] = {"color_scheme": "dark" if shot.dark else "light", "locale": shot.locale}
+    page = browser.new_page(viewport={"width": width, "height": height}, **options)
+    page.goto(f"{url}/{shot.address}")
+    page.locator("#results .tile-link").first.wait_for()
+    if shot.chosen:
+        page.locator("#results .tile-link").first.click()
+        _wait_for_model(page)
+    page.evaluate("document.activeElement.blur()")
+    page.mouse.move(width - 1, height - 1)
+    page.wait_for_timeout(PAUSE_MS * 5)
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    page.close()
+    return picture
+
+
+def _wait_for_model(page: Page) -> None:
     canvas = page.locator("#model canvas")
     canvas.wait_for()
     for _ in range(TRIES):
         page.wait_for_timeout(PAUSE_MS)
         if _contrast(Image.open(io.BytesIO(canvas.screenshot()))) > DRAWN:
-            break
-    else:
-        sys.exit("nothing was drawn in the 3D view")
-    page.locator("#details summary").click()
-    box.blur()
-    page.mouse.move(WIDTH - 1, HEIGHT - 1)
-    page.wait_for_timeout(PAUSE_MS * 5)
+            return
+    sys.exit("nothing was drawn in the 3D view")
 
 
 def _contrast(view: Image.Image) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -17,7 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from tests.conftest import free_port
 
@@ -50,18 +52,31 @@ def launched() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def visiting(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor; none of the pages may contact another machine or fail."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+def visiting(browser: Browser, *, quiet: bool = True, **options: Any) -> Iterator[BrowserContext]:
+    """A visitor; none of the pages may contact another machine, fail, or complain on the console.
+
+    Args:
+        browser: In which.
+        quiet: Whether nothing may be said on the console either; where servers are away, browsers tell of it there.
+        options: Of the visitor's browser, such as ``locale``.
+    """
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, "locale": "en-US", **options})
     context.set_default_timeout(PATIENCE)
     elsewhere: list[str] = []
     failures: list[str] = []
     context.on("request", lambda request: elsewhere.extend([] if is_ours(request.url) else [request.url]))
     context.on("weberror", lambda error: failures.append(str(error.error)))
+    if quiet:
+        context.on("console", lambda said: failures.extend([said.text] if is_complaint(said) else []))
     yield context
     context.close()
     assert elsewhere == []
     assert failures == []
+
+
+def is_complaint(said: ConsoleMessage) -> bool:
+    """Whether it is an error of the page; the 3D view tries WebGPU first, which this browser has not."""
+    return said.type == "error" and "WebGPU" not in said.text
 
 
 def is_ours(url: str) -> bool:
@@ -108,14 +123,35 @@ def opened(page: Page, url: str) -> Page:
 
 def search(page: Page, words: str) -> None:
     """Type words and press Enter."""
-    box = page.get_by_placeholder("Describe what you are looking for")
+    box = page.locator("#words").locator("input, textarea")
     box.fill(words)
     box.press("Enter")
 
 
 def results(page: Page) -> Locator:
-    """The tiles of the results."""
-    return page.locator("#gallery button.thumbnail-item")
+    """The tiles of the results, once no others are on their way."""
+    return page.locator("body:not(.asking) #results .tile-link")
+
+
+def seen_in_3d(page: Page) -> Locator:
+    """The canvas of the 3D view, once something is drawn on it."""
+    canvas = page.locator("#model canvas")
+    canvas.wait_for()
+    deadline = time.monotonic() + PATIENCE / 1000
+    while spread(canvas) < 60:
+        assert time.monotonic() < deadline, "nothing was drawn in the 3D view"
+        page.wait_for_timeout(200)
+    return canvas
+
+
+def spread(canvas: Locator) -> int:
+    """Difference between the darkest and the lightest grey in the middle; the background alone has few."""
+    picture = Image.open(io.BytesIO(canvas.screenshot())).convert("L")
+    middle = picture.crop((picture.width // 4, picture.height // 4, picture.width * 3 // 4, picture.height * 3 // 4))
+    darkest, lightest = middle.getextrema()
+    assert isinstance(darkest, int)
+    assert isinstance(lightest, int)
+    return lightest - darkest
 
 
 @dataclass(frozen=True)
@@ -132,18 +168,14 @@ class Events:
         assert found
         return cls(client, json.loads(found[1]))
 
-    def send(self, trigger: str, session: str, *, words: str = "chair", **more: Any) -> httpx.Response:
-        """Send the first event of a kind, with what the page's parts hold at first."""
-        event = next(each for each in self.config["dependencies"] if trigger in [kind for _, kind in each["targets"]])
-        parts = {part["id"]: part for part in self.config["components"]}
-        values = [
-            words if parts[number]["type"] == "textbox" else parts[number]["props"].get("value")
-            for number in event["inputs"]
-        ]
+    def show(self, address: str, session: str, **more: Any) -> httpx.Response:
+        """Ask for what an address shows."""
+        event = next(each for each in self.config["dependencies"] if each["inputs"] and each["backend_fn"])
+        values = [address, "", None]
         body = {"fn_index": event["id"], "data": values, "session_hash": session, **more}
         return self.client.post("/gradio_api/run/predict", json=body)
 
-    def picture(self, event: dict[str, Any]) -> int | None:
-        """The number of the part that holds a picture, among those whose values an event takes."""
-        kinds = {part["id"]: part["type"] for part in self.config["components"]}
-        return next((number for number in event["inputs"] if kinds[number] == "image"), None)
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """The events that the server answers."""
+        return [event for event in self.config["dependencies"] if event["backend_fn"]]

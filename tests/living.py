@@ -315,6 +315,7 @@ TABLES = {
     "image_embeddings": "asset_id, viewpoint_id, embedding::text",
     "asset_centroids": "asset_id, centroid::text, spread, faces, labels_of(labels)",
     "asset_words": "asset_id, words::text",
+    "listed": "asset_id, name, size, faces, labels_of(labels)",
     "labels": "field, value, assets",
     "percentiles": "field, edges, assets",
     "background": "asset_id",

@@ -10,6 +10,7 @@
     │   │   └── LibraryGoneError   it is not there, or lists nothing
     │   ├── UnreadableAssetError   one asset that cannot be read: skipped and counted
     │   ├── UnknownPluginError     a name that no plug-in of the family has
+    │   ├── BasketError            assets that cannot be collected like this
     │   ├── ConfirmationNeededError  much would go, and nobody has agreed
     │   ├── SettingsError          a setting that is missing or not valid
     │   ├── NotFoundError          no such asset, view or model file (HTTP 404)
@@ -32,7 +33,8 @@
     ├── FetchError                 something could not be downloaded
     ├── BusyError                  more is asked than can be answered soon (HTTP 503 with Retry-After)
     │   └── TooSlowError           it took so long that nobody waits for it any longer
-    └── ServiceError               a service of ours cannot start or does not answer
+    ├── ServiceError               a service of ours cannot start or does not answer
+    └── ApiError                   what a running Meshseek said instead of an answer, to who asks it by the client
 """
 
 from __future__ import annotations
@@ -77,6 +79,10 @@ class LibraryGoneError(DatasetError):
 
 class ConfirmationNeededError(InputError):
     """Much would be taken out, and nobody has agreed."""
+
+
+class BasketError(InputError):
+    """Assets cannot be collected like this."""
 
 
 class UnreadableAssetError(InputError):
@@ -209,3 +215,22 @@ class TooSlowError(BusyError):
 
 class ServiceError(MeshseekError):
     """A service of ours cannot start or does not answer."""
+
+
+class ApiError(MeshseekError):
+    """A running Meshseek, asked by :class:`meshseek.Client`, refused, failed or did not answer.
+
+    Args:
+        message: What is wrong and the cure, as the service says it.
+        code: The API's word for it, such as ``not_found``, ``query``, ``busy`` or ``unauthorized``; or, where it said
+            nothing: ``unreachable``, ``timeout``, ``not_understood`` (this is no Meshseek, or another version) or
+            ``too_large``.
+        status: Of HTTP; None where there was no answer.
+        request_id: By which the service's log knows the request.
+    """
+
+    def __init__(self, message: str, *, code: str, status: int | None = None, request_id: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.request_id = request_id

@@ -79,6 +79,8 @@ class Asset:
     attributes: Attributes = field(default_factory=dict)
     library: str = ""
     """Name of its library; empty in a workspace that does not tell its libraries apart."""
+    added: int | None = None
+    """When it was first imported, in seconds since 1970; None where an older Meshseek did that."""
 
 
 CaptionBasis = Literal["own_language", "all_texts"]

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """The largest model that is passed on from there."""
     base_url_seconds: PositiveFloat = 120.0
     """How long passing on one model may take, from the request to its last byte."""
+    collect_megabytes: PositiveInt = 4_000
+    """The most that the models of one zip may have together."""
     model_dir: Path | None = None
     """Folder of model weights, for machines without a hub."""
     device: str | None = None
@@ -118,7 +120,9 @@ class Settings(BaseSettings):
     stop_seconds: PositiveFloat = Field(30.0, le=3600)
     """How long it then has to finish what it took."""
     api_url: str = Field("http://127.0.0.1:8000", pattern=r"^https?://")
-    """Where the front end finds the API."""
+    """Where the front end and ``meshseek mcp`` find the API."""
+    api_key: SecretStr | None = None
+    """What ``meshseek mcp`` sends to it, where it needs a key."""
     insecure: bool = False
     """No key is needed, whoever can reach the services."""
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()

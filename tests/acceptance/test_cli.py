@@ -181,6 +181,9 @@ def test_status(library: ServedLibrary) -> None:
         (["search", "x" * 1001], "at most 1000"),
         (["search", "chair", "--top-k", "0"], "choose 1 to 200"),
         (["search"], "either a text or an image"),
+        (["search", "--without", "red"], "nothing is wanted, for all weights are below 0; add a part"),
+        (["search", "red", "--without", "red"], "'red' is both wanted and not wanted; give it one weight"),
+        (["search", "red", "--like", "nobody"], "there is no asset 'nobody' here that can be compared; check the id"),
         (["search", "--image", "nowhere.png"], "cannot read nowhere.png"),
         (["search", "chair", "--filter", "colour=red"], "known fields"),
         (["search", "chair", "--filter", "faces=1", "--filter", "faces=2"], "has 2 values; give one number"),
@@ -201,6 +204,19 @@ def test_a_mistake_is_one_line_with_its_cure(
     assert (ended.returncode, ended.stdout) == (1, "")
     assert message.startswith("meshseek: ")
     assert words in message
+
+
+def test_several_things_together(library: ServedLibrary, picture: Path) -> None:
+    """Words, a picture, an asset and what is not wanted; with the same weights by other options, the same."""
+    answers = [
+        found(library, "chair", "--image", str(picture), "--like", "chair-0001", "--without", "table", *more)
+        for more in ([], ["--part", "0:sofa"])
+    ]
+    weighed = [f"2:image:{picture}", "2:like:chair-0001", "-2:table", "2:chair"]
+
+    assert answers[0][0]["asset_id"] in {*CHAIRS, ODD_ID}
+    assert answers[0] == answers[1]
+    assert answers[0] == found(library, *(word for part in weighed for word in ("--part", part)))
 
 
 def test_wrong_usage_is_status_two(library: ServedLibrary) -> None:

@@ -1,21 +1,20 @@
-"""The page in a real browser, on a real API."""
+"""The page in a real browser, on a real API: one journey after the other, each as somebody would make it."""
 
 from __future__ import annotations
 
 import contextlib
-import io
+import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from tests.browsing import PATIENCE, launched, opened, results, search, serving_page, visiting
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from tests.browsing import launched, opened, results, search, seen_in_3d, serving_page, visiting
 from tests.conftest import free_port
 
 ABSENT = ("motorcycle", "helicopter", "submarine", "football", "rocket", "guitar")
@@ -49,329 +48,296 @@ def page(context: BrowserContext, ui_url: str) -> Page:
     return opened(context.new_page(), ui_url)
 
 
-def seen_in_3d(page: Page) -> Locator:
-    """The canvas of the 3D view, once something is drawn on it."""
-    canvas = page.locator("#model canvas")
-    canvas.wait_for()
-    deadline = time.monotonic() + PATIENCE / 1000
-    while spread(canvas) < 60:
-        assert time.monotonic() < deadline, "nothing was drawn in the 3D view"
-        page.wait_for_timeout(200)
-    return canvas
+def found(api_url: str, query: str, **options: Any) -> dict[str, Any]:
+    """What the API finds."""
+    answer: dict[str, Any] = httpx.post(f"{api_url}/search/text", json={"query": query, **options}).json()
+    return answer
 
 
-def spread(canvas: Locator) -> int:
-    """Difference between the darkest and the lightest grey in the middle; the background alone has few."""
-    picture = Image.open(io.BytesIO(canvas.screenshot())).convert("L")
-    middle = picture.crop((picture.width // 4, picture.height // 4, picture.width * 3 // 4, picture.height * 3 // 4))
-    darkest, lightest = middle.getextrema()
-    assert isinstance(darkest, int)
-    assert isinstance(lightest, int)
-    return lightest - darkest
+def pictured(api_url: str, folder: Path) -> Path:
+    """A picture of a chair."""
+    best = found(api_url, "chair", top_k=1)["results"][0]
+    picture = folder / "chair.png"
+    picture.write_bytes(httpx.get(f"{api_url}{best['thumbnail_url']}").content)
+    return picture
 
 
-def test_words_find_assets(page: Page) -> None:
-    """Words typed into the box bring tiles with loaded pictures, and the language that was understood."""
+def test_words_find_an_asset_and_all_about_it(page: Page, api_url: str) -> None:
+    """Words bring tiles at the matched view; the chosen one is shown in 3D with its facts and the reasons."""
     search(page, "chair")
-
-    results(page).first.wait_for()
-    expect(page.locator("#summary")).to_contain_text("results in")
-    expect(page.locator("#summary .language")).to_have_text("English")
+    best = found(api_url, "chair", top_k=24, explain=True)["results"]
+    expect(results(page).first).to_have_accessible_name(re.compile(r"^Fits well · .*chair"))
+    expect(page.locator("#summary")).to_contain_text(re.compile(r"\d+ results.*in \d+ ms.*English", re.DOTALL))
     assert results(page).first.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
-
-def test_chinese_is_recognised(page: Page) -> None:
-    """A Chinese query is shown as such."""
-    search(page, "椅子")
-
-    results(page).first.wait_for()
-    expect(page.locator("#summary .language")).to_have_text("中文")
-
-
-def test_example_searches(page: Page) -> None:
-    """A click on an example fills the box and searches."""
-    page.get_by_role("button", name="table lamp").click()
-
-    results(page).first.wait_for()
-    expect(page.get_by_placeholder("Describe what you are looking for")).to_have_value("table lamp")
-
-
-def test_result_is_shown_in_3d(page: Page, api_url: str) -> None:
-    """A click on a result draws its model and tells all about it."""
-    search(page, "chair")
-    results(page).first.click()
-
-    seen_in_3d(page)
-    best = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 1}).json()["results"][0]
-    expect(page.locator("#details")).to_contain_text(best["asset_id"])
-    expect(page.locator("#details")).to_contain_text(best["attributes"]["licence"])
-
-
-def test_second_result_replaces_the_first(page: Page) -> None:
-    """Choosing another result shows another asset."""
-    search(page, "chair")
-    results(page).nth(0).click()
-    seen_in_3d(page)
-    first = page.locator("#details code").inner_text()
     results(page).nth(1).click()
-
-    expect(page.locator("#details code")).not_to_have_text(first)
+    details = page.locator("#details")
+    expect(details.locator("code").first).to_have_text(best[1]["asset_id"])
     seen_in_3d(page)
+    for said in (best[1]["attributes"]["licence"], "cm", "May be used commercially", "Its author"):
+        expect(details).to_contain_text(said)
+    expect(details.get_by_role("img", name="Beside a person of 1.70 m")).to_be_visible()
+    expect(details.get_by_text("Score", exact=True)).to_be_hidden()
+    details.get_by_text("Why", exact=True).click()
+    expect(details.locator(".why").first).to_contain_text(f"{best[1]['score']:.2f}")
+    parts = best[1]["explanation"]["parts"]
+    expect(details.locator(".why").first).to_contain_text(f"{parts['caption']:.2f}, {parts['caption_standard']:.1f}")
+
+    assert details.locator(".strip a").count() > 1
+    details.locator(".strip a").nth(1).click()
+    expect(details.locator(".strip a").nth(1)).to_have_attribute("aria-current", "true")
+    with page.expect_download() as download:
+        details.get_by_role("link", name="Download GLB").click()
+    assert Path(download.value.path()).read_bytes()[:4] == b"glTF"
+
+    details.get_by_role("link", name="by appearance").click()
+    expect(page.locator("#bar")).to_contain_text("Like")
+    expect(details.locator("code").first).to_have_text(best[1]["asset_id"])
 
 
-def test_similar_assets(page: Page) -> None:
-    """The chosen asset stays in view beside the ones that are like it."""
-    search(page, "chair")
-    results(page).first.click()
-    page.locator("#details code").wait_for()
-    chosen = page.locator("#details code").inner_text()
-    page.get_by_role("button", name="Find similar").click()
-
-    expect(page.locator("#summary")).to_contain_text("similar to")
-    expect(page.locator("#details code")).to_have_text(chosen)
-
-
-def test_more_results_are_added(page: Page) -> None:
-    """The button below the results adds the next ones, until there are none."""
-    page.get_by_role("button", name="Options").click()
-    page.get_by_label("number input for Results").fill("4")
-    search(page, "chair")
-    expect(results(page)).to_have_count(4)
-    page.get_by_role("button", name="Show more").click()
-
-    expect(results(page)).not_to_have_count(4)
-
-
-def test_category_filters(page: Page, api_url: str) -> None:
-    """A chosen category is asked for at once, and only its assets are found."""
-    facet = httpx.get(f"{api_url}/facets/category").json()[0]
-    search(page, "chair")
-    results(page).first.wait_for()
-    page.get_by_role("button", name="Options").click()
-    page.get_by_label("Category").click()
-    page.get_by_role("option", name=f"{facet['value']} ({facet['count']})").click()
-
-    expect(page.locator("#summary")).to_contain_text(f"{facet['count']} result")
-
-
-def test_relevance_is_told_in_words(page: Page) -> None:
-    """A tile and the details say in words how well a result fits; the bare score is not among them."""
-    search(page, "chair")
-    results(page).first.click()
-
-    expect(results(page).first.locator(".caption-label")).to_have_text(re.compile(r"^Fits well · \D+$"))
-    expect(page.locator("#details .relevance")).to_have_text("Fits well")
-    expect(page.get_by_text("Score", exact=True)).to_be_hidden()
-
-
-def test_details_say_why(page: Page, api_url: str) -> None:
-    """On demand the details show what the score rests on, as the API tells it."""
-    search(page, "chair")
-    results(page).nth(1).click()
-    page.get_by_text("Why", exact=True).click()
-
-    query = {"query": "chair", "top_k": 12, "explain": True}
-    result = httpx.post(f"{api_url}/search/text", json=query).json()["results"][1]
-    parts = result["explanation"]["parts"]
-    why = page.locator("#details .why")
-    expect(why).to_contain_text(f"{parts['caption']:.2f}, {parts['caption_standard']:.1f} deviations above chance")
-    expect(why).to_contain_text("holds all words of the query")
-    expect(why).to_contain_text(f"{result['score']:.2f}")
-    expect(page.get_by_text("Score", exact=True)).to_be_visible()
-
-
-def test_results_are_named_for_screen_readers(page: Page) -> None:
-    """A tile is called by what is written on it; also after another search has changed that, and for those added."""
-    page.get_by_role("button", name="Options").click()
-    page.get_by_label("number input for Results").fill("8")
-    for words in ("lamp", "chair"):
-        search(page, words)
-        expect(results(page).first).to_contain_text(words)
-        expect(results(page).first).to_have_accessible_name(re.compile(rf"^Fits well · [\w ]+: .*{words}"))
-    page.get_by_role("button", name="Show more").click()
-    expect(results(page).nth(8)).to_have_accessible_name(re.compile(r"^(Fits well|May fit|Far off)"))
-    expect(results(page).nth(0)).to_have_accessible_name(re.compile("^Fits well"))
-
-
-def test_why_opens_by_keyboard(page: Page) -> None:
-    """Who has no mouse chooses a result and unfolds its reasons by keys."""
-    search(page, "chair")
-    results(page).first.press("Enter")
-    page.locator("#details summary").press("Enter")
-
-    expect(page.get_by_text("Score", exact=True)).to_be_visible()
-
-
-def test_absent_things_are_told(page: Page, api_url: str) -> None:
-    """Where the API finds nothing close the page says so, and shows what is nearest; else it does not."""
-    told = page.get_by_text("Probably nothing here is like this")
-    search(page, next(thing for thing in ABSENT if nothing_close(api_url, thing)))
-    results(page).first.wait_for()
-    expect(told).to_be_visible()
-    expect(results(page).first).to_contain_text("Far off")
-
-    search(page, "chair")
-    expect(results(page).first).to_contain_text("Fits well")
-    expect(told).to_be_hidden()
-
-
-def nothing_close(api_url: str, words: str) -> bool:
-    """What the API says of words."""
-    told: bool = httpx.post(f"{api_url}/search/text", json={"query": words}).json()["nothing_close"]
-    return told
-
-
-def test_cross_modal_compares_words_with_appearance(page: Page) -> None:
-    """The switch changes at once what words are compared with, and back."""
+def test_every_state_is_a_link(page: Page, context: BrowserContext, ui_url: str) -> None:
+    """Options, filters and the chosen asset stand in the address; back and forward lead through it; others open it."""
     search(page, "chair")
     results(page).first.wait_for()
     page.get_by_role("button", name="Options").click()
     page.get_by_label("Cross-modal").check()
     expect(page.locator("#summary")).to_contain_text("compared with appearance, cross-modal")
-
-    page.get_by_label("Cross-modal").uncheck()
-    expect(page.locator("#summary")).to_contain_text("compared with captions, appearance and exact words")
-
-
-def test_cross_modal_compares_a_picture_with_captions(page: Page, api_url: str, tmp_path: Path) -> None:
-    """The same switch, for a picture."""
-    best = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 1}).json()["results"][0]
-    picture = tmp_path / "chair.png"
-    picture.write_bytes(httpx.get(f"{api_url}{best['thumbnail_url']}").content)
-    page.get_by_role("button", name="Options").click()
-    page.get_by_label("Cross-modal").check()
-    page.get_by_role("tab", name="By picture").click()
-    page.locator("#picture input[type=file]").set_input_files(picture)
-
-    expect(page.locator("#summary")).to_contain_text("compared with captions, cross-modal")
+    facet = page.locator("#facets .field a").first
+    category = facet.locator("span").inner_text()
+    facet.click()
+    expect(page.locator("#chips")).to_contain_text(f"Category: {category}")
+    for each in results(page).all():
+        expect(each).to_have_accessible_name(re.compile(re.escape(category)))
     results(page).first.click()
-    page.get_by_text("Why", exact=True).click()
-    expect(page.locator("#details .why")).to_contain_text("Captions")
+    page.locator("#details code").first.wait_for()
+    link, chosen = page.url, page.locator("#details code").first.inner_text()
+
+    page.go_back()
+    expect(page.locator("#details")).to_be_hidden()
+    page.go_back()
+    expect(page.locator("#chips")).to_be_empty()
+    page.go_forward()
+    page.go_forward()
+    expect(page.locator("#details code").first).to_have_text(chosen)
+
+    other = opened(context.new_page(), link)
+    expect(other.locator("#details code").first).to_have_text(chosen)
+    expect(other.locator("#chips")).to_contain_text(category)
+    expect(other.locator("#words").locator("input, textarea")).to_have_value("chair")
+    other.get_by_role("button", name="Options").click()
+    expect(other.get_by_label("Cross-modal")).to_be_checked()
+
+    opened(other, f"{ui_url}/?q=chair&f.colour=red&asset=gone/for-ever")
+    expect(other.locator("#notice")).to_contain_text("“colour”")
+    expect(other.locator("#details")).to_contain_text("gone/for-ever")
+    expect(results(other).first).to_contain_text("chair")
 
 
-def test_cross_modal_and_a_target_exclude_each_other(page: Page) -> None:
-    """Of the two, the one that was touched last holds, and the other one shows that it does not."""
+def test_the_page_speaks_chinese(browser: Browser, ui_url: str) -> None:
+    """As the browser prefers; labels, menus, results and errors; and English when that is chosen."""
+    with visiting(browser, locale="zh-CN") as context:
+        page = opened(context.new_page(), ui_url)
+        search(page, "椅子")
+        expect(results(page).first).to_have_accessible_name(re.compile("^很符合 · "))
+        expect(page.locator("#summary")).to_contain_text("中文")
+        results(page).first.click()
+        expect(page.locator("#details")).to_contain_text("可用于商业用途")
+        page.get_by_role("button", name="选项").click()
+        for label in ("比较对象", "算法", "跨模态", "结果数量"):
+            expect(page.get_by_text(label, exact=True).first).to_be_visible()
+        assert chrome_words(page) == set()
+
+        search(page, "!!!")
+        expect(page.locator("#summary")).to_contain_text("请用中文或英文")
+        search(page, "椅子")
+        page.get_by_role("button", name="English").click()
+        expect(page.get_by_role("button", name="Options")).to_be_visible()
+        expect(results(page).first).to_have_accessible_name(re.compile("^Fits well"))
+
+
+def chrome_words(page: Page) -> set[str]:
+    """English words that the page itself shows: not those of the library, of algorithms, and of commands."""
+    text = page.evaluate(
+        """() => {
+          const own = document.body.cloneNode(true);
+          own.querySelectorAll('script, style, code, pre, [lang=en], .caption, .category, .facets li, dd, .copy,'
+            + ' .examples, .past, [data-take], .commands b, input, .categories').forEach((each) => each.remove());
+          own.querySelectorAll('.en').forEach((each) => each.remove());
+          return own.textContent;
+        }"""
+    )
+    known = {"Meshseek", "GLB", "lite", "address", "basket", "English"}
+    return set(re.findall("[A-Za-z]{2,}", text)) - known
+
+
+def test_options_say_what_is_compared(page: Page, api_url: str) -> None:
+    """What is chosen holds at once: what to compare with, varied results, how many, and more of them."""
+    plain, varied = (
+        [each["asset_id"] for each in found(api_url, "chair", top_k=12, diverse=diverse)["results"]]
+        for diverse in (False, None)
+    )
+    assert plain != varied
     search(page, "chair")
-    results(page).first.wait_for()
-    page.get_by_role("button", name="Options").click()
-    switch, target = page.get_by_label("Cross-modal"), page.get_by_label("Compare with")
-    switch.check()
-    target.click()
-    page.get_by_role("option", name="Captions").click()
-    expect(switch).not_to_be_checked()
-    expect(page.locator("#summary .against")).to_have_text("compared with captions")
-
-    switch.check()
-    expect(target).to_have_value("Automatic")
-    expect(page.locator("#summary .against")).to_have_text("compared with appearance, cross-modal")
-
-
-def test_results_need_not_be_varied(page: Page, api_url: str) -> None:
-    """Without the option, results come strictly by their scores."""
-    plain = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 12, "diverse": False}).json()
-    varied = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 12}).json()
-    captions = [[each["caption_en"] or each["asset_id"] for each in answer["results"]] for answer in (plain, varied)]
-    assert captions[0] != captions[1]
-    search(page, "chair")
-    labels = page.locator("#gallery .caption-label")
-    expect(labels).to_contain_text(captions[1])
+    tiles = results(page)
+    expect(tiles.nth(5)).to_have_attribute("data-asset", varied[5])
     page.get_by_role("button", name="Options").click()
     page.get_by_label("Varied results").uncheck()
+    for place in range(4):
+        expect(tiles.nth(place)).to_have_attribute("data-asset", plain[place])
+    page.get_by_label("Compare with").click()
+    page.get_by_role("option", name="Captions").click()
+    expect(page.locator("#summary")).to_contain_text("compared with captions")
+    page.get_by_label("number input for Results").fill("4")
+    page.get_by_label("number input for Results").press("Enter")
+    page.locator("#count input[type=range]").dispatch_event("pointerup")
+    expect(tiles).to_have_count(4)
+    page.get_by_role("link", name="Show more").click()
+    expect(tiles).to_have_count(8)
+    assert "pages=2" in page.url
 
-    expect(labels).to_contain_text(captions[0])
 
-
-def test_picture_finds_assets(page: Page, api_url: str, tmp_path: Path) -> None:
-    """A dropped picture of an asset finds assets by their appearance."""
-    best = httpx.post(f"{api_url}/search/text", json={"query": "chair", "top_k": 1}).json()["results"][0]
-    picture = tmp_path / "chair.png"
-    picture.write_bytes(httpx.get(f"{api_url}{best['thumbnail_url']}").content)
-    page.get_by_role("tab", name="By picture").click()
-    page.locator("#picture input[type=file]").set_input_files(picture)
-
+def test_a_picture_is_searched_alone_and_with_words(page: Page, api_url: str, tmp_path: Path) -> None:
+    """It stands as a chip beside the words; weights are changed by sliders, and each part can be removed."""
+    page.locator("#picture-file").set_input_files(pictured(api_url, tmp_path))
     results(page).first.wait_for()
     expect(page.locator("#summary")).to_contain_text("compared with appearance")
+    expect(page.locator(".part")).to_have_count(1)
+
+    search(page, "wooden")
+    expect(page.locator(".part")).to_have_count(2)
+    page.locator("#also").fill("-metal")
+    page.locator("#also").press("Enter")
+    expect(page.locator(".part.without")).to_contain_text("metal")
+    results(page).first.wait_for()
+    page.get_by_label("Weight of wooden").fill("0.3")
+    expect(page).to_have_url(re.compile(r"q\*0\.3=wooden|q%2A0\.3=wooden"))
+    expect(page.locator(".part")).to_have_count(3)
+    page.get_by_label("Remove metal").click()
+    expect(page.locator(".part")).to_have_count(2)
+    page.get_by_text("Searched before").click()
+    expect(page.locator("#past a").first).to_be_visible()
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
-    [(b"not a picture", "not a picture"), (b"\xff" * 11_000_000, "at most 10 MB")],
-    ids=["damaged", "large"],
+    ("name", "content", "sentence"),
+    [
+        ("bad.png", b"not a picture", "not a picture"),
+        ("large.png", b"\xff" * 11_000_000, "at most 10 MB"),
+        ("huge.png", b"\xff" * 31_000_000, "at most 10 MB"),
+        ("drawing.svg", b"<svg/>", "cannot be searched|not a picture that can be searched"),
+        ("phone.heic", b"\0\0\0\x18ftypheic", "not a picture that can be searched"),
+    ],
+    ids=["damaged", "large", "huge", "svg", "heic"],
 )
-def test_bad_picture_is_explained(page: Page, tmp_path: Path, content: bytes, sentence: str) -> None:
+def test_bad_picture_is_explained(page: Page, tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
     """What is wrong with a picture is said in a sentence."""
-    picture = tmp_path / "bad.png"
+    picture = tmp_path / name
     picture.write_bytes(content)
-    page.get_by_role("tab", name="By picture").click()
-    page.locator("#picture input[type=file]").set_input_files(picture)
+    page.locator("#picture-file").set_input_files(picture)
 
-    expect(page.get_by_role("alert")).to_contain_text(sentence)
+    expect(page.get_by_role("alert").filter(has_text=re.compile(sentence)).first).to_be_visible()
 
 
-def test_bad_query_is_explained(page: Page) -> None:
-    """A query without words is answered with a sentence, and hides what was found before."""
+def test_bad_words_are_explained_and_absent_things_told(page: Page, api_url: str) -> None:
+    """A query without words hides what was found; one too long is told; where nothing is close the page says so."""
     search(page, "chair")
     results(page).first.wait_for()
     search(page, "!!!")
-
-    expect(page.get_by_role("alert")).to_have_text(
+    expect(page.get_by_role("alert").first).to_have_text(
         "The query has no English or Chinese words; type some in either language."
     )
     expect(results(page)).to_have_count(0)
+    search(page, "chair " * 900)
+    expect(page.get_by_role("alert").first).to_contain_text("use at most 1000")
+
+    search(page, next(thing for thing in ABSENT if found(api_url, thing)["nothing_close"]))
+    expect(page.get_by_text("Probably nothing here is like this")).to_be_visible()
+    expect(results(page).first).to_contain_text("Far off")
 
 
-def test_page_on_a_phone(context: BrowserContext, ui_url: str) -> None:
-    """On a narrow screen nothing is wider than the screen, and the chosen asset comes into view."""
-    page = context.new_page()
-    page.set_viewport_size({"width": 390, "height": 844})
-    opened(page, ui_url)
-    search(page, "chair")
-    results(page).first.click()
-
-    seen_in_3d(page)
-    expect(page.locator("#model")).to_be_in_viewport()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-
-
-def test_page_waits_for_the_api(context: BrowserContext, api_url: str, tmp_path: Path) -> None:
-    """A page that is opened before the API is up says so, and answers the waiting query by itself."""
+def test_page_waits_for_the_api(browser: Browser, api_url: str, tmp_path: Path) -> None:
+    """A page that is opened before the API is up says so, and answers its address by itself; likewise later."""
     port = free_port()
-    with serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url:
-        page = opened(context.new_page(), url)
+    with (
+        visiting(browser, quiet=False) as context,
+        serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
+    ):
+        page = opened(context.new_page(), f"{url}/?q=chair")
         expect(page.locator("#notice")).to_contain_text("starting")
-        search(page, "chair")
-        expect(page.locator("#summary")).to_contain_text("does not answer")
         with forwarding(port, api_url):
             results(page).first.wait_for()
-            expect(page.locator("#notice")).to_be_hidden()
+            expect(page.locator("#notice")).to_be_empty()
+        search(page, "lamp")
+        expect(page.locator("#summary")).to_contain_text("does not answer")
+        with forwarding(port, api_url):
+            expect(results(page).first).to_contain_text("lamp")
 
 
-def test_older_api_is_shown_all_the_same(context: BrowserContext, api_url: str, tmp_path: Path) -> None:
-    """An API that knows nothing of relevance and reasons answers with scores, and the details say what is missing."""
+def test_older_api_is_shown_all_the_same(browser: Browser, api_url: str, tmp_path: Path) -> None:
+    """An API without relevance, reasons, facets and parts answers with scores, and what is missing is told."""
 
     def older(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
         if b'"explain"' in request.content:
-            refusal = {"code": "invalid_request", "message": "explain: extra inputs are not permitted"}
+            refusal = {"code": "invalid", "message": "explain: extra inputs are not permitted"}
             return httpx.Response(422, json={"error": refusal})
+        if request.url.path == "/openapi.json":
+            told = answer.json()
+            for path in ("/search", "/assets", "/status", "/collect", "/attribution"):
+                told["paths"].pop(path, None)
+            told["components"]["schemas"]["TextSearch"]["properties"].pop("facets", None)
+            return httpx.Response(200, json=told)
         if request.url.path != "/search/text":
             return answer
         said = {name: value for name, value in answer.json().items() if name != "nothing_close"}
         told = {"relevance", "explanation"}
-        results = [{name: each[name] for name in each.keys() - told} for each in said["results"]]
-        return httpx.Response(200, json={**said, "results": results})
+        found = [{name: each[name] for name in each.keys() - told} for each in said["results"]]
+        return httpx.Response(200, json={**said, "results": found})
 
     port = free_port()
     with (
+        visiting(browser) as context,
         forwarding(port, api_url, older),
         serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
     ):
         page = opened(context.new_page(), url)
+        expect(page.locator("#summary .examples")).to_be_visible()
         search(page, "chair")
-        expect(results(page).first.locator(".caption-label")).to_have_text(re.compile(r"^\d\.\d\d · "))
+        expect(results(page).first).to_have_accessible_name(re.compile(r"^\d\.\d\d · "))
         results(page).first.click()
         seen_in_3d(page)  # a page whose server stops while it loads its viewer fails
         page.get_by_text("Why", exact=True).click()
-        expect(page.locator("#details .why")).to_contain_text("does not tell what this score rests on")
+        expect(page.locator("#details .why").first).to_contain_text("does not tell what this score rests on")
+        opened(page, f"{url}/?q=chair&q*-0.5=wood")
+        expect(page.get_by_role("alert").first).to_contain_text("too old to search for several things")
+
+
+def test_two_algorithms_stand_side_by_side(browser: Browser, api_url: str, tmp_path: Path) -> None:
+    """With what both have found marked; here the second one is the first that varies nothing."""
+
+    def two(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
+        if request.url.path == "/health":
+            return httpx.Response(200, json={"status": "ready", "algorithms": {"lite": "ready", "siglip": "ready"}})
+        if b'"siglip"' not in request.content:
+            return answer
+        asked = {**json.loads(request.content), "algorithm": "lite", "diverse": False}
+        return httpx.Response(
+            200, json={**httpx.post(f"{api_url}/search/text", json=asked).json(), "algorithm": "siglip"}
+        )
+
+    port = free_port()
+    with (
+        visiting(browser) as context,
+        forwarding(port, api_url, two),
+        serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
+    ):
+        page = opened(context.new_page(), f"{url}/?q=chair")
+        page.get_by_role("button", name="Options").click()
+        page.get_by_label("Compare two algorithms").click()
+        page.get_by_role("option", name="siglip").click()
+        expect(page.locator(".side")).to_have_count(2)
+        expect(page.locator(".side").nth(1)).to_contain_text("siglip")
+        expect(page.locator(".side").first.locator(".agreed").first).to_contain_text("Also found by the other")
+        assert "against=siglip" in page.url
 
 
 def as_it_is(_: httpx.Request, answer: httpx.Response) -> httpx.Response:

@@ -55,8 +55,8 @@ def test_no_event_reads_a_file_of_the_machine(page: httpx.Client, temporary: Pat
     """Whatever event is sent a path on the server's disk, its file is neither copied nor served."""
     secret = tmp_path / "secret.txt"
     secret.write_text(SECRET)
-    events = Events.of(page).config["dependencies"]
-    assert len(events) > 20
+    events = Events.of(page).asked
+    assert events
 
     for event in events:
         given = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
@@ -88,13 +88,33 @@ def test_the_page_asks_no_other_machine(page: httpx.Client) -> None:
         for address in (f"http://{host}/a.png", f"HTTP://{host}/a.png", f"//{host}/a.png"):
             for path in (f"file={address}", f"proxy={address}", f"file/{address}", f"stream/{address}"):
                 assert page.get(f"/gradio_api/{path}").status_code == 404
-            for event in Events.of(page).config["dependencies"]:
+            for event in Events.of(page).asked:
                 given = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
                 body = {"fn_index": event["id"], "data": [given] * len(event["inputs"]), "session_hash": "visitor"}
                 page.post("/gradio_api/run/predict", json=body)
         other.settimeout(0)
         with pytest.raises(BlockingIOError):
             other.accept()
+
+
+def test_pictures_and_models_lead_to_nothing_but_assets(page: httpx.Client) -> None:
+    """No other address of the API is asked in a visitor's name; a picture that cannot be had is a plain tile."""
+    for address in (
+        "/tiles/metrics",
+        "/models/assets/../keys/model",
+        "/models/assets/%2e%2e/x/model",
+        "/models/assets/a",
+    ):
+        assert page.get(address).status_code == 404
+    assert page.get("/tiles/assets/a/views/0?side=7").status_code == 404
+    tile = page.get("/tiles/assets/a/views/0?algorithm=lite&side=192")
+    assert tile.headers["content-type"] == "image/webp"
+    again = page.get(str(tile.url), headers={"If-None-Match": tile.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    refused = page.get("/models/assets/a/model", headers={"Accept-Language": "zh-CN"})
+    assert (refused.status_code, refused.text) == (502, "检索服务没有响应，可能仍在启动。")
+    assert page.post("/basket.zip", data={"use": ""}).status_code == 422
+    assert page.post("/basket.zip", data={"id": "a"}).status_code == 502
 
 
 def test_a_hostile_upload_is_not_written(page_url: str, temporary: Path) -> None:
@@ -141,9 +161,8 @@ def test_odd_values_are_answered(page: httpx.Client) -> None:
     """What no page would send is no traceback in the log, and a page that the server has forgotten is served."""
     events = Events.of(page)
     for odd in (None, 7, 1e300, -1, "nonsense", [], ["a"]):
-        for event in events.config["dependencies"]:
-            picture = events.picture(event)
-            values = [None if number == picture else odd for number in event["inputs"]]
+        for event in events.asked:
+            values = [odd for _ in event["inputs"]]
             body = {
                 "fn_index": event["id"],
                 "data": values,

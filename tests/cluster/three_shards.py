@@ -184,7 +184,7 @@ def test_each_asset_lies_where_its_hash_says(servers: Servers) -> None:
     for number, server in enumerate(servers.shards().live("toy")):
         wanted = {asset_id for asset_id in IDS if shard_of(asset_id, 3) == number}
         with server.connect("toy") as connection:
-            for table in ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "asset_words"):
+            for table in ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "asset_words", "listed"):
                 rows = connection.execute(f"SELECT DISTINCT asset_id FROM live.{table}").fetchall()
                 assert {asset_id for (asset_id,) in rows} == wanted
 

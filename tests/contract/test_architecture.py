@@ -235,8 +235,8 @@ def test_one_added_file_is_offered_by_the_services(
         with httpx.HTTPTransport() as transport:
             page = ApiClient(url, transport)  # the front end's own client: its menus show what this one tells
             assert page.health().ready == ["toy"]
-            assert "another_caption" in page.targets()
-            assert {"sketch", "named"} <= {*page.targets()}
+            assert "another_caption" in page.abilities().targets
+            assert {"sketch", "named"} <= {*page.abilities().targets}
 
 
 def _modes_that_behave_differently(url: str) -> None:

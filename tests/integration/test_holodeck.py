@@ -12,6 +12,7 @@ import pytest
 from tests.sample_library import BARE_ID, ODD_ID
 
 from meshseek.access.keys import make_key
+from meshseek.client import connection
 from meshseek.errors import InputError, MeshseekError, ServiceError
 from meshseek.integrations import holodeck, service
 from meshseek.integrations.holodeck import MeshseekRetriever, place_by_words
@@ -202,7 +203,7 @@ def test_a_busy_service_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waits == [10, 10]
     with pytest.raises(ServiceError, match="too much"):
         faked(lambda _: busy).retrieve(["chair"])
-    assert len(waits) == 2 + service.ATTEMPTS - 1
+    assert len(waits) == 2 + service.RETRIES
 
 
 def test_a_key_is_sent_and_rates_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,8 +255,8 @@ def test_what_goes_wrong_is_one_line(handler: Handler, kind: type[MeshseekError]
 
 def test_a_huge_answer_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is something taken for an address that is none."""
-    monkeypatch.setattr(service, "MOST_BYTES", 1000)
-    with pytest.raises(ServiceError, match="check the address"):
+    monkeypatch.setattr(connection, "MOST_BYTES", 1000)
+    with pytest.raises(ServiceError, match="more than 1,000 bytes"):
         faked(lambda _: httpx.Response(200, content=b" " * 2000)).retrieve(["chair"])
     for nothing in ("", "meshseek", "ftp://host", "http://"):
         with pytest.raises(InputError, match=r"give one such as http://127\.0\.0\.1:8000"):

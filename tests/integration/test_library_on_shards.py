@@ -19,6 +19,7 @@ from meshseek.model import LABEL_FIELDS, Asset, ViewSet
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.parts import QueryPart
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
@@ -134,7 +135,10 @@ def some_queries(seed: int, ids: list[str], count: int) -> Iterator[Query]:
         text = chance.choice([words, f'"{chance.choice(WORDS)}" {words}', "".join(chance.sample(CHINESE, 2))])
         pixels = np.random.default_rng(chance.randint(0, 9)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         picture = Image.fromarray(pixels)
-        asked: dict[str, Any] = chance.choice([{"text": text}, {"text": chance.choice(ids)}, {"image": picture}])
+        parts = [QueryPart(text=text), QueryPart(image=picture), QueryPart(text=f"1 {chance.choice(WORDS)}", weight=-0.5)]
+        asked: dict[str, Any] = chance.choice(
+            [{"text": text}, {"text": chance.choice(ids)}, {"image": picture}, {"parts": parts}]
+        )
         target = chance.choice([None, "both", "caption", "appearance", *(["words"] if "text" in asked else [])])
         filters: dict[str, Any] = chance.choice(
             [
@@ -157,7 +161,7 @@ def some_queries(seed: int, ids: list[str], count: int) -> Iterator[Query]:
 
 
 def test_answers_are_those_of_one_server(both: Both) -> None:
-    """Whatever is asked: words, pictures, ids, phrases, filters, pages, copies, in every mode."""
+    """Whatever is asked: words, pictures, ids, several together, phrases, filters, pages, copies, in every mode."""
     for number, query in enumerate(some_queries(7, both.ids, 100)):
         one, shards = both.one.search(query), both.shards.search(query)
         assert seen(shards) == seen(one), (number, query)

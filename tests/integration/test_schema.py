@@ -27,10 +27,16 @@ from meshseek.store.schema import CURRENT
 from meshseek.store.write.publisher import create_tables
 from meshseek.workspace.workspace import Workspace
 
-NUMBERED = {2: "63c082609e4f1000", 4: "99f1d3758e44d278", 5: "4416f5e30eea635e", 6: "4416f5e30eea635e"}
+NUMBERED = {
+    2: "63c082609e4f1000",
+    4: "99f1d3758e44d278",
+    5: "4416f5e30eea635e",
+    6: "4416f5e30eea635e",
+    7: "b9705d2d65891e24",
+}
 """What ``schema.sql`` was at each number; under 3 it was changed, so that number says nothing.
 
-With 6, codes have another form.
+With 6, codes have another form; with 7, there is the table of the catalogue.
 """
 STORAGE = """
 SELECT attstorage FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid

@@ -81,6 +81,13 @@ BUILT = {
     "numbered_assets": {"first", "last"},
     "numbered_vectors": {"first", "last", "step"},
     "add_codes": {"edition", "part", "block", "content"},
+    "listed": {"limit"},
+    "after_known": {"key", "asset_id"},
+    "after_unknown": {"asset_id"},
+    "label_counts": {"fields", "limit"},
+    "facets_passing": {"mask"},
+    "facets_among": {"ids"},
+    "facets": {"fields", "edges"},
 }
 """Values that are put together before the query is asked."""
 

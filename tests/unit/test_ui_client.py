@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from meshseek.errors import InputError, MeshseekError, ServiceError
 from meshseek.interfaces.ui import PageOptions
 from meshseek.interfaces.ui.__main__ import main
-from meshseek.interfaces.ui.answers import Result, Search
+from meshseek.interfaces.ui.answers import Asked, Search
 from meshseek.interfaces.ui.client import ApiClient, sentence
 
 ANSWER = {
@@ -24,6 +25,8 @@ ANSWER = {
     "target": "caption",
     "took_ms": {"embed": 1.0, "search": 2.0, "total": 3.0},
 }
+
+CHAIR = (Asked(text="chair"),)
 
 
 def client(answer: Callable[[httpx.Request], httpx.Response]) -> ApiClient:
@@ -39,7 +42,16 @@ def test_text_search_sends_what_was_chosen() -> None:
         sent.append(request)
         return httpx.Response(200, json=ANSWER)
 
-    search = Search(text="chair", algorithm="lite", target="both", varied=False, category="Chairs", limit=8)
+    search = Search(
+        parts=CHAIR,
+        algorithm="lite",
+        target="both",
+        language="english",
+        varied=False,
+        filters={"category": ["Chairs"]},
+        facets=("category",),
+        limit=8,
+    )
     found = client(answer).search(search, offset=8)
 
     expected = {
@@ -49,7 +61,8 @@ def test_text_search_sends_what_was_chosen() -> None:
         "top_k": 8,
         "offset": 8,
         "diverse": False,
-        "filters": {"category": "Chairs"},
+        "query_type": "english",
+        "filters": {"category": ["Chairs"]},
     }
     assert expected == json.loads(sent[0].content)
     assert [result.asset_id for result in found.results] == ["a/b"]
@@ -63,7 +76,7 @@ def test_choices_that_were_not_made_are_left_to_the_api() -> None:
         sent.append(request)
         return httpx.Response(200, json=ANSWER)
 
-    client(answer).search(Search(text="chair"))
+    client(answer).search(Search(parts=CHAIR))
 
     assert {"query", "top_k", "offset", "filters"} == set(json.loads(sent[0].content))
 
@@ -78,8 +91,8 @@ def test_cross_modal_is_sent_where_it_was_chosen(tmp_path: Path) -> None:
 
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"picture")
-    client(answer).search(Search(text="chair", cross_modal=True))
-    client(answer).search(Search(picture=picture, cross_modal=True))
+    client(answer).search(Search(parts=CHAIR, cross_modal=True))
+    client(answer).search(Search(parts=(Asked(picture=picture),), cross_modal=True))
 
     assert json.loads(sent[0])["cross_modal"] is True
     assert b'name="cross_modal"\r\n\r\ntrue\r\n' in sent[1]
@@ -98,6 +111,31 @@ def test_similar_assets_are_asked_for_without_options_of_a_search() -> None:
     assert dict(sent[0].url.params) == {"top_k": "8", "algorithm": "lite"}
 
 
+def test_several_things_go_into_one_question(tmp_path: Path) -> None:
+    """Words, pictures and assets with their weights; likewise one of them that does not count fully."""
+    sent: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == "/search"
+        sent.append(json.loads(request.content))
+        return httpx.Response(200, json=ANSWER)
+
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"picture")
+    parts = (Asked(text="chair"), Asked(text="wood", weight=-0.5), Asked(picture=picture), Asked(asset_id="a/b"))
+    for asked in (parts, parts[1:2]):
+        client(answer).search(Search(parts=asked, language="english"))
+
+    english = {"query_type": "english"}
+    assert sent[0]["parts"] == [
+        {"text": "chair", "weight": 1, **english},
+        {"text": "wood", "weight": -0.5, **english},
+        {"image": "cGljdHVyZQ==", "weight": 1},
+        {"asset_id": "a/b", "weight": 1},
+    ]
+    assert sent[1]["parts"] == [{"text": "wood", "weight": -0.5, **english}]
+
+
 def explaining(asset_id: str) -> Callable[[httpx.Request], httpx.Response]:
     """An API whose only result is this asset, explained where that is asked for."""
 
@@ -112,7 +150,7 @@ def explaining(asset_id: str) -> Callable[[httpx.Request], httpx.Response]:
 
 def test_explanation_is_that_of_the_result_at_its_rank() -> None:
     """The same search is asked for that one result."""
-    told = client(explaining("a/b")).explanation(Search(text="chair", limit=8), 3, "a/b")
+    told = client(explaining("a/b")).explanation(Search(parts=CHAIR, limit=8), 3, "a/b")
 
     assert told is not None
     assert told.parts == {"caption": 3}
@@ -120,12 +158,12 @@ def test_explanation_is_that_of_the_result_at_its_rank() -> None:
 
 def test_explanation_of_another_asset_is_not_taken() -> None:
     """Where the library has changed meanwhile, another asset may stand at that rank."""
-    assert client(explaining("other")).explanation(Search(text="chair"), 3, "a/b") is None
+    assert client(explaining("other")).explanation(Search(parts=CHAIR), 3, "a/b") is None
 
 
 def test_answer_of_an_older_api_says_nothing_of_relevance() -> None:
     """What an older API does not tell is left open, and nothing is claimed."""
-    answer = client(lambda _: httpx.Response(200, json=ANSWER)).search(Search(text="chair"))
+    answer = client(lambda _: httpx.Response(200, json=ANSWER)).search(Search(parts=CHAIR))
 
     assert answer.results[0].relevance is None
     assert answer.results[0].explanation is None
@@ -134,7 +172,7 @@ def test_answer_of_an_older_api_says_nothing_of_relevance() -> None:
 
 def test_picture_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
     """An upload that was cleaned away in the meantime is the visitor's to repeat."""
-    search = Search(picture=tmp_path / "gone.png")
+    search = Search(parts=(Asked(picture=tmp_path / "gone.png"),))
 
     with pytest.raises(InputError, match="add it again"):
         client(lambda _: httpx.Response(200, json=ANSWER)).search(search)
@@ -145,14 +183,14 @@ def test_mistake_is_told_as_a_sentence() -> None:
     refusal = {"error": {"code": "query", "message": "the query is empty; type some words"}}
 
     with pytest.raises(InputError, match=r"^The query is empty; type some words\.$"):
-        client(lambda _: httpx.Response(422, json=refusal)).search(Search(text=" "))
+        client(lambda _: httpx.Response(422, json=refusal)).search(Search(parts=(Asked(text=" "),)))
 
 
 @pytest.mark.parametrize(("status", "waiting_helps"), [(500, False), (502, True), (503, True)])
 def test_answer_that_is_not_ours_is_told_by_its_status(status: int, waiting_helps: bool) -> None:  # noqa: FBT001
     """What a proxy says instead of the API is not shown, its status is; a fault of the API is not asked for again."""
     with pytest.raises(MeshseekError, match=f"HTTP {status}") as caught:
-        client(lambda _: httpx.Response(status, text="<html>Bad gateway</html>")).search(Search(text="chair"))
+        client(lambda _: httpx.Response(status, text="<html>Bad gateway</html>")).search(Search(parts=CHAIR))
 
     assert isinstance(caught.value, ServiceError) == waiting_helps
 
@@ -160,17 +198,17 @@ def test_answer_that_is_not_ours_is_told_by_its_status(status: int, waiting_help
 def test_answer_of_another_form_is_told() -> None:
     """An answer without results is not understood, and says so."""
     with pytest.raises(ServiceError, match="does not understand"):
-        client(lambda _: httpx.Response(200, json={"hits": []})).search(Search(text="chair"))
+        client(lambda _: httpx.Response(200, json={"hits": []})).search(Search(parts=CHAIR))
 
 
 @pytest.mark.parametrize("content", ["<html>", "", '{"a": 1}', '["a"]', "[[]]", "null", b"\xff"])
 def test_no_answer_lets_a_stranger_s_error_out(content: str | bytes) -> None:
     """Whatever comes instead of what was asked for is not understood; a camera that is not understood is not told."""
     odd = client(lambda _: httpx.Response(200, content=content))
-    for ask in (lambda: odd.categories("lite"), odd.targets, lambda: odd.search(Search(text="chair"))):
+    for ask in (lambda: odd.categories("lite"), odd.abilities, lambda: odd.search(Search(parts=CHAIR))):
         with pytest.raises(ServiceError, match="does not understand"):
             ask()
-    assert odd.camera(Result(asset_id="a", score=1, thumbnail_url="/assets/a/views/0")) in (None, {"a": 1})
+    assert odd.camera("/assets/a/views/0") in (None, {"a": 1})
 
 
 @pytest.mark.parametrize("choices", [["a"], [None], "abc", 7, {"enum": []}])
@@ -178,7 +216,7 @@ def test_a_description_of_another_form_is_told(choices: object) -> None:
     """Targets are where they were, or the page says that it does not understand."""
     document = {"components": {"schemas": {"TextSearch": {"properties": {"target": {"anyOf": choices}}}}}}
     with pytest.raises(ServiceError, match="does not understand"):
-        client(lambda _: httpx.Response(200, json=document)).targets()
+        client(lambda _: httpx.Response(200, json=document)).abilities()
 
 
 @pytest.mark.parametrize(
@@ -209,17 +247,20 @@ def test_health_of_an_api_that_is_not_ready_is_an_answer() -> None:
 def test_targets_come_from_the_description_of_the_api() -> None:
     """A search mode that is added to the API appears in the menu."""
     target = {"anyOf": [{"type": "string", "enum": ["appearance", "caption", "sketch"]}, {"type": "null"}]}
-    document = {"components": {"schemas": {"TextSearch": {"properties": {"target": target}}}}}
+    document = {"components": {"schemas": {"TextSearch": {"properties": {"target": target}}}}, "paths": {"/assets": {}}}
 
-    assert client(lambda _: httpx.Response(200, json=document)).targets() == ["appearance", "caption", "sketch"]
+    told = client(lambda _: httpx.Response(200, json=document)).abilities()
+    assert told.targets == ("appearance", "caption", "sketch")
+    assert told.paths == {"/assets"}
+    assert told.options == {"target"}
 
 
 def test_camera_that_is_not_told_is_none() -> None:
     """An API without cameras, or an asset without pictures, leaves the view as it is."""
     refusing = client(lambda _: httpx.Response(404, json={"error": {"code": "not_found", "message": "no"}}))
 
-    assert refusing.camera(Result(asset_id="a", score=1, thumbnail_url="/assets/a/views/0")) is None
-    assert refusing.camera(Result(asset_id="a", score=1)) is None
+    assert refusing.camera("/assets/a/views/0") is None
+    assert refusing.camera(None) is None
 
 
 def test_a_key_is_sent_for_its_visitor_only() -> None:
@@ -248,13 +289,13 @@ def test_a_refused_key_is_noted(tmp_path: Path) -> None:
 
     mary = client(answer).on_behalf_of("msk_mary", lambda: noted.append(1))
     with pytest.raises(InputError, match="This is no key"):
-        mary.search(Search(text="chair"))
+        mary.search(Search(parts=CHAIR))
     with pytest.raises(InputError, match="This is no key"):
         mary.download("/file", tmp_path / "file", limit=10)
     assert len(noted) == 2
     status = 403
     with pytest.raises(InputError):
-        mary.search(Search(text="chair"))
+        mary.search(Search(parts=CHAIR))
     assert len(noted) == 2
 
 

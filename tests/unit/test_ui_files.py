@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from meshseek.errors import ImageError, InputError
-from meshseek.interfaces.ui.answers import Result
+from meshseek.interfaces.ui.answers import Asset
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.files import FileCache, Pictures
 from meshseek.interfaces.ui.glb import FRONT, camera_position, diagonal, read_document, unsupported_compression
@@ -129,10 +129,13 @@ def test_a_view_that_cannot_be_had_is_a_plain_tile(tmp_path: Path) -> None:
         return httpx.Response(200, content=picture.getvalue() if request.url.path == "/good" else b"nonsense")
 
     client = ApiClient("http://api.test", httpx.MockTransport(answer))
-    results = [Result(asset_id=path, score=1, thumbnail_url=path) for path in ("/good", "/bad")]
-    good, bad = Pictures(client, FileCache(tmp_path), "mary").tiles(results)
+    pictures = Pictures(client, FileCache(tmp_path), "mary")
+    good, bad = (pictures.tile(path, 192) for path in ("/good", "/bad"))
 
-    assert Image.open(good).convert("RGB").getpixel((TILE // 2, TILE // 2)) != (247, 248, 250)
+    with Image.open(good) as tile:
+        assert tile.size == (192, 192)
+        assert tile.convert("RGB").getpixel((96, 96)) != (247, 248, 250)
+    assert pictures.tile(None, 192) == bad
     assert good.parent != bad.parent
     assert {path.parent.parent.name for path in (good, bad)} == {"mary"}
 
@@ -154,8 +157,8 @@ def test_rooms_of_the_cache_are_kept_apart(tmp_path: Path) -> None:
 def test_long_names_fit_on_the_disk(tmp_path: Path) -> None:
     """An id may have more characters than a file's name may have bytes."""
     client = ApiClient("http://api.test", httpx.MockTransport(lambda _: httpx.Response(200, content=b"glTF")))
-    result = Result(asset_id="椅" * 300, score=1, model_url="/model")
-    model = Pictures(client, FileCache(tmp_path), "mary").model(result)
+    asset = Asset(asset_id="椅" * 300, model_url="/model")
+    model = Pictures(client, FileCache(tmp_path), "mary").model(asset)
 
     assert model is not None
     assert model.path.is_file()

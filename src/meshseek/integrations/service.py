@@ -1,25 +1,25 @@
-"""A running Meshseek, asked over HTTP: bounded answers, and every failure as one line."""
+"""A running Meshseek as other programs ask it: rows as JSON gives them, and the errors that they know."""
 
 from __future__ import annotations
 
-import json
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import quote, urlsplit
+from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
+from pydantic import RootModel
 
-from meshseek.access.keys import KEY
-from meshseek.errors import InputError, MeshseekError, NotFoundError, ServiceError
+from meshseek.client.connection import Connection
+from meshseek.client.refusals import STATUS
+from meshseek.errors import ApiError, InputError, NotFoundError, ServiceError
 
-TIMEOUT = httpx.Timeout(60, connect=5)
-BUSY = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
-MOST_BYTES = 64_000_000
-"""Of one answer."""
-ATTEMPTS, LONGEST_WAIT = 4, 10.0
-"""A service that is busy says after how many seconds to come back; it is asked so often, and waited for at most so long
-each time."""
+RETRIES: Final = 3
+
+
+class _Row(RootModel[dict[str, Any]]):
+    """An object of JSON."""
 
 
 class MeshseekService:
@@ -35,18 +35,12 @@ class MeshseekService:
     """
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None, *, key: str | None = None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
-            raise InputError(f"'{url}' is not the address of a Meshseek; give one such as http://127.0.0.1:8000")
-        if key is not None and KEY.fullmatch(key) is None:
-            raise InputError("the key is none of Meshseek's; give one as 'meshseek keys add NAME' shows it")
-        self.url = url.rstrip("/")
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT, transport=transport, headers=headers)
+        self._connection = Connection(url, key, retries=RETRIES, transport=transport)
+        self.url = self._connection.url
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._connection.close()
 
     def search(self, **fields: Any) -> list[dict[str, Any]]:
         """Results of a search by words.
@@ -55,9 +49,10 @@ class MeshseekService:
             InputError: The search is not possible as it is asked for.
             ServiceError: Meshseek cannot be reached, or not now.
         """
-        results = self._asked("POST", "/search/text", json=fields).get("results")
-        if not isinstance(results, list) or not all(map(_is_result, results)):
-            raise self._strange()
+        with _told():
+            results = self._connection.asked(_Row, "POST", "/search/text", json=fields).root.get("results")
+            if not isinstance(results, list) or not all(map(_is_result, results)):
+                raise self._connection.not_understood()
         return results
 
     def asset(self, asset_id: str) -> dict[str, Any]:
@@ -67,54 +62,22 @@ class MeshseekService:
             NotFoundError: There is no such asset.
             ServiceError: Meshseek cannot be reached, or not now.
         """
-        return self._asked("GET", f"/assets/{quote(asset_id)}")
+        with _told():
+            return self._connection.asked(_Row, "GET", f"/assets/{quote(asset_id)}").root
 
-    def _asked(self, method: str, path: str, **content: Any) -> dict[str, Any]:
-        for attempt in range(ATTEMPTS):
-            status, headers, body = self._send(method, path, **content)
-            if status not in BUSY or "retry-after" not in headers or attempt == ATTEMPTS - 1:
-                break
-            time.sleep(_wait(headers["retry-after"]))
-        try:
-            value = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise self._strange() from error
-        if not isinstance(value, dict):
-            raise self._strange()
-        if status != HTTPStatus.OK:
-            raise self._refusal(status, value)
-        return value
 
-    def _send(self, method: str, path: str, **content: Any) -> tuple[int, httpx.Headers, bytes]:
-        body = bytearray()
-        try:
-            with self._http.stream(method, path, **content) as answer:
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if len(body) > MOST_BYTES:
-                        raise self._strange()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise ServiceError(f"Meshseek at {self.url} does not answer; run 'meshseek serve' there") from error
-        return answer.status_code, answer.headers, bytes(body)
-
-    def _refusal(self, status: int, value: dict[str, Any]) -> MeshseekError:
-        error = value.get("error")
-        message = error.get("message") if isinstance(error, dict) else None
-        if not isinstance(message, str):
-            return self._strange()
-        if status == HTTPStatus.NOT_FOUND:
-            return NotFoundError(message)
-        refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-        return (InputError if refused else ServiceError)(message)
-
-    def _strange(self) -> ServiceError:
-        return ServiceError(f"{self.url} does not answer as a Meshseek does; check the address, and update both sides")
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the client says, as who catches it expects it."""
+    try:
+        yield
+    except ApiError as error:
+        status = error.status or HTTPStatus.SERVICE_UNAVAILABLE
+        if status == HTTPStatus.NOT_FOUND and error.code != STATUS:
+            raise NotFoundError(str(error)) from error
+        refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and error.code != STATUS
+        raise (InputError if refused else ServiceError)(str(error)) from error
 
 
 def _is_result(row: Any) -> bool:
     return isinstance(row, dict) and isinstance(row.get("asset_id"), str) and isinstance(row.get("score"), int | float)
-
-
-def _wait(asked: str) -> float:
-    """Seconds; what is not a plain number of them waits a second."""
-    return min(float(asked), LONGEST_WAIT) if asked.isascii() and asked.isdigit() else 1.0

@@ -19,6 +19,7 @@ from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneEr
 from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
 from meshseek.pipeline.bounds import cleaned, id_fault, within_bounds
+from meshseek.pipeline.dating import dated
 from meshseek.pipeline.measure import REVISION, measure_older, with_size
 from meshseek.pipeline.stage import Outcome, Summary, Task, attempt, begin_stage, run_stage
 from meshseek.pipeline.workers import Workers, in_processes
@@ -153,7 +154,8 @@ def import_assets(
         table = workspace.assets_table()
         measured = measure_older(table, workspace.models, finished, workers=workers, reporter=reporter)
         try:
-            summary = run_stage("import", _tasks(entries), in_processes(workers, reading), table, reporter, finished)
+            work = dated(in_processes(workers, reading), table)
+            summary = run_stage("import", _tasks(entries), work, table, reporter, finished)
         finally:
             shutil.rmtree(workspace.models / DRAFTS, ignore_errors=True)  # of assets that took too long
         if measured:

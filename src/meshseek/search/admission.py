@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from threading import BoundedSemaphore, Lock
 
 from meshseek.deadlines import TOO_SLOW, seconds_left
@@ -73,3 +73,17 @@ class Admission:
             self.refused += refused
             self.admitted_now += admitted
             self.running_now += running
+
+
+@contextmanager
+def all_admitted(doors: Mapping[str, Admission]) -> Iterator[None]:
+    """Wait for a turn at several doors, in the order of their names, so that no two searches wait for each other.
+
+    Raises:
+        BusyError: See :meth:`Admission.admitted`.
+        TooSlowError: Likewise.
+    """
+    with ExitStack() as inside:
+        for name in sorted(doors):
+            inside.enter_context(doors[name].admitted())
+        yield

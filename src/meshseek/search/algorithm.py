@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from meshseek.errors import DatabaseDownError, DatabaseError, NotFoundError
+from meshseek.errors import NotFoundError
 from meshseek.model import RELEVANCES, Hit, PublishedAsset
-from meshseek.search.admission import Admission
-from meshseek.search.explaining import EXPLAINED
+from meshseek.search.admission import Admission, all_admitted
+from meshseek.search.asking import AnsweredPart, Asked, Judging, Searched, ask, explained
+from meshseek.search.browsing import Browse, Browser, Shelf
+from meshseek.search.faceting import ranked_facets
 from meshseek.search.figures import CacheFigures, Figures, QueueFigures
 from meshseek.search.head import Head
 from meshseek.search.judging import Judge
-from meshseek.search.modes import MODES, TIERS, Page, mode_for_similar
-from meshseek.search.phrases import may_be_id
+from meshseek.search.modes import TIERS, Page, mode_for_similar
 from meshseek.search.query import Query
 from meshseek.search.query_model import Load, QueryModel, Translate
 from meshseek.search.question import Embedded, Question
 from meshseek.search.readiness import Readiness
 from meshseek.search.reranking import Reranking
+from meshseek.search.versions import of_one_version
 from meshseek.search.warming import warm_up
 from meshseek.spans import RERANK, Span, spent
 from meshseek.store.postgres import POOL_SIZE
-from meshseek.store.read.library import WHOLE, Library, Request, Shares, VersionChangedError
-from meshseek.store.read.published import CAPTION_COLUMNS, Published, QueryType
-
-T = TypeVar("T")
+from meshseek.store.read.facets import Facets
+from meshseek.store.read.library import WHOLE, Library, Request, Shares
+from meshseek.store.read.published import Published, QueryType
 
 WAITING = 28
 """Searches of an algorithm that wait for others to end; more are turned away."""
@@ -53,6 +53,8 @@ class Answer:
     """Whether it was asked what scores rest on."""
     shares: Shares = WHOLE
     """How many shards of the library it comes from."""
+    facets: Facets | None = None
+    """What its first results are like; None where nobody asked."""
     translated_query: str | None = None
     """The English words that were searched in place of a Chinese query."""
     reranked_by: str | None = None
@@ -61,6 +63,10 @@ class Answer:
     """What became of the reranking that was asked for: why it could not be done, or what it took."""
     general_note: str | None = None
     """The same for strangers: without addresses and paths."""
+    parts: Sequence[AnsweredPart] = ()
+    """What became of each part of a query in parts."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """What was asked by each algorithm, of which the first is :attr:`algorithm`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +86,13 @@ class _Found:
     """Of the page."""
     head: Head
     nothing_close: bool
-    question: Question
+    asked: Asked
+    versions: Mapping[str, str]
+    """Of what was asked, by algorithm."""
     assets: Mapping[str, PublishedAsset]
     """All that was found, by id."""
     shares: Shares
+    facets: Facets | None
 
 
 class Algorithm:
@@ -108,6 +117,7 @@ class Algorithm:
         self.name = name
         self.library = library
         self._reranking = reranking
+        self._browser = Browser(library)
         self._model = QueryModel(name, load, translate)
         self._readiness = Readiness(name, library, self._model, self._warm_up)
         self._admission = Admission(POOL_SIZE * (1 + len(library.replicas)), WAITING)
@@ -117,8 +127,8 @@ class Algorithm:
         self._readiness.warm_up()
 
     def _warm_up(self) -> None:
-        self._of_one_version(lambda published: warm_up(self.library, published))
-        self._of_one_version(lambda published: self._model.warm_up(published.space))
+        of_one_version([self.library], lambda live: warm_up(self.library, live[0]))
+        of_one_version([self.library], lambda live: self._model.warm_up(live[0].space))
         self._search(Query(text="chair"))
 
     def health(self, *, general: bool = False) -> str:
@@ -140,8 +150,12 @@ class Algorithm:
             published=self.library.known,
         )
 
-    def search(self, query: Query) -> Answer:
+    def search(self, query: Query, others: Sequence[Algorithm] = ()) -> Answer:
         """Answer a query.
+
+        Args:
+            query: What is searched.
+            others: Algorithms whose scores are added to this one's; what they have and this one has not is not found.
 
         Raises:
             NotPublishedError: Nothing is published.
@@ -150,28 +164,27 @@ class Algorithm:
         """
         started = time.perf_counter()
         self._note()
-        with self._admission.admitted():
-            found = self._search(query)
+        with all_admitted({each.name: each._admission for each in (self, *others)}):  # noqa: SLF001 - of its own kind
+            found = self._search(query, others)
         searched = time.perf_counter()
         # Judgements take seconds: none of them keeps another search from its turn.
         outcome = None
         if query.rerank:
             with Span(RERANK, query.rerank):
-                outcome = found.head.judged(self._reranking, query)
+                outcome = found.head.judged(self._reranking, query.plain)
         hits = found.head.page(found.hits, query, outcome)
         if query.min_relevance is not None:
             wanted = RELEVANCES[: 1 + RELEVANCES.index(query.min_relevance)]
             hits = [hit for hit in hits if hit.relevance in wanted]
         if query.explain:
             with self._admission.admitted():
-                hits = self._explained(found, hits)
-        embedded = found.question.embedded
-        embed_ms = 1000 * embedded.seconds if embedded else 0.0
+                hits = explained(self.searched, found.asked.question, found.assets, hits)
+        embed_ms = 1000 * found.asked.embed_seconds
         return Answer(
             hits=hits,
             nothing_close=found.nothing_close,
             algorithm=self.name,
-            version=found.question.published.content,
+            version=found.versions[self.name],
             query_type=query.query_type,
             cross_modal=bool(query.cross_modal),
             target=query.mode,
@@ -180,44 +193,44 @@ class Algorithm:
             total_ms=1000 * ((time.perf_counter() if query.rerank else searched) - started),
             explained=query.explain,
             shares=found.shares,
-            translated_query=embedded.translated if embedded else None,
+            facets=found.facets,
+            translated_query=found.asked.translated,
             reranked_by=query.rerank if outcome and outcome.order else None,
             note=outcome.note if outcome else None,
             general_note=(outcome.general or outcome.note) if outcome else None,
+            parts=found.asked.parts(query),
+            versions=found.versions,
         )
 
-    def _search(self, query: Query) -> _Found:
-        mode = MODES.load(query.mode)()
+    def _search(self, query: Query, others: Sequence[Algorithm] = ()) -> _Found:
+        every = [each.searched for each in (self, *others)]
+        plain = query.plain
 
-        def ask(published: Published) -> _Found:
-            question = self._question(query, published)
-            page = mode.search(self.library, question, query)
-            judge = Judge(self.library, question)
-            assets = self._shown(published, page.with_head)
-            hits = _hits(assets, page.with_head, judge)
+        def answer(published: Sequence[Published]) -> _Found:
+            asked = ask(query, every, published)
+            page = asked.mode.search(self.library, asked.question, plain)
+            assets = self._shown(published[0], page.with_head)
+            hits = _hits(assets, page.with_head, asked.judge)
             by_id = {hit.asset_id: hit for hit in hits}
             return _Found(
                 hits=[by_id[ranked.asset_id] for ranked in page.ranking],
-                head=Head.of(page.head, hits, assets, by_id=bool(question.own)),
-                nothing_close=judge.nothing_close(page),
-                question=question,
+                head=Head.of(page.head, hits, assets, by_id=bool(asked.question.own)),
+                nothing_close=asked.judge.nothing_close(page),
+                asked=asked,
+                versions={each.name: live.content for each, live in zip(every, published, strict=True)},
                 assets=assets,
-                shares=self.library.shares(),
+                shares=min((each.library.shares() for each in every), key=lambda part: part.asked - part.all),
+                facets=ranked_facets(self.library, asked.mode, asked.question, plain, asked.judge)
+                if query.facets
+                else None,
             )
 
-        return self._of_one_version(ask)
+        return of_one_version([each.library for each in every], answer)
 
-    def _question(self, query: Query, published: Published) -> Question:
-        """The query to one version; the id of an asset asks for that asset, by its own vectors."""
-        asset_id = (query.text or "").strip()
-        own = self.library.own_vectors(asset_id) if may_be_id(asset_id) else {}
-        if not own:
-            return Question(
-                published=published, embed=lambda: self._model.embed(query, published.space), text=query.text
-            )
-        known = Embedded(vector=next(iter(own.values())), query_type=query.query_type)
-        first = self.library.one(published, asset_id, query.request(1))
-        return Question(published=published, embed=lambda: known, text=query.text, own=own, first=first)
+    @property
+    def searched(self) -> Searched:
+        """What a query is put to."""
+        return Searched(name=self.name, library=self.library, model=self._model)
 
     def similar(self, asset_id: str, target: str, top_k: int, *, exact: bool = False) -> Similar:
         """Assets like this one, by its views or its captions; itself left out.
@@ -231,7 +244,8 @@ class Algorithm:
         mode = mode_for_similar(target)()
         depth = next(tier for tier in TIERS if top_k <= tier)
 
-        def ask(published: Published) -> Similar:
+        def answer(live: Sequence[Published]) -> Similar:
+            (published,) = live
             own = self.library.own_vectors(asset_id)
             if mode.likeness not in own:
                 self.library.expect_asked(asset_id)
@@ -246,7 +260,13 @@ class Algorithm:
 
         self._note()
         with self._admission.admitted():
-            return self._of_one_version(ask)
+            return of_one_version([self.library], answer)
+
+    def browse(self, wanted: Browse) -> Shelf:
+        """A page of all that is published, in the order of a catalogue; it raises what :meth:`search` does."""
+        self._note()
+        with self._admission.admitted():
+            return of_one_version([self.library], lambda live: self._browser.page(live[0], wanted))
 
     def _note(self) -> None:
         """Let whoever watches the request know who answers it."""
@@ -257,37 +277,8 @@ class Algorithm:
     def _shown(self, published: Published, page: Page) -> dict[str, PublishedAsset]:
         return self.library.shown(published, [ranked.asset_id for ranked in page.ranking])
 
-    def _explained(self, found: _Found, hits: Sequence[Hit]) -> list[Hit]:
-        """With what each text of the captions gave, where captions were compared; of the first few hits."""
-        question = found.question
-        space = question.published.space
-        first = [hit for hit in hits[:EXPLAINED] if "caption" in hit.parts]
-        if not first or self.library.last_known().space != space:  # nobody loads the model of a space that is gone
-            return list(hits)
-        columns = CAPTION_COLUMNS[question.query_type]
-        assets = [found.assets[hit.asset_id] for hit in first]
-        shares = self._model.text_shares(question.vector_for("caption"), space, columns, assets)
-        return [replace(hit, texts=shares.get(hit.asset_id, ())) for hit in hits]
 
-    def _of_one_version(self, ask: Callable[[Published], T]) -> T:
-        """Ask again where another version was published meanwhile, so that no answer mixes two."""
-        published = self.library.last_known()
-        while True:
-            try:
-                with self.library.answering():
-                    return ask(published)
-            except VersionChangedError:
-                published = self.library.published()
-            except DatabaseDownError:
-                raise
-            except (DatabaseError, NotFoundError):
-                newer = self.library.published()
-                if newer.content == published.content:
-                    raise
-                published = newer
-
-
-def _hits(assets: Mapping[str, PublishedAsset], page: Page, judge: Judge) -> list[Hit]:
+def _hits(assets: Mapping[str, PublishedAsset], page: Page, judge: Judging) -> list[Hit]:
     """What is shown of the assets of a page."""
     return [
         Hit.of(

@@ -42,6 +42,8 @@ class Head:
         """What a reranker makes of them."""
         if reranking is None or query.rerank is None:
             return Outcome(order=None, note="there are no rerankers here")
+        if query.parts:
+            return Outcome(order=None, note="the query has several parts, and a reranker looks at one text or picture")
         if self.by_id:
             return Outcome(order=None, note="an asset's id was searched, which a reranker does not know")
         wanted = Wanted(text=None if query.text is None else without_quotes(query.text), image=query.image)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from meshseek.errors import MeshseekError, NotFoundError, NotPublishedError
+from meshseek.errors import MeshseekError, NotFoundError, NotPublishedError, QueryError
 from meshseek.model import PublishedAsset
-from meshseek.search.algorithm import Algorithm
+from meshseek.search.algorithm import Algorithm, Answer
 from meshseek.search.figures import Figures
+from meshseek.search.query import Query
+
+MAX_ALGORITHMS = 4
+"""That one search asks; each of them takes as long as one search."""
 
 
 class SearchService:
@@ -30,6 +34,20 @@ class SearchService:
         if name not in self._algorithms:
             raise NotFoundError(f"there is no algorithm '{name}'; choose one of: {', '.join(self._algorithms)}")
         return self._algorithms[name]
+
+    def search(self, query: Query, names: Sequence[str]) -> Answer:
+        """Answer a query by one algorithm, or by several, whose scores are added up.
+
+        Raises:
+            QueryError: No algorithm is named, one twice, or too many.
+            NotFoundError: There is none of a name.
+        """
+        if not 1 <= len(names) <= MAX_ALGORITHMS:
+            raise QueryError(f"{len(names)} algorithms are named; choose 1 to {MAX_ALGORITHMS} of them")
+        if len({*names}) < len(names):
+            raise QueryError("an algorithm is named twice; name each of them once")
+        first, *others = map(self.algorithm, names)
+        return first.search(query, others)
 
     def asset(self, asset_id: str, algorithm: str | None = None) -> PublishedAsset:
         """One asset as an algorithm publishes it; without a name, the first that does.

@@ -148,6 +148,10 @@ CREATE INDEX ON {table} USING gin (labels);
 -- Filters ask which assets have a number within bounds.
 CREATE INDEX ON {table} ({column});
 
+-- index_order --
+-- Pages of a catalogue are read in this order, or from its end.
+CREATE INDEX ON listed ({column}, asset_id);
+
 -- count_rows --
 -- How many rows a table has.
 SELECT count(*) FROM {table};
@@ -786,6 +790,76 @@ ORDER BY asset_id;
 -- facet --
 -- The values of one field with their counts, most frequent first.
 SELECT value, assets AS count FROM labels WHERE field = %(field)s ORDER BY assets DESC, value LIMIT %(limit)s;
+
+-- listed --
+-- A part of a catalogue in its order, of assets that have what it is sorted by, or of those that have not; and of which
+-- version they are, also where there are none.
+SELECT content, page.asset_id, page.key, page.added
+FROM spaces LEFT JOIN LATERAL (
+    SELECT asset_id, {column} AS key, added FROM listed
+    WHERE {column} {known} {after} {passing}
+    ORDER BY {column} {direction}, asset_id {direction}
+    LIMIT %(limit)s
+) AS page ON true
+ORDER BY page.key {direction}, page.asset_id {direction};
+
+-- also_passing --
+-- Keeps the rows of a table that has labels and numbers whose asset passes; follows another condition.
+AND {conditions};
+
+-- after_known --
+-- Behind one asset, among those that have what is sorted by.
+AND ({column}, asset_id) {beyond} (%(key)s::{type}, %(asset_id)s::text);
+
+-- after_unknown --
+-- Behind one asset, among those that have not.
+AND asset_id {beyond} %(asset_id)s::text;
+
+-- count_listed --
+-- How many assets pass; and of which version.
+SELECT content, (SELECT count(*) FROM listed {filter}) AS assets FROM spaces;
+
+-- label_counts --
+-- The most frequent values of some fields in the whole library.
+SELECT content, counts.field, counts.value, counts.assets
+FROM spaces LEFT JOIN LATERAL (
+    SELECT asked.field, most.value, most.assets
+    FROM unnest(%(fields)s::text[]) AS asked (field) CROSS JOIN LATERAL (
+        SELECT value, assets FROM labels WHERE labels.field = asked.field
+        ORDER BY assets DESC, value COLLATE "C" LIMIT %(limit)s
+    ) AS most
+) AS counts ON true;
+
+-- facets_passing --
+-- Those that are counted: all that pass, or of very many a part, chosen by their ids alone.
+WHERE hashtextextended(asset_id, 0) & %(mask)s::bigint = 0 {passing};
+
+-- facets_among --
+-- Those that are counted: some that are named.
+WHERE asset_id = ANY(%(ids)s::text[]);
+
+-- facets --
+-- How many assets are counted (the row without a field), how many have each value of some fields, and into which classes
+-- their numbers fall; and of which version.
+WITH passing AS MATERIALIZED (
+    SELECT labels, faces, width, depth, height FROM listed {among}
+), counts AS (
+    SELECT NULL::text AS field, NULL::text AS value, NULL::real AS least, NULL::real AS most, count(*) AS assets
+    FROM passing
+    UNION ALL
+    SELECT labels.field, labels.value, NULL, NULL, held.assets
+    FROM (SELECT number, count(*) AS assets FROM passing, unnest(passing.labels) AS number GROUP BY number) AS held
+    JOIN labels USING (number)
+    WHERE labels.field = ANY(%(fields)s::text[])
+    UNION ALL
+    SELECT figures.field, NULL, min(figures.value), max(figures.value), count(*)
+    FROM passing CROSS JOIN LATERAL (
+        VALUES ('faces', faces), ('width', width), ('depth', depth), ('height', height)
+    ) AS figures (field, value)
+    WHERE figures.field = ANY(%(fields)s::text[]) AND figures.value IS NOT NULL
+    GROUP BY figures.field, width_bucket(figures.value::double precision, %(edges)s::double precision[])
+)
+SELECT content, counts.* FROM spaces CROSS JOIN counts;
 
 -- schema_version --
 -- The number of the live version's tables.

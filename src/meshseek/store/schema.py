@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshseek.errors import DatabaseVersionError
 
-CURRENT = 6
+CURRENT = 7
 """Goes up with every change of ``schema.sql``, or of codes, that this code could not read, or not write, without."""
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container
+from contextlib import suppress
 from pathlib import Path
 
 SKIPPED = "skipped.jsonl"
 LEFT_OUT = "left_out.jsonl"
 """Likewise, what of an asset was too long to be kept; the rest of it was."""
+MOST_BYTES = 4 << 20
+"""Of a list that are read to tell its reasons."""
 
 
 def skipped_line(asset_id: str, fingerprint: str, reason: str) -> str:
@@ -33,6 +36,23 @@ def skipped_fingerprints(folder: Path) -> dict[str, str]:
     except OSError:
         return {}
     return dict(fields for line in lines if (fields := _fields(line)))
+
+
+def reasons_of(folder: Path) -> dict[str, tuple[int, str]]:
+    """How many assets a stage could not do, by reason, and one of them; of a long list the first lines tell."""
+    found: dict[str, tuple[int, str]] = {}
+    try:
+        with (folder / SKIPPED).open("rb") as file:
+            lines = file.read(MOST_BYTES).decode(errors="replace").splitlines()
+    except OSError:
+        return {}
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError):
+            values = json.loads(line)
+            reason, asset_id = str(values["reason"]), str(values["asset_id"])
+            count, example = found.get(reason, (0, asset_id))
+            found[reason] = (count + 1, example)
+    return found
 
 
 def _fields(line: str) -> tuple[str, str] | None:

@@ -28,6 +28,9 @@ _ROWS = 2048
 MEASURED = "measured"
 """Column: the revision of measuring that gave an asset its size; null where an older Meshseek imported it."""
 
+ADDED = "added"
+"""Column: when the asset was first imported, in seconds since 1970; null where an older Meshseek did that."""
+
 ASSETS = pa.schema(
     {
         "asset_id": pa.string(),
@@ -43,6 +46,7 @@ ASSETS = pa.schema(
         "view_stamps": pa.binary(),
         "attributes": pa.string(),
         MEASURED: pa.int16(),
+        ADDED: pa.int64(),
     }
 )
 RENDERED = pa.schema(
@@ -88,6 +92,7 @@ def asset_row(asset: Asset) -> dict[str, Any]:
         "view_fingerprint": views.fingerprint if views else None,
         "view_stamps": views.stamps if views and views.stamps else None,
         "attributes": json.dumps(_storable(asset.attributes), ensure_ascii=False, sort_keys=True),
+        ADDED: asset.added,
     }
 
 
@@ -119,6 +124,7 @@ def asset_from_row(row: Mapping[str, Any], library: str = "", root: Path | None 
         views=views,
         attributes=json.loads(row["attributes"]) if "attributes" in row else {},
         library=library,
+        added=row.get(ADDED),
     )
 
 

@@ -39,7 +39,7 @@ PARTS: dict[Part, tuple[str, ...]] = {
     "captions": ("captions_english", "captions_chinese"),
     "model": ("model", "model_fingerprint", "model_bytes"),
     "views": ("view_folder", "viewpoint_ids", "view_fingerprint", "view_stamps"),
-    "attributes": ("attributes",),
+    "attributes": ("attributes", "added"),
 }
 """Columns of what can be read of assets, each by itself, as a million of them take a while."""
 

@@ -50,6 +50,27 @@ def algorithm(command: Command) -> Command:
     return option(command)
 
 
+class Algorithms(click.ParamType[Any]):
+    """One algorithm, or several with commas between them."""
+
+    name = f"[{'|'.join(EMBEDDERS.names)}][,...]"
+    _one: click.ParamType[Any] = click.Choice(EMBEDDERS.names)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Their names."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(self._one.convert(name.strip(), param, ctx) for name in str(value).split(","))
+
+
+def algorithms(command: Command) -> Command:
+    """``--algorithm``, of which there may be several."""
+    text = "Embedding algorithm, or several of which the scores are added up, as in lite,siglip."
+    return click.option("--algorithm", "algorithms", type=Algorithms(), default="lite", show_default=True, help=text)(
+        command
+    )
+
+
 def engine(command: Command) -> Command:
     """``--engine`` and ``--address``."""
     kinds = click.Choice(ENGINES.names)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from meshseek.interfaces.cli.options import algorithm, application, common, show
+from meshseek.interfaces.cli.facet_lines import facets_as_json, facets_as_lines, facets_option
+from meshseek.interfaces.cli.options import algorithms, application, common, show
+from meshseek.interfaces.cli.parts import Weighted, WeightedPart, asked_for
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
 from meshseek.rerankers import RERANKERS
 from meshseek.search.modes import MODES
@@ -34,11 +36,20 @@ cross_modal_option = click.option(
 
 @click.command("search")
 @click.argument("text", required=False)
-@click.option("--image", type=click.Path(path_type=Path), help="Search with this picture instead of words.")
+@click.option("--image", "images", type=click.Path(path_type=Path), multiple=True, help="Search with this picture.")
+@click.option("--like", multiple=True, metavar="ASSET_ID", help="Search for what is like this asset.")
+@click.option("--without", multiple=True, metavar="TEXT", help="What is not wanted.")
+@click.option(
+    "--part",
+    "weighted",
+    type=WeightedPart(),
+    multiple=True,
+    help="A part of the query with its weight, as in 0.5:blue, -1:wooden, 2:image:photo.png or 0.5:like:ASSET_ID.",
+)
 @click.option(
     "--language", type=click.Choice(LANGUAGES), help="Language of the words.  [default: detected from their script]"
 )
-@algorithm
+@algorithms
 @target_option
 @cross_modal_option
 @click.option("--top-k", type=int, default=10, show_default=True, help="Number of results, 1 to 200.")
@@ -66,14 +77,18 @@ cross_modal_option = click.option(
     type=click.Choice(RERANKERS.names),
     help="Let this model look at the first results again; openai_vlm costs money.",
 )
+@facets_option
 @click.option("--exact", is_flag=True, help="Compare with everything instead of using the index.")
 @common
 def search_command(
     *,
     text: str | None,
-    image: Path | None,
+    images: tuple[Path, ...],
+    like: tuple[str, ...],
+    without: tuple[str, ...],
+    weighted: tuple[Weighted, ...],
     language: Language | None,
-    algorithm: str,
+    algorithms: tuple[str, ...],
     filters: tuple[str, ...],
     size: str | None,
     workspace: Path | None,
@@ -81,23 +96,24 @@ def search_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Find assets by TEXT in English or Chinese, or by a picture."""
-    from meshseek.images import read_image
+    """Find assets by TEXT in English or Chinese, by a picture, by an asset, or by several of them together."""
     from meshseek.search.query import Query
     from meshseek.search.sizes import Size
 
+    typed: list[Weighted] = [] if text is None else [("text", text, 1.0)]
+    typed += [("image", str(image), 1.0) for image in images]
+    typed += [*(("like", asset_id, 1.0) for asset_id in like), *(("text", words, -1.0) for words in without)]
     query = Query(
-        text=text,
-        image=read_image(image) if image else None,
+        **asked_for([*typed, *weighted]),
         language=language,
-        filters=_filters(filters),
+        filters=parsed_filters(filters),
         size=None if size is None else Size.parse(size),
         **options,
     )
     with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
         if query.rerank is not None:
             meshseek.reranking.prepare(query.rerank)  # whoever typed this waits for it anyway
-        answer = meshseek.search_service.algorithm(algorithm).search(query)
+        answer = meshseek.search_service.search(query, algorithms)
     show(answer_as_json(answer), as_json=as_json, text=answer_as_text(answer))
 
 
@@ -129,6 +145,9 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "partial": answer.shares.is_partial,
         "shards": answer.shares.all,
         "shards_answered": answer.shares.asked,
+        **({"parts": [asdict(part) for part in answer.parts]} if answer.parts else {}),
+        **({"algorithms": dict(answer.versions)} if len(answer.versions) > 1 else {}),
+        **facets_as_json(answer.facets),
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }
 
@@ -141,11 +160,11 @@ def answer_as_text(answer: Answer) -> str:
     lines = lines or ["nothing found"]
     if answer.shares.is_partial:
         lines.append(f"(only {answer.shares.asked} of {answer.shares.all} shards answered; better ones may be missing)")
-    if answer.translated_query:
-        lines.append(f"(searched as: {answer.translated_query})")
+    translated = dict.fromkeys([answer.translated_query, *(part.translated for part in answer.parts)])
+    lines += [f"(searched as: {words})" for words in translated if words]
     if answer.note:
         lines.append(f"({answer.note})" if answer.reranked_by else f"(not reranked: {answer.note})")
-    return "\n".join(lines)
+    return "\n".join([*lines, *facets_as_lines(answer.facets)])
 
 
 def _explanation(hit: Hit) -> dict[str, Any]:
@@ -165,7 +184,7 @@ def _because(hit: Hit) -> list[str]:
     return [parts or "its name", *(f"{share.gave:+.3f} of the caption by: {share.text}" for share in hit.texts)]
 
 
-def _filters(pairs: Sequence[str]) -> dict[str, Any]:
+def parsed_filters(pairs: Sequence[str]) -> dict[str, Any]:
     """Filters by field; the words that are given for one field are words of which one must hold."""
     from meshseek.search.filters import parse_filter
 

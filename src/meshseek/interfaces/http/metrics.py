@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Final
 
 from prometheus_client import (
@@ -20,6 +21,7 @@ from prometheus_client.exposition import choose_encoder
 
 from meshseek import __version__
 from meshseek.interfaces.http.live_figures import LiveFigures
+from meshseek.interfaces.http.recent import Recent
 from meshseek.interfaces.http.standing import States
 from meshseek.search.figures import CacheFigures, Figures, QueueFigures
 from meshseek.spans import Spent
@@ -27,6 +29,8 @@ from meshseek.spans import Spent
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STAGE_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Bounds of the histograms' classes."""
+SEARCHED: Final = "/search"
+"""So begin the routes of searches."""
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each, which nobody asks for
 
 
@@ -48,6 +52,8 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self.states: States | None = None
         """Of the algorithms, when they were last looked at; None where that took too long."""
+        self.recent = Recent()
+        """Of the answers to searches."""
         self._requests = Counter(
             "meshseek_requests", "Requests that were answered", ["method", "route", "status"], registry=registry
         )
@@ -75,6 +81,8 @@ class Metrics:
         self._requests.labels(method, route, str(int(status))).inc()
         self._seconds.labels(route).observe(seconds)
         self._bytes.labels(route).inc(sent)
+        if status == HTTPStatus.OK and route.startswith(SEARCHED):
+            self.recent.add(route, seconds)
 
     def count_stages(self, spent: Spent) -> None:
         """Count what a search was spent on."""

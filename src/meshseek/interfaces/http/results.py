@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 from pydantic import BaseModel, Field
 
 from meshseek.model import Hit, Relevance
+from meshseek.search.browsing import Listed
 
 
 class TextShare(BaseModel):
@@ -64,6 +66,36 @@ class Result(BaseModel):
             attributes=dict(hit.attributes),
             duplicates=list(hit.duplicates),
             explanation=Explanation.of(hit) if explained else None,
+        )
+
+
+class ListedAsset(BaseModel):
+    """One asset of the catalogue."""
+
+    asset_id: str
+    caption_en: str | None
+    caption_zh: str | None
+    viewpoint_id: int | None = Field(description="The view that is shown: the first; null where there are none")
+    thumbnail_url: str | None
+    model_url: str | None
+    attributes: dict[str, Any]
+    added: datetime | None = Field(description="When it was first imported; null where an older Meshseek did that")
+
+    @classmethod
+    def of(cls, listed: Listed, algorithm: str) -> ListedAsset:
+        """From an asset of an algorithm's catalogue."""
+        asset = listed.asset
+        viewpoint = next(iter(asset.viewpoint_ids), None)
+        of_version = (algorithm, asset.version)
+        return cls(
+            asset_id=asset.asset_id,
+            caption_en=next(iter(asset.captions_english), None),
+            caption_zh=next(iter(asset.captions_chinese), None),
+            viewpoint_id=viewpoint,
+            thumbnail_url=None if viewpoint is None else view_url(asset.asset_id, viewpoint, *of_version),
+            model_url=None if asset.model is None else model_url(asset.asset_id, *of_version),
+            attributes=dict(asset.attributes),
+            added=None if listed.added is None else datetime.fromtimestamp(listed.added, UTC),
         )
 
 

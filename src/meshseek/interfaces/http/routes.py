@@ -18,6 +18,7 @@ from meshseek.bootstrap import Meshseek
 from meshseek.errors import NotFoundError, UnreadableAssetError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
 from meshseek.interfaces.http.access import check_scope, key_scheme
+from meshseek.interfaces.http.facet_schemas import Facet
 from meshseek.interfaces.http.failures import sees_details
 from meshseek.interfaces.http.opened import PICTURE_TYPES, OpenedFile, file_answer, picture_type
 from meshseek.interfaces.http.results import Result
@@ -28,7 +29,6 @@ from meshseek.interfaces.http.schemas import (
     AlgorithmName,
     AssetAnswer,
     ErrorAnswer,
-    Facet,
     FieldName,
     Health,
     ImageSearch,
@@ -63,7 +63,7 @@ _WORDS = {
 }
 
 
-def _refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
+def refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
     """The statuses of a route besides that of success, and the content of the latter where it is not JSON."""
     answers: dict[int | str, dict[str, Any]] = {
         status: {"model": ErrorAnswer, "description": _WORDS[status]} for status in statuses
@@ -74,7 +74,7 @@ def _refused(*statuses: int, **content: Any) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-SEARCHED = _refused(400, 404, 409, 413, 422, 503)
+SEARCHED = refused(400, 404, 409, 413, 422, 503)
 LOOKED_UP = (404, 409, 422, 503)
 FILE = (400, *LOOKED_UP, 416)
 
@@ -119,7 +119,7 @@ def health(meshseek: Application, request: Request, response: Response) -> Healt
 def search_text(meshseek: Application, caller: Asking, search: TextSearch) -> Response:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
-    query = Query(text=search.query, language=language, **search.options(), free=_is_free(caller, search))
+    query = Query(text=search.query, language=language, **search.options(), free=is_free(caller, search))
     answer = meshseek.search_service.algorithm(search.algorithm).search(query)
     return _written(answer)
 
@@ -131,14 +131,14 @@ def search_image(
     meshseek: Application, caller: Asking, search: Annotated[ImageSearch, Form(media_type=FORM)]
 ) -> Response:
     """Find assets by a picture."""
-    free = _is_free(caller, search)
+    free = is_free(caller, search)
     algorithm = meshseek.search_service.algorithm(search.algorithm)
     with PICTURES.admitted():
         query = Query(image=read_image(search.file.file.read()), **search.options(), free=free)
     return _written(algorithm.search(query))
 
 
-@router.get("/facets/{attribute}", responses=_refused(*LOOKED_UP))
+@router.get("/facets/{attribute}", responses=refused(*LOOKED_UP))
 def facets(meshseek: Application, attribute: FieldName, algorithm: AlgorithmName = DEFAULT_ALGORITHM) -> list[Facet]:
     """The values of a filter field, most frequent first."""
     if attribute not in LABEL_FIELDS:
@@ -147,7 +147,7 @@ def facets(meshseek: Application, attribute: FieldName, algorithm: AlgorithmName
     return [Facet(value=value, count=count) for value, count in library.facet(attribute)]
 
 
-@router.get("/assets/{asset_id:path}/similar", responses=_refused(*LOOKED_UP))
+@router.get("/assets/{asset_id:path}/similar", responses=refused(*LOOKED_UP))
 def similar(
     meshseek: Application,
     asset_id: AssetId,
@@ -165,7 +165,7 @@ def similar(
 @router.get(
     "/assets/{asset_id:path}/model",
     response_class=Response,
-    responses=_refused(*FILE, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
+    responses=refused(*FILE, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
 )
 def model(
     meshseek: Application, upstream: ModelHost, asset_id: AssetId, algorithm: AlgorithmName | None = None
@@ -186,7 +186,7 @@ def model(
 @router.get(
     "/assets/{asset_id:path}/views/{viewpoint_id}",
     response_class=Response,
-    responses=_refused(*FILE, content={kind: {} for kind in PICTURE_TYPES.values()}),
+    responses=refused(*FILE, content={kind: {} for kind in PICTURE_TYPES.values()}),
 )
 def view(
     meshseek: Application,
@@ -202,7 +202,7 @@ def view(
 @router.get(
     "/assets/{asset_id:path}/views/{viewpoint_id}/camera",
     response_class=Response,
-    responses=_refused(*FILE, content={JSON: {"schema": {"type": "object"}}}),
+    responses=refused(*FILE, content={JSON: {"schema": {"type": "object"}}}),
 )
 def camera(
     meshseek: Application,
@@ -215,13 +215,13 @@ def camera(
     return _of_view(meshseek, open_camera, asset_id, viewpoint_id, (algorithm, v))
 
 
-@router.get("/assets/{asset_id:path}", responses=_refused(*LOOKED_UP))
+@router.get("/assets/{asset_id:path}", responses=refused(*LOOKED_UP))
 def asset(meshseek: Application, asset_id: AssetId, algorithm: AlgorithmName | None = None) -> AssetAnswer:
     """All that is known of one asset; without an algorithm, from the first that publishes it."""
     return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)
 
 
-def _is_free(caller: Caller, search: SearchOptions) -> bool:
+def is_free(caller: Caller, search: SearchOptions) -> bool:
     """Whether a search may not cost anything.
 
     Raises:

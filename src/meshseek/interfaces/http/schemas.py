@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat, StrictStr
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.interfaces.http.facet_schemas import Faceted, faceted
 from meshseek.interfaces.http.results import Result, model_url, view_url
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, PublishedAsset, Relevance
 from meshseek.rerankers import RERANKERS
@@ -109,12 +111,23 @@ class SearchOptions(BaseModel):
     )
     explain: bool = Field(default=False, description=f"Tell what scores rest on; for {EXPLAINED} hits, on which texts")
     rerank: RerankerName | None = None
+    facets: Annotated[list[FieldName], Field(max_length=FIELDS)] = Field(
+        [], description="Fields whose values are counted among the first results that fit"
+    )
 
     def options(self) -> dict[str, Any]:
         """The common fields as a query takes them."""
         options = {name: getattr(self, name) for name in SearchOptions.model_fields if name != "algorithm"}
-        filters = {name: _plain(value) for name, value in self.filters.items()}
-        return {**options, "filters": filters, "size": None if self.size is None else Size.parse(self.size)}
+        return {
+            **options,
+            "filters": plain_filters(self.filters),
+            "size": None if self.size is None else Size.parse(self.size),
+        }
+
+
+def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Filters as a query takes them."""
+    return {name: _plain(value) for name, value in filters.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -176,7 +189,7 @@ class Shared(BaseModel):
         return {"partial": shares.is_partial, "shards": shares.all, "shards_answered": shares.asked}
 
 
-class SearchAnswer(Shared):
+class SearchAnswer(Faceted, Shared):
     """The answer to a search."""
 
     results: list[Result]
@@ -206,6 +219,7 @@ class SearchAnswer(Shared):
             reranked_by=answer.reranked_by,
             note=answer.general_note,
             **cls.said(answer.shares),
+            **dict(faceted(answer.facets)),
             took_ms=Took(
                 embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)
             ),
@@ -250,13 +264,6 @@ class Health(BaseModel):
 
     status: Literal["ready", "unavailable"]
     algorithms: dict[str, str] = Field(description="By algorithm: ready, loading, or why it cannot answer")
-
-
-class Facet(BaseModel):
-    """One value of an attribute."""
-
-    value: str
-    count: int
 
 
 class ErrorBody(BaseModel):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import quote
 
 import anyio
@@ -21,6 +23,9 @@ CONNECTIONS, WAITING = 4, 12
 REDIRECTS = 3
 SILENCE = httpx.Timeout(10, connect=5)
 """Seconds that the other side may say nothing; the whole transfer has a bound of its own."""
+AWAY = (TimeoutError, httpx.HTTPError, httpx.InvalidURL)
+"""What a host leads to that does not answer."""
+NOT_FETCHED = "the model cannot be fetched from MESHSEEK_BASE_URL; the server's log says why"
 _UNPACKED = {"Accept-Encoding": "identity"}
 _DIGITS = 18
 log = logging.getLogger(__name__)
@@ -46,6 +51,11 @@ class Upstream:
         """What asks the host, once for each model."""
         return httpx.AsyncClient(timeout=SILENCE, headers=_UNPACKED, verify=self._trusted)
 
+    @property
+    def is_named(self) -> bool:
+        """Whether there is such a host."""
+        return self._base is not None
+
     def model(self, key: str) -> PassedOn:
         """A model as an answer, which asks for it when it is sent.
 
@@ -55,9 +65,75 @@ class Upstream:
         Raises:
             NotFoundError: No host is named, or the key leads out of its folder.
         """
+        return PassedOn(self, self.address(key))
+
+    def address(self, key: str) -> str:
+        """Where a model is.
+
+        Raises:
+            NotFoundError: No host is named, or the key leads out of its folder.
+        """
         if self._base is None or ".." in key.split("/"):
             raise NotFoundError("the model is not in the workspace; set MESHSEEK_BASE_URL to fetch it")
-        return PassedOn(self, f"{self._base}/{quote(key)}")
+        return f"{self._base}/{quote(key)}"
+
+    @asynccontextmanager
+    async def opened(self, client: httpx.AsyncClient, url: str) -> AsyncIterator[Opened]:
+        """A model that is there, of which nothing was read yet; to be asked for within a turn and in bounded time.
+
+        Raises:
+            NotFoundError: There is no such model, or it is too large.
+            ServiceError: The host does not answer as it should.
+            httpx.HTTPError: Nor at all.
+        """
+        answer = await self._asked(client, url)
+        try:
+            yield Opened(self._length(answer), self._content(answer))
+        finally:
+            await answer.aclose()
+
+    async def _asked(self, client: httpx.AsyncClient, url: str) -> httpx.Response:
+        request = client.build_request("GET", url)
+        for _ in range(1 + REDIRECTS):
+            answer = await client.send(request, stream=True)
+            if answer.next_request is None:
+                return answer
+            await answer.aclose()
+            if not _may_follow(request.url, answer.next_request.url):
+                raise ServiceError(f"a redirect leads to another host, {answer.next_request.url.host}")
+            request = answer.next_request
+        raise ServiceError(f"more than {REDIRECTS} redirects")
+
+    async def _content(self, answer: httpx.Response) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in answer.aiter_raw():
+            size += len(chunk)
+            if size > self.most_bytes:
+                raise ServiceError(f"the model has more than {self.most_bytes:,} bytes")
+            yield chunk
+
+    def _length(self, answer: httpx.Response) -> int | None:
+        if answer.status_code != HTTPStatus.OK:
+            raise NotFoundError(f"the model is not at MESHSEEK_BASE_URL (HTTP {answer.status_code})")
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            raise ServiceError("it packs what was asked for unpacked")
+        told = answer.headers.get("Content-Length", "")
+        length = int(told) if told.isascii() and told.isdigit() and len(told) <= _DIGITS else None
+        if length is not None and length > self.most_bytes:
+            raise NotFoundError(
+                f"the model at MESHSEEK_BASE_URL has {length / 1e6:,.0f} MB; "
+                f"MESHSEEK_BASE_URL_MEGABYTES allows {self.most_bytes // 1_000_000:,}"
+            )
+        return length
+
+
+class Opened(NamedTuple):
+    """A model at the host."""
+
+    size: int | None
+    """Bytes that the host says it has; None where it does not say."""
+    content: AsyncIterator[bytes]
+    """In parts; bounded, and an error where it is longer."""
 
 
 class PassedOn(StreamingResponse):
@@ -86,53 +162,20 @@ class PassedOn(StreamingResponse):
             raise BusyError("too many models are being fetched; try again in a second")
         try:
             with anyio.fail_after(self._upstream.seconds):
-                async with turns, self._upstream.client() as client:
-                    answer = await self._asked(client)
-                    length = self._length(answer)
-                    if length is not None:
-                        self.headers["Content-Length"] = str(length)
-                    self.body_iterator = self._content(answer)
+                async with (
+                    turns,
+                    self._upstream.client() as client,
+                    self._upstream.opened(client, self._url) as model,
+                ):
+                    if model.size is not None:
+                        self.headers["Content-Length"] = str(model.size)
+                    self.body_iterator = model.content
                     self._has_begun = True
                     await super().__call__(scope, receive, send)
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ServiceError) as error:
+        except (*AWAY, ServiceError) as error:
             log.warning("a model cannot be passed on from MESHSEEK_BASE_URL: %s: %s", type(error).__name__, error)
             if not self._has_begun:
-                message = "the model cannot be fetched from MESHSEEK_BASE_URL; the server's log says why"
-                raise ServiceError(message) from error
-
-    async def _asked(self, client: httpx.AsyncClient) -> httpx.Response:
-        request = client.build_request("GET", self._url)
-        for _ in range(1 + REDIRECTS):
-            answer = await client.send(request, stream=True)
-            if answer.next_request is None:
-                return answer
-            await answer.aclose()
-            if not _may_follow(request.url, answer.next_request.url):
-                raise ServiceError(f"a redirect leads to another host, {answer.next_request.url.host}")
-            request = answer.next_request
-        raise ServiceError(f"more than {REDIRECTS} redirects")
-
-    async def _content(self, answer: httpx.Response) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in answer.aiter_raw():
-            size += len(chunk)
-            if size > self._upstream.most_bytes:
-                raise ServiceError(f"the model has more than {self._upstream.most_bytes:,} bytes")
-            yield chunk
-
-    def _length(self, answer: httpx.Response) -> int | None:
-        if answer.status_code != HTTPStatus.OK:
-            raise NotFoundError(f"the model is not at MESHSEEK_BASE_URL (HTTP {answer.status_code})")
-        if answer.headers.get("Content-Encoding", "identity") != "identity":
-            raise ServiceError("it packs what was asked for unpacked")
-        told = answer.headers.get("Content-Length", "")
-        length = int(told) if told.isascii() and told.isdigit() and len(told) <= _DIGITS else None
-        if length is not None and length > self._upstream.most_bytes:
-            raise NotFoundError(
-                f"the model at MESHSEEK_BASE_URL has {length / 1e6:,.0f} MB; "
-                f"MESHSEEK_BASE_URL_MEGABYTES allows {self._upstream.most_bytes // 1_000_000:,}"
-            )
-        return length
+                raise ServiceError(NOT_FETCHED) from error
 
 
 def _may_follow(here: httpx.URL, there: httpx.URL) -> bool:

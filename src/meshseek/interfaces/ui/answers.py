@@ -3,128 +3,112 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import RootModel
 
-LOADING = "loading"
-READY = "ready"
+from meshseek.client.answers import (
+    LOADING,
+    READY,
+    Asset,
+    AssetPage,
+    Attribution,
+    Explanation,
+    Facet,
+    Health,
+    Listed,
+    Result,
+    Spread,
+    TextShare,
+    Took,
+)
+from meshseek.client.answers import SearchAnswer as Answer
+from meshseek.client.standing import Status
 
-
-class TextShare(BaseModel, frozen=True):
-    """One of the texts of a caption, and its part of the likeness."""
-
-    text: str
-    gave: float
-
-
-class Explanation(BaseModel, frozen=True):
-    """What a score rests on."""
-
-    parts: dict[str, float] = {}
-    """Figures by name; names that are not known here are as good."""
-    texts: tuple[TextShare, ...] = ()
-    """The largest share first."""
-
-
-class Result(BaseModel, frozen=True):
-    """One ranked asset. What has a default may be missing in the answers of an older API."""
-
-    asset_id: str
-    score: float
-    relevance: str | None = None
-    """``strong``, ``fair`` or ``weak``."""
-    explanation: Explanation | None = None
-    caption_en: str | None = None
-    caption_zh: str | None = None
-    viewpoint_id: int | None = None
-    thumbnail_url: str | None = None
-    model_url: str | None = None
-    attributes: dict[str, Any] = {}
-
-
-class Took(BaseModel, frozen=True):
-    """Milliseconds."""
-
-    total: float
-
-
-class Answer(BaseModel, frozen=True):
-    """The answer to a search, or to a question for similar assets."""
-
-    results: tuple[Result, ...]
-    algorithm: str
-    target: str
-    query_type: str | None = None
-    cross_modal: bool = False
-    nothing_close: bool = False
-    """Whether even the best result fits weakly."""
-    partial: bool = False
-    """Whether a shard of the library did not answer."""
-    translated_query: str | None = None
-    reranked_by: str | None = None
-    note: str | None = None
-    took_ms: Took | None = None
-
-
-class Facet(BaseModel, frozen=True):
-    """One value of an attribute, and how many assets have it."""
-
-    value: str
-    count: int
-
-
-class Facets(RootModel[list[Facet]]):
-    """The values of an attribute."""
+__all__ = [
+    "LOADING",
+    "READY",
+    "Abilities",
+    "Answer",
+    "Asked",
+    "Asset",
+    "AssetPage",
+    "Attribution",
+    "Camera",
+    "Explanation",
+    "Facet",
+    "Health",
+    "Listed",
+    "Result",
+    "Search",
+    "Spread",
+    "Status",
+    "TextShare",
+    "Took",
+]
 
 
 class Camera(RootModel[dict[str, Any]]):
     """Where a picture was taken from, in the G-Objaverse layout."""
 
 
-class Health(BaseModel, frozen=True):
-    """What each algorithm says of itself: ready, loading, or why it cannot answer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What the API can be asked, by its own description."""
 
-    algorithms: dict[str, str] = Field(default_factory=dict)
+    paths: frozenset[str] = frozenset()
+    targets: tuple[str, ...] = ()
+    """Names of the search modes."""
+    options: frozenset[str] = frozenset()
+    """Fields of a search by words."""
 
-    @property
-    def ready(self) -> list[str]:
-        """Names of the algorithms that answer now."""
-        return [name for name, state in self.algorithms.items() if state == READY]
 
-    @property
-    def loading(self) -> bool:
-        """Whether waiting may be enough."""
-        return LOADING in self.algorithms.values()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One of the things that are searched together: words, the file of a picture, or an asset."""
+
+    text: str = ""
+    picture: Path | None = None
+    asset_id: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What is asked for: words, or the file of a picture."""
+    """What is asked for."""
 
+    parts: tuple[Asked, ...] = ()
     algorithm: str | None = None
-    """None leaves the choice to the API, as it does for the target."""
-    text: str = ""
-    picture: Path | None = None
+    """None leaves the choice to the API, as it does for the target and the language."""
     target: str | None = None
     """Name of a search mode."""
+    language: str | None = None
+    """Of the words."""
     cross_modal: bool = False
     """Compare words with views, a picture with captions; else the API chooses, unless a target is named."""
     varied: bool = True
     """Neighbours differ where the API thinks that it suits; else nowhere."""
     explain: bool = False
-    category: str | None = None
-    limit: int = 12
+    facets: tuple[str, ...] = ()
+    """Fields whose values are counted."""
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    """What must hold, as the API takes it."""
+    limit: int = 24
+
+    @property
+    def only(self) -> Asked | None:
+        """The one part, where it is searched as it is."""
+        return self.parts[0] if len(self.parts) == 1 and self.parts[0].weight == 1 else None
 
     def fields(self, offset: int) -> dict[str, Any]:
-        """The fields that both kinds of search have in common; what was not chosen is left to the API."""
+        """The fields that all kinds of search have in common; what was not chosen is left to the API."""
         crossing = {"cross_modal": True} if self.cross_modal else {}
         plain = {} if self.varied else {"diverse": False}
         explained = {"explain": True} if self.explain else {}
-        return {**self.likeness, "offset": offset, **crossing, **plain, **explained}
+        counted = {"facets": list(self.facets)} if self.facets and not offset else {}
+        return {**self.likeness, "offset": offset, **crossing, **plain, **explained, **counted}
 
     @property
     def likeness(self) -> dict[str, Any]:
@@ -132,8 +116,3 @@ class Search:
         chosen = {"target": self.target} if self.target else {}
         named = {"algorithm": self.algorithm} if self.algorithm else {}
         return {"top_k": self.limit, **named, **chosen}
-
-    @property
-    def filters(self) -> Mapping[str, str]:
-        """Attribute values that must hold."""
-        return MappingProxyType({"category": self.category} if self.category else {})

@@ -17,11 +17,17 @@ from starlette.middleware.cors import CORSMiddleware
 from meshseek.interfaces.http.hosts import Hosts
 from meshseek.interfaces.ui import PageOptions
 from meshseek.interfaces.ui.blocks import build
+from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.door import LEAD_BACK, Door
+from meshseek.interfaces.ui.downloads import add_downloads
 from meshseek.interfaces.ui.events import Events
+from meshseek.interfaces.ui.files import FileCache
+from meshseek.interfaces.ui.first import First
 from meshseek.interfaces.ui.keys import Keys
+from meshseek.interfaces.ui.layout import translations
 from meshseek.interfaces.ui.refusals import refusal
 from meshseek.interfaces.ui.routes import FILE, UPLOAD, UPLOAD_PROGRESS, Routes
+from meshseek.interfaces.ui.static import script, style
 from meshseek.interfaces.ui.theme import theme
 from meshseek.interfaces.ui.uploads import PICTURE_BYTES, Uploads
 from meshseek.interfaces.ui.visitors import Rooms
@@ -39,7 +45,7 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
         folder: A private folder for what the page shows and visitors upload.
     """
     rooms, keys = Rooms(folder), Keys(options.api_url)
-    uploads = Uploads(rooms)
+    uploads, client, cache = Uploads(rooms), ApiClient(options.api_url), FileCache(rooms.shown)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -52,11 +58,13 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
 
     app = FastAPI(openapi_url=None, lifespan=lifespan)
     _add_routes(app, rooms, uploads)
-    blocks = build(options.api_url, rooms)
+    add_downloads(app, client, cache)
+    blocks = build(client, cache, rooms)
     app.add_middleware(CORSMiddleware)  # with it Gradio adds none of its own, which lets every website ask
     app.add_middleware(Events, rooms=rooms, events=_events(blocks))
     door = {"host": options.host, "hosts": options.hosts, "insecure": options.insecure}
     app.add_middleware(Door, keys=keys, rooms=rooms, **door)  # type: ignore[arg-type]
+    app.add_middleware(First, piece=LEAD_BACK + script())
     app.add_middleware(Routes)
     app.add_middleware(Hosts, hosts=options.hosts)
     gr.mount_gradio_app(
@@ -65,7 +73,8 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
         path="/",
         theme=theme(),
         css_paths=STYLE,
-        head=LEAD_BACK,
+        head=style(),
+        i18n=translations(),
         footer_links=[],
         run_history=False,
         show_error=False,

@@ -1,53 +1,44 @@
-"""The API as the page sees it: typed answers, and every failure as one sentence for a person."""
+"""The API as the page sees it: the client's answers, and every failure as one sentence for a person."""
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Self, TypeVar
-from urllib.parse import quote
+from typing import Any, Final, Self, TypeVar
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from meshseek.errors import InputError, MeshseekError, ServiceError, SettingsError
-from meshseek.interfaces.ui.answers import Answer, Camera, Explanation, Facet, Facets, Health, Result, Search
+from meshseek.client import Client
+from meshseek.client.connection import Address
+from meshseek.client.refusals import NOT_UNDERSTOOD, STATUS, TIMEOUT, TOO_LARGE, UNREACHABLE
+from meshseek.errors import ApiError, InputError, MeshseekError, ServiceError
+from meshseek.interfaces.ui.answers import (
+    Abilities,
+    Answer,
+    Asked,
+    Asset,
+    AssetPage,
+    Attribution,
+    Camera,
+    Explanation,
+    Facet,
+    Health,
+    Search,
+    Status,
+)
 
-TIMEOUT = httpx.Timeout(30, connect=3)
+__all__ = ["GONE", "Address", "ApiClient", "coded", "sentence"]
+
+SECONDS: Final = 30.0
 PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-Model = TypeVar("Model", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the API is, and what its address tells beside."""
-
-    shown: str
-    """Without a name and password; such are for whoever set the address, not for visitors and logs."""
-    headers: Mapping[str, str]
-    """What the name and password are sent as."""
-
-    @classmethod
-    def parse(cls, api_url: str) -> Self:
-        """Take an address apart.
-
-        Raises:
-            SettingsError: It is none.
-        """
-        try:
-            url = httpx.URL(api_url.strip().rstrip("/"))
-        except httpx.InvalidURL as error:
-            raise SettingsError("the API's address is not valid; give one as in http://127.0.0.1:8000") from error
-        if not url.userinfo:
-            return cls(str(url), MappingProxyType({}))
-        credentials = base64.b64encode(f"{url.username}:{url.password}".encode()).decode()
-        return cls(str(url.copy_with(userinfo=b"")), MappingProxyType({"Authorization": f"Basic {credentials}"}))
+GONE: Final = "The picture is no longer here; please add it again."
+Failure = TypeVar("Failure", bound=MeshseekError)
 
 
 class ApiClient:
@@ -62,10 +53,9 @@ class ApiClient:
     """
 
     def __init__(self, api_url: str, transport: httpx.BaseTransport | None = None) -> None:
-        address = Address.parse(api_url)
-        self.api_url = address.shown
-        self._http = httpx.Client(base_url=address.shown, timeout=TIMEOUT, transport=transport, trust_env=False)
-        self._headers: Mapping[str, str] = address.headers
+        directly = transport or httpx.HTTPTransport(trust_env=False)  # not by a proxy that the environment names
+        self._client = Client(api_url, timeout=SECONDS, retries=0, transport=directly)
+        self.api_url = self._client.url
         self._on_refusal: Callable[[], object] | None = None
 
     def on_behalf_of(self, key: str, on_refusal: Callable[[], object]) -> Self:
@@ -76,43 +66,86 @@ class ApiClient:
             on_refusal: Called when the key is no good any longer.
         """
         other = copy(self)
-        vars(other).update(_headers={"Authorization": f"Bearer {key}"}, _on_refusal=on_refusal)
+        vars(other).update(_client=self._client.with_key(key), _on_refusal=on_refusal)
         return other
 
     def health(self) -> Health:
         """Ask which algorithms answer; one that none can answer yet is an answer too, not an error."""
-        answer = self._send("GET", "/health")
-        return _parsed(Health, answer, {HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE})
+        with self._told():
+            return self._client.health()
 
-    def targets(self) -> list[str]:
-        """Names of the search modes, from the API's own description."""
-        document = self._send("GET", "/openapi.json")
+    def abilities(self) -> Abilities:
+        """What can be asked, from the API's own description."""
+        with self._told():
+            document = self._client.read("/openapi.json")
         try:
-            field = document.json()["components"]["schemas"]["TextSearch"]["properties"]["target"]
-            return [name for choice in field["anyOf"] for name in choice.get("enum", ())]
+            told = json.loads(document)
+            fields = told["components"]["schemas"]["TextSearch"]["properties"]
+            targets = tuple(name for choice in fields["target"]["anyOf"] for name in choice.get("enum", ()))
+            return Abilities(paths=frozenset(told["paths"]), targets=targets, options=frozenset(fields))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _not_understood() from error
 
     def categories(self, algorithm: str) -> list[Facet]:
         """The categories of the library, the largest first."""
-        return _parsed(Facets, self._send("GET", "/facets/category", params={"algorithm": algorithm})).root
+        with self._told():
+            return self._client.facets("category", algorithm=algorithm)
 
     def search(self, search: Search, offset: int = 0) -> Answer:
         """Find assets; results from ``offset`` on."""
-        if search.picture is None:
-            body = {"query": search.text, "filters": dict(search.filters), **search.fields(offset)}
-            return _parsed(Answer, self._send("POST", "/search/text", json=body))
-        form = {"filters": json.dumps(dict(search.filters)), **search.fields(offset)}
-        try:
-            with search.picture.open("rb") as file:
-                answer = self._send("POST", "/search/image", data=form, files={"file": (search.picture.name, file)})
-        except OSError as error:
-            raise InputError("The picture is no longer here; please add it again.") from error
-        return _parsed(Answer, answer)
+        only = search.only
+        fields: dict[str, Any] = {"filters": dict(search.filters), **search.fields(offset)}
+        with self._told():
+            if only is None or only.asset_id:
+                return self._client.search(parts=[_part(part, search.language) for part in search.parts], **fields)
+            if only.picture is not None:
+                return self._client.search(image=_content(only.picture), **fields)
+            language: dict[str, Any] = {"query_type": search.language} if search.language else {}
+            return self._client.search(only.text, **language, **fields)
 
     def similar(self, asset_id: str, search: Search) -> Answer:
-        """Find assets like one asset."""
-        return _parsed(Answer, self._send("GET", f"/assets/{quote(asset_id)}/similar", params=search.likeness))
+        """Find assets like one asset, where the API cannot combine."""
+        with self._told():
+            return self._client.similar(asset_id, **search.likeness)
+
+    def browse(self, asked: Mapping[str, Any]) -> AssetPage:
+        """A page of the library.
+
+        Args:
+            asked: ``algorithm``, ``filters``, ``sort``, ``limit``, ``cursor``, ``facets``, as far as they are chosen.
+        """
+        plain = {name: value for name, value in asked.items() if value}
+        if "filters" in plain:
+            plain["filters"] = json.dumps(plain["filters"])
+        with self._told():
+            return self._client.connection.asked(AssetPage, "GET", "/assets", params=plain)
+
+    def asset(self, asset_id: str, algorithm: str | None) -> Asset:
+        """All that is known of one asset."""
+        with self._told():
+            return self._client.asset(asset_id, algorithm=algorithm)
+
+    def status(self) -> Status:
+        """How the service and its library stand."""
+        with self._told():
+            return self._client.status()
+
+    def attribution(self, asset_ids: Sequence[str], use: str | None) -> Attribution:
+        """Whom to name for some assets, and what their licences do not allow."""
+        with self._told():
+            return self._client.attribution(asset_ids, use=use)
+
+    def collect(self, asset_ids: Sequence[str], use: str | None, file: Path, limit: int) -> None:
+        """Write the models of some assets to a zip, with their attribution.
+
+        Args:
+            asset_ids: Of the assets.
+            use: What they are for.
+            file: Where to.
+            limit: The most bytes to take.
+        """
+        with self._told():
+            self._client.collect(asset_ids, file, use=use, most=limit)
 
     def explanation(self, search: Search, rank: int, asset_id: str) -> Explanation | None:
         """What the score of a result rests on; None where another asset has come to stand there.
@@ -122,61 +155,75 @@ class ApiClient:
             rank: Of the result, the first is 0.
             asset_id: Of the result.
         """
-        answer = self.search(replace(search, explain=True, limit=1), rank)
+        answer = self.search(replace(search, explain=True, limit=1, facets=()), rank)
         return next((result.explanation for result in answer.results if result.asset_id == asset_id), None)
 
-    def camera(self, result: Result) -> Mapping[str, Any] | None:
-        """The camera of the picture that is shown, in the G-Objaverse layout; None where the API does not tell."""
-        if result.thumbnail_url is None:
+    def camera(self, view_url: str | None) -> Mapping[str, Any] | None:
+        """The camera of a picture, in the G-Objaverse layout; None where the API does not tell."""
+        if view_url is None:
             return None
-        path, mark, question = result.thumbnail_url.partition("?")
-        answer = self._send("GET", f"{path}/camera{mark}{question}")
+        path, mark, question = view_url.partition("?")
         try:
-            return Camera.model_validate_json(answer.content).root if answer.status_code == HTTPStatus.OK else None
+            with self._told():
+                return Camera.model_validate_json(self._client.read(f"{path}/camera{mark}{question}")).root
         except ValidationError:
             return None
+        except MeshseekError as error:
+            if isinstance(error.__cause__, ApiError) and error.__cause__.status is not None:
+                return None
+            raise
 
     def download(self, path: str, file: Path, limit: int) -> None:
         """Write what the API has at a path to a file.
 
         Args:
             path: As the API gave it.
-            file: Where to; left unfinished where this raises.
+            file: Where to; as it was where this raises.
             limit: The most bytes to take.
         """
-        _checked_path(path)
         try:
-            with self._http.stream("GET", path, headers=self._headers) as answer, file.open("wb") as target:
-                if answer.status_code != HTTPStatus.OK:
-                    answer.read()
-                    self._note_refusal(answer)
-                    _checked(answer)
-                size = 0
-                for chunk in answer.iter_bytes():
-                    size += len(chunk)
-                    if size > limit:
-                        raise InputError(f"The file is larger than the {limit // 1_000_000} MB that this page shows.")
-                    target.write(chunk)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+            with self._told():
+                self._client.connection.save("GET", path, file, most=limit)
+        except _TooLargeError as error:
+            text = f"The file is larger than the {limit // 1_000_000} MB that this page shows."
+            raise coded(InputError(text), "file_too_large") from error
 
-    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
-        _checked_path(path)
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Every failure of the client as a sentence."""
         try:
-            answer = self._http.request(method, path, headers=self._headers, **content)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
-        self._note_refusal(answer)
-        return answer
+            yield
+        except ApiError as error:
+            if error.status == HTTPStatus.UNAUTHORIZED and self._on_refusal is not None:
+                self._on_refusal()
+            raise self._sentence(error) from error
 
-    def _note_refusal(self, answer: httpx.Response) -> None:
-        if answer.status_code == HTTPStatus.UNAUTHORIZED and self._on_refusal is not None:
-            self._on_refusal()
+    def _sentence(self, error: ApiError) -> MeshseekError:
+        texts = {
+            TIMEOUT: "The search service takes too long to answer; please try again in a moment.",
+            UNREACHABLE: f"The search service at {self.api_url} does not answer; it may still be starting.",
+        }
+        if error.code in texts and error.status is None:
+            return coded(ServiceError(texts[error.code]), error.code)
+        if error.code == NOT_UNDERSTOOD:
+            return _not_understood()
+        if error.code == TOO_LARGE and error.status is None:
+            return _TooLargeError(sentence(str(error)))
+        status = error.status or HTTPStatus.INTERNAL_SERVER_ERROR
+        message = f"the search service answered with HTTP {status}; its log says why"
+        refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = InputError if refused else ServiceError if status in PASSING else MeshseekError
+        return coded(kind(sentence(message if error.code == STATUS else str(error))), error.code)
 
-    def _unreachable(self, error: httpx.HTTPError) -> ServiceError:
-        if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
-            return ServiceError("The search service takes too long to answer; please try again in a moment.")
-        return ServiceError(f"The search service at {self.api_url} does not answer; it may still be starting.")
+
+class _TooLargeError(InputError):
+    """There is more than is taken."""
+
+
+def coded(error: Failure, code: str) -> Failure:
+    """An error with the API's word for it, by which the page has a sentence in each language."""
+    vars(error)["code"] = code
+    return error
 
 
 def sentence(message: str) -> str:
@@ -185,33 +232,23 @@ def sentence(message: str) -> str:
     return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?。' else '.'}"
 
 
-def _checked(answer: httpx.Response) -> httpx.Response:
-    if answer.is_success:
-        return answer
-    kind = InputError if answer.is_client_error else ServiceError if answer.status_code in PASSING else MeshseekError
+def _part(part: Asked, language: str | None) -> Any:
+    """A part as the client takes it."""
+    weight = {"weight": part.weight}
+    if part.picture is not None:
+        return {"image": _content(part.picture), **weight}
+    if part.asset_id:
+        return {"asset_id": part.asset_id, **weight}
+    return {"text": part.text, **weight, **({"query_type": language} if language else {})}
+
+
+def _content(picture: Path) -> bytes:
     try:
-        message = str(answer.json()["error"]["message"])
-    except (KeyError, TypeError, ValueError):
-        message = f"the search service answered with HTTP {answer.status_code}; its log says why"
-    raise kind(sentence(message))
-
-
-def _checked_path(path: str) -> None:
-    """Stay with the one API: a whole address in an answer would take the visitor's key elsewhere."""
-    if not path.startswith("/") or path.startswith("//"):
-        raise _not_understood()
-
-
-def _parsed(kind: type[Model], answer: httpx.Response, good: set[HTTPStatus] | None = None) -> Model:
-    if answer.status_code not in (good or ()):
-        _checked(answer)
-    try:
-        return kind.model_validate_json(answer.content)
-    except ValidationError as error:
-        raise _not_understood() from error
+        return picture.read_bytes()
+    except OSError as error:
+        raise coded(InputError(GONE), "picture_gone") from error
 
 
 def _not_understood() -> ServiceError:
-    return ServiceError(
-        "The search service gave an answer that this page does not understand; update both to the same version."
-    )
+    text = "The search service gave an answer that this page does not understand; update both to the same version."
+    return coded(ServiceError(text), "not_understood")

@@ -1,42 +1,37 @@
-"""Why a result was found, as a piece of HTML. Everything that comes from a library or a user is escaped here."""
+"""Why a result was found, as a piece of HTML."""
 
 from __future__ import annotations
 
-from html import escape
+from markupsafe import Markup
 
 from meshseek.interfaces.ui.answers import Explanation, TextShare
+from meshseek.interfaces.ui.pieces import piece
+from meshseek.interfaces.ui.wording import Wording
 
-PART_NAMES = {"caption": "Captions", "appearance": "Appearance", "words": "Exact words"}
-PART_NAMES |= {"caption_instead": "In place of captions", "appearance_instead": "In place of views"}
-"""What a query is compared with, by the API's name for it."""
 STANDARD, WEIGHT = "_standard", "_weight"
 """Endings of the names of figures that say more of a part."""
 MOST_TEXTS = 5
 LONGEST_TEXT = 80
 SMALL = 0.1
 """Figures below have a third digit."""
-NAMED = "<p>Its name or its id is what you searched for.</p>"
-LEGEND = """<p>Likeness is 1 at most. Chance is what the same search gives for assets taken at random. The score adds up
-the deviations, as far as each part counts.</p>"""
 
 
-def why(explanation: Explanation | None, score: float, silence: str | None = None) -> str:
+def why(wording: Wording, explanation: Explanation | None, score: float, *, silent: bool = False) -> Markup:
     """The score and what it rests on, folded up.
 
     Args:
+        wording: What is written in it.
         explanation: What the API says of it.
         score: Of the result.
-        silence: Why there is no explanation, as a sentence.
+        silent: Whether the API does not tell, though it was asked.
     """
     parts = explanation.parts if explanation else {}
-    rows = [(_label(name), _figures(name, parts)) for name in parts if not _says_more(name, parts)]
-    if explanation and explanation.texts:
-        rows.append(("Caption texts", _texts(explanation.texts)))
-    rows.append(("Score", figure(score)))
-    facts = "".join(f"<dt>{escape(label)}</dt><dd>{value}</dd>" for label, value in rows)
-    legend = LEGEND if any(name + STANDARD in parts for name in parts) else ""
-    above = f"<p>{escape(silence)}</p>" if silence else "" if parts or explanation is None else NAMED
-    return f'<details class="why"><summary>Why</summary>{above}<dl>{facts}</dl>{legend}</details>'
+    rows = [(_label(name, wording), _figures(name, parts, wording)) for name in parts if not _says_more(name, parts)]
+    named = explanation is not None and not parts
+    above = wording("why.silent") if silent else wording("why.named") if named else ""
+    legend = any(name + STANDARD in parts for name in parts)
+    texts = _texts(explanation.texts) if explanation else []
+    return piece("why", wording, rows=rows, texts=texts, above=above, legend=legend, score=figure(score))
 
 
 def figure(value: float) -> str:
@@ -49,23 +44,23 @@ def _says_more(name: str, parts: dict[str, float]) -> bool:
     return any(name.removesuffix(ending) in parts for ending in (STANDARD, WEIGHT) if name.endswith(ending))
 
 
-def _label(name: str) -> str:
-    return PART_NAMES.get(name) or name.replace("_", " ").capitalize()
+def _label(name: str, wording: Wording) -> str:
+    return wording.known(f"part.{name}", name.replace("_", " ").capitalize())
 
 
-def _figures(name: str, parts: dict[str, float]) -> str:
-    said = [f"holds all words of the query, {figure(parts[name])}" if name == "words" else figure(parts[name])]
+def _figures(name: str, parts: dict[str, float], wording: Wording) -> str:
+    value = figure(parts[name])
+    said = [wording("why.holds", figure=value) if name == "words" else value]
     standard, weight = parts.get(name + STANDARD), parts.get(name + WEIGHT, 1.0)
     if standard is not None:
-        said.append(f"{abs(standard):.1f} deviations {'below' if standard < 0 else 'above'} chance")
+        said.append(wording("why.below" if standard < 0 else "why.above", figure=f"{abs(standard):.1f}"))
     if weight != 1:
-        said.append(f"counts for {weight:.0%}")
-    return ", ".join(said)
+        said.append(wording("why.counts", share=f"{weight:.0%}"))
+    return wording("comma").join(said)
 
 
-def _texts(texts: tuple[TextShare, ...]) -> str:
-    said = [f"{escape(_short(text.text))} <i>{figure(text.gave)}</i>" for text in texts[:MOST_TEXTS]]
-    return "<br>".join(said)
+def _texts(texts: tuple[TextShare, ...]) -> list[dict[str, str]]:
+    return [{"text": _short(text.text), "gave": figure(text.gave)} for text in texts[:MOST_TEXTS]]
 
 
 def _short(text: str) -> str:

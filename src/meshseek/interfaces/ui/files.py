@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
@@ -15,8 +13,8 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from meshseek.errors import InputError, MeshseekError
-from meshseek.interfaces.ui.answers import Result
-from meshseek.interfaces.ui.client import ApiClient
+from meshseek.interfaces.ui.answers import Asset
+from meshseek.interfaces.ui.client import ApiClient, coded
 from meshseek.interfaces.ui.glb import diagonal, read_document, unsupported_compression
 from meshseek.interfaces.ui.tiles import write_plain_tile, write_tile
 
@@ -27,7 +25,7 @@ FRESH_SECONDS = 3600
 """How long a file is shown before it is asked for again; the API says the same of its views."""
 MADE_AT_ONCE = 8
 """Downloads and tiles, over all visitors."""
-TILE_NAME = "tile.webp"
+TILE_NAME, MODEL_NAME = "tile.webp", "model.glb"
 
 
 class FileCache:
@@ -115,47 +113,52 @@ class Pictures:
         self._cache = cache
         self._room = room
 
-    def tiles(self, results: Sequence[Result]) -> list[Path]:
-        """A tile for each result; a plain one where there is no view or it cannot be had."""
-        if not results:
-            return []
-        with ThreadPoolExecutor(min(MADE_AT_ONCE, len(results))) as pool:
-            return list(pool.map(self._tile, results))
+    def tile(self, url: str | None, side: int) -> Path:
+        """The tile of a view; a plain one where there is no view or it cannot be had.
 
-    def model(self, result: Result) -> Model | None:
+        Args:
+            url: Of the view, as the API gives it.
+            side: Of the tile, in pixels.
+        """
+        try:
+            if url is not None:
+                return self._file(f"{side} {url}", TILE_NAME, lambda file: self._make_tile(url, file, side))
+        except (MeshseekError, OSError, ValueError):  # one missing picture must not hide the others
+            pass
+        return self._file(str(side), TILE_NAME, lambda file: write_plain_tile(file, side))
+
+    def glb(self, url: str) -> Path:
+        """The file of a model.
+
+        Raises:
+            MeshseekError: It cannot be had now.
+        """
+        return self._file(url, MODEL_NAME, lambda file: self._client.download(url, file, MODEL_BYTES))
+
+    def model(self, asset: Asset) -> Model | None:
         """The model to show; None where the asset has none.
 
         Raises:
             InputError: The page cannot show it.
             ServiceError: It cannot be had now.
         """
-        url = result.model_url
-        if url is None:
+        if asset.model_url is None:
             return None
-        name = re.sub(r"[^\w.-]+", "_", result.asset_id.rpartition("/")[2])[:60]  # a file's name has 255 bytes
-        path = self._file(url, f"{name}.glb", lambda file: self._client.download(url, file, MODEL_BYTES))
+        path = self.glb(asset.model_url)
         document = read_document(path)
         compression = unsupported_compression(document)
         if compression:
-            raise InputError(f"This model is compressed with {compression}, which the 3D view cannot open.")
+            text = f"This model is compressed with {compression}, which the 3D view cannot open."
+            raise coded(InputError(text), "compressed")
         return Model(path, diagonal(document))
 
     def _file(self, key: str, name: str, make: Callable[[Path], None]) -> Path:
         return self._cache.file(self._room, key, name, make)
 
-    def _tile(self, result: Result) -> Path:
-        url = result.thumbnail_url
-        try:
-            if url is not None:
-                return self._file(url, TILE_NAME, lambda file: self._make_tile(url, file))
-        except (MeshseekError, OSError, ValueError):  # one missing picture must not hide the other results
-            pass
-        return self._file("", TILE_NAME, write_plain_tile)
-
-    def _make_tile(self, url: str, file: Path) -> None:
+    def _make_tile(self, url: str, file: Path, side: int) -> None:
         view = file.with_suffix(".view")
         try:
             self._client.download(url, view, VIEW_BYTES)
-            write_tile(view, file)
+            write_tile(view, file, side)
         finally:
             view.unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""What happens on the page. Each handler gets the values of its inputs and returns what changes, both by component."""
+"""What the page shows for its address. Each handler returns what changes, by component."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,27 @@ from typing import Any
 import gradio as gr
 
 from meshseek.errors import MeshseekError, ServiceError
-from meshseek.interfaces.ui import cards
-from meshseek.interfaces.ui.answers import Answer, Health, Result, Search
+from meshseek.interfaces.ui import summing_up
+from meshseek.interfaces.ui.address import State
+from meshseek.interfaces.ui.answers import Abilities, Health
+from meshseek.interfaces.ui.bar import Bar
+from meshseek.interfaces.ui.basket import Basket
 from meshseek.interfaces.ui.client import ApiClient
-from meshseek.interfaces.ui.explanation import why
 from meshseek.interfaces.ui.files import Pictures
-from meshseek.interfaces.ui.glb import camera_position
-from meshseek.interfaces.ui.layout import AUTOMATIC, EVERYTHING, Page, Shown
-from meshseek.interfaces.ui.visitors import Visitor
-
-DEEPEST = 1000
-"""The API's pages end here."""
-NO_MODEL = "This asset has no model file, only its pictures."
-UNEXPLAINED = "The search service does not tell what this score rests on."
-STARTING = "The search service is starting; this page goes on by itself as soon as it answers."
+from meshseek.interfaces.ui.finding import Finder, Found, agreement
+from meshseek.interfaces.ui.layout import Page
+from meshseek.interfaces.ui.looking import Looking
+from meshseek.interfaces.ui.pieces import notice, piece
+from meshseek.interfaces.ui.shown import Shown
+from meshseek.interfaces.ui.standing import standing
+from meshseek.interfaces.ui.start import start
+from meshseek.interfaces.ui.tiles_shown import Tiles
+from meshseek.interfaces.ui.visitors import Rooms, Visitor
+from meshseek.interfaces.ui.wording import Wording
 
 Values = dict[Any, Any]
 Changes = dict[Any, Any]
+_NOTHING = Abilities()
 
 
 class Handlers:
@@ -34,218 +39,165 @@ class Handlers:
     Args:
         page: The parts that handlers read and change.
         client: The API, asked on behalf of the visitor.
-        pictures: Where tiles and models come from.
-        visitor: Who asks.
+        pictures: Where models come from.
+        wording: What speaks to the visitor.
     """
 
-    def __init__(self, page: Page, client: ApiClient, pictures: Pictures, visitor: Visitor) -> None:
-        self._visitor = visitor
+    def __init__(self, page: Page, client: ApiClient, pictures: Pictures, wording: Wording) -> None:
         self._page = page
         self._client = client
         self._pictures = pictures
+        self._wording = wording
 
-    def refresh(self, values: Values) -> Changes:
-        """Ask whether the API answers: fill the menus if so, else say what is the matter and ask again soon."""
-        page, shown = self._page, values[self._page.shown]
-        account = {page.account: gr.HTML(cards.account(self._visitor.name), visible=self._visitor.key is not None)}
+    def show(self, values: Values, visitor: Visitor, rooms: Rooms) -> Changes:
+        """Show what the address says, as far as it is not shown yet; say what is the matter where that cannot be."""
+        page, before = self._page, values[self._page.asking.shown]
+        state = State.read(values[page.asking.address])
+        account = {page.account: piece("account", self._wording, name=visitor.name) if visitor.key else ""}
+        uploads = {part.value: rooms.upload(visitor, part.value) for part in state.parts if part.kind == "picture"}
         try:
-            health = self._client.health()
-            if health.ready:
-                menus = self._menus(health, values)
-                found = self._search(values, shown.search) if shown.waiting else {}
-                # Algorithms that are loading appear in the menu by themselves.
-                again = gr.Timer(active=health.loading)
-                return {**account, page.notice: gr.HTML(visible=False), **menus, **found, page.retry: again}
-            notice = cards.waiting(STARTING) if health.loading or not health.algorithms else _troubles(health)
+            known = self._known(before)
         except MeshseekError:
-            notice = cards.waiting(STARTING)
-        return {**account, page.notice: gr.HTML(notice, visible=True), page.retry: gr.Timer(active=True)}
+            return {**account, **self._away(Health(), before)}
+        if known.health is None or not known.health.ready:
+            return {**account, **self._away(known.health or Health(), before)}
+        bar = Bar(page, self._wording, known, uploads).changes(state)
+        shown = self._place(state, known, values[page.asking.basket], uploads)
+        return {**account, **self._told(state), page.asking.retry: self._again(known), **bar, **shown}
 
-    def choose_algorithm(self, values: Values) -> Changes:
-        """Say what the algorithm is good at, and offer the categories of its library."""
-        name = values[self._page.options.algorithm]
-        try:
-            return {**self._algorithm_menus(name, values), **self.search_again(values)}
-        except MeshseekError as error:
-            return self._failed(error)
-
-    def choose_target(self, values: Values) -> Changes:
-        """Search again with a target, which leaves nothing for the cross-modal switch to say."""
-        options = self._page.options
-        reset = {options.cross_modal: False} if values[options.target] else {}
-        return {**self.search_again({**values, **reset}), **reset}
-
-    def switch_cross_modal(self, values: Values) -> Changes:
-        """Search again across kinds or not; a target would win over that, so it is reset."""
-        options = self._page.options
-        reset = {options.target: AUTOMATIC} if values[options.cross_modal] else {}
-        return {**self.search_again({**values, **reset}), **reset}
-
-    def search_words(self, values: Values) -> Changes:
-        """Search by the words in the box."""
-        return self._search(values, Search(text=values[self._page.questions.words] or ""))
-
-    def search_picture(self, values: Values) -> Changes:
-        """Search by the picture that was dropped; when it was removed, leave all as it is."""
-        picture = values[self._page.questions.picture]
-        if picture is None:
-            return self._unchanged()
-        return self._search(values, Search(picture=Path(picture)))
-
-    def search_again(self, values: Values) -> Changes:
-        """Repeat the last search with other options."""
-        shown: Shown = values[self._page.shown]
-        return self._search(values, shown.search) if shown.search else self._unchanged()
-
-    def show_more(self, values: Values) -> Changes:
-        """Add the next results."""
-        page, shown = self._page, values[self._page.shown]
-        if shown.search is None:
-            return self._unchanged()
-        try:
-            answer = self._client.search(shown.search, offset=len(shown.results))
-        except MeshseekError as error:
-            return {page.answers.summary: cards.problem(str(error))}
-        grown = replace(shown, results=shown.results + answer.results)
-        changes = self._results(grown, more=self._is_more(answer, grown))
-        return {**changes, page.answers.summary: cards.summary(answer, len(grown.results))}
-
-    def show_similar(self, values: Values) -> Changes:
-        """Find assets like the chosen one, which stays in view."""
-        page, shown = self._page, values[self._page.shown]
-        if shown.chosen is None:
-            return self._unchanged()
-        search = self._with_options(values, shown.search or Search())
-        try:
-            answer = self._client.similar(shown.chosen.asset_id, search)
-        except MeshseekError as error:
-            return {page.answers.summary: cards.problem(str(error))}
-        like = cards.title(shown.chosen, chinese=shown.chinese)
-        changes = self._results(replace(shown, results=answer.results, similar=True), more=False)
-        return {**changes, page.answers.summary: cards.summary(answer, len(answer.results), like)}
-
-    def choose(self, values: Values, event: gr.SelectData) -> Changes:
-        """Show the asset that was clicked."""
-        shown: Shown = values[self._page.shown]
-        if not isinstance(event.index, int) or not 0 <= event.index < len(shown.results):
-            return self._unchanged()
-        result = shown.results[event.index]
-        answers = self._page.answers
-        return {
-            self._page.shown: replace(shown, chosen=result),
-            answers.placeholder: "",
-            **self._asset(result, self._reasons(shown, event.index)),
-        }
-
-    def _reasons(self, shown: Shown, rank: int) -> str:
-        """Why a result was found; asked only when somebody looks, because it may take the API a while."""
-        result = shown.results[rank]
-        if shown.search is None or shown.similar:
-            return why(None, result.score)
-        try:
-            explanation = self._client.explanation(shown.search, rank, result.asset_id)
-        except MeshseekError:  # an API that is older than explanations, or gone: the asset is shown all the same
-            explanation = None
-        return why(explanation, result.score, UNEXPLAINED if explanation is None else None)
-
-    def _asset(self, result: Result, reasons: str) -> Changes:
-        answers = self._page.answers
-        try:
-            model = self._pictures.model(result)
-            camera = self._client.camera(result)
-        except MeshseekError as error:
-            return {answers.model: gr.Model3D(None), answers.details: cards.details(result, reasons, str(error))}
-        if model is None:
-            return {answers.model: gr.Model3D(None), answers.details: cards.details(result, reasons, NO_MODEL)}
-        start = camera_position(camera, model.diagonal)
-        return {
-            answers.model: gr.Model3D(str(model.path), camera_position=start),
-            answers.details: cards.details(result, reasons),
-        }
-
-    def _search(self, values: Values, question: Search) -> Changes:
+    def _place(self, state: State, known: Shown, basket: Any, uploads: dict[str, Path | None]) -> Changes:
+        """The results, or one of the other places."""
         page = self._page
-        search = self._with_options(values, question)
         try:
-            answer = self._client.search(search)
+            if state.place == "basket":
+                content = Basket(self._client, self._wording).shown(state, basket)
+            elif state.place == "status":
+                content = standing(self._client, self._wording, known)
+            else:
+                return self._results(state, known, uploads)
         except MeshseekError as error:
-            return self._failed(error, search)
-        shown = Shown(search=search, results=answer.results, chinese=answer.query_type == "chinese")
+            return self._failed(error, known)
+        answers = page.answers
+        emptied = dict.fromkeys((answers.facets, answers.chips, answers.summary), "")
+        kept = replace(known, state=state, found=None)
+        return {**emptied, answers.results: content, page.asking.shown: kept, **self._looked(state, kept, None)}
+
+    def _results(self, state: State, known: Shown, uploads: dict[str, Path | None]) -> Changes:
+        page, before = self._page, known.state
+        is_same = before is not None and before.wanted == state.wanted and known.found is not None
+        finder = Finder(self._client, known.abilities or _NOTHING, uploads.get)
+        found = known.found
+        if found is None or before is None or not is_same or before.pages != state.pages:
+            earlier = found if is_same and before is not None and state.pages >= before.pages else None
+            found = finder.find(state, earlier)
+        shown = replace(known, state=state, found=found)
+        changes: Changes = {page.asking.shown: shown, **self._looked(state, shown, finder)}
+        is_looked_at = before is not None and before.asset != state.asset
+        if not is_same or found is not known.found or is_looked_at:
+            changes |= self._found(state, found, finder)
+        return changes
+
+    def _found(self, state: State, found: Found, finder: Finder) -> Changes:
+        answers, wording = self._page.answers, self._wording
+        target = found.answer.target if found.answer else ""
+        given: dict[str, Any] = {"title": self._title(state), "tiles": [], "sides": [], "more": "", "deepest": 0}
+        given["empty"] = [] if found.results or not found.can_browse else _hints(state, wording)
+        if state.against and state.parts and state.against != state.algorithm:
+            given["sides"] = self._sides(state, found, finder)
+        else:
+            given["tiles"] = Tiles(state, wording, target).all(found.results)
+            given["more"] = state.link(pages=state.pages + 1) if found.more else ""
+            given["deepest"] = len(found.results) if not found.more and state.pages > 1 else 0
+        above = "" if state.parts or state.filters else start(state, wording, found)
+        summary = summing_up.summary(state, wording, found) if found.can_browse else ""
         return {
-            **self._results(shown, more=self._is_more(answer, shown)),
-            page.answers.summary: cards.summary(answer, len(shown.results)),
-            page.answers.placeholder: cards.NOTHING_CHOSEN,
-            page.retry: gr.Timer(active=False),
+            answers.facets: summing_up.facets(state, wording, found) if found.can_browse else "",
+            answers.chips: summing_up.chips(state, wording),
+            answers.summary: above + summary,
+            answers.results: piece("results", wording, **given),
         }
 
-    def _results(self, shown: Shown, *, more: bool) -> Changes:
-        answers = self._page.answers
-        tiles = self._pictures.tiles(shown.results)
-        captions = [cards.tile_caption(result, chinese=shown.chinese) for result in shown.results]
-        gallery = [(str(tile), caption) for tile, caption in zip(tiles, captions, strict=True)]
-        return {
-            self._page.shown: shown,
-            answers.body: gr.Row(visible=bool(gallery)),
-            answers.gallery: gr.Gallery(gallery, selected_index=None),
-            answers.more: gr.Button(visible=more),
-        }
-
-    def _with_options(self, values: Values, search: Search) -> Search:
-        options = self._page.options
-        return replace(
-            search,
-            algorithm=values[options.algorithm] or None,
-            target=values[options.target] or None,
-            cross_modal=bool(values[options.cross_modal]),
-            varied=bool(values[options.varied]),
-            category=values[options.category] or None,
-            limit=int(values[options.limit]),
-        )
-
-    def _menus(self, health: Health, values: Values) -> Changes:
-        options = self._page.options
-        order = [*cards.ALGORITHM_NOTES, *health.ready]
-        ready = sorted(health.ready, key=order.index)
-        chosen = values[options.algorithm] if values[options.algorithm] in ready else ready[0]
-        targets = [(cards.TARGET_NAMES.get(name, name), name) for name in self._client.targets()]
-        return {
-            **self._algorithm_menus(chosen, values),
-            options.algorithm: gr.Dropdown(ready, value=chosen),
-            options.target: gr.Dropdown([(cards.AUTOMATIC, AUTOMATIC), *targets]),
-        }
-
-    def _algorithm_menus(self, algorithm: str, values: Values) -> Changes:
-        options = self._page.options
+    def _sides(self, state: State, found: Found, finder: Finder) -> list[dict[str, Any]]:
+        """The results of two algorithms, with what they agree on."""
+        wording, other = self._wording, replace(state, algorithm=state.against, against="")
+        sides = []
         try:
-            facets = self._client.categories(algorithm)
-        except MeshseekError:
-            facets = []  # one can search without them
-        chosen = values[options.category]
-        menu = [("All", EVERYTHING), *((f"{facet.value} ({facet.count})", facet.value) for facet in facets)]
-        value = chosen if chosen in {value for _, value in menu} else EVERYTHING
-        return {
-            options.note: cards.note(algorithm),
-            options.category: gr.Dropdown(menu, value=value),
-        }
+            second: Found = finder.find(other)
+            trouble = ""
+        except MeshseekError as error:
+            second, trouble = Found(), wording.failure(error)
+        pairs = ((found, second, ""), (second, found, trouble))
+        for mine, others, wrong in pairs:
+            agreed = agreement(mine.results, others.results)
+            answer = mine.answer
+            name = answer.algorithm if answer else state.against
+            sides.append(
+                {
+                    "name": name if isinstance(name, str) else " + ".join(name),
+                    "about": wording("compare.agreed", number=len(agreed), all=len(mine.results)),
+                    "trouble": wrong,
+                    "tiles": Tiles(state, wording, answer.target if answer else "").all(mine.results, agreed),
+                }
+            )
+        return sides
 
-    def _failed(self, error: MeshseekError, search: Search | None = None) -> Changes:
-        page = self._page
-        waiting = isinstance(error, ServiceError)
-        return {
-            page.shown: Shown(search=search, waiting=waiting and search is not None),
-            page.retry: gr.Timer(active=waiting),
-            page.answers.summary: cards.waiting(str(error)) if waiting else cards.problem(str(error)),
-            page.answers.body: gr.Row(visible=False),
-        }
+    def _looked(self, state: State, shown: Shown, finder: Finder | None) -> Changes:
+        return Looking(self._page, self._client, self._pictures, self._wording).changes(state, shown, finder)
 
-    def _unchanged(self) -> Changes:
-        return {self._page.answers.summary: gr.skip()}
+    def _known(self, before: Shown) -> Shown:
+        """What the API can do; asked again where it was not ready."""
+        if before.health is not None and before.health.ready and not before.health.loading:
+            return before
+        health = self._client.health()
+        if not health.ready:
+            return replace(before, health=health)
+        return replace(before, health=health, abilities=before.abilities or self._client.abilities())
 
     @staticmethod
-    def _is_more(answer: Answer, shown: Shown) -> bool:
-        limit = shown.search.limit if shown.search else 0
-        return len(answer.results) == limit and len(shown.results) + limit <= DEEPEST
+    def _again(known: Shown) -> gr.Timer:
+        """Algorithms that are loading appear in the menu by themselves."""
+        return gr.Timer(active=known.health is not None and known.health.loading)
+
+    def _away(self, health: Health, before: Shown) -> Changes:
+        """Nothing can be answered yet: what was shown stays, and the page goes on by itself."""
+        wording = self._wording
+        if health.loading or not health.algorithms:
+            text = notice(wording, wording("starting"), "waiting")
+        else:
+            troubles = [f"{name}: {state}" for name, state in health.algorithms.items()]
+            text = notice(wording, wording("trouble", what="; ".join(troubles)))
+        asking = self._page.asking
+        gone = replace(before, health=None, state=None, found=None)
+        return {self._page.notice: text, asking.retry: gr.Timer(active=True), asking.shown: gone}
+
+    def _failed(self, error: MeshseekError, known: Shown) -> Changes:
+        page, answers = self._page, self._page.answers
+        is_waiting = isinstance(error, ServiceError)
+        text = notice(self._wording, self._wording.failure(error), "waiting" if is_waiting else "problem")
+        emptied = dict.fromkeys((answers.facets, answers.chips, answers.results, answers.details), "")
+        forgotten = replace(known, state=None, found=None, health=None if is_waiting else known.health)
+        again = {page.asking.retry: gr.Timer(active=is_waiting)}
+        return {**emptied, answers.summary: text, page.asking.shown: forgotten, **again}
+
+    def _told(self, state: State) -> Changes:
+        """What of the address was left out."""
+        told = [notice(self._wording, self._wording(key, what=what[:80]), "far") for key, what in state.troubles]
+        return {self._page.notice: "".join(told)}
+
+    def _title(self, state: State) -> str:
+        said: Sequence[str] = [
+            self._wording("part.picture") if part.kind == "picture" else part.value for part in state.parts
+        ]
+        return " + ".join(said)
 
 
-def _troubles(health: Health) -> str:
-    return "".join(cards.problem(f"{name}: {state}") for name, state in health.algorithms.items())
+def _hints(state: State, wording: Wording) -> list[dict[str, str]]:
+    """What helps where nothing was found."""
+    hints = []
+    if state.filters:
+        hints.append({"text": wording("empty.filters"), "link": state.link(filters={})})
+    if state.target == "words":
+        hints.append({"text": wording("empty.target"), "link": state.link(target="")})
+    if state.parts:
+        hints.append({"text": wording("empty.words"), "link": ""})
+    return [*hints, {"text": wording("empty.browse"), "link": "?"}]

@@ -11,14 +11,15 @@ from meshseek.interfaces.ui.events import EVENT, HEARTBEAT
 from meshseek.interfaces.ui.refusals import refusal
 from meshseek.interfaces.ui.sign_in import SIGN_IN, SIGN_OUT
 
+TILES, MODELS, ZIP = "/tiles/", "/models/", "/basket.zip"
 UPLOAD, UPLOAD_PROGRESS, FILE = "/gradio_api/upload", "/gradio_api/upload_progress", "/gradio_api/file="
 READ, SENT = frozenset({"GET", "HEAD"}), frozenset({"POST"})
 PATHS = {
     **dict.fromkeys(("/", "/theme.css", "/favicon.ico", UPLOAD_PROGRESS), READ),
-    **dict.fromkeys((EVENT, UPLOAD, SIGN_OUT), SENT),
+    **dict.fromkeys((EVENT, UPLOAD, ZIP, SIGN_OUT), SENT),
     SIGN_IN: READ | SENT,
 }
-PREFIXES = ("/assets/", "/static/", FILE, HEARTBEAT)
+PREFIXES = ("/assets/", "/static/", TILES, MODELS, FILE, HEARTBEAT)
 """Only ever read."""
 UNTOLD = frozenset({b"x-forwarded-host", b"x-gradio-server", b"x-forwarded-prefix"})
 """Headers by which anybody could tell Gradio where it is."""

@@ -14,6 +14,7 @@ from typing import Any
 EVERYBODY = "everybody"
 """The room of visitors who need no key."""
 _SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
+_UPLOAD = re.compile(r"[0-9a-f]{32}/picture(?:\.[a-z]{3,4})?")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +67,12 @@ class Rooms:
     def uploaded_by(self, visitor: Visitor, path: str) -> Path | None:
         """Likewise, among their uploads."""
         return self._inside(path, self.uploads / visitor.room)
+
+    def upload(self, visitor: Visitor, name: str) -> Path | None:
+        """The file of their upload by the name that addresses give it; None where it is gone, or was never there."""
+        if _UPLOAD.fullmatch(name) is None:
+            return None
+        return self.uploaded_by(visitor, str(self.uploads / visitor.room / name))
 
     @staticmethod
     def _inside(path: str, room: Path) -> Path | None:

@@ -23,6 +23,7 @@ from meshseek.store.read.published import QueryType
 if TYPE_CHECKING:
     from meshseek.search.query import Query
     from meshseek.search.question import Question
+    from meshseek.store.read.background import Scale
     from meshseek.store.read.library import Library, Request
     from meshseek.store.read.published import Target
 
@@ -73,13 +74,26 @@ class Mode(ABC):
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """The first ``request.limit`` of the ranking: distinct assets, best first."""
 
-    def deviation(self, library: Library, question: Question) -> float | None:
-        """By how much the scores of assets taken at random differ; None where that is not known.
+    def scores(self, library: Library, question: Question, asset_ids: Sequence[str]) -> list[Ranked]:
+        """What :meth:`rank` would say of some assets, of those that have what is compared; in no order."""
+        from meshseek.store.read.plan import Request as Asked  # noqa: PLC0415  # the command line lists modes without
 
-        It says how much a score is, where something else is weighed against it, such as a size.
+        wanted = {*asset_ids}
+        everything = self.rank(library, question, Asked(limit=MAX_DEPTH))
+        return [ranked for ranked in everything if ranked.asset_id in wanted]
+
+    def scale(self, library: Library, question: Question) -> Scale | None:
+        """Mean and deviation of the scores of assets taken at random; None where they are not known.
+
+        They say how much a score is, where something else is weighed against it, such as a size or another query.
         """
         del library, question
         return None
+
+    def deviation(self, library: Library, question: Question) -> float | None:
+        """By how much the scores of assets taken at random differ; None where that is not known."""
+        scale = self.scale(library, question)
+        return None if scale is None else scale.deviation
 
     def search(self, library: Library, question: Question, query: Query) -> Page:
         """One page of the ranking. The pages of a query never overlap, and leave nothing out.
@@ -94,8 +108,7 @@ class Mode(ABC):
         duplicates: dict[str, tuple[str, ...]] = {}
         tiers = SIZED_TIERS if query.size else DIVERSE_TIERS if query.is_diverse else TIERS
         for depth in tiers[1:] if query.collapsed else tiers:
-            ranking = self.rank(library, question, query.request(depth))
-            ranking = _with_first(question.first, ranking)
+            ranking = self.ranked(library, question, query.request(depth))
             more = list({each.asset_id: each for each in ranking if each.asset_id not in seen}.values())
             if not seen:
                 more = self._reordered(library, question, query, more)
@@ -107,6 +120,10 @@ class Mode(ABC):
             if max(end, judged) <= len(page) or len(ranking) < depth:
                 break
         return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:judged])
+
+    def ranked(self, library: Library, question: Question, request: Request) -> list[Ranked]:
+        """The same as :meth:`rank`, behind the asset that the query names by its id, if it passes."""
+        return _with_first(question.first, self.rank(library, question, request))
 
     def _reordered(self, library: Library, question: Question, query: Query, ranking: Sequence[Ranked]) -> list[Ranked]:
         """A ranking whose first assets changed places for the sake of a size, or of variety."""

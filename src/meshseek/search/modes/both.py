@@ -12,8 +12,9 @@ from meshseek.search.modes.appearance import AppearanceMode
 from meshseek.search.modes.caption import CaptionMode
 from meshseek.search.modes.words import WordsMode
 from meshseek.search.question import Question
+from meshseek.store.read.background import Scale
 from meshseek.store.read.library import Library, Request
-from meshseek.store.read.published import CAPTION_COLUMNS, Target
+from meshseek.store.read.published import CAPTION_COLUMNS, TARGETS, Target
 
 FUSED = 100
 """Assets of each ranking that are fused at least, however small the page."""
@@ -22,10 +23,16 @@ FUSED = 100
 class BothMode(Mode):
     """The sum of standard scores, in which the kind of vector that is not the query's own counts as far as trusted."""
 
-    def deviation(self, library: Library, question: Question) -> float | None:
-        """One: scores are sums of standard scores, of which the query's own kind counts fully."""
+    def scale(self, library: Library, question: Question) -> Scale | None:
+        """Scores are sums of standard scores, of which the query's own kind counts fully."""
         del library, question
-        return 1.0
+        return Scale(0.0, 1.0)
+
+    def scores(self, library: Library, question: Question, asset_ids: Sequence[str]) -> list[Ranked]:
+        """The same sums for some assets; none of them comes first for its name."""
+        parts = [_part(library, question, target, [], asset_ids) for target in TARGETS]
+        whole = library.words_among(question.text, asset_ids) if question.text is not None and asset_ids else set()
+        return fuse(parts, whole, set())
 
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """Rank each on its own to the same depth, look up what one has and the other has not, then add up."""

@@ -19,6 +19,7 @@ from meshseek.store.schema import check_schema
 ORDERS: Mapping[str, sql.SQL] = {
     "assets": sql.SQL("asset_id"),
     "asset_words": sql.SQL("asset_id"),
+    "listed": sql.SQL("asset_id"),
     "text_embeddings": sql.SQL("asset_id"),
     "asset_centroids": sql.SQL("asset_id"),
     "image_embeddings": sql.SQL("asset_id, viewpoint_id"),

@@ -19,6 +19,7 @@ from meshseek.store.read.background import Background
 from meshseek.store.read.catalogue import Catalogue
 from meshseek.store.read.codes import CodesInUse, Filter
 from meshseek.store.read.conditions import shape_of, values_of
+from meshseek.store.read.listing import Listing
 from meshseek.store.read.plan import Request, make_plan
 from meshseek.store.read.published import MAX_EF, UNTUNED, Published, Target, VersionChangedError
 from meshseek.store.read.reader import AS_IT_IS, Reader, Session
@@ -59,7 +60,7 @@ MOST_WORDS = 5_000
 """Assets with the words of a query that are ranked at most."""
 
 
-class Library(Versions, Catalogue):
+class Library(Versions, Catalogue, Listing):
     """One algorithm's database, open for reading. Safe to share between threads.
 
     Every method raises :class:`DatabaseDownError` while the database cannot be reached, and works again afterwards.

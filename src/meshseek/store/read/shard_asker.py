@@ -7,6 +7,7 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from meshseek.deadlines import check_deadline
@@ -27,8 +28,8 @@ AWAY = (DatabaseDownError, NotPublishedError)
 ATTEMPTS = 20
 """Times that something is asked again that shards failed at."""
 
-_asked: ContextVar[Asked | None] = ContextVar("asked", default=None)
-"""What the answer that this thread works on comes from."""
+_asked: ContextVar[Mapping[ShardAsker, Asked]] = ContextVar("asked", default=MappingProxyType({}))
+"""What the answer that this thread works on comes from, by who asks: it may be put together from several libraries."""
 
 
 class Source(Protocol):
@@ -87,7 +88,7 @@ class ShardAsker:
             yield current
             return
         with self._taken() as asked:
-            token = _asked.set(asked)
+            token = _asked.set({**_asked.get(), self: asked})
             try:
                 yield asked
             finally:
@@ -151,10 +152,9 @@ class ShardAsker:
             raise error from error.__cause__
 
     def _current(self) -> Asked | None:
-        current = _asked.get()
-        return current if current is not None and current.owner is self else None
+        return _asked.get().get(self)
 
     @contextmanager
     def _taken(self) -> Iterator[Asked]:
         with self.source.taken() as (version, numbers):
-            yield Asked(self, version, {number: version.parts[number] for number in numbers})
+            yield Asked(version, {number: version.parts[number] for number in numbers})

@@ -79,7 +79,6 @@ class ShardVersion:
 class Asked:
     """What one answer comes from: the same parts of the same version for all that it reads."""
 
-    owner: object
     version: ShardVersion
     parts: Mapping[int, Library]
     """By number: those that answer."""

@@ -9,7 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from meshseek.store.read.facets import merged_counts
 from meshseek.store.read.library import Library, Request, Shares
+from meshseek.store.read.listing import merged_places
 from meshseek.store.read.merging import (
     MergedExact,
     merged_backgrounds,
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from meshseek.model import PublishedAsset, Ranked
+    from meshseek.model import Condition, PublishedAsset, Ranked
     from meshseek.store.read.background import Background
+    from meshseek.store.read.facets import Counts
+    from meshseek.store.read.listing import Part, Place
     from meshseek.store.read.published import Published, QueryKind, Target, Tuning
 
 
@@ -210,6 +214,29 @@ class ShardedLibrary(Library):
     def facet(self, attribute: str, limit: int = 200) -> list[tuple[str, int]]:
         """The values of an attribute and how many assets of all shards have each, most frequent first."""
         return self._asker.first(lambda part: part.facet(attribute, limit))
+
+    def listed(self, published: Published, part: Part) -> list[Place]:
+        """Places of a part of the catalogue, in their order."""
+        return merged_places(self._asker.each(lambda library: library.listed(published, part)), part)
+
+    def passing(self, published: Published, conditions: Sequence[Condition]) -> int:
+        """How many assets pass."""
+        return sum(self._asker.each(lambda part: part.passing(published, conditions)))
+
+    def most_labels(self, published: Published, fields: Sequence[str]) -> Counts:
+        """How many assets of all shards have the most frequent values of some fields."""
+        return self._asker.first(lambda part: part.most_labels(published, fields))
+
+    def counts(
+        self, published: Published, fields: Sequence[str], conditions: Sequence[Condition], share: int = 1
+    ) -> Counts:
+        """What is counted among the assets that pass."""
+        return merged_counts(self._asker.each(lambda part: part.counts(published, fields, conditions, share)))
+
+    def counts_among(self, published: Published, fields: Sequence[str], asset_ids: Sequence[str]) -> Counts:
+        """What is counted among some assets."""
+        told = self._asker.of(asset_ids, lambda part, ids: part.counts_among(published, fields, ids))
+        return merged_counts(told)
 
     def caption_vectors(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The caption vectors of assets, shape ``(dim,)`` each, of those that have any."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshseek.deadlines import check_deadline
@@ -31,7 +32,8 @@ class _Answer:
     reader: Reader | None = None
 
 
-_answer: ContextVar[_Answer | None] = ContextVar("answer", default=None)
+_answers: ContextVar[Mapping[Spread, _Answer]] = ContextVar("answers", default=MappingProxyType({}))
+"""Of what this thread works on, by what it is read from: an answer may be put together from several databases."""
 
 
 class Spread(Reader):
@@ -87,15 +89,15 @@ class Spread(Reader):
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Within it, all that this thread reads comes from one server; an answer is begun again where that fails."""
-        token = _answer.set(_Answer())
+        token = _answers.set({**_answers.get(), self: _Answer()})
         try:
             yield
         finally:
-            _answer.reset(token)
+            _answers.reset(token)
 
     def differs(self) -> None:
         """What was just read is of another version than was asked for: a replica that gave it does not follow."""
-        answer = _answer.get()
+        answer = _answers.get().get(self)
         if answer is not None and answer.reader not in {None, self._primary}:
             self._watch.leave_out(answer.reader, OTHER)
 
@@ -131,7 +133,7 @@ class Spread(Reader):
             is_search: Whether any may; else the primary, for as long as it answers.
         """
         self._watch.start()
-        answer = _answer.get()
+        answer = _answers.get().get(self)
         if answer is not None and answer.reader is not None:
             try:
                 return ask(answer.reader)

@@ -33,6 +33,8 @@ PLAIN_MEMORY = 1 << 29
 """Bytes that an index of words, names or numbers may take while it is built: of more it gains nothing."""
 FILTERED = ("text_embeddings", "asset_centroids")
 """Tables that are asked with filters."""
+ORDERED = ("name", "faces", "size", "added")
+"""What a catalogue is sorted by: each has an index, so that a page is read from it wherever it begins."""
 LEAST_MEMORY = 64 << 20
 POLL_SECONDS = 0.5
 WORTH_TELLING = 10_000
@@ -140,6 +142,9 @@ def build_plain(connection: Connection) -> None:
         connection.execute(query("index_labels", table=table))
         for column in NUMBER_FIELDS:
             connection.execute(query("index_number", table=table, column=sql.Identifier(column)))
+    connection.execute(query("index_labels", table=sql.Identifier("listed")))
+    for column in ORDERED:
+        connection.execute(query("index_order", column=sql.Identifier(column)))
 
 
 def _build(connection: Connection, graph: Graph, plan: BuildPlan, watcher: Reporter) -> None:

@@ -71,6 +71,12 @@ class LabelBook:
         numbers = [Numbers(column, ">f4", ~np.isnan(column)) for column in figures.T]
         return [Arrays([sorted(map(self._number, self._labels(row))) for row in rows]), *numbers]
 
+    def held_by(self, row: int) -> tuple[list[int], list[float | None]]:
+        """The same of one asset: the numbers of its labels, and its numbers, None where it has none."""
+        width = len(NUMBER_FIELDS)
+        figures = self._figures[row * width : (row + 1) * width]
+        return sorted(map(self._number, self._labels(row))), [None if math.isnan(each) else each for each in figures]
+
     def rows(self) -> list[tuple[int, str, str, int]]:
         """Number, field, value and count of each label."""
         return [(self._number(number), *label, self._counts[number]) for label, number in self._numbers.items()]

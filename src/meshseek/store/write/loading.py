@@ -19,6 +19,7 @@ from meshseek.store.postgres import Connection
 from meshseek.store.queries import query
 from meshseek.store.write.binary_copy import HEADER, TRAILER, Column, Numbers, Vectors, pack_rows
 from meshseek.store.write.labels import LabelBook
+from meshseek.store.write.listed import listed_row
 from meshseek.store.write.text_copy import Value, text_rows
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ class Loader:
     def load_assets(self, assets: Iterable[tuple[Asset, str]]) -> None:
         """Load assets with their words, each with a digest that tells later whether anything of it has changed."""
         self._connection.execute(query("make_word_texts"))
-        for rows, words in read_ahead(_asset_lots(iter(assets))):
+        for rows, listed, words in read_ahead(self._asset_lots(iter(assets))):
             self._copy_text("assets", rows)
+            self._copy_text("listed", listed)
             self._copy_text("word_texts", words)
             self._connection.execute(query("turn_into_words"))
             self._connection.execute(query("truncate", table=sql.Identifier("word_texts")))
@@ -148,6 +150,15 @@ class Loader:
                 for piece in pieces:
                     copy.write(piece)
 
+    def _asset_lots(self, assets: Iterator[tuple[Asset, str]]) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """Rows of assets, those of the catalogue, and the texts of words, so many at a time: no more are in memory."""
+        while lot := list(islice(assets, ASSETS)):
+            rows = text_rows(asset_row(PublishedAsset.of(asset), digest) for asset, digest in lot)
+            listed = text_rows(listed_row(asset, *self._book.held_by(self._rows[asset.asset_id])) for asset, _ in lot)
+            words = text_rows((asset.asset_id, _names(asset), *_word_texts(asset)) for asset, _ in lot)
+            del lot  # or it would live until the next one is whole
+            yield rows, listed, words
+
     def _labels(self, ids: Sequence[str]) -> list[Column]:
         return self._book.columns([self._rows[asset_id] for asset_id in ids])
 
@@ -170,15 +181,6 @@ class Loader:
         statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(rows)
-
-
-def _asset_lots(assets: Iterator[tuple[Asset, str]]) -> Iterator[tuple[bytes, bytes]]:
-    """Rows of assets, and the texts of their words, so many at a time: no more are in memory."""
-    while lot := list(islice(assets, ASSETS)):
-        rows = text_rows(asset_row(PublishedAsset.of(asset), digest) for asset, digest in lot)
-        words = text_rows((asset.asset_id, _names(asset), *_word_texts(asset)) for asset, _ in lot)
-        del lot  # or it would live until the next one is whole
-        yield rows, words
 
 
 def asset_row(asset: PublishedAsset, digest: str) -> Sequence[Value]:

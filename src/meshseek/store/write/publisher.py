@@ -31,7 +31,7 @@ from meshseek.store.write.loading import Loader
 from meshseek.store.write.way import give_way
 
 LIVE = sql.Identifier("live")
-ASSET_TABLES = ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "asset_words")
+ASSET_TABLES = ("assets", "text_embeddings", "image_embeddings", "asset_centroids", "asset_words", "listed")
 VECTOR_COLUMNS = (
     ("text_embeddings", "english_embedding"),
     ("text_embeddings", "chinese_embedding"),

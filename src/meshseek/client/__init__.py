@@ -1,0 +1,36 @@
+"""Meshseek from Python: a running service asked over HTTP. Begin with :class:`Client`."""
+
+from __future__ import annotations
+
+from meshseek.client.answers import (
+    Asset,
+    AssetPage,
+    Attribution,
+    CatalogueAsset,
+    Credit,
+    Facet,
+    Health,
+    Listed,
+    Result,
+    SearchAnswer,
+)
+from meshseek.client.client import Client
+from meshseek.client.questions import Part, SearchOptions
+from meshseek.client.standing import Status
+
+__all__ = [
+    "Asset",
+    "AssetPage",
+    "Attribution",
+    "CatalogueAsset",
+    "Client",
+    "Credit",
+    "Facet",
+    "Health",
+    "Listed",
+    "Part",
+    "Result",
+    "SearchAnswer",
+    "SearchOptions",
+    "Status",
+]

@@ -1,0 +1,103 @@
+"""What the client is asked, as the API takes it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, TypedDict
+
+from meshseek.errors import InputError
+
+Picture = str | os.PathLike[str] | bytes
+"""Path of a picture, or what is in it."""
+PICTURE_BYTES: Final = 30_000_000
+"""More than the API takes, so that its own sentence is shown where a picture is only a little too large."""
+FORM_NAME: Final = "picture"
+
+
+class Part(TypedDict, total=False):
+    """One part of a combined query: a text, a picture or an asset."""
+
+    text: str
+    image: Picture
+    asset_id: str
+    weight: float
+    """1 where it is left out; negative for what is not wanted."""
+    query_type: Literal["auto", "english", "chinese"]
+
+
+class SearchOptions(TypedDict, total=False):
+    """What a search may be asked beside the query; each has the API's name and meaning."""
+
+    algorithm: str | Sequence[str]
+    """Name of an embedding algorithm; several are fused."""
+    query_type: Literal["auto", "english", "chinese"]
+    """Language of the words."""
+    target: str | None
+    """What to compare with: ``caption``, ``appearance``, ``words`` or ``both``."""
+    cross_modal: bool
+    """Compare words with views, a picture with captions."""
+    top_k: int
+    """Results, 1 to 200; 10 where it is left out."""
+    offset: int
+    """First result of the page."""
+    filters: Mapping[str, Any]
+    """By field a word, a list of words, a number, ``{"min": ..., "max": ...}``, or ``{"not": ...}``."""
+    size: str
+    """Prefer about this width x depth x height in cm, such as ``60x60x90``."""
+    min_relevance: Literal["strong", "fair", "weak"]
+    collapsed: bool
+    """Assets that look the same count as one."""
+    diverse: bool
+    """Neighbours in the ranking differ."""
+    facets: Sequence[str]
+    """Fields whose values are to be counted."""
+    explain: bool
+    exact: bool
+    """Compare with everything; needs a key with the scope ``write`` where keys are needed."""
+    rerank: str
+    """Let a model look at the first results again; likewise, and ``openai_vlm`` costs money."""
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without those that were not chosen: they are the API's to choose."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def form(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the fields of a form."""
+    return {name: json.dumps(value) if isinstance(value, Mapping) else value for name, value in given(options).items()}
+
+
+def picture(image: Picture) -> bytes:
+    """What is in a picture.
+
+    Raises:
+        InputError: It cannot be read, or is far too large.
+    """
+    if isinstance(image, bytes):
+        return image
+    path = Path(image)
+    try:
+        with path.open("rb") as file:
+            content = file.read(PICTURE_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}; give the path of a picture") from error
+    if len(content) > PICTURE_BYTES:
+        raise InputError(f"{path} is far larger than the pictures that are taken; give one of at most 10 MB")
+    return content
+
+
+def part_body(part: Part) -> dict[str, Any]:
+    """A part as JSON.
+
+    Raises:
+        InputError: Its picture cannot be read.
+    """
+    body: dict[str, Any] = given(part)
+    if "image" in body:
+        body["image"] = base64.b64encode(picture(body["image"])).decode()
+    return body

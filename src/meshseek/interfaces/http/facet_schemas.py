@@ -1,0 +1,61 @@
+"""Facets as they go over the wire."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from meshseek.store.read.facets import MOST_VALUES, Facets, NumberClass
+
+
+class Facet(BaseModel):
+    """One value of an attribute."""
+
+    value: str
+    count: int
+
+
+class NumberBucket(BaseModel):
+    """Numbers near to each other; as a filter, its bounds let just these assets pass."""
+
+    min: float
+    max: float
+    count: int
+
+
+class NumberFacet(BaseModel):
+    """How the numbers of a field are spread."""
+
+    min: float | None = Field(description="The smallest; null where no asset has any")
+    max: float | None
+    buckets: list[NumberBucket] = Field(description="In ascending order, without empty ones")
+
+    @classmethod
+    def of(cls, classes: list[NumberClass]) -> NumberFacet:
+        """From the classes of a field."""
+        return cls(
+            min=classes[0].least if classes else None,
+            max=classes[-1].most if classes else None,
+            buckets=[NumberBucket(min=each.least, max=each.most, count=each.count) for each in classes],
+        )
+
+
+class Faceted(BaseModel):
+    """What an answer says of the fields that were asked for."""
+
+    facets: dict[str, list[Facet] | NumberFacet] = Field(
+        {},
+        description=f"By field: values with their counts, the {MOST_VALUES} most frequent first; of numbers their "
+        "spread. A field's own filter is left out where that field is counted",
+    )
+    counted: int | None = Field(None, description="Assets that were counted; null where no facets were asked for")
+
+
+def faceted(facets: Facets | None) -> Faceted:
+    """What was counted, as an answer says it."""
+    if facets is None:
+        return Faceted(facets={}, counted=None)
+    labels = {
+        name: [Facet(value=each.value, count=each.count) for each in counts] for name, counts in facets.labels.items()
+    }
+    numbers = {name: NumberFacet.of([*classes]) for name, classes in facets.numbers.items()}
+    return Faceted(facets={**labels, **numbers}, counted=facets.counted)

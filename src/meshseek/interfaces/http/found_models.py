@@ -1,0 +1,125 @@
+"""Where the models of a basket are, looked at before any of them is sent."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import httpx
+from starlette.concurrency import run_in_threadpool
+
+from meshseek.bootstrap import Meshseek
+from meshseek.errors import BasketError, NotFoundError, ServiceError, UnreadableAssetError
+from meshseek.interfaces.http.upstream import AWAY, NOT_FETCHED, Upstream
+from meshseek.model import PublishedAsset
+from meshseek.untrusted.files import open_inside
+
+LOOKING = 4
+"""Models that are asked after at a time, in one basket."""
+NOT_HERE = "its model is not in the workspace"
+NOT_THERE = "its model is neither in the workspace nor at MESHSEEK_BASE_URL, or it is too large"
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class FoundModels:
+    """Where the models of a basket are, by asset, and which are missing."""
+
+    root: Path
+    """Of the workspace's models."""
+    most_bytes: int
+    here: dict[str, Path] = field(default_factory=dict)
+    there: dict[str, str] = field(default_factory=dict)
+    """Addresses."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes, of those that are known."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """Why."""
+
+    def look_here(self, assets: Mapping[str, PublishedAsset], upstream: Upstream) -> None:
+        """Look for models in the workspace; those that are not there may be elsewhere."""
+        for asset_id, asset in assets.items():
+            if asset.model is None:
+                continue
+            path = self.root / asset.model
+            with suppress(OSError, UnreadableAssetError), open_inside(path, self.root) as file:
+                self.sizes[asset_id] = os.fstat(file.fileno()).st_size
+                self.here[asset_id] = path
+                continue
+            try:
+                self.there[asset_id] = upstream.address(asset.model)
+            except NotFoundError:
+                self.missing[asset_id] = NOT_HERE
+
+    async def look_there(self, upstream: Upstream) -> None:
+        """Ask after those that are elsewhere.
+
+        Raises:
+            ServiceError: The host does not answer as it should.
+        """
+        waiting = list(self.there.items())
+
+        async def look(client: httpx.AsyncClient) -> None:
+            while waiting:
+                asset_id, url = waiting.pop()
+                await self._look_for(asset_id, url, client, upstream)
+
+        try:
+            async with upstream.client() as client, anyio.create_task_group() as tasks:
+                for _ in range(min(LOOKING, len(waiting))):
+                    tasks.start_soon(look, client)
+        except* (*AWAY, ServiceError) as group:
+            error = group.exceptions[0]
+            log.warning("models cannot be collected from MESHSEEK_BASE_URL: %s: %s", type(error).__name__, error)
+            raise ServiceError(NOT_FETCHED) from error
+
+    async def _look_for(self, asset_id: str, url: str, client: httpx.AsyncClient, upstream: Upstream) -> None:
+        try:
+            async with upstream.turns, upstream.opened(client, url) as model:
+                if model.size is not None:
+                    self.sizes[asset_id] = model.size
+        except NotFoundError:
+            self.missing[asset_id] = NOT_THERE
+            del self.there[asset_id]
+
+    def check_size(self) -> None:
+        """See that the models are not too much.
+
+        Raises:
+            BasketError: They are.
+        """
+        size = sum(self.sizes.values())
+        if size > self.most_bytes:
+            raise BasketError(
+                f"the models of the basket have {size / 1e6:,.0f} MB; MESHSEEK_COLLECT_MEGABYTES allows "
+                f"{self.most_bytes // 1_000_000:,}: take fewer at a time"
+            )
+
+
+async def find_models(
+    asset_ids: Sequence[str], assets: Mapping[str, PublishedAsset], meshseek: Meshseek, upstream: Upstream
+) -> FoundModels:
+    """Look where the models of assets are.
+
+    Args:
+        asset_ids: In the order of the basket.
+        assets: Those of them that are there.
+        meshseek: Whose workspace is looked at.
+        upstream: Where the other models are.
+
+    Raises:
+        BasketError: They are too much for one zip.
+        ServiceError: The host of models does not answer as it should.
+    """
+    found = FoundModels(meshseek.workspace.models, 1_000_000 * meshseek.settings.collect_megabytes)
+    in_order = {asset_id: assets[asset_id] for asset_id in asset_ids if asset_id in assets}
+    await run_in_threadpool(found.look_here, in_order, upstream)
+    if found.there:
+        await found.look_there(upstream)
+    found.check_size()
+    return found

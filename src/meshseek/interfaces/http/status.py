@@ -1,0 +1,177 @@
+"""How everything stands, for people: what is published, what is still to do, and how fast searches are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+
+from meshseek.interfaces.http.access import key_scheme
+from meshseek.interfaces.http.failures import sees_details
+from meshseek.interfaces.http.metrics import Metrics
+from meshseek.interfaces.http.routes import Application
+from meshseek.interfaces.http.work_left import WorkLeft
+from meshseek.store.read.published import Published, QueryKind, Target, Tuning
+
+LOOKING_SECONDS: Final = 2.0
+"""How long the first who asks waits for what is left to do."""
+NOT_YET: Final = "the workspace is being looked through; ask again in a moment"
+FOR_OPERATORS: Final = "its reason names a file; 'skipped.jsonl' in the folder of the stage says it"
+
+router = APIRouter(dependencies=[Depends(key_scheme)])
+
+
+class MeasuredStatus(BaseModel):
+    """What `meshseek tune` measured of one kind of query."""
+
+    target: Target
+    query: QueryKind
+    recall: float = Field(description="Share of the ten true nearest that are found, in the mean")
+    recall_at_least: float = Field(description="The same with 95 % confidence")
+    share_lost: float = Field(description="Share of queries that find less than half of them")
+    p50_ms: float
+    queries: int
+    tuned_at: datetime
+
+    @classmethod
+    def of(cls, tuning: Tuning) -> MeasuredStatus:
+        """From what was measured."""
+        names = ("target", "recall", "recall_at_least", "share_lost", "p50_ms", "queries", "tuned_at")
+        return cls(query=tuning.kind, **{name: getattr(tuning, name) for name in names})
+
+
+class PublishedStatus(BaseModel):
+    """What is live of an algorithm."""
+
+    assets: int
+    english_captions: int
+    chinese_captions: int
+    views: int
+    model: str
+    revision: str
+    dim: int = Field(description="Length of a vector")
+    index: str
+    published_at: datetime
+    version: str
+    measured: list[MeasuredStatus] = Field(description="Empty where `meshseek tune` has not run")
+
+    @classmethod
+    def of(cls, published: Published) -> PublishedStatus:
+        """From what was last seen."""
+        names = ("assets", "english_captions", "chinese_captions", "views", "published_at")
+        space = published.space
+        return cls(
+            **{name: getattr(published, name) for name in names},
+            model=space.model,
+            revision=space.revision,
+            dim=space.dim,
+            index=published.index_kind,
+            version=published.content,
+            measured=[MeasuredStatus.of(tuning) for tuning in published.tunings],
+        )
+
+
+class AlgorithmStatus(BaseModel):
+    """One algorithm."""
+
+    state: str = Field(description="ready, loading, or why it cannot answer")
+    published: PublishedStatus | None = Field(description="null where nothing is, or that is not known")
+    outdated: bool = Field(description="Something else is published than would be now: run `meshseek update`")
+
+
+class LibraryStatus(BaseModel):
+    """One library of the workspace."""
+
+    assets: int
+    waiting: dict[str, int] = Field(description="Assets of which a stage has nothing yet, by stage")
+    outdated: dict[str, int] = Field(description="Assets that changed since a stage, by stage")
+    skipped: dict[str, int] = Field(description="Assets that a stage could not do, by stage")
+
+
+class SkippedStatus(BaseModel):
+    """Why a stage could not do some assets."""
+
+    stage: str
+    reason: str
+    count: int
+    example: str = Field(description="The id of one of them")
+
+
+class Latency(BaseModel):
+    """Milliseconds of the last searches of this process, as the service sees them."""
+
+    searches: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class StatusAnswer(BaseModel):
+    """How everything stands."""
+
+    algorithms: dict[str, AlgorithmStatus]
+    libraries: dict[str, LibraryStatus] = Field(description="By name; empty while it is not known")
+    skipped: list[SkippedStatus] = Field(description="The most frequent reasons first")
+    note: str | None = Field(description="Why the libraries are not told; else null")
+    latency: dict[str, Latency] = Field(description="By route, of those that were asked")
+
+
+@router.get("/status")
+def status(meshseek: Application, request: Request) -> StatusAnswer:
+    """What is published of each algorithm, what is still to do, what was skipped and why, and how fast searches are.
+
+    The work of the workspace is looked up at most once a minute.
+    """
+    details = sees_details(request.scope)
+    states = meshseek.search_service.health(general=not details)
+    work: WorkLeft = request.app.state.work_left
+    known = work.told(LOOKING_SECONDS)
+    metrics: Metrics = request.app.state.metrics
+    figures = {name: each.published for name, each in meshseek.search_service.figures().items()}
+    outdated = known.outdated_publications if known else ()
+    return StatusAnswer(
+        algorithms={
+            name: AlgorithmStatus(state=state, published=_published(figures, name), outdated=name in outdated)
+            for name, state in states.items()
+        },
+        libraries={
+            name: LibraryStatus(
+                assets=each.assets,
+                waiting=dict(each.waiting),
+                outdated=dict(each.outdated),
+                skipped=dict(each.skipped),
+            )
+            for name, each in (known.libraries if known else {}).items()
+        },
+        skipped=[
+            SkippedStatus(
+                stage=each.stage,
+                reason=each.reason if details else _in_general(each.reason),
+                count=each.count,
+                example=each.example,
+            )
+            for each in (known.skipped if known else ())
+        ],
+        note=NOT_YET if known is None else known.note if details else known.general_note,
+        latency=_latency(metrics),
+    )
+
+
+def _published(figures: Mapping[str, Published | None], name: str) -> PublishedStatus | None:
+    published = figures.get(name)
+    return None if published is None else PublishedStatus.of(published)
+
+
+def _in_general(reason: str) -> str:
+    """A reason without paths and addresses."""
+    return FOR_OPERATORS if "/" in reason or "\\" in reason else reason
+
+
+def _latency(metrics: Metrics) -> dict[str, Latency]:
+    return {
+        route: Latency(searches=count, **{f"p{share}_ms": round(each, 2) for share, each in shares.items()})
+        for route, (count, shares) in metrics.recent.percentiles().items()
+    }

@@ -1,0 +1,96 @@
+"""What was collected: its assets, their licences, and a way to take them all away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from meshseek.errors import MeshseekError, ServiceError
+from meshseek.interfaces.ui.address import State
+from meshseek.interfaces.ui.answers import Attribution, Listed
+from meshseek.interfaces.ui.asset_panel import view_url
+from meshseek.interfaces.ui.client import ApiClient
+from meshseek.interfaces.ui.pieces import piece
+from meshseek.interfaces.ui.tiles_shown import Tiles
+from meshseek.interfaces.ui.wording import Wording
+
+MOST_TAKEN: Final = 200
+LONGEST_ID: Final = 1_000
+USES: Final = ("", "commercial", "modification")
+
+
+class Basket:
+    """Shows what the browser keeps as collected.
+
+    Args:
+        client: The API.
+        wording: What is written there.
+    """
+
+    def __init__(self, client: ApiClient, wording: Wording) -> None:
+        self._client = client
+        self._wording = wording
+
+    def shown(self, state: State, given: Any) -> Markup:
+        """The basket.
+
+        Args:
+            state: Of the page.
+            given: What the browser sends: ids, and what they are to be used for.
+        """
+        ids, use = read_basket(given)
+        found = [self._asset(asset_id, state.algorithm or None) for asset_id in ids]
+        assets = [each for each in found if each is not None]
+        told = self._attribution([each.asset_id for each in assets], use) if assets else None
+        wording = self._wording
+        uses = [{"value": each, "label": wording(f"use.{each or 'any'}"), "chosen": each == use} for each in USES]
+        return piece(
+            "basket",
+            wording,
+            tiles=Tiles(state, wording).all(assets),
+            missing=wording.count("basket.missing", len(ids) - len(assets)) if len(assets) < len(ids) else "",
+            uses=uses,
+            warnings=told.warnings if told else (),
+            text=told.text if told else "",
+        )
+
+    def _asset(self, asset_id: str, algorithm: str | None) -> Listed | None:
+        """An asset that was collected; None where it is gone meanwhile."""
+        try:
+            asset = self._client.asset(asset_id, algorithm)
+        except ServiceError:
+            raise
+        except MeshseekError:
+            return None
+        first = next(iter(asset.viewpoint_ids), None)
+        return Listed(
+            asset_id=asset.asset_id,
+            caption_en=next(iter(asset.captions_en), None),
+            caption_zh=next(iter(asset.captions_zh), None),
+            viewpoint_id=first,
+            thumbnail_url=view_url(asset, first),
+            model_url=asset.model_url,
+            attributes=asset.attributes,
+        )
+
+    def _attribution(self, asset_ids: Sequence[str], use: str) -> Attribution | None:
+        try:
+            return self._client.attribution(asset_ids, use or None)
+        except MeshseekError:  # an API that is older than baskets: the assets are shown all the same
+            return None
+
+
+def read_basket(given: Any) -> tuple[list[str], str]:
+    """Ids and use, of what a browser sends; nothing where it makes no sense."""
+    try:
+        told = json.loads(given)
+        ids, use = told["ids"], told["use"]
+    except (TypeError, ValueError, LookupError):
+        return [], ""
+    if not isinstance(ids, list):
+        return [], ""
+    good = [each for each in ids if isinstance(each, str) and 0 < len(each) <= LONGEST_ID]
+    return list(dict.fromkeys(good))[:MOST_TAKEN], use if use in USES else ""

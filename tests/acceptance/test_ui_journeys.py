@@ -1,0 +1,147 @@
+"""Longer ways through the page: browsing, collecting, comparing; by keys alone, on a phone, in the dark."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from tests.browsing import launched, opened, results, search, seen_in_3d, serving_page, visiting
+
+PHONE, SCREEN = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def ui_url(api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page."""
+    with serving_page(api_url, tmp_path_factory.mktemp("ui") / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor."""
+    with visiting(browser) as context:
+        yield context
+
+
+def test_the_library_is_browsed(context: BrowserContext, ui_url: str, api_url: str) -> None:
+    """Without a query it is all there: counted, by category, sorted, filtered by numbers."""
+    total = httpx.get(f"{api_url}/assets").json()["total"]
+    page = opened(context.new_page(), ui_url)
+    expect(page.locator("#summary")).to_contain_text(f"{total} models")
+    expect(results(page)).to_have_count(min(total, 24))
+    page.get_by_label("Sort by").select_option("name")
+    expect(page).to_have_url(re.compile("sort=name"))
+    first = httpx.get(f"{api_url}/assets", params={"sort": "name", "limit": 1}).json()["assets"][0]["asset_id"]
+    expect(results(page).first).to_have_attribute("data-asset", first)
+    page.locator(".categories a").first.click()
+    expect(page.locator("#chips a").first).to_contain_text("Category: ")
+    page.locator("#chips a").first.click()
+    page.get_by_label("Faces, at most").fill("1")
+    page.get_by_label("Faces, at most").press("Tab")
+    expect(page.locator("#results .empty")).to_contain_text("Nothing found")
+    page.get_by_role("link", name="Search without filters").click()
+    expect(results(page).first).to_be_visible()
+    opened(page, f"{ui_url}/?place=status")
+    expect(page.locator(".status")).to_contain_text(re.compile(rf"lite\s+ready\s+Assets{total}English"))
+
+
+def test_assets_are_collected(context: BrowserContext, ui_url: str) -> None:
+    """From tiles and the panel into the basket, which names their licences, warns, and gives a zip; and is emptied."""
+    page = opened(context.new_page(), f"{ui_url}/?place=basket")
+    expect(page.locator(".basket")).to_contain_text("The basket is empty")
+    search(page, "chair")
+    for place in range(2):
+        results(page).nth(place).hover()
+        page.locator("#results .take").nth(place).click()
+    expect(page.locator("#basket-count")).to_have_text("2")
+    page.get_by_role("link", name=re.compile("^Basket")).click()
+    expect(results(page)).to_have_count(2)
+    expect(page.locator(".basket")).to_contain_text("Attribution")
+    page.get_by_label("Meant for").select_option("commercial")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all 2").click()
+    names = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())).namelist()
+    assert {"ATTRIBUTION.md", "attribution.csv"} <= set(names)
+    assert sum(name.endswith(".glb") for name in names) == 2
+
+    other = opened(context.new_page(), ui_url)
+    expect(other.locator("#basket-count")).to_have_text("2")
+    page.evaluate("""() => localStorage.setItem('meshseek-basket', '["gone/for-ever", 7]')""")
+    opened(page, f"{ui_url}/?place=basket")
+    expect(page.locator(".basket")).to_contain_text("empty")
+
+
+def test_all_is_done_by_keys(context: BrowserContext, ui_url: str) -> None:
+    """Who has no mouse searches, goes through the tiles, looks at one, unfolds its reasons, and comes back."""
+    page = opened(context.new_page(), ui_url)
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("/")
+    page.keyboard.insert_text("chair")
+    page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_contain_text("results")
+    results(page).first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(results(page).nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#details .why summary").first).to_be_visible()
+    page.locator("#details .why summary").first.press("Enter")
+    expect(page.locator("#details").get_by_text("Score", exact=True)).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#details")).to_be_hidden()
+    expect(results(page).nth(1)).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"viewport": SCREEN}, "light"),
+        ({"viewport": SCREEN, "color_scheme": "dark", "locale": "zh-CN"}, "dark-zh"),
+        ({"viewport": PHONE, "locale": "zh-CN"}, "phone-zh"),
+        ({"viewport": PHONE, "color_scheme": "dark"}, "phone-dark"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_nothing_is_in_the_way_of_anybody(
+    browser: Browser, ui_url: str, tmp_path: Path, options: dict[str, Any], name: str
+) -> None:
+    """Axe finds nothing serious; nothing is wider than the screen; a phone shows the chosen asset over the list."""
+    with visiting(browser, **options) as context:
+        page = opened(context.new_page(), ui_url)
+        results(page).first.wait_for()
+        assert troubles(page) == []
+        opened(page, f"{ui_url}/?q=chair&q*-0.5=wood&f.faces=0..")
+        results(page).first.click()
+        seen_in_3d(page)
+        expect(page.locator("#model")).to_be_in_viewport()
+        assert troubles(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= options["viewport"]["width"]
+        page.screenshot(path=tmp_path / f"{name}.png")
+        page.locator(".close").click()
+        expect(page.locator("#details")).to_be_hidden()
+
+
+def troubles(page: Page) -> list[str]:
+    """What axe finds that is serious or critical, with where."""
+    page.wait_for_timeout(300)  # until nothing fades any more
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {[node['target'] for node in each['nodes']][:4]}"
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+    ]

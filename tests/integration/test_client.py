@@ -1,0 +1,85 @@
+"""The client against a real service over 22 models."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.sample_library import BARE_ID, ODD_ID
+
+from meshseek import Client
+from meshseek.errors import ApiError
+
+
+@pytest.fixture(scope="module")
+def client(api_url: str) -> Iterator[Client]:
+    """Of the service."""
+    with Client(api_url) as client:
+        yield client
+
+
+def test_what_is_found_can_be_looked_at_and_taken(client: Client, tmp_path: Path) -> None:
+    """Words find an asset; its picture finds it again; its model comes whole."""
+    assert client.health().ready == ["lite"]
+    found = client.search("antique wooden chair", top_k=5)
+    assert found.results[0].asset_id == ODD_ID
+    best = found.results[0]
+    assert best.thumbnail_url is not None
+    picture = client.read(best.thumbnail_url)
+    with Image.open(io.BytesIO(picture)) as opened:
+        assert opened.size == (128, 128)
+    again = client.search(image=picture, top_k=5, filters={"category": "Living room"})
+    assert ODD_ID in [result.asset_id for result in again.results]
+
+    asset = client.asset(ODD_ID)
+    assert asset.captions_zh == ("一把古董木椅",)
+    assert len(asset.view_urls) == len(asset.viewpoint_ids) == 3
+    model = client.download(ODD_ID, tmp_path / "chair.glb")
+    assert model.read_bytes()[:4] == b"glTF"
+
+
+def test_what_is_like_an_asset_and_what_there_is(client: Client) -> None:
+    """Similar assets, and the values of a field."""
+    similar = client.similar(ODD_ID, top_k=4)
+    assert len(similar.results) == 4
+    assert similar.target == "appearance"
+    facets = client.facets("category")
+    assert sum(facet.count for facet in facets) <= 22
+    assert facets[0].count >= facets[-1].count
+
+
+def test_refusals_are_the_service_s_own(client: Client) -> None:
+    """Each with its code."""
+    for ask, code in (
+        (lambda: client.asset("none"), "not_found"),
+        (lambda: client.search(""), "query"),
+        (lambda: client.search(image=b"no picture"), "image"),
+        (lambda: client.search("chair", algorithm="siglip"), "not_published"),
+        (lambda: client.facets("faces"), "not_found"),
+        (lambda: client.download(f"{BARE_ID}?", "/tmp/never"), "not_found"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            ask()
+        assert caught.value.code == code
+        assert caught.value.request_id
+
+
+def test_the_page_s_examples_run(
+    api_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they stand, but for the address and the ids."""
+    page = Path(__file__).parents[2] / "docs" / "client.md"
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        code = block.replace("http://127.0.0.1:8000", api_url)
+        exec(code.replace("lamps/desk", ODD_ID).replace("chairs/red", BARE_ID), names)
+
+    assert ODD_ID in capsys.readouterr().out
+    assert (tmp_path / "chair.glb").read_bytes()[:4] == b"glTF"
+    assert (tmp_path / "furniture.zip").read_bytes()[:2] == b"PK"

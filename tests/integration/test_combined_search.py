@@ -1,0 +1,237 @@
+"""Queries in parts over small random libraries: what holds whatever is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests.conftest import drop_databases
+from tests.integration.test_library_on_shards import CHINESE, COUNT, WORDS, write_random
+from tests.toy import toy
+
+from meshseek.embedders import Embedder
+from meshseek.errors import EmbedderError, NotFoundError, NotPublishedError, QueryError
+from meshseek.model import RELEVANCES, Space
+from meshseek.pipeline.embed import embed
+from meshseek.pipeline.publish import publish
+from meshseek.reporting import SilentReporter
+from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.parts import QueryPart
+from meshseek.search.query import Query
+from meshseek.search.service import SearchService
+from meshseek.store.postgres import Server
+from meshseek.store.read.library import Library
+from meshseek.workspace.workspace import Workspace
+
+PICTURES = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (4, 4, 3), dtype=np.uint8)) for n in range(3)]
+ASSETS = [f"things/{number:03d}" for number in (1, 7, 20)]
+TARGETS = (None, "both", "caption", "appearance")
+FEW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+texts = st.lists(st.sampled_from([*WORDS, *CHINESE]), min_size=1, max_size=3).map(" ".join)
+asked = st.one_of(
+    texts.map(lambda text: {"text": text}),
+    st.sampled_from(PICTURES).map(lambda image: {"image": image}),
+    st.sampled_from(ASSETS).map(lambda asset_id: {"asset_id": asset_id}),
+)
+weights = st.sampled_from([0.1, 0.25, 0.5, 1.0, 1.7, 3.0])
+options = st.fixed_dictionaries(
+    {"target": st.sampled_from(TARGETS), "exact": st.booleans(), "diverse": st.sampled_from([None, True, False])}
+)
+parts = st.lists(st.tuples(asked, weights, st.booleans()), min_size=2, max_size=4, unique_by=lambda each: str(each[0]))
+
+
+@pytest.fixture(scope="module")
+def service(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchService]:
+    """One random library, embedded twice; a third algorithm has published nothing."""
+    prefix = f"combined_{uuid4().hex[:12]}_"
+    workspace, server = Workspace(tmp_path_factory.mktemp("combined")), Server(lambda: conninfo, prefix)
+    write_random(workspace, 5)
+    embed(toy(), "other", workspace, max_assets=None, reporter=SilentReporter())
+    for name in ("toy", "other"):
+        publish(name, workspace, server, max_assets=None, reporter=SilentReporter())
+    algorithms = [Algorithm(name, Library(server, name), lambda s: toy(s.model)) for name in ("toy", "other", "none")]
+    yield SearchService(algorithms)
+    for algorithm in algorithms:
+        algorithm.library.close()
+    drop_databases(conninfo, prefix)
+
+
+def found(service: SearchService, query: Query, *names: str) -> list[tuple[str, float, str]]:
+    """What comes, with scores and how well it fits."""
+    hits = service.search(query, names or ("toy",)).hits
+    return [(hit.asset_id, hit.score, hit.relevance) for hit in hits]
+
+
+def built(drawn: list[tuple[dict[str, Any], float, bool]], factor: float = 1.0) -> list[QueryPart]:
+    """Parts, of which the first is wanted and others may not be."""
+    signs = [1, *(-1 if is_unwanted else 1 for _, _, is_unwanted in drawn[1:])]
+    return [QueryPart(**each, weight=sign * weight * factor) for sign, (each, weight, _) in zip(signs, drawn, strict=True)]
+
+
+@FEW
+@given(asked=asked, weight=weights, options=options)
+def test_one_part_is_the_plain_query(
+    service: SearchService, asked: dict[str, Any], weight: float, options: dict[str, Any]
+) -> None:
+    """With the same results, scores and words on how well they fit."""
+    plain = Query(**asked, **options, top_k=30)
+
+    assert found(service, Query(parts=[QueryPart(**asked, weight=weight)], **options, top_k=30)) == found(service, plain)
+
+
+@FEW
+@given(drawn=parts, options=options, extra=asked)
+def test_weight_0_is_absent(
+    service: SearchService, drawn: list[tuple[dict[str, Any], float, bool]], options: dict[str, Any], extra: dict[str, Any]
+) -> None:
+    """Wherever it stands."""
+    query = Query(parts=built(drawn), **options, top_k=30)
+    nothing = QueryPart(**extra, weight=0)
+
+    assert found(service, replace(query, parts=[nothing, *query.parts])) == found(service, query)
+
+
+@FEW
+@given(drawn=parts, options=options, chance=st.randoms(use_true_random=False), factor=st.sampled_from([0.3, 2, 7, 30]))
+def test_neither_order_nor_a_common_factor_matters(
+    service: SearchService,
+    drawn: list[tuple[dict[str, Any], float, bool]],
+    options: dict[str, Any],
+    chance: Any,
+    factor: float,
+) -> None:
+    """Not even for the scores."""
+    given, multiplied = built(drawn), built(drawn, factor)
+    chance.shuffle(multiplied)
+
+    answer = found(service, Query(parts=given, **options, top_k=30))
+    assert answer == found(service, Query(parts=multiplied, **options, top_k=30))
+    assert {relevance for _, _, relevance in answer} <= {*RELEVANCES}
+
+
+@FEW
+@given(drawn=parts, target=st.sampled_from(TARGETS), unwanted=texts)
+def test_what_is_not_wanted_never_helps(
+    service: SearchService, drawn: list[tuple[dict[str, Any], float, bool]], target: str | None, unwanted: str
+) -> None:
+    """With another part below 0 no asset has a higher score, and every asset still comes once."""
+    wanted = [replace(part, weight=abs(part.weight)) for part in built(drawn)]
+    query = Query(parts=wanted, target=target, top_k=COUNT + 1, exact=True)
+    if any(part.text == unwanted for part in wanted):
+        return
+    with_it = replace(query, parts=[*wanted, QueryPart(text=unwanted, weight=-0.7)])
+
+    before, after = ({name: score for name, score, _ in found(service, each)} for each in (query, with_it))
+    assert before.keys() == after.keys()
+    assert all(after[name] <= score + 1e-9 for name, score in before.items())
+
+
+@FEW
+@given(drawn=parts, target=st.sampled_from(TARGETS))
+def test_pages_and_filters(
+    service: SearchService, drawn: list[tuple[dict[str, Any], float, bool]], target: str | None
+) -> None:
+    """Pages are those of one ranking, filtered like any other."""
+    query = Query(parts=built(drawn), target=target, top_k=40, filters={"category": WORDS[0]})
+    whole = found(service, query)
+    pages = [each for start in range(0, 40, 10) for each in found(service, replace(query, top_k=10, offset=start))]
+
+    assert pages == whole
+    labels = {hit.attributes["category"] for hit in service.search(query, ["toy"]).hits}
+    assert labels <= {WORDS[0]}
+
+
+def test_scores_are_sums_of_standard_scores(service: SearchService) -> None:
+    """Each part's beside chance, by its share; what is less like the unwanted than chance gains nothing."""
+    asked = [QueryPart(text="red chair", weight=3), QueryPart(image=PICTURES[0]), QueryPart(text="table", weight=-1)]
+    answer = service.search(Query(parts=asked, top_k=20, explain=True), ["toy"])
+
+    assert {name.partition(".")[0] for hit in answer.hits for name in hit.parts} == {"part_1", "part_2", "part_3"}
+    for hit in answer.hits:
+        told = {name: (hit.parts[f"{name}.share"], hit.parts[f"{name}.score"]) for name in ("part_1", "part_2", "part_3") if f"{name}.share" in hit.parts}
+        assert [told[name][0] for name in told] == [{"part_1": 0.75, "part_2": 0.25, "part_3": -0.25}[name] for name in told]
+        counted = [share * (score if share > 0 else max(0.0, score)) for share, score in told.values()]
+        assert hit.score == pytest.approx(sum(counted))
+
+
+def test_the_answer_tells_of_its_parts(service: SearchService) -> None:
+    """As they were given, with the language that was searched."""
+    asked = [QueryPart(text="椅子"), QueryPart(asset_id=ASSETS[0], weight=0), QueryPart(image=PICTURES[0], weight=-2)]
+    answer = service.search(Query(parts=[*asked, QueryPart(text="red", weight=0.5)], explain=True), ["toy"])
+
+    assert [(part.text, part.asset_id, part.weight, part.language) for part in answer.parts] == [
+        ("椅子", None, 1.0, "chinese"),
+        (None, ASSETS[0], 0, None),
+        (None, None, -2.0, None),
+        ("red", None, 0.5, "english"),
+    ]
+    assert answer.versions == {"toy": answer.version}
+    assert (answer.target, answer.query_type) == ("both", "chinese")
+
+
+def test_an_asset_is_asked_for_by_its_id(service: SearchService) -> None:
+    """It comes first, as when its id is typed; one that is not there, or no longer, is told."""
+    assert found(service, Query(asset_id=ASSETS[1])) == found(service, Query(text=ASSETS[1]))
+    assert found(service, Query(asset_id=ASSETS[1]))[0][0] == ASSETS[1]
+    for query in (Query(asset_id="gone/1"), Query(parts=[QueryPart(text="red"), QueryPart(asset_id="gone/1")])):
+        with pytest.raises(NotFoundError, match="there is no asset 'gone/1' here that can be compared; check the id"):
+            service.search(query, ["toy"])
+
+
+@pytest.mark.parametrize("query", [Query(text="red chair"), Query(image=PICTURES[1]), Query(asset_id=ASSETS[2])])
+def test_two_algorithms_that_say_the_same(service: SearchService, query: Query) -> None:
+    """They say what one says, and the answer names the version of each."""
+    one, two = found(service, query), service.search(query, ["toy", "other"])
+
+    assert [hit.asset_id for hit in two.hits] == [asset_id for asset_id, _, _ in one]
+    assert two.versions.keys() == {"toy", "other"}
+    both = service.search(replace(query, text=None, image=None, asset_id=None, parts=_as_parts(query)), ["other", "toy"])
+    alone = service.search(replace(query, text=None, image=None, asset_id=None, parts=_as_parts(query)), ["toy"])
+    assert [hit.asset_id for hit in both.hits] == [hit.asset_id for hit in alone.hits]
+    assert [hit.score for hit in both.hits] == pytest.approx([hit.score for hit in alone.hits])
+
+
+def _as_parts(query: Query) -> list[QueryPart]:
+    return [
+        QueryPart(text=query.text, image=query.image, asset_id=query.asset_id),
+        QueryPart(text="old lamp", weight=-0.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "words"),
+    [
+        (["toy", "toy"], QueryError, "an algorithm is named twice; name each of them once"),
+        ([], QueryError, "0 algorithms are named; choose 1 to 4 of them"),
+        (["a", "b", "c", "d", "e"], QueryError, "5 algorithms are named; choose 1 to 4 of them"),
+        (["toy", "nowhere"], NotFoundError, "there is no algorithm 'nowhere'; choose one of: toy, other, none"),
+        (["toy", "none"], NotPublishedError, "run 'meshseek publish --algorithm none' first"),
+    ],
+)
+def test_algorithms_that_cannot_be_asked(
+    service: SearchService, names: list[str], error: type[Exception], words: str
+) -> None:
+    """Each is told plainly, and the others are not asked alone instead."""
+    with pytest.raises(error, match=words):
+        service.search(Query(text="chair"), names)
+
+
+def test_an_algorithm_whose_model_cannot_be_loaded_is_named(service: SearchService) -> None:
+    """Also for strangers, who are told no more of it."""
+
+    def fail(_: Space) -> Embedder:
+        raise EmbedderError("no weights in /somewhere; set MESHSEEK_MODEL_DIR")
+
+    broken = Algorithm("other", service.algorithm("other").library, fail)
+    with pytest.raises(EmbedderError, match="^other: no weights in /somewhere; set MESHSEEK_MODEL_DIR$") as caught:
+        service.algorithm("toy").search(Query(text="chair"), [broken])
+
+    assert caught.value.in_general == "other: the model cannot be loaded or used; the server's log says why"

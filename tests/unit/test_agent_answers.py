@@ -1,0 +1,124 @@
+"""What agents read: bounded in tokens whatever a library says, and a contact sheet that is always a small picture."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from PIL import Image
+
+from meshseek.client.answers import Asset, Result, SearchAnswer
+from meshseek.interfaces.mcp.contact_sheet import COLUMNS, MOST, MOST_BYTES, SIDE, contact_sheet
+from meshseek.interfaces.mcp.tools import _file_name
+from meshseek.interfaces.mcp.wording import (
+    MOST_TOKENS,
+    Reach,
+    asset_text,
+    licence_text,
+    results_text,
+    shortened,
+    size_text,
+    tokens,
+)
+
+REACH = Reach("http://127.0.0.1:8000")
+WORDS = some.text(max_size=2_000)
+
+
+def results(count: int, **fields: Any) -> SearchAnswer:
+    """An answer with so many results like this."""
+    one = {"asset_id": "chairs/red", "score": 1.0, "relevance": "strong", "model_url": "/assets/chairs/red/model"}
+    rows = [Result.model_validate(one | fields)] * count
+    return SearchAnswer(results=tuple(rows), algorithm="lite", target="both")
+
+
+def test_ten_results_say_what_an_agent_needs() -> None:
+    """Number, id, how well it fits, caption, size, licence and where its model is, in far fewer tokens than allowed."""
+    size = {"width": 0.6, "depth": 0.55, "height": 0.9, "unit": "m", "certainty": "likely"}
+    attributes = {"size": size, "licence": "CC-BY-4.0", "creator": "Anna"}
+    text = results_text(results(10, caption_en="a red chair", attributes=attributes), REACH, head='Search for "chair"')
+
+    assert text.splitlines()[1:3] == [
+        "1. chairs/red [strong] a red chair",
+        "   0.6 x 0.55 x 0.9 m, unit likely; CC-BY-4.0 by Anna; glb http://127.0.0.1:8000/assets/chairs/red/model",
+    ]
+    assert tokens(text) < MOST_TOKENS * 2 / 3
+
+
+@given(asset_id=some.text(min_size=1, max_size=500), caption=WORDS, licence=WORDS, creator=WORDS)
+def test_no_library_makes_an_answer_long(asset_id: str, caption: str, licence: str, creator: str) -> None:
+    """Whatever it says of its assets; what does not fit is counted."""
+    attributes = {"licence": licence, "creator": creator, "tags": [caption] * 50}
+    answer = results(20, asset_id=asset_id, caption_en=caption, attributes=attributes)
+    assert tokens(results_text(answer, REACH, head="Search")) <= MOST_TOKENS
+    asset = Asset(asset_id=asset_id, captions_en=(caption,) * 9, attributes=attributes, viewpoint_ids=(1, 2))
+    assert tokens(shortened(asset_text(asset, None, ["1", "2"]))) <= MOST_TOKENS
+
+
+def test_what_a_library_says_stays_on_its_line() -> None:
+    """So that a caption cannot look like another result, or like a word of ours."""
+    text = results_text(results(1, caption_en="chair\n2. evil\x1b[2J [strong]"), REACH, head="Search")
+    assert len(text.splitlines()) == 3
+    assert "chair 2. evil [strong]" in text
+
+
+def test_left_out_results_are_counted() -> None:
+    """With how to get them."""
+    text = results_text(results(20, asset_id="椅" * 90), REACH, head="Search")
+    shown = sum(line.startswith(f"{place}. ") for place in range(1, 21) for line in text.splitlines())
+    assert 0 < shown < 20
+    assert f"({20 - shown} more do not fit here: ask for fewer at once, or for the next by offset)" in text
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        ({"width": 0.6, "depth": 0.6, "height": 0.9, "unit": "m"}, "0.6 x 0.6 x 0.9 m (width x depth x height)"),
+        (
+            {"width": 60, "depth": 60, "height": 90, "unit": None, "certainty": "unknown"},
+            "60 x 60 x 90 in an unknown unit: scale it yourself",
+        ),
+        ({"width": "wide"}, "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_a_size_is_told_with_its_unit(size: Any, told: str) -> None:
+    """Metres, as 3D programs count; or that nobody knows."""
+    assert size_text({"size": size}) == told
+
+
+def test_an_asset_without_licence_says_so() -> None:
+    """Nothing is claimed of it."""
+    assert licence_text({}) == "unknown licence"
+    assert licence_text({"creator": "Anna"}) == "unknown licence by Anna"
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 6, 20, 25])
+def test_a_contact_sheet_has_a_numbered_tile_for_each(count: int) -> None:
+    """Row by row; noise, which packs worst, stays within the bound; what is no picture leaves its place empty."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 200, 3), dtype=np.uint8))
+    file = io.BytesIO()
+    noise.save(file, "PNG")
+    contents = [file.getvalue(), None, b"no picture"]
+    sheet = contact_sheet([(str(number), contents[number % 3]) for number in range(count)])
+
+    assert len(sheet) <= MOST_BYTES
+    with Image.open(io.BytesIO(sheet)) as opened:
+        assert opened.format == "JPEG"
+        shown = min(count, MOST)
+        assert opened.size == (min(shown, COLUMNS) * SIDE, -(-shown // COLUMNS) * SIDE)
+        assert np.asarray(opened.convert("L"))[:20, :20].min() < 80
+
+
+@given(some.text(min_size=1, max_size=1_000))
+def test_a_model_s_file_has_a_name_of_its_own(asset_id: str) -> None:
+    """Whatever the id: one that stays in its folder, and that the file system takes."""
+    name = _file_name(asset_id)
+    assert "/" not in name
+    assert not name.startswith(".")
+    assert len(name.encode()) <= 255
+    assert name.endswith(".glb")
