@@ -120,8 +120,8 @@ class Algorithm:
         self._readiness.warm_up()
 
     def _warm_up(self) -> None:
-        of_one_version([self.library], lambda live: warm_up(self.library, live[0]))
-        of_one_version([self.library], lambda live: self._model.warm_up(live[0].space))
+        of_one_version({self.name: self.library}, lambda live: warm_up(self.library, live[0]))
+        of_one_version({self.name: self.library}, lambda live: self._model.warm_up(live[0].space))
         self._search(Query(text="chair"))
 
     def health(self, *, general: bool = False) -> str:
@@ -214,7 +214,7 @@ class Algorithm:
                 shares=min((each.library.shares() for each in every), key=lambda part: part.asked - part.all),
             )
 
-        return of_one_version([each.library for each in every], answer)
+        return of_one_version({each.name: each.library for each in every}, answer)
 
     @property
     def searched(self) -> Searched:
@@ -249,7 +249,7 @@ class Algorithm:
 
         self._note()
         with self._admission.admitted():
-            return of_one_version([self.library], answer)
+            return of_one_version({self.name: self.library}, answer)
 
     def _note(self) -> None:
         """Let whoever watches the request know who answers it."""

@@ -51,8 +51,7 @@ class Part(BaseModel):
     asset_id: str | None = Field(None, description="What is like this asset", max_length=MAX_TEXT)
     weight: float = Field(
         1.0,
-        description="How much it counts beside the others; below 0 it is not wanted, and with 0 it is as if it were not "
-        "there",
+        description="How much it counts beside the others; below 0 it is not wanted, and with 0 it is not there",
         json_schema_extra={"minimum": -MAX_WEIGHT, "maximum": MAX_WEIGHT},
     )
     query_type: QueryType = "auto"
