@@ -88,7 +88,7 @@ class CombinedSearch(SearchOptions):
 
     algorithm: AlgorithmName | Annotated[list[AlgorithmName], Field(max_length=100)] = Field(  # type: ignore[assignment]
         DEFAULT_ALGORITHM,
-        description=f"Embedding algorithm, or up to {MAX_ALGORITHMS} of them whose scores are added up",
+        description=f"Embedding algorithm, or up to {MAX_ALGORITHMS} of them whose scores are joined",
     )
     parts: list[Part] = Field(
         description=f"1 to {MAX_PARTS}, of which at most {MAX_PICTURES} pictures",
