@@ -148,7 +148,7 @@ class Algorithm:
 
         Args:
             query: What is searched.
-            others: Algorithms whose scores are joined with this one's; what they have and this one has not is not found.
+            others: Algorithms whose scores are joined with this one's; what only they have is not found.
 
         Raises:
             NotPublishedError: Nothing is published.
