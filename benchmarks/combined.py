@@ -1,9 +1,9 @@
 """Measures two ways of combining the parts of a query: adding standard scores, and adding vectors.
 
-Run it with ``make bench-combined ARGS="--workspace workspace"`` after ``meshseek demo --assets all --once``. The queries are made from the catalogue
-by chance: a kind of thing and a word, a kind without a word, and a picture or an asset with and without a word. What is
-relevant says the catalogue: the last word of a name is the kind, and an asset has the words of its name, tags and captions. Half
-of them (``--half tune``) is to choose by, the other half (``--half kept``) for the figures.
+Run it with ``make bench-combined ARGS="--workspace workspace"`` after ``make demo ARGS="--assets all --once"``. The
+queries are made from the catalogue by chance: a kind of thing and a word, a kind without a word, and a picture or an
+asset with and without a word. What is relevant says the catalogue: the last word of a name is the kind, an asset has
+the words of its name, tags and captions. Half of them (``--half tune``) are to choose by, the others for figures.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 from meshseek.bootstrap import Meshseek
 from meshseek.evaluation.measures import ndcg
@@ -27,6 +28,7 @@ from meshseek.search.parts import QueryPart
 from meshseek.search.query import Query
 from meshseek.search.question import Embedded, Question
 from meshseek.settings import read_settings
+from meshseek.store.read.published import TARGETS
 from meshseek.workspace.view_files import read_view
 
 SEED = 20261127
@@ -81,13 +83,10 @@ def by_scores(algorithm: Algorithm, query: Query) -> list[str]:
     return [hit.asset_id for hit in algorithm.search(query).hits]
 
 
-def by_raw_scores(algorithm: Algorithm, query: Query) -> list[str]:
-    """The same where being unlike what is not wanted is a merit, too."""
-    kept, combining.counted = combining.counted, lambda standard, _: standard
-    try:
+def by_sums(algorithm: Algorithm, query: Query) -> list[str]:
+    """The same with the mean of what is wanted in place of the geometric mean."""
+    with patch.object(combining, "together", lambda wanted: sum(weight * score for weight, score in wanted)):
         return by_scores(algorithm, query)
-    finally:
-        combining.counted = kept
 
 
 def by_vectors(algorithm: Algorithm, query: Query) -> list[str]:
@@ -95,7 +94,7 @@ def by_vectors(algorithm: Algorithm, query: Query) -> list[str]:
     published = algorithm.library.last_known()
     mode = ask(query, [algorithm.searched], [published]).mode
     assert isinstance(mode, combining.Combining)
-    own = {target: combining.summed(mode.terms, target) for target in combining.TARGETS}
+    own = {target: combining.summed(mode.terms, target) for target in TARGETS}
     are_words = all(part.text is not None for part in query.parts)
     known = Embedded(vector=own["caption"], query_type=query.query_type)
     words = " ".join(part.text for part in query.parts if part.text and part.weight > 0)
@@ -111,8 +110,8 @@ def by_one_text(algorithm: Algorithm, query: Query) -> list[str]:
 
 
 WAYS: dict[str, Way] = {
-    "standard scores": by_scores,
-    "standard scores, unlikeness too": by_raw_scores,
+    "as it is": by_scores,
+    "mean of standard scores": by_sums,
     "sum of vectors": by_vectors,
     "the words alone": by_one_text,
 }
@@ -167,7 +166,7 @@ def _things(assets: Iterable[Asset]) -> dict[str, set[str]]:
     things: dict[str, set[str]] = {}
     for asset in assets:
         name = str(asset.attributes.get("name", ""))
-        last = WORD.findall(name.split(",")[0].split("(")[0].lower())[-1:]
+        last = WORD.findall(name.split(",", maxsplit=1)[0].split("(", maxsplit=1)[0].lower())[-1:]
         for thing in last:
             things.setdefault(thing, set()).add(asset.asset_id)
     return things
@@ -190,9 +189,7 @@ def _report(judged: Sequence[Judged], rankings: Mapping[str, Sequence[Sequence[s
         first, *others = values.values()
         print("| less the first | | | " + " | ".join(_shown(paired_difference(each, first)) for each in others) + " |")
         if kind.endswith("- word"):
-            shares = [
-                [_unwanted(judged[place], found[place]) for place in places] for found in rankings.values()
-            ]
+            shares = [[_unwanted(judged[place], found[place]) for place in places] for found in rankings.values()]
             print("| not wanted, of ten | | " + " | ".join(_shown(mean(each)) for each in shares) + " |")
 
 

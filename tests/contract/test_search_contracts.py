@@ -19,6 +19,7 @@ from meshseek.model import RELEVANCES
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.asking import question_of
 from meshseek.search.combinations import QUERY_TYPES
 from meshseek.search.diversity import DEPTH
 from meshseek.search.modes import MODES
@@ -101,7 +102,7 @@ def test_pages_with_diversity_are_disjoint_and_complete(algorithm: Algorithm, mo
     assert [*ask(top_k=7), *ask(top_k=23, offset=7), *ask(top_k=170, offset=30)] == whole
     assert ask(top_k=30, offset=90) == whole[90:120]
 
-    question = algorithm._question(Query(text=text), algorithm.library.published())
+    question = question_of(algorithm.searched, Query(text=text), algorithm.library.published())
     head = MODES.load(mode)().rank(algorithm.library, question, Request(limit=DEPTH))
     assert sorted(whole[:DEPTH]) == sorted(ranked.asset_id for ranked in head)
     assert whole[0] == head[0].asset_id

@@ -25,7 +25,7 @@ def test_the_searches_of_the_page(library: ServedLibrary, tmp_path: Path) -> Non
     assert len(several) == 1
     for line, ended in zip(lines, run_together(asked, library.environment, tmp_path), strict=True):
         if "lite,siglip" in line:
-            assert "run 'meshseek publish --algorithm siglip' first" in ended.stderr
+            assert "siglip: nothing is published; run 'meshseek publish'" in ended.stderr
         else:
             assert ended.returncode == 0, f"{line}\n{ended.stderr}"
             assert json.loads(ended.stdout)["results"], line
@@ -41,6 +41,6 @@ def test_the_requests_of_the_page(api_url: str) -> None:
         answer = httpx.post(f"{api_url}{path}", json=json.loads(words[words.index("-d") + 1]), timeout=30)
         if "siglip" in line:
             assert answer.status_code == 409
-            assert "run 'meshseek publish --algorithm siglip' first" in answer.json()["error"]["message"]
+            assert "siglip: nothing is published; run 'meshseek publish'" in answer.json()["error"]["message"]
         else:
             assert answer.json()["results"], answer.text

@@ -6,12 +6,14 @@ import base64
 import io
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
+from tests.conftest import drop_databases
 from tests.integration.test_http_states import client_of, warmed_up
-from tests.toy import toy_algorithm
+from tests.toy import embed_toys, import_toys, publish_toys, toy_algorithm
 
 from meshseek.access.keys import make_key
 from meshseek.access.keys_file import KeysFile
@@ -20,10 +22,23 @@ from meshseek.store.postgres import Server
 from meshseek.workspace.workspace import Workspace
 
 
-@pytest.fixture
-def api(published_toys: Workspace, server: Server) -> Iterator[TestClient]:
-    """The API over the published toys."""
-    with client_of(published_toys, toy_algorithm(server)) as client:
+@pytest.fixture(scope="module")
+def toys_published(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, Server]]:
+    """Forty toys, and where they are published."""
+    workspace, prefix = Workspace(tmp_path_factory.mktemp("toys")), f"combined_{uuid4().hex[:12]}_"
+    server = Server(lambda: conninfo, prefix)
+    import_toys(workspace)
+    embed_toys(workspace)
+    publish_toys(workspace, server)
+    yield workspace, server
+    drop_databases(conninfo, prefix)
+
+
+@pytest.fixture(scope="module")
+def api(toys_published: tuple[Workspace, Server]) -> Iterator[TestClient]:
+    """The API over them."""
+    workspace, server = toys_published
+    with client_of(workspace, toy_algorithm(server)) as client:
         warmed_up(client)
         yield client
 
@@ -118,12 +133,13 @@ def test_a_request_that_is_too_large(api: TestClient) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
-def test_what_costs_needs_the_scope_write(published_toys: Workspace, server: Server) -> None:
+def test_what_costs_needs_the_scope_write(toys_published: tuple[Workspace, Server]) -> None:
     """As for the other searches."""
+    workspace, server = toys_published
     text, key = make_key("reader", "read")
-    KeysFile(published_toys.folder).add(key)
+    KeysFile(workspace.folder).add(key)
     body = {"parts": [{"text": "chair"}, {"text": "red", "weight": -1}], "algorithm": "toy"}
-    with client_of(published_toys, toy_algorithm(server)) as api:
+    with client_of(workspace, toy_algorithm(server)) as api:
         api.headers["Authorization"] = f"Bearer {text}"
         assert api.post("/search", json=body).status_code == 200
         assert api.post("/search", json={**body, "exact": True}).status_code == 403

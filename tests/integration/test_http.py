@@ -364,6 +364,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
         "/live",
         "/metrics",
         "/ready",
+        "/search",
         "/search/image",
         "/search/text",
     ]

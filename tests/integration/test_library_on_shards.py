@@ -135,7 +135,11 @@ def some_queries(seed: int, ids: list[str], count: int) -> Iterator[Query]:
         text = chance.choice([words, f'"{chance.choice(WORDS)}" {words}', "".join(chance.sample(CHINESE, 2))])
         pixels = np.random.default_rng(chance.randint(0, 9)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         picture = Image.fromarray(pixels)
-        parts = [QueryPart(text=text), QueryPart(image=picture), QueryPart(text=f"1 {chance.choice(WORDS)}", weight=-0.5)]
+        parts = [
+            QueryPart(text=text),
+            QueryPart(image=picture),
+            QueryPart(text=f"1 {chance.choice(WORDS)}", weight=-0.5),
+        ]
         asked: dict[str, Any] = chance.choice(
             [{"text": text}, {"text": chance.choice(ids)}, {"image": picture}, {"parts": parts}]
         )

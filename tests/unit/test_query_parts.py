@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from click import BadParameter
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from meshseek.errors import QueryError
 from meshseek.interfaces.cli.parts import WeightedPart, asked_for
+from meshseek.search.combining import together
 from meshseek.search.parts import QueryPart
 from meshseek.search.query import Query
 from meshseek.search.sizes import Size
@@ -35,8 +38,14 @@ def split(*parts: QueryPart, **options: Any) -> dict[str | None, float]:
         ([{"text": "a"}, {"text": " A ", "weight": -1}], "'a' is both wanted and not wanted; give it one weight"),
         ([{"image": PICTURE}, {"image": PICTURE.copy(), "weight": -2}], "a picture is both wanted and not wanted"),
         ([{"asset_id": "x"}, {"asset_id": "x", "weight": -2}], "'x' is both wanted and not wanted; give it one"),
-        ([{"text": "a", "weight": 0}], "every part has the weight 0, so nothing is asked; give one of them a weight above"),
-        ([{"text": "a", "weight": -1}, {"text": "b", "weight": -2}], "nothing is wanted, for all weights are below 0; add"),
+        (
+            [{"text": "a", "weight": 0}],
+            "every part has the weight 0, so nothing is asked; give one of them a weight above",
+        ),
+        (
+            [{"text": "a", "weight": -1}, {"text": "b", "weight": -2}],
+            "nothing is wanted, for all weights are below 0; add",
+        ),
         ([{"text": "a", "weight": float("nan")}], "the weight of 'a' is nan; choose -100 to 100"),
         ([{"text": "a", "weight": float("inf")}], "the weight of 'a' is inf; choose -100 to 100"),
         ([{"image": PICTURE, "weight": -101}], "the weight of a picture is -101; choose -100 to 100"),
@@ -74,7 +83,7 @@ def test_what_parts_count() -> None:
 
 
 def test_phrases_and_sizes_are_of_the_whole() -> None:
-    """Every result has all phrases, and the size that any text names; one that is given beside the parts comes first."""
+    """Every result has all phrases, and the size that any text names; one beside the parts comes first."""
     query = Query(parts=[part('a "red chair"'), part('size~1x2x3 b "oak"')])
 
     assert [condition.values for condition in query.conditions] == [("red chair",), ("oak",)]
@@ -94,6 +103,8 @@ def test_the_mode_is_told_of_all_parts() -> None:
     """The one of all of them, or both; varied are the results of a query in which words are wanted."""
     assert Query(parts=[part("a"), part("椅子")]).mode == "both"
     assert Query(parts=[part("a"), QueryPart(image=PICTURE)], cross_modal=True).mode == "both"
+    assert [share.query.mode for share in Query(parts=[part("a"), QueryPart(image=PICTURE)]).split] == ["both", "both"]
+    assert Query(parts=[QueryPart(image=PICTURE), part("a", 0)]).mode == "appearance"
     assert Query(parts=[part("a"), QueryPart(image=PICTURE)], target="caption").mode == "caption"
     assert Query(parts=[QueryPart(image=PICTURE), part("a", -1)]).is_diverse is False
     assert Query(parts=[QueryPart(image=PICTURE), part("a", 0.1)]).is_diverse is True
@@ -127,3 +138,15 @@ def test_one_thing_that_is_typed_is_no_part() -> None:
     assert asked_for([("like", "a", 1.0)]) == {"asset_id": "a"}
     assert asked_for([("text", "a", 1.0), ("text", "b", -1.0)]) == {"parts": [part("a"), part("b", -1)]}
     assert asked_for([]) == {"parts": []}
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 1), st.floats(-20, 20)), min_size=1, max_size=5))
+def test_what_several_parts_want_lies_between(drawn: list[tuple[float, float]]) -> None:
+    """Between the lowest and the highest standard score; what fits both beats what fits one as much better."""
+    total = sum(weight for weight, _ in drawn)
+    wanted = [(weight / total, score) for weight, score in drawn]
+    scores = [score for _, score in wanted]
+
+    assert min(scores) - 1e-6 <= together(wanted) <= max(scores) + 1e-6
+    assert together([(0.5, 3.0), (0.5, 3.0)]) > together([(0.5, 6.0), (0.5, 0.0)])
+    assert together([(0.5, -1e9), (0.5, 3.0)]) > -40

@@ -127,8 +127,8 @@ class Algorithm:
         self._readiness.warm_up()
 
     def _warm_up(self) -> None:
-        of_one_version([self.library], lambda live: warm_up(self.library, live[0]))
-        of_one_version([self.library], lambda live: self._model.warm_up(live[0].space))
+        of_one_version({self.name: self.library}, lambda live: warm_up(self.library, live[0]))
+        of_one_version({self.name: self.library}, lambda live: self._model.warm_up(live[0].space))
         self._search(Query(text="chair"))
 
     def health(self, *, general: bool = False) -> str:
@@ -155,7 +155,7 @@ class Algorithm:
 
         Args:
             query: What is searched.
-            others: Algorithms whose scores are added to this one's; what they have and this one has not is not found.
+            others: Algorithms whose scores are joined with this one's; what only they have is not found.
 
         Raises:
             NotPublishedError: Nothing is published.
@@ -225,7 +225,7 @@ class Algorithm:
                 else None,
             )
 
-        return of_one_version([each.library for each in every], answer)
+        return of_one_version({each.name: each.library for each in every}, answer)
 
     @property
     def searched(self) -> Searched:
@@ -260,7 +260,7 @@ class Algorithm:
 
         self._note()
         with self._admission.admitted():
-            return of_one_version([self.library], answer)
+            return of_one_version({self.name: self.library}, answer)
 
     def browse(self, wanted: Browse) -> Shelf:
         """A page of all that is published, in the order of a catalogue; it raises what :meth:`search` does."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from meshseek.errors import MeshseekError, NotFoundError
+from meshseek.errors import NotFoundError
 from meshseek.model import Hit, Language, PublishedAsset, Ranked, Relevance
 from meshseek.search.explaining import EXPLAINED
 from meshseek.search.judging import Judge
@@ -15,6 +14,7 @@ from meshseek.search.modes import MODES, Mode, Page
 from meshseek.search.phrases import may_be_id
 from meshseek.search.query import Query, Share
 from meshseek.search.question import Embedded, Question
+from meshseek.search.versions import naming
 from meshseek.store.read.published import CAPTION_COLUMNS
 
 if TYPE_CHECKING:
@@ -108,10 +108,7 @@ def ask(query: Query, searched: Sequence[Searched], published: Sequence[Publishe
     if len(split) == 1:
         split = (replace(split[0], query=query.plain),)
     every = [(each, live, share) for each, live in zip(searched, published, strict=True) for share in split]
-    questions = [(share, question_of(each, share.query, live)) for each, live, share in every]
-    if len(searched) > 1:
-        for (each, _, _), (_, question) in zip(every, questions, strict=True):
-            question.embed = partial(_named, each.name, question.embed)
+    questions = [(share, question_of(each, share.query, live, len(searched))) for each, live, share in every]
     if len(every) == 1:
         question = questions[0][1]
         judge = Judge(searched[0].library, question)
@@ -119,8 +116,14 @@ def ask(query: Query, searched: Sequence[Searched], published: Sequence[Publishe
     return _combined([each for each, _, _ in every], questions)
 
 
-def question_of(searched: Searched, query: Query, published: Published) -> Question:
+def question_of(searched: Searched, query: Query, published: Published, among: int = 1) -> Question:
     """The query to one version; the id of an asset asks for that asset, by its own vectors.
+
+    Args:
+        searched: The algorithm.
+        query: Without parts.
+        published: The version.
+        among: How many algorithms are asked the same.
 
     Raises:
         NotFoundError: It asks for an asset that is not there.
@@ -136,17 +139,12 @@ def question_of(searched: Searched, query: Query, published: Published) -> Quest
     if asked_for is not None:
         library.expect_asked(asked_for)
         raise NotFoundError(f"there is no asset '{asked_for}' here that can be compared; check the id")
-    return Question(published=published, embed=lambda: searched.model.embed(query, published.space), text=text)
 
+    def embed() -> Embedded:
+        with naming(searched.name, among=among):
+            return searched.model.embed(query, published.space)
 
-def _named(name: str, embed: Callable[[], Embedded]) -> Embedded:
-    """What an algorithm makes of a query; where it cannot, the error says which of them it is."""
-    try:
-        return embed()
-    except MeshseekError as error:
-        error.args = (f"{name}: {error}",)
-        error.general = error.general and f"{name}: {error.general}"
-        raise
+    return Question(published=published, embed=embed, text=text)
 
 
 def explained(
@@ -184,6 +182,4 @@ def _combined(searched: Sequence[Searched], questions: Sequence[tuple[Share, Que
             )
         )
     leading = max(terms[: len(parts)], key=lambda term: term.weight)
-    return Asked(
-        mode=Combining(terms), question=leading.question, judge=CombinedJudge(terms), questions=questions
-    )
+    return Asked(mode=Combining(terms), question=leading.question, judge=CombinedJudge(terms), questions=questions)

@@ -1,8 +1,9 @@
 """Ranks by several queries at once: parts of one query, each asked of one algorithm or of several.
 
-Each part gives standard scores (see :mod:`meshseek.search.fusion`), which may be added whatever they are of: words and
-pictures, captions and views, one model and another. What is not wanted takes off what it gives above chance; being unlike
-it is no merit. docs/decisions/0034-combined-queries.md compares that with adding vectors.
+Each part gives standard scores (see :mod:`meshseek.search.fusion`), which may be joined whatever they are of: words and
+pictures, captions and views, one model and another. What is wanted is multiplied, so that what fits every part a little
+comes before what fits but one of them; what is not wanted takes off as far as an asset is like it. In
+docs/decisions/0034-combined-queries.md that is compared with sums, and with adding vectors.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from meshseek.model import RELEVANCES, Ranked, Relevance
 from meshseek.search.judging import Judge
 from meshseek.search.modes import MAX_DEPTH, Mode, Page
-from meshseek.search.question import Embedded, Question
+from meshseek.search.question import Question
 from meshseek.store.read.background import Scale
 from meshseek.store.read.published import TARGETS, Target
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 COMBINED = 200
 """Assets of each ranking that are compared with all parts at least, however small the page."""
+LIKE = 0.5
+"""What is not wanted takes off what its standard score is above this; with 0 and with 1, a little less was found."""
+LEAST = -30.0
+"""Standard scores below it are taken for this, so that none is infinitely bad."""
 UNKNOWN = Scale(0.0, 1.0)
 """Where too little is known for standard scores, scores are taken as they are."""
 
@@ -82,9 +87,7 @@ class Combining(Mode):
         every = list(dict.fromkeys(ranked.asset_id for ranking in found for ranked in ranking))
         told = [_told(term, ranking, every) for term, ranking in zip(self.terms, rankings, strict=True)]
         first = [
-            each.scores
-            for term, each in zip(self.terms, told, strict=True)
-            if term.weight > 0 and self._is_first(term)
+            each.scores for term, each in zip(self.terms, told, strict=True) if term.weight > 0 and self._is_first(term)
         ]
         here = [asset_id for asset_id in every if any(asset_id in scores for scores in first)]
         fused = [self._fused(asset_id, told) for asset_id in here]
@@ -102,8 +105,8 @@ class Combining(Mode):
             terms = [term for term in self.terms if term.algorithm == algorithm]
             heaviest = max(terms, key=lambda term: term.weight)
             own = {target: summed(terms, target) for target in TARGETS}
-            known = Embedded(vector=own["caption"], query_type=heaviest.question.query_type)
-            question = Question(published=heaviest.question.published, embed=lambda known=known: known, own=own)
+            question = Question.of(heaviest.question.published, own["caption"], heaviest.question.query_type)
+            question.own = own
             for kind in dict.fromkeys(type(term.mode) for term in terms if term.weight > 0):
                 yield kind().rank(heaviest.library, question, request)
 
@@ -117,7 +120,7 @@ class Combining(Mode):
             if ranked is None:
                 continue
             standard = each.scale.standard(ranked.score)
-            given.setdefault(term.part, []).append(counted(standard, term.weight))
+            given.setdefault(term.part, []).append(standard)
             figures |= {f"{term.name}.{name}": value for name, value in ranked.parts.items()}
             figures |= {f"{term.name}.score": standard, f"{term.name}.share": term.weight}
             is_named |= ranked.is_named
@@ -125,11 +128,18 @@ class Combining(Mode):
                 viewpoint_id, heaviest = ranked.viewpoint_id, term.weight
         return Ranked(
             asset_id=asset_id,
-            score=math.fsum(self._weights[part] * sum(each) / len(each) for part, each in given.items()),
+            score=self._score({part: sum(each) / len(each) for part, each in given.items()}),
             viewpoint_id=viewpoint_id,
             parts=figures,
             is_named=is_named and len(self._weights) == 1,
         )
+
+    def _score(self, standards: Mapping[int, float]) -> float:
+        """From the standard score of each part; one of which nothing is known is what chance gives."""
+        weights = self._weights.items()
+        wanted = [(weight, standards.get(part, 0.0)) for part, weight in weights if weight > 0]
+        unwanted = [weight * max(0.0, standards.get(part, 0.0) - LIKE) for part, weight in weights if weight < 0]
+        return together(wanted) + math.fsum(unwanted)
 
 
 class CombinedJudge:
@@ -165,9 +175,22 @@ class CombinedJudge:
         return bool(page.best) and all(self.relevance(ranked) == "weak" for ranked in page.best)
 
 
-def counted(standard: float, weight: float) -> float:
-    """What a standard score counts."""
-    return standard if weight > 0 else max(0.0, standard)
+def together(wanted: Sequence[tuple[float, float]]) -> float:
+    """The standard score of what several parts together want: of one alone its own, of several between theirs.
+
+    It is their geometric mean, on a scale on which no score is below 0 and large ones stay as they are.
+
+    Args:
+        wanted: Weight and standard score of each; the weights add up to 1.
+    """
+    if len(wanted) == 1:
+        return wanted[0][1]
+    worth = math.exp(math.fsum(weight * math.log(_softplus(max(LEAST, standard))) for weight, standard in wanted))
+    return worth + math.log(-math.expm1(-worth))
+
+
+def _softplus(standard: float) -> float:
+    return max(standard, 0.0) + math.log1p(math.exp(-abs(standard)))
 
 
 class _Told(NamedTuple):

@@ -47,7 +47,9 @@ class QueryPart:
         if sum(each is not None for each in (self.text, self.image, self.asset_id)) != 1:
             raise QueryError("a part of the query must be one of: a text, a picture, the id of an asset")
         if not abs(self.weight) <= MAX_WEIGHT:  # which NaN is not either
-            raise QueryError(f"the weight of {self.called} is {self.weight:g}; choose -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}")
+            raise QueryError(
+                f"the weight of {self.called} is {self.weight:g}; choose -{MAX_WEIGHT:g} to {MAX_WEIGHT:g}"
+            )
 
     @property
     def called(self) -> str:

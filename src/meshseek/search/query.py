@@ -121,13 +121,24 @@ class Query:
             QueryError: One cannot be searched, or they contradict each other.
         """
         split = []
-        for part, places in shares(self.parts):
-            language = part.language or self.language
-            asked = {"text": part.text, "image": part.image, "asset_id": part.asset_id, "language": language}
-            query = replace(self, parts=(), size=None, **asked)
+        shared = shares(self.parts)
+        alone = len(shared) == 1 or self.cross_modal is not None
+        for part, places in shared:
+            query = replace(
+                self,
+                parts=(),
+                size=None,
+                target=self.target if alone or self.target else "both",
+                text=part.text,
+                image=part.image,
+                asset_id=part.asset_id,
+                language=part.language or self.language,
+            )
             if part.weight < 0 and (query.size or phrases(query.text or "")):
                 what = "a size" if query.size else "a phrase in quotes"
-                raise QueryError(f"{part.called} is not wanted and holds {what}, as only what is wanted may; leave it out")
+                raise QueryError(
+                    f"{part.called} is not wanted and holds {what}, as only what is wanted may; leave it out"
+                )
             split.append(Share(query=query, weight=part.weight, places=places))
         return tuple(split)
 

@@ -36,7 +36,7 @@ class SearchService:
         return self._algorithms[name]
 
     def search(self, query: Query, names: Sequence[str]) -> Answer:
-        """Answer a query by one algorithm, or by several, whose scores are added up.
+        """Answer a query by one algorithm, or by several, whose scores are joined.
 
         Raises:
             QueryError: No algorithm is named, one twice, or too many.

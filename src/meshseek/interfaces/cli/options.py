@@ -53,7 +53,7 @@ def algorithm(command: Command) -> Command:
 class Algorithms(click.ParamType[Any]):
     """One algorithm, or several with commas between them."""
 
-    name = f"[{'|'.join(EMBEDDERS.names)}][,...]"
+    name = "algorithms"
     _one: click.ParamType[Any] = click.Choice(EMBEDDERS.names)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
@@ -65,10 +65,17 @@ class Algorithms(click.ParamType[Any]):
 
 def algorithms(command: Command) -> Command:
     """``--algorithm``, of which there may be several."""
-    text = "Embedding algorithm, or several of which the scores are added up, as in lite,siglip."
-    return click.option("--algorithm", "algorithms", type=Algorithms(), default="lite", show_default=True, help=text)(
-        command
+    names = "|".join(EMBEDDERS.names)
+    option = click.option(
+        "--algorithm",
+        "algorithms",
+        type=Algorithms(),
+        default="lite",
+        show_default=True,
+        metavar=f"[{names}][,...]",
+        help="Embedding algorithm, or several of which the scores are joined, as in lite,siglip.",
     )
+    return option(command)
 
 
 def engine(command: Command) -> Command:

@@ -51,8 +51,7 @@ class Part(BaseModel):
     asset_id: str | None = Field(None, description="What is like this asset", max_length=MAX_TEXT)
     weight: float = Field(
         1.0,
-        description="How much it counts beside the others; below 0 it is not wanted, and with 0 it is as if it were not "
-        "there",
+        description="How much it counts beside the others; below 0 it is not wanted, and with 0 it is not there",
         json_schema_extra={"minimum": -MAX_WEIGHT, "maximum": MAX_WEIGHT},
     )
     query_type: QueryType = "auto"
@@ -89,7 +88,7 @@ class CombinedSearch(SearchOptions):
 
     algorithm: AlgorithmName | Annotated[list[AlgorithmName], Field(max_length=100)] = Field(  # type: ignore[assignment]
         DEFAULT_ALGORITHM,
-        description=f"Embedding algorithm, or up to {MAX_ALGORITHMS} of them whose scores are added up",
+        description=f"Embedding algorithm, or up to {MAX_ALGORITHMS} of them whose scores are joined",
     )
     parts: list[Part] = Field(
         description=f"1 to {MAX_PARTS}, of which at most {MAX_PICTURES} pictures",

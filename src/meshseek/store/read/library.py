@@ -246,7 +246,7 @@ class Library(Versions, Catalogue, Listing):
             if ids is not None:
                 values = {"vector": HalfVector(vector), "limit": request.limit, "ids": ids}
                 return ranking_of(self._rows(published, statement(plan.query, columns), values, OF_CANDIDATES), target)
-            plan = replace(plan, query=planning.MATCHING[target], by_codes=False, ef=min(MAX_EF, plan.ef))
+            plan = replace(plan, query=planning.MATCHING[target], by_codes=False)
         session = replace(_session(request, plan.ef), sort=not plan.by_graph)
         values = {
             "vector": HalfVector(vector),
@@ -296,4 +296,5 @@ def _word_values(text: str) -> dict[str, str]:
 
 def _session(request: Request, ef: int) -> Session:
     """Statements without a filter need no plan of their own; with one, what is best depends on its values."""
+    ef = min(MAX_EF, ef)  # where no graph is followed, more may have been planned, and the server would refuse it
     return Session(ef, "force_custom_plan" if request.conditions or request.exact else "force_generic_plan")
