@@ -84,10 +84,9 @@ def catalogue_facets(
         known = [name for name in names if name in LABEL_FIELDS] if count > MOST_COUNTED and not passed else []
         by_field |= dict.fromkeys(known, library.most_labels(published, known)) if known else {}
         rest = [name for name in names if name not in known]
-        is_main = passed == conditions
-        if not rest and (known or not is_main):
+        is_main, share = passed == conditions, _share(count)
+        if not rest and (known or not is_main or share == 1):  # there is nothing to learn
             continue
-        share = _share(count)
         counts = library.counts(published, rest, passed, share)
         by_field |= dict.fromkeys(rest, counts.times(share))
         if is_main and share > 1:
