@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from meshseek.search.judging import Judge
     from meshseek.search.modes import Mode, Page
     from meshseek.search.query import Query
+    from meshseek.search.question import Question
     from meshseek.store.read.library import Library
     from meshseek.store.read.published import Published
 
@@ -40,7 +41,7 @@ def check_facets(fields: Sequence[str]) -> None:
         raise QueryError("a field is to be counted twice; name each facet once")
 
 
-def ranked_facets(library: Library, mode: Mode, judge: Judge, query: Query, page: Page) -> Facets:
+def ranked_facets(library: Library, mode: Mode, question: Question, judge: Judge, query: Query, page: Page) -> Facets:
     """Count among the first results of a query that fit; see ``docs/how-to/browse-and-filter.md``.
 
     A field with a filter of its own is counted without it, as if the query were asked so: its other values are what
@@ -53,12 +54,12 @@ def ranked_facets(library: Library, mode: Mode, judge: Judge, query: Query, page
     for fields, conditions in _groups(query.facets, query.conditions):
         is_main = conditions == query.conditions
         request = replace(query.request(FACETED), conditions=conditions)
-        ranking = page.counted if is_main else mode.ranked(library, judge.question, request)
+        ranking = page.counted if is_main else mode.ranked(library, question, request)
         fitting = [ranked.asset_id for ranked in ranking if judge.relevance(ranked) in wanted]
         if not fitting and query.min_relevance is None:
             fitting = [ranked.asset_id for ranked in ranking]
         if fields:
-            by_field |= dict.fromkeys(fields, library.counts_among(judge.question.published, fields, fitting))
+            by_field |= dict.fromkeys(fields, library.counts_among(question.published, fields, fitting))
         if is_main:
             counted = len(fitting)
     return Facets.of(counted, query.facets, by_field)
