@@ -170,7 +170,7 @@ def test_an_asset_comes_back_as_it_was_imported(models: Path, workspace: Workspa
     run_import(models, workspace)
 
     imported = list(workspace.assets())
-    unread = {"model": None, "model_fingerprint": None, "model_bytes": None, "added": None}
+    unread: dict[str, Any] = {"model": None, "model_fingerprint": None, "model_bytes": None, "added": None}
     assert [replace(asset, **unread) for asset in imported] == [
         replace(
             asset,
