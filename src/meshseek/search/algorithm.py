@@ -220,7 +220,7 @@ class Algorithm:
                 versions={each.name: live.content for each, live in zip(every, published, strict=True)},
                 assets=assets,
                 shares=min((each.library.shares() for each in every), key=lambda part: part.asked - part.all),
-                facets=ranked_facets(self.library, asked.mode, asked.question, plain, asked.judge)
+                facets=ranked_facets(self.library, asked.mode, asked.question, asked.judge, plain, page)
                 if query.facets
                 else None,
             )

@@ -34,8 +34,8 @@ LABEL_ENTRY = 4.5
 ASSET_ROW = 200
 """Of an asset beside its captions, attributes and viewpoints: folder of its views, name of its model, digest."""
 SORTED_NAME, ORDERS, BUILT = 24, 3, 0.9
-"""Bytes of a name as a catalogue is sorted by it; numbers that it is sorted by; and what is filled of a page of an index
-that is built when all rows are there."""
+"""Bytes of a name as a catalogue is sorted by it; numbers that it is sorted by; and what is filled of a page of an
+index that is built when all rows are there."""
 CODE_ASSET, CODE_ROW = 14, 6
 """Beside an asset's id, labels and numbers: their lengths and a hash; and beside a code the numbers of its asset and of
 its list."""

@@ -198,9 +198,8 @@ WITH (m = 32, ef_construction = 300);
 WHERE {conditions};
 
 -- filter_words --
--- The same for the words, whose assets have them beside one vector or the other.
-AND asset_id IN (SELECT asset_id FROM text_embeddings WHERE {conditions} UNION ALL
-                 SELECT asset_id FROM asset_centroids WHERE {conditions});
+-- The same for the words, whose assets have them in the catalogue, whether they have vectors or not.
+AND asset_id IN (SELECT asset_id FROM listed WHERE {conditions});
 
 -- filter_views --
 -- The same for the views, whose assets have them.
