@@ -15,6 +15,7 @@ from meshseek.client.answers import Asset, Result, SearchAnswer
 from meshseek.interfaces.mcp.contact_sheet import COLUMNS, MOST, MOST_BYTES, SIDE, contact_sheet
 from meshseek.interfaces.mcp.tools import _file_name
 from meshseek.interfaces.mcp.wording import (
+    EACH_TOKENS,
     MOST_TOKENS,
     Reach,
     asset_text,
@@ -53,7 +54,7 @@ def test_ten_results_say_what_an_agent_needs() -> None:
 def test_no_library_makes_an_answer_long(asset_id: str, caption: str, licence: str, creator: str) -> None:
     """Whatever it says of its assets; what does not fit is counted."""
     attributes = {"licence": licence, "creator": creator, "tags": [caption] * 50}
-    answer = results(20, asset_id=asset_id, caption_en=caption, attributes=attributes)
+    answer = results(10, asset_id=asset_id, caption_en=caption, attributes=attributes)
     assert tokens(results_text(answer, REACH, head="Search")) <= MOST_TOKENS
     asset = Asset(asset_id=asset_id, captions_en=(caption,) * 9, attributes=attributes, viewpoint_ids=(1, 2))
     assert tokens(shortened(asset_text(asset, None, ["1", "2"]))) <= MOST_TOKENS
@@ -68,10 +69,31 @@ def test_what_a_library_says_stays_on_its_line() -> None:
 
 def test_left_out_results_are_counted() -> None:
     """With how to get them."""
-    text = results_text(results(20, asset_id="椅" * 90), REACH, head="Search")
-    shown = sum(line.startswith(f"{place}. ") for place in range(1, 21) for line in text.splitlines())
-    assert 0 < shown < 20
-    assert f"({20 - shown} more do not fit here: ask for fewer at once, or for the next by offset)" in text
+    text = results_text(results(10, asset_id="椅" * 90), REACH, head="Search")
+    shown = sum(line.startswith(f"{place}. ") for place in range(1, 11) for line in text.splitlines())
+    assert 0 < shown < 10
+    assert f"({10 - shown} more do not fit here: ask for fewer at once, or for the next by offset)" in text
+
+
+def test_twenty_results_are_all_told() -> None:
+    """Who asks for more than ten gets more than ten results' tokens."""
+    text = results_text(results(20, caption_en="a large brown stool with four legs"), REACH, head="Search")
+    assert "\n20. " in text
+    assert MOST_TOKENS / 2 < tokens(text) <= 20 * EACH_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("2. chair-0002 [strong] a large pink chair\n   0.537 x 0.537 x 1.16 m; CC0-1.0 by Meshseek", 35),
+        ("一把古董木椅，深色的，四条腿，靠背高，适合餐厅使用。" * 10, 350),
+        ("%E5%8F%A4%E8%91%A3%20%E5%AE%B6%E5%85%B7" * 10, 350),
+        ("8476c4170df24cf5bbe6967222d1a42", 18),
+    ],
+)
+def test_tokens_are_counted_rather_too_high(text: str, counted: int) -> None:
+    """Beside what a model's own tokenizer counted."""
+    assert counted <= tokens(text) <= 2 * counted
 
 
 @pytest.mark.parametrize(
