@@ -106,7 +106,7 @@ def test_a_search_over_http_is_short_and_shows_what_it_found(api_url: str, mode:
         assert "\n10. " in text
         assert " m, unit likely; CC0-1.0 by Meshseek; glb http://127.0.0.1:" in text
         assert sheet_of(found).size == (5 * SIDE, 2 * SIDE)
-        address = text.partition("glb ")[2].partition("\n")[0]
+        address = re.findall(r"glb (http\S+)", text)[0]
         async with httpx2.AsyncClient() as web:
             assert (await web.get(address)).content[:4] == b"glTF"
 
