@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,8 +18,10 @@ import pytest
 from tests.conftest import drop_databases
 from tests.toy import embed_toys, publish_toys, toy, toy_algorithm
 
+from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.errors import QueryError
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS, Asset, Condition
+from meshseek.pipeline.import_assets import LibraryOptions, import_assets
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.search import faceting
@@ -31,7 +35,7 @@ from meshseek.store.read.facets import Facets
 from meshseek.store.read.opening import open_library
 from meshseek.store.shards import Shards
 from meshseek.store.write.labels import figures_of, labels_of
-from meshseek.workspace.tables import asset_row
+from meshseek.workspace.tables import ADDED, asset_row
 from meshseek.workspace.workspace import Workspace
 
 COUNT = 70
@@ -329,6 +333,29 @@ def test_what_cannot_be_browsed_is_told(wrong: dict[str, Any], message: str) -> 
     """In one line."""
     with pytest.raises(QueryError, match=message):
         Browse(**wrong)
+
+
+def test_an_import_notes_when_an_asset_came(
+    samples: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps that date when it changes; one that an older Meshseek imported stays without."""
+
+    def imported(now: int, *, again: bool = False) -> dict[str, int | None]:
+        monkeypatch.setattr("meshseek.pipeline.dating.time.time", lambda: now)
+        dataset = DATASETS.load("glb_folder")(DatasetOptions(path=samples, captions=samples / "captions.csv"))
+        every = [path.stem for path in samples.glob("*.glb")] if again else []
+        options = LibraryOptions(again=every, yes=True)
+        import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter(), library=options)
+        return {asset.asset_id: asset.added for asset in workspace.assets()}
+
+    first = imported(1000)
+    assert {*first.values()} == {1000}
+    shutil.copy(samples / f"{min(first)}.glb", samples / "newer.glb")
+    assert imported(2000, again=True) == {**first, "newer": 2000}
+    table = workspace.assets_table()
+    rows = [row for part in table.tables() for row in part.to_pylist()]
+    table.append([{**row, ADDED: None} for row in rows])
+    assert {*imported(3000, again=True).values()} == {None}
 
 
 def test_dates_are_those_of_the_first_import(workspace: Workspace, server: Server) -> None:

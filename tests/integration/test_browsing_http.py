@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from tests.command_lines import run_here
 from tests.conftest import ServedLibrary
+from tests.docs.test_docs import ROOT, commands
 from tests.integration.test_http import picture, refused, send
 from tests.integration.test_http_states import client_of
 from tests.sample_library import BARE_ID, ODD_ID
@@ -20,8 +22,12 @@ from meshseek.access.keys import make_key
 from meshseek.access.keys_file import KeysFile
 from meshseek.interfaces.http.recent import Recent
 from meshseek.interfaces.http.status import FOR_OPERATORS
+from meshseek.model import FILTER_FIELDS
 from meshseek.pipeline import overview
+from meshseek.search.browsing import SORTS
+from meshseek.search.faceting import FACETED, MOST_COUNTED
 from meshseek.store.postgres import Server
+from meshseek.store.read.facets import MOST_VALUES
 from meshseek.workspace.skipped import SKIPPED, skipped_line
 from meshseek.workspace.workspace import Workspace
 
@@ -214,3 +220,18 @@ def test_the_command_line_counts_for_searches(library: ServedLibrary) -> None:
         ended = run_here(arguments, library.environment)
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
         assert ended.stderr.startswith("meshseek: cannot ")
+
+
+def test_the_page_about_browsing_is_true(library: ServedLibrary) -> None:
+    """Its commands run, and each field, order and bound that it names is one."""
+    page = ROOT / "docs" / "how-to" / "browse-and-filter.md"
+    lines = commands(page)
+    assert len(lines) == 4
+    for line in lines:
+        ended = run_here(shlex.split(line)[1:], library.environment)
+        assert ended.returncode == 0, f"{line}\n{ended.stderr}"
+    text = page.read_text("utf-8")
+    assert [name for name in FILTER_FIELDS if f"`{name}`" not in text] == []
+    assert [name for name in SORTS if name[0] != "-" and f"| `{name}` |" not in text] == []
+    for number in (MOST_VALUES, MOST_COUNTED, FACETED):
+        assert f"{number:,}" in text

@@ -170,7 +170,8 @@ def test_an_asset_comes_back_as_it_was_imported(models: Path, workspace: Workspa
     run_import(models, workspace)
 
     imported = list(workspace.assets())
-    assert [replace(asset, model=None, model_fingerprint=None, model_bytes=None) for asset in imported] == [
+    unread = {"model": None, "model_fingerprint": None, "model_bytes": None, "added": None}
+    assert [replace(asset, **unread) for asset in imported] == [
         replace(
             asset,
             model=None,

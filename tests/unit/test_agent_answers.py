@@ -88,7 +88,7 @@ def test_twenty_results_are_all_told() -> None:
         ("2. chair-0002 [strong] a large pink chair\n   0.537 x 0.537 x 1.16 m; CC0-1.0 by Meshseek", 35),
         ("一把古董木椅，深色的，四条腿，靠背高，适合餐厅使用。" * 10, 350),
         ("%E5%8F%A4%E8%91%A3%20%E5%AE%B6%E5%85%B7" * 10, 350),
-        ("8476c4170df24cf5bbe6967222d1a42", 18),
+        ("8476c4170df24cf5bbe6967222d1a42", 18),  # pragma: allowlist secret
     ],
 )
 def test_tokens_are_counted_rather_too_high(text: str, counted: int) -> None:

@@ -242,7 +242,7 @@ def _digest(asset: Asset, sources: Sources) -> bytes:
     shown = (str(views.folder), views.viewpoint_ids, views.fingerprint) if views else None
     captions = (asset.captions_english, asset.captions_chinese)
     model = (asset.model, asset.model_fingerprint)
-    text = json.dumps([DERIVED, captions, model, shown, asset.attributes, asset.added, *sources[:2]], sort_keys=True)
+    text = json.dumps([DERIVED, captions, model, shown, asset.attributes, *sources[:2]], sort_keys=True)
     return hashlib.sha256(text.encode()).digest()[: DIGEST_LENGTH // 2]
 
 

@@ -209,7 +209,7 @@ class Algorithm:
                 question=question,
                 assets=assets,
                 shares=self.library.shares(),
-                facets=ranked_facets(self.library, mode, question, query, judge) if query.facets else None,
+                facets=ranked_facets(self.library, mode, judge, query, page) if query.facets else None,
             )
 
         return of_one_version(self.library, ask)

@@ -13,9 +13,8 @@ from meshseek.untrusted.text import plain
 
 if TYPE_CHECKING:
     from meshseek.search.judging import Judge
-    from meshseek.search.modes import Mode
+    from meshseek.search.modes import Mode, Page
     from meshseek.search.query import Query
-    from meshseek.search.question import Question
     from meshseek.store.read.library import Library
     from meshseek.store.read.published import Published
 
@@ -41,7 +40,7 @@ def check_facets(fields: Sequence[str]) -> None:
         raise QueryError("a field is to be counted twice; name each facet once")
 
 
-def ranked_facets(library: Library, mode: Mode, question: Question, query: Query, judge: Judge) -> Facets:
+def ranked_facets(library: Library, mode: Mode, judge: Judge, query: Query, page: Page) -> Facets:
     """Count among the first results of a query that fit; see ``docs/how-to/browse-and-filter.md``.
 
     A field with a filter of its own is counted without it, as if the query were asked so: its other values are what
@@ -52,14 +51,15 @@ def ranked_facets(library: Library, mode: Mode, question: Question, query: Query
     by_field: dict[str, Counts] = {}
     counted = 0
     for fields, conditions in _groups(query.facets, query.conditions):
+        is_main = conditions == query.conditions
         request = replace(query.request(FACETED), conditions=conditions)
-        ranking = mode.ranked(library, question, request)
+        ranking = page.counted if is_main else mode.ranked(library, judge.question, request)
         fitting = [ranked.asset_id for ranked in ranking if judge.relevance(ranked) in wanted]
         if not fitting and query.min_relevance is None:
             fitting = [ranked.asset_id for ranked in ranking]
-        counts = library.counts_among(question.published, fields, fitting)
-        by_field |= dict.fromkeys(fields, counts)
-        if conditions == query.conditions:
+        if fields:
+            by_field |= dict.fromkeys(fields, library.counts_among(judge.question.published, fields, fitting))
+        if is_main:
             counted = len(fitting)
     return Facets.of(counted, query.facets, by_field)
 
@@ -84,10 +84,9 @@ def catalogue_facets(
         known = [name for name in names if name in LABEL_FIELDS] if count > MOST_COUNTED and not passed else []
         by_field |= dict.fromkeys(known, library.most_labels(published, known)) if known else {}
         rest = [name for name in names if name not in known]
-        is_main = passed == conditions
-        if not rest and (known or not is_main):
+        is_main, share = passed == conditions, _share(count)
+        if not rest and (known or not is_main or share == 1):  # there is nothing to learn
             continue
-        share = _share(count)
         counts = library.counts(published, rest, passed, share)
         by_field |= dict.fromkeys(rest, counts.times(share))
         if is_main and share > 1:

@@ -27,13 +27,13 @@ class Judge:
 
     def __init__(self, library: Library, question: Question) -> None:
         self._library = library
-        self._question = question
+        self.question = question
 
     def relevance(self, ranked: Ranked) -> Relevance:
         """How well an asset fits: as the best of what was compared says; all words of the query always fit."""
         if self._is_worded(ranked):
             return "strong"
-        if not self._question.is_understood:
+        if not self.question.is_understood:
             return "weak"
         said = [self._said(target, ranked.parts[target]) for target in self._telling(ranked)]
         if said:
@@ -50,16 +50,16 @@ class Judge:
     def _telling(self, ranked: Ranked) -> list[Target]:
         """What was compared and can tell: vectors of the query's own kind, and others where they are trusted."""
         compared = [target for target in TARGETS if target in ranked.parts]
-        if self._question.published.trust >= TRUSTED:
+        if self.question.published.trust >= TRUSTED:
             return compared
-        return [target for target in compared if self._question.is_own_kind(target)]
+        return [target for target in compared if self.question.is_own_kind(target)]
 
     @staticmethod
     def _is_worded(ranked: Ranked) -> bool:
         return ranked.is_named or "words" in ranked.parts
 
     def _said(self, target: Target, score: float) -> Relevance:
-        thresholds = self._question.published.thresholds.get((target, self._question.asked(target)))
+        thresholds = self.question.published.thresholds.get((target, self.question.asked(target)))
         if thresholds is None:  # then nothing need be computed
             return "fair"
         closeness = self._caption if target == "caption" else self._appearance
@@ -67,16 +67,16 @@ class Judge:
 
     @cached_property
     def _caption(self) -> Closeness | None:
-        vector = self._question.vector_for("caption")
-        background = self._library.background(self._question.published)
-        is_text = self._question.asked("caption") != "image"
+        vector = self.question.vector_for("caption")
+        background = self._library.background(self.question.published)
+        is_text = self.question.asked("caption") != "image"
         nearest = background.nearest_word(vector) if is_text else None
         if nearest is not None:
             return lambda score: caption_closeness(score, nearest)
-        scale = self._question.scale(background, "caption")
+        scale = self.question.scale(background, "caption")
         return scale.standard if scale else None
 
     @cached_property
     def _appearance(self) -> Closeness | None:
-        scale = self._question.scale(self._library.background(self._question.published), "appearance")
+        scale = self.question.scale(self._library.background(self.question.published), "appearance")
         return scale.standard if scale else None

@@ -33,12 +33,16 @@ LABEL_ENTRY = 4.5
 """Of one value of an asset in the index of labels."""
 ASSET_ROW = 200
 """Of an asset beside its captions, attributes and viewpoints: folder of its views, name of its model, digest."""
+SORTED_NAME, ORDERS, BUILT = 24, 3, 0.9
+"""Bytes of a name as a catalogue is sorted by it; numbers that it is sorted by; and what is filled of a page of an
+index that is built when all rows are there."""
 CODE_ASSET, CODE_ROW = 14, 6
 """Beside an asset's id, labels and numbers: their lengths and a hash; and beside a code the numbers of its asset and of
 its list."""
 INDEXES_OF = {
     "assets": 1,
     "asset_words": 3,
+    "listed": 3 + ORDERS,
     "text_embeddings": 2 + NUMBERS,
     "image_embeddings": 1,
     "asset_centroids": 2 + NUMBERS,
@@ -77,9 +81,13 @@ def table_bytes(rows: Rows) -> Mapping[str, int]:
         1.0, rows.views / max(1, rows.assets)
     )
     bits = HEADER + ALIGNED  # of a row with nulls
+    by_number, by_name = (12 + _aligned(size + rows.id_bytes, ALIGNED) for size in (9, 2 + SORTED_NAME))
+    ordered = (ORDERS * by_number + by_name) / BUILT
     sizes = {
         "assets": _heap(rows.assets, asset) + rows.assets * key,
         "asset_words": _heap(rows.assets, words) + rows.assets * (key + NAME_ENTRY + WORD_ENTRY),
+        "listed": _heap(rows.assets, bits + identity + 1 + SORTED_NAME + 8 + 4 + labels + 4 * NUMBERS)
+        + rows.assets * (key + ordered + LABEL_ENTRY * LABELS),
         "text_embeddings": _stored(rows.captioned, bits + identity + 4 + labels, vector, rows.languages)
         + rows.captioned * filtered,
         "image_embeddings": _stored(rows.views, HEADER + identity + 8, vector, 1) + rows.views * repeated,

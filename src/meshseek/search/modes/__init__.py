@@ -47,6 +47,8 @@ class Page:
     """The first of the whole ranking, whichever page this is."""
     head: Sequence[Ranked] = ()
     """Likewise, as many as a reranker is given; none where nobody asked for one."""
+    counted: Sequence[Ranked] = ()
+    """The first 200 of the ranking before any changed places, where facets were asked for."""
 
     @classmethod
     def of(cls, ranking: Sequence[Ranked]) -> Page:
@@ -85,16 +87,19 @@ class Mode(ABC):
         """One page of the ranking. The pages of a query never overlap, and leave nothing out.
 
         A deeper ranking looks wider, so it may order the first assets otherwise: it only adds to the quicker ones. For
-        the same reason copies are collapsed among the first 200 assets, and then among the others.
+        the same reason copies are collapsed among the first 200 assets, and then among the others; and facets are
+        counted in a ranking that the page is cut from.
         """
         end = query.offset + query.top_k
         judged = 0 if query.rerank is None else MAX_CANDIDATES
         page: list[Ranked] = []
+        counted: list[Ranked] = []
         seen: set[str] = set()
         duplicates: dict[str, tuple[str, ...]] = {}
         tiers = SIZED_TIERS if query.size else DIVERSE_TIERS if query.is_diverse else TIERS
-        for depth in tiers[1:] if query.collapsed else tiers:
+        for depth in tiers[1:] if query.collapsed or query.facets else tiers:
             ranking = self.ranked(library, question, query.request(depth))
+            counted = counted or ranking
             more = list({each.asset_id: each for each in ranking if each.asset_id not in seen}.values())
             if not seen:
                 more = self._reordered(library, question, query, more)
@@ -105,7 +110,8 @@ class Mode(ABC):
             page += more
             if max(end, judged) <= len(page) or len(ranking) < depth:
                 break
-        return Page(page[query.offset : end], duplicates, page[: TIERS[0]], page[:judged])
+        shown = page[query.offset : end]
+        return Page(shown, duplicates, page[: TIERS[0]], page[:judged], counted if query.facets else ())
 
     def ranked(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """The same as :meth:`rank`, behind the asset that the query names by its id, if it passes."""
