@@ -20,6 +20,7 @@ from meshseek.collecting.zips import ZipParts
 from meshseek.errors import BasketError
 from meshseek.model import PublishedAsset
 
+UNKNOWN = "its licence 'Editorial' is not known here; read it, or ask the creator"
 FORMULA = re.compile(r"[=+\-@\t\r＝＋－＠]")
 EVIL = [
     '=HYPERLINK("http://evil.example","click")',
@@ -161,10 +162,7 @@ def test_what_is_written_of_an_asset() -> None:
         (
             "Editorial",
             ("commercial",),
-            [
-                "nothing says that commercial use is allowed: its licence 'Editorial' is not known here; read it, or ask "
-                "the creator"
-            ],
+            [f"nothing says that commercial use is allowed: {UNKNOWN}"],
         ),
         ("Editorial", (), []),
         (

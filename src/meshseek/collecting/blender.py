@@ -1,7 +1,7 @@
 """A folder of models as an asset library for Blender: a ``.blend`` for each, and the lists of a remote library.
 
-The lists follow schema 1.0.0 of Blender's own description (``blender_asset_library_openapi.yaml`` of 2026). Blender makes
-the files: its module ``bpy`` runs in a process of its own for each model, which can fail alone.
+The lists follow schema 1.0.0 of Blender's own description (``blender_asset_library_openapi.yaml`` of 2026). Blender
+makes the files: its module ``bpy`` runs in a process of its own for each model, which can fail alone.
 """
 
 from __future__ import annotations
