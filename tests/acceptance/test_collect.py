@@ -17,7 +17,7 @@ from tests.command_lines import Ended, run_here, run_process
 from tests.conftest import ServedLibrary
 from tests.sample_library import BARE_ID, ODD_ID
 
-from meshseek.collecting.blender import lacking
+from meshseek.collecting.blender_process import lacking
 from meshseek.workspace.workspace import Workspace
 
 FAKE_BLENDER = '''

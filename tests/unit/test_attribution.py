@@ -13,7 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from meshseek.collecting.credits import Credit, checked_ids, checked_uses, credits_of, warnings_of
+from meshseek.collecting.asked import checked_ids, checked_uses
+from meshseek.collecting.cautions import warnings_of
+from meshseek.collecting.credits import Credit, credits_of
 from meshseek.collecting.names import file_names
 from meshseek.collecting.notes import COLUMNS, MISSING, markdown, notes, table
 from meshseek.collecting.zips import ZipParts

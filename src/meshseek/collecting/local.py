@@ -17,12 +17,10 @@ from meshseek.collecting.zips import ZipParts
 from meshseek.errors import BasketError, UnreadableAssetError
 from meshseek.files import copy_whole, disk_error, move_whole, whole_file
 from meshseek.model import Asset, PublishedAsset
-from meshseek.untrusted.files import open_inside, open_regular, read_whole
+from meshseek.untrusted.files import open_inside
 from meshseek.workspace.current import CurrentAssets
 from meshseek.workspace.workspace import Workspace
 
-MOST_LIST_BYTES = 10_000_000
-"""Of a file of ids."""
 NOT_HERE = "its model is not in the workspace"
 _PART_BYTES = 1 << 20
 _SHOWN = 3
@@ -130,24 +128,6 @@ class LocalBasket:
             while data := file.read(_PART_BYTES):
                 entry.write(data)
                 out.write(parts.taken())
-
-
-def ids_in(path: Path) -> list[str]:
-    """The ids in a file, one a line.
-
-    Raises:
-        BasketError: It cannot be read.
-    """
-    try:
-        with open_regular(path) as file:
-            lines = read_whole(file, MOST_LIST_BYTES).decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise BasketError(f"cannot read {path}: {error.strerror}; check the path") from error
-    except UnreadableAssetError as error:
-        raise BasketError(f"cannot read {path}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise BasketError(f"{path} is not text in UTF-8; write one id a line") from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _is_there(workspace: Workspace, model: str) -> bool:
