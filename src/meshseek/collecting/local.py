@@ -19,7 +19,7 @@ from meshseek.files import copy_whole, disk_error, move_whole, whole_file
 from meshseek.model import Asset, PublishedAsset
 from meshseek.untrusted.files import open_inside
 from meshseek.workspace.current import CurrentAssets
-from meshseek.workspace.workspace import Workspace
+from meshseek.workspace.workspace import Part, Workspace
 
 NOT_HERE = "its model is not in the workspace"
 _PART_BYTES = 1 << 20
@@ -36,20 +36,25 @@ class LocalBasket:
     assets: dict[str, Asset]
 
     @classmethod
-    def read(cls, workspace: Workspace, asset_ids: Sequence[str], uses: tuple[str, ...]) -> LocalBasket:
+    def read(
+        cls, workspace: Workspace, asset_ids: Sequence[str], uses: tuple[str, ...], *, with_views: bool = False
+    ) -> LocalBasket:
         """Look assets up.
 
         Args:
             workspace: Has them.
             asset_ids: Theirs, each once.
             uses: What they are for.
+            with_views: Whether their pictures are wanted, which takes a while in a large workspace.
 
         Raises:
             BasketError: One of them is not there.
             WorkspaceError: The workspace is empty or damaged.
         """
         wanted = {*asset_ids}
-        assets = {asset.asset_id: asset for asset in CurrentAssets(workspace) if asset.asset_id in wanted}
+        parts: tuple[Part, ...] = ("captions", "model", "attributes", "views")
+        every = CurrentAssets(workspace, parts=parts if with_views else parts[:-1])
+        assets = {asset.asset_id: asset for asset in every if asset.asset_id in wanted}
         unknown = [asset_id for asset_id in asset_ids if asset_id not in assets]
         if unknown:
             told = ", ".join(f"'{asset_id}'" for asset_id in unknown[:_SHOWN])

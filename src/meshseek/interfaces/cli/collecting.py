@@ -54,7 +54,7 @@ def collect_command(
         raise BasketError("a library for Blender is a folder; give --out a name without .zip")
     ids = checked_ids([*asset_ids, *(ids_in(listed) if listed else ())])
     with application(workspace=workspace, needs="workspace") as meshseek:
-        basket = LocalBasket.read(meshseek.workspace, ids, tuple(dict.fromkeys(uses)))
+        basket = LocalBasket.read(meshseek.workspace, ids, tuple(dict.fromkeys(uses)), with_views=blender)
         if is_zip:
             basket.write_zip(out)
         told = {} if is_zip else _write_folder(basket, out, meshseek.settings.asset_seconds if blender else None)
