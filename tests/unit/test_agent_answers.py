@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from PIL import Image
 
+from meshseek.client import Client
 from meshseek.client.answers import Asset, Result, SearchAnswer
+from meshseek.interfaces.mcp.arguments import GetAsset, SearchAssets
 from meshseek.interfaces.mcp.contact_sheet import COLUMNS, MOST, MOST_BYTES, SIDE, contact_sheet
-from meshseek.interfaces.mcp.tools import _file_name
+from meshseek.interfaces.mcp.tools import Reply, Tools, _file_name
 from meshseek.interfaces.mcp.wording import (
     EACH_TOKENS,
     MOST_TOKENS,
@@ -144,3 +149,38 @@ def test_a_model_s_file_has_a_name_of_its_own(asset_id: str) -> None:
     assert not name.startswith(".")
     assert len(name.encode()) <= 255
     assert name.endswith(".glb")
+
+
+def test_the_service_chooses_the_algorithm() -> None:
+    """Its own default where that answers, else one that does."""
+    asked: list[dict[str, Any]] = []
+
+    def tools(ready: str) -> Tools:
+        def handler(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/health":
+                return httpx.Response(200, json={"algorithms": {"lite": "not published", ready: "ready"}})
+            asked.append(json.loads(request.content))
+            return httpx.Response(200, json={"results": [], "algorithm": ready, "target": "both"})
+
+        return Tools(Client("http://api.test", transport=httpx.MockTransport(handler)), REACH)
+
+    for ready in ("lite", "siglip"):
+        reply = tools(ready).search_assets(SearchAssets(text="chair"))
+        assert reply == Reply('Search for "chair": nothing found. Use other words, or fewer filters.')
+    assert [body.get("algorithm") for body in asked] == [None, "siglip"]
+
+
+def test_a_view_that_cannot_be_had_is_an_empty_tile(tmp_path: Path) -> None:
+    """Nor is an asset without its model no answer: its address is told, and why there is no file."""
+    asset = {"asset_id": "a", "viewpoint_ids": [0], "view_urls": ["/assets/a/views/0"], "model_url": "/assets/a/model"}
+    refusal = {"error": {"code": "not_found", "message": "it is missing on the server"}}
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=asset) if request.url.path == "/assets/a" else httpx.Response(404, json=refusal)
+
+    client = Client("http://api.test", transport=httpx.MockTransport(handler))
+    reply = Tools(client, REACH, tmp_path / "models").get_asset(GetAsset(asset_id="a"))
+    told = "glb: http://127.0.0.1:8000/assets/a/model (it could not be saved here: it is missing on the server)"
+    assert told in reply.text.splitlines()
+    assert reply.picture is not None
+    assert list((tmp_path / "models").iterdir()) == []
