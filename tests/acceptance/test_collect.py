@@ -17,6 +17,7 @@ from tests.command_lines import Ended, run_here, run_process
 from tests.conftest import ServedLibrary
 from tests.sample_library import BARE_ID, ODD_ID
 
+from meshseek.collecting.blender_process import lacking
 from meshseek.workspace.workspace import Workspace
 
 FAKE_BLENDER = '''
@@ -172,16 +173,13 @@ def test_without_blender_the_folder_has_the_models(library: ServedLibrary, tmp_p
     ended = collect(library, "chair-0001", "--out", tmp_path / "basket", "--blender")
 
     assert ended.returncode == 0
-    assert ended.stdout.splitlines()[1:] == [
-        "the folder has the models alone: Blender's module bpy is not installed for this Python; "
-        "'pip install --no-deps bpy' brings it"
-    ]
+    assert ended.stdout.splitlines()[1:] == [f"the folder has the models alone: {lacking()}"]
     assert (tmp_path / "basket" / "models" / "chair-0001.glb").is_file()
 
 
 @pytest.mark.usefixtures("blender")
 def test_a_library_for_blender(own: ServedLibrary, tmp_path: Path) -> None:
-    """Lists that name each file with its digest, and all that is known of each asset; what Blender cannot read is told."""
+    """Lists name each file with its digest, and all that is known of each asset; what Blender cannot read is told."""
     next((own.folder / "models").glob("bare@*.glb")).write_bytes(b"no model")
     folder = tmp_path / "library"
     ended = collect(own, ODD_ID, BARE_ID, "--out", folder, "--blender")

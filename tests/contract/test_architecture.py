@@ -118,6 +118,7 @@ def test_a_broken_rule_is_reported(copy: Path, file: str, line: str, contract: s
         ["search"],
         ["publish"],
         ["serve"],
+        ["mcp"],
         ["demo"],
         ["evaluate"],
         ["plan"],

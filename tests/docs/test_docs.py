@@ -172,7 +172,7 @@ def test_tutorial(tmp_path: Path) -> None:
     """The tutorial's commands run one after the other, as a newcomer types them; the first of each as a process."""
     page = ROOT / "docs" / "tutorial.md"
     captions, queries = CSV_BLOCK.findall(page.read_text("utf-8"))
-    write_models(tmp_path / "models")
+    _write_models(tmp_path / "models")
     (tmp_path / "models" / "captions.csv").write_text(captions, "utf-8")
     (tmp_path / "queries.csv").write_text(queries, "utf-8")
 
@@ -205,7 +205,7 @@ def test_how_to_add_an_embedder(tmp_path: Path) -> None:
     """The how-to's one file makes an algorithm that embeds, publishes and searches with the commands it gives."""
     page = ROOT / "docs" / "how-to" / "add-an-embedder.md"
     environment = _package_with(tmp_path, "embedders/letters.py", page)
-    write_models(tmp_path / "models")
+    _write_models(tmp_path / "models")
     prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32")
 
     ended = follow_all([*prepared, *_of_meshseek(page)], tmp_path, environment)[-1]
@@ -217,7 +217,7 @@ def test_how_to_add_a_dataset(tmp_path: Path) -> None:
     """The how-to's one file makes a layout that import reads."""
     page = ROOT / "docs" / "how-to" / "add-a-dataset.md"
     environment = _package_with(tmp_path, "datasets/one_folder_each.py", page)
-    write_models(tmp_path / "models")
+    _write_models(tmp_path / "models")
     folder = tmp_path / "library" / "stool"
     folder.mkdir(parents=True)
     shutil.copy(tmp_path / "models" / "chairs" / "red.glb", folder / "model.glb")
@@ -253,7 +253,7 @@ def test_how_to_add_a_renderer(tmp_path: Path) -> None:
     """The how-to's one file makes pictures, with the command it gives."""
     page = HOW_TO / "add-a-renderer.md"
     environment = _package_with(tmp_path, "renderers/outline.py", page)
-    write_models(tmp_path / "models")
+    _write_models(tmp_path / "models")
 
     follow_all(["meshseek import glb_folder models", *_of_meshseek(page)], tmp_path, environment)
 
@@ -267,7 +267,7 @@ def test_how_to_add_a_translator(tmp_path: Path) -> None:
     """The how-to's one file translates what it can, and says what it cannot."""
     page = HOW_TO / "add-a-translator.md"
     environment = _package_with(tmp_path, "translators/glossary.py", page)
-    write_models(tmp_path / "models")
+    _write_models(tmp_path / "models")
     (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair\nlamps/desk,luminaire\n", "utf-8")
 
     prepared = "meshseek import glb_folder models --captions captions.csv"
@@ -283,7 +283,7 @@ def test_how_to_add_an_engine(tmp_path: Path) -> None:
     """The how-to's one file renders and embeds, with the commands it gives."""
     page = HOW_TO / "add-an-engine.md"
     environment = _package_with(tmp_path, "pipeline/engines/in_turn.py", page)
-    write_models(tmp_path / "models")
+    _write_models(tmp_path / "models")
 
     _, rendered, embedded = follow_all(
         ["meshseek import glb_folder models", *_of_meshseek(page)], tmp_path, environment
@@ -305,7 +305,7 @@ def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, database: dict[str,
     """What the how-tos start from is a part already: it publishes and searches under its new name."""
     pages = [HOW_TO / "add-an-index-kind.md", HOW_TO / "add-a-search-mode.md"]
     environment = _package_with(tmp_path) | database
-    write_models(tmp_path / "models")
+    _write_models(tmp_path / "models")
     prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32", "meshseek embed")
 
     for command in (line for page in pages for line in commands(page) if not line.startswith(("meshseek", "make"))):
@@ -320,7 +320,7 @@ def test_how_to_add_a_reranker(tmp_path: Path, database: dict[str, str]) -> None
     """The how-to's one file puts the plainest caption first, with the command it gives."""
     page = HOW_TO / "add-a-reranker.md"
     environment = _package_with(tmp_path, "rerankers/fewest_words.py", page) | database
-    write_models(tmp_path / "models")
+    _write_models(tmp_path / "models")
     (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair with arms\nlamps/desk,lamp\n", "utf-8")
     prepared = (
         "meshseek import glb_folder models --captions captions.csv",
@@ -367,7 +367,7 @@ def test_how_to_measure_your_search(tmp_path: Path, database: dict[str, str]) ->
     (queries,) = CSV_BLOCK.findall(page.read_text("utf-8"))
     (tmp_path / "queries.csv").write_text(queries, "utf-8")
     uids = [f"{number:032x}" for number in (1, 2)]
-    write_models(tmp_path / "glbs", ("chairs/red", "lamps/desk", *uids))
+    _write_models(tmp_path / "glbs", ("chairs/red", "lamps/desk", *uids))
     (tmp_path / "captions.csv").write_text(
         f"id,caption\nchairs/red,a red chair\nlamps/desk,a lamp\n{uids[0]},a whale\n{uids[1]},a boat\n", "utf-8"
     )
@@ -404,8 +404,7 @@ def _of_meshseek(page: Path) -> list[str]:
     return [line for line in commands(page) if line.startswith("meshseek ")]
 
 
-def write_models(folder: Path, names: Sequence[str] = ("chairs/red", "lamps/desk")) -> None:
-    """Write boxes as models."""
+def _write_models(folder: Path, names: Sequence[str] = ("chairs/red", "lamps/desk")) -> None:
     for name, extents in zip(names, ((0.4, 0.9, 0.4), (0.1, 0.5, 0.1), (1, 2, 3), (3, 2, 1)), strict=False):
         path = folder / f"{name}.glb"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -359,6 +359,8 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
         "/assets/{asset_id}/similar",
         "/assets/{asset_id}/views/{viewpoint_id}",
         "/assets/{asset_id}/views/{viewpoint_id}/camera",
+        "/attribution",
+        "/collect",
         "/facets/{attribute}",
         "/health",
         "/live",

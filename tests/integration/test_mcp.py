@@ -106,7 +106,7 @@ def test_a_search_over_http_is_short_and_shows_what_it_found(api_url: str, mode:
         assert "\n10. " in text
         assert " m, unit likely; CC0-1.0 by Meshseek; glb http://127.0.0.1:" in text
         assert sheet_of(found).size == (5 * SIDE, 2 * SIDE)
-        address = text.partition("glb ")[2].partition("\n")[0]
+        address = re.findall(r"glb (http\S+)", text)[0]
         async with httpx2.AsyncClient() as web:
             assert (await web.get(address)).content[:4] == b"glTF"
 
@@ -114,7 +114,8 @@ def test_a_search_over_http_is_short_and_shows_what_it_found(api_url: str, mode:
 
 
 def test_every_way_of_asking_over_http(api_url: str) -> None:
-    """A picture, filters, a size, the next page, one asset, and what is like it."""
+    """A picture, filters, a size, the next page, one asset, what is like it, and whom to name."""
+    can_combine = "/search" in httpx.get(f"{api_url}/openapi.json").json()["paths"]
 
     async def calls(client: Client) -> None:
         sheet = sheet_of(await client.call_tool("get_asset", {"asset_id": ODD_ID}))
@@ -124,12 +125,23 @@ def test_every_way_of_asking_over_http(api_url: str) -> None:
         assert ODD_ID in text_of(await client.call_tool("search_assets", by_picture))
         asked = {"text": "椅子", "size": "60x60x90", "top_k": 2, "offset": 2}
         assert "\n3. " in text_of(await client.call_tool("search_assets", asked))
+        if can_combine:
+            like = {"like": BARE_ID, "text": "cup", "top_k": 3}
+            assert f'Search for "cup" and what is like {BARE_ID}: 3 results' in text_of(
+                await client.call_tool("search_assets", like)
+            )
         alike = await client.call_tool("similar_assets", {"asset_id": ODD_ID, "top_k": 7})
         assert sheet_of(alike).size == (5 * SIDE, 2 * SIDE)
         assert f"Assets like {ODD_ID} by appearance: 7 results" in text_of(alike)
         bare = text_of(await client.call_tool("get_asset", {"asset_id": BARE_ID}))
         assert "licence: unknown licence" in bare
         assert "glb: http://127.0.0.1:" in bare
+        asked = {"asset_ids": [ODD_ID, BARE_ID, "gone"], "use": "commercial"}
+        credits_ = text_of(await client.call_tool("collect_attribution", asked)).splitlines()
+        assert credits_[0].startswith(f"Warning: '{BARE_ID}': nothing says that commercial use is allowed")
+        assert credits_[1].startswith("gone: ")
+        assert any(line.startswith("* Antique by Meshseek, CC0-1.0") for line in credits_)
+        assert any(line.startswith("CC0-1.0: May be used for anything") for line in credits_)
 
     over_http(api_url, calls)
 

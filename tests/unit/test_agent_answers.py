@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from PIL import Image
 
+from meshseek.client import Client
 from meshseek.client.answers import Asset, Result, SearchAnswer
+from meshseek.interfaces.mcp.arguments import GetAsset, SearchAssets
 from meshseek.interfaces.mcp.contact_sheet import COLUMNS, MOST, MOST_BYTES, SIDE, contact_sheet
-from meshseek.interfaces.mcp.tools import _file_name
+from meshseek.interfaces.mcp.tools import Reply, Tools, _file_name
 from meshseek.interfaces.mcp.wording import (
+    EACH_TOKENS,
     MOST_TOKENS,
     Reach,
     asset_text,
@@ -53,7 +59,7 @@ def test_ten_results_say_what_an_agent_needs() -> None:
 def test_no_library_makes_an_answer_long(asset_id: str, caption: str, licence: str, creator: str) -> None:
     """Whatever it says of its assets; what does not fit is counted."""
     attributes = {"licence": licence, "creator": creator, "tags": [caption] * 50}
-    answer = results(20, asset_id=asset_id, caption_en=caption, attributes=attributes)
+    answer = results(10, asset_id=asset_id, caption_en=caption, attributes=attributes)
     assert tokens(results_text(answer, REACH, head="Search")) <= MOST_TOKENS
     asset = Asset(asset_id=asset_id, captions_en=(caption,) * 9, attributes=attributes, viewpoint_ids=(1, 2))
     assert tokens(shortened(asset_text(asset, None, ["1", "2"]))) <= MOST_TOKENS
@@ -68,10 +74,31 @@ def test_what_a_library_says_stays_on_its_line() -> None:
 
 def test_left_out_results_are_counted() -> None:
     """With how to get them."""
-    text = results_text(results(20, asset_id="椅" * 90), REACH, head="Search")
-    shown = sum(line.startswith(f"{place}. ") for place in range(1, 21) for line in text.splitlines())
-    assert 0 < shown < 20
-    assert f"({20 - shown} more do not fit here: ask for fewer at once, or for the next by offset)" in text
+    text = results_text(results(10, asset_id="椅" * 90), REACH, head="Search")
+    shown = sum(line.startswith(f"{place}. ") for place in range(1, 11) for line in text.splitlines())
+    assert 0 < shown < 10
+    assert f"({10 - shown} more do not fit here: ask for fewer at once, or for the next by offset)" in text
+
+
+def test_twenty_results_are_all_told() -> None:
+    """Who asks for more than ten gets more than ten results' tokens."""
+    text = results_text(results(20, caption_en="a large brown stool with four legs"), REACH, head="Search")
+    assert "\n20. " in text
+    assert MOST_TOKENS / 2 < tokens(text) <= 20 * EACH_TOKENS
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("2. chair-0002 [strong] a large pink chair\n   0.537 x 0.537 x 1.16 m; CC0-1.0 by Meshseek", 35),
+        ("一把古董木椅，深色的，四条腿，靠背高，适合餐厅使用。" * 10, 350),
+        ("%E5%8F%A4%E8%91%A3%20%E5%AE%B6%E5%85%B7" * 10, 350),
+        ("8476c4170df24cf5bbe6967222d1a42", 18),  # pragma: allowlist secret
+    ],
+)
+def test_tokens_are_counted_rather_too_high(text: str, counted: int) -> None:
+    """Beside what a model's own tokenizer counted."""
+    assert counted <= tokens(text) <= 2 * counted
 
 
 @pytest.mark.parametrize(
@@ -122,3 +149,38 @@ def test_a_model_s_file_has_a_name_of_its_own(asset_id: str) -> None:
     assert not name.startswith(".")
     assert len(name.encode()) <= 255
     assert name.endswith(".glb")
+
+
+def test_the_service_chooses_the_algorithm() -> None:
+    """Its own default where that answers, else one that does."""
+    asked: list[dict[str, Any]] = []
+
+    def tools(ready: str) -> Tools:
+        def handler(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/health":
+                return httpx.Response(200, json={"algorithms": {"lite": "not published", ready: "ready"}})
+            asked.append(json.loads(request.content))
+            return httpx.Response(200, json={"results": [], "algorithm": ready, "target": "both"})
+
+        return Tools(Client("http://api.test", transport=httpx.MockTransport(handler)), REACH)
+
+    for ready in ("lite", "siglip"):
+        reply = tools(ready).search_assets(SearchAssets(text="chair"))
+        assert reply == Reply('Search for "chair": nothing found. Use other words, or fewer filters.')
+    assert [body.get("algorithm") for body in asked] == [None, "siglip"]
+
+
+def test_a_view_that_cannot_be_had_is_an_empty_tile(tmp_path: Path) -> None:
+    """Nor is an asset without its model no answer: its address is told, and why there is no file."""
+    asset = {"asset_id": "a", "viewpoint_ids": [0], "view_urls": ["/assets/a/views/0"], "model_url": "/assets/a/model"}
+    refusal = {"error": {"code": "not_found", "message": "it is missing on the server"}}
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=asset) if request.url.path == "/assets/a" else httpx.Response(404, json=refusal)
+
+    client = Client("http://api.test", transport=httpx.MockTransport(handler))
+    reply = Tools(client, REACH, tmp_path / "models").get_asset(GetAsset(asset_id="a"))
+    told = "glb: http://127.0.0.1:8000/assets/a/model (it could not be saved here: it is missing on the server)"
+    assert told in reply.text.splitlines()
+    assert reply.picture is not None
+    assert list((tmp_path / "models").iterdir()) == []

@@ -56,27 +56,22 @@ def test_what_a_licence_says(licence: str, verdicts: str, demands: tuple[str, ..
     assert said.licence == licence
 
 
+CREDIT = "Name the creator and the licence"
+CHANGES = f"{CREDIT}, and say what you changed."
+
+
 @pytest.mark.parametrize(
     ("licence", "words"),
     [
         ("CC0-1.0", "May be used for anything, changed or not; nobody need be named."),
+        ("CC-BY-4.0", f"May be used commercially and changed. {CHANGES}"),
         (
             "CC-BY-SA-4.0",
-            "May be used commercially and changed. Name the creator and the licence, and say what you changed. "
-            "Pass changed versions on under the same licence.",
+            f"May be used commercially and changed. {CHANGES} Pass changed versions on under the same licence.",
         ),
-        (
-            "CC-BY-ND-4.0",
-            "May be used commercially, but no changed version may be passed on. Name the creator and the licence.",
-        ),
-        (
-            "CC-BY-NC-4.0",
-            "May be changed, but not used commercially. Name the creator and the licence, and say what you changed.",
-        ),
-        (
-            "CC-BY-NC-ND-4.0",
-            "May not be used commercially, and no changed version may be passed on. Name the creator and the licence.",
-        ),
+        ("CC-BY-ND-4.0", f"May be used commercially, but no changed version may be passed on. {CREDIT}."),
+        ("CC-BY-NC-4.0", f"May be changed, but not used commercially. {CHANGES}"),
+        ("CC-BY-NC-ND-4.0", f"May not be used commercially, and no changed version may be passed on. {CREDIT}."),
         (
             "MIT",
             "May be used commercially and changed. Keep its copyright notice and the text of the licence with it.",

@@ -1,22 +1,20 @@
 """A folder of models as an asset library for Blender: a ``.blend`` for each, and the lists of a remote library.
 
-The lists follow schema 1.0.0 of Blender's own description (``blender_asset_library_openapi.yaml`` of 2026). Blender makes
-the files: its module ``bpy`` runs in a process of its own for each model, which can fail alone.
+The lists follow schema 1.0.0 of Blender's own description (``blender_asset_library_openapi.yaml`` of 2026). Blender
+makes the files: its module ``bpy`` runs in a process of its own for each model, which can fail alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from meshseek.collecting.blender_process import made_in_blender
 from meshseek.collecting.credits import Credit
 from meshseek.collecting.local import LocalBasket
 from meshseek.errors import ImageError, NotFoundError
@@ -27,18 +25,8 @@ BLENDS, THUMBNAILS = "blends", "thumbnails"
 META, INDEX = "_asset-library-meta.json", "_v1/asset-index.json"
 PAGE: Final = 1000
 """Assets that one file lists."""
-ANSWER: Final = "MESHSEEK "
-"""Begins the line that the process in Blender answers with."""
 _SIDE = 256
-_SCRIPT = Path(__file__).with_name("_in_blender.py")
 _REASON = 200
-
-
-def lacking() -> str | None:
-    """Why there can be no library for Blender; None where there can."""
-    if importlib.util.find_spec("bpy") is None:
-        return "Blender's module bpy is not installed for this Python; 'pip install --no-deps bpy' brings it"
-    return None
 
 
 class BlenderLibrary:
@@ -85,7 +73,7 @@ class BlenderLibrary:
         thumbnail = self._thumbnail(folder, credit, f"{THUMBNAILS}/{name}.webp")
         job = self._job(folder, credit, blend, thumbnail)
         try:
-            made = _in_blender(job, self._seconds)
+            made = made_in_blender(job, self._seconds)
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             self.failed[credit.asset_id] = plain(str(error))[:_REASON]
             for leftover in (blend, thumbnail or blend):
@@ -135,28 +123,6 @@ class BlenderLibrary:
             assets, files = self._assets[start : start + PAGE], self._files[start : start + PAGE]
             page = {"asset_count": len(assets), "file_count": len(files), "assets": assets, "files": files}
             yield _written(folder, f"_v1/assets-{number:05}.json", page)
-
-
-def _in_blender(job: dict[str, Any], seconds: float) -> dict[str, str]:
-    """What a process with Blender's module says of one model.
-
-    Raises:
-        RuntimeError: It failed, or took too long.
-        ValueError: It says what makes no sense; likewise KeyError and TypeError.
-    """
-    command, given = [sys.executable, str(_SCRIPT)], json.dumps(job)
-    try:
-        ended = subprocess.run(
-            command, input=given, capture_output=True, text=True, errors="replace", timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"it took longer than {seconds:g} s") from error
-    answers = [line for line in ended.stdout.splitlines() if line.startswith(ANSWER)]
-    if ended.returncode or not answers:
-        said = ended.stderr.strip().splitlines() or [f"it ended with status {ended.returncode}"]
-        raise RuntimeError(said[-1])
-    made = json.loads(answers[-1].removeprefix(ANSWER))
-    return {"name": str(made["name"]), "version": str(made["version"])}
 
 
 def _written(folder: Path, name: str, value: dict[str, Any]) -> dict[str, str]:

@@ -1,14 +1,13 @@
-"""Whom to name for an asset, what its licence says, and what of it is warned of."""
+"""Whom to name for an asset, and what its licence says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from meshseek.collecting.names import file_names
-from meshseek.errors import BasketError
-from meshseek.licences import USES, Terms, terms
+from meshseek.licences import Terms, terms
 from meshseek.model import PublishedAsset
 from meshseek.untrusted.text import plain
 
@@ -18,16 +17,6 @@ GONE = "there is no such asset any longer"
 NO_MODEL = "it has no model"
 LONGEST = 300
 """Characters of what an asset says of itself; the rest is left out."""
-_NOT_ALLOWED = {
-    "commercial": "does not allow commercial use",
-    "modification": "does not allow changed versions to be passed on",
-    "no-credit": "does not allow its creator to go unnamed",
-}
-_NOT_KNOWN = {
-    "commercial": "commercial use is allowed",
-    "modification": "changed versions may be passed on",
-    "no-credit": "its creator may go unnamed",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,37 +44,6 @@ class Credit:
         return ", ".join(parts)
 
 
-def checked_ids(asset_ids: Iterable[str], most: int | None = None) -> list[str]:
-    """The assets that are asked for, each once.
-
-    Args:
-        asset_ids: Theirs.
-        most: How many there may be; None for no bound.
-
-    Raises:
-        BasketError: There is none, or there are too many.
-    """
-    ids = list(dict.fromkeys(asset_ids))
-    if not ids:
-        raise BasketError("the basket is empty; name at least one asset")
-    if most is not None and len(ids) > most:
-        raise BasketError(f"there are {len(ids):,} assets in the basket; take at most {most:,} at a time")
-    return ids
-
-
-def checked_uses(uses: Iterable[str]) -> tuple[str, ...]:
-    """What somebody wants to do, each once.
-
-    Raises:
-        BasketError: A use is not known.
-    """
-    asked = tuple(dict.fromkeys(uses))
-    for use in asked:
-        if use not in USES:
-            raise BasketError(f"there is no use '{use}'; choose one of: {', '.join(USES)}")
-    return asked
-
-
 def credits_of(
     asset_ids: Sequence[str], assets: Mapping[str, PublishedAsset], missing: Mapping[str, str] | None = None
 ) -> list[Credit]:
@@ -101,26 +59,6 @@ def credits_of(
         _credit(asset_id, assets.get(asset_id), f"{MODELS}/{files[asset_id]}.glb", (missing or {}).get(asset_id))
         for asset_id in asset_ids
     ]
-
-
-def warnings_of(credits_: Iterable[Credit], uses: Sequence[str]) -> list[str]:
-    """What to mind, a sentence each: licences that forbid a use or say nothing of it, and names that are lacking."""
-    return [warning for credit in credits_ if credit.missing != GONE for warning in _warnings(credit, uses)]
-
-
-def _warnings(credit: Credit, uses: Sequence[str]) -> Iterable[str]:
-    asset, licence = plain(credit.asset_id), credit.terms.licence
-    for use in uses:
-        verdict = credit.terms.verdict(use)
-        if verdict == "forbidden":
-            yield f"'{asset}': its licence {licence} {_NOT_ALLOWED[use]}"
-        elif verdict == "unknown":
-            why = f"its licence '{licence}' is not known here; read it, or" if licence else "no licence is stated;"
-            yield f"'{asset}': nothing says that {_NOT_KNOWN[use]}: {why} ask the creator"
-    if not uses and not licence:
-        yield f"'{asset}': no licence is stated; ask the creator before you use it"
-    if "credit" in credit.terms.demands and not credit.creator:
-        yield f"'{asset}': its licence {licence} demands that the creator is named, but who that is is not stated"
 
 
 def _credit(asset_id: str, asset: PublishedAsset | None, file: str, missing: str | None) -> Credit:

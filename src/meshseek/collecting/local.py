@@ -17,12 +17,10 @@ from meshseek.collecting.zips import ZipParts
 from meshseek.errors import BasketError, UnreadableAssetError
 from meshseek.files import copy_whole, disk_error, move_whole, whole_file
 from meshseek.model import Asset, PublishedAsset
-from meshseek.untrusted.files import open_inside, open_regular, read_whole
+from meshseek.untrusted.files import open_inside
 from meshseek.workspace.current import CurrentAssets
-from meshseek.workspace.workspace import Workspace
+from meshseek.workspace.workspace import Part, Workspace
 
-MOST_LIST_BYTES = 10_000_000
-"""Of a file of ids."""
 NOT_HERE = "its model is not in the workspace"
 _PART_BYTES = 1 << 20
 _SHOWN = 3
@@ -38,20 +36,25 @@ class LocalBasket:
     assets: dict[str, Asset]
 
     @classmethod
-    def read(cls, workspace: Workspace, asset_ids: Sequence[str], uses: tuple[str, ...]) -> LocalBasket:
+    def read(
+        cls, workspace: Workspace, asset_ids: Sequence[str], uses: tuple[str, ...], *, with_views: bool = False
+    ) -> LocalBasket:
         """Look assets up.
 
         Args:
             workspace: Has them.
             asset_ids: Theirs, each once.
             uses: What they are for.
+            with_views: Whether their pictures are wanted, which takes a while in a large workspace.
 
         Raises:
             BasketError: One of them is not there.
             WorkspaceError: The workspace is empty or damaged.
         """
         wanted = {*asset_ids}
-        assets = {asset.asset_id: asset for asset in CurrentAssets(workspace) if asset.asset_id in wanted}
+        parts: tuple[Part, ...] = ("captions", "model", "attributes", "views")
+        every = CurrentAssets(workspace, parts=parts if with_views else parts[:-1])
+        assets = {asset.asset_id: asset for asset in every if asset.asset_id in wanted}
         unknown = [asset_id for asset_id in asset_ids if asset_id not in assets]
         if unknown:
             told = ", ".join(f"'{asset_id}'" for asset_id in unknown[:_SHOWN])
@@ -130,24 +133,6 @@ class LocalBasket:
             while data := file.read(_PART_BYTES):
                 entry.write(data)
                 out.write(parts.taken())
-
-
-def ids_in(path: Path) -> list[str]:
-    """The ids in a file, one a line.
-
-    Raises:
-        BasketError: It cannot be read.
-    """
-    try:
-        with open_regular(path) as file:
-            lines = read_whole(file, MOST_LIST_BYTES).decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise BasketError(f"cannot read {path}: {error.strerror}; check the path") from error
-    except UnreadableAssetError as error:
-        raise BasketError(f"cannot read {path}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise BasketError(f"{path} is not text in UTF-8; write one id a line") from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _is_there(workspace: Workspace, model: str) -> bool:

@@ -7,7 +7,8 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-from meshseek.collecting.credits import GONE, Credit, warnings_of
+from meshseek.collecting.cautions import warnings_of
+from meshseek.collecting.credits import GONE, Credit
 from meshseek.untrusted.text import plain
 
 MARKDOWN, TABLE = "ATTRIBUTION.md", "attribution.csv"

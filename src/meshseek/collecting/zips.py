@@ -19,12 +19,15 @@ class _Made:
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes, /) -> int:
         self._parts.append(bytes(data))
         return len(data)
 
     def flush(self) -> None:
         """Nothing waits anywhere."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def taken(self) -> bytes:
         parts, self._parts = self._parts, []

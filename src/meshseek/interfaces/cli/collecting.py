@@ -44,8 +44,8 @@ def collect_command(
     The exit status is 1 if a model is missing in the workspace, or Blender cannot read one; the others are collected,
     and what is missing is told in the files.
     """
-    from meshseek.collecting.credits import checked_ids
-    from meshseek.collecting.local import LocalBasket, ids_in
+    from meshseek.collecting.asked import checked_ids, ids_in
+    from meshseek.collecting.local import LocalBasket
     from meshseek.errors import BasketError
 
     out = out.absolute()
@@ -54,7 +54,7 @@ def collect_command(
         raise BasketError("a library for Blender is a folder; give --out a name without .zip")
     ids = checked_ids([*asset_ids, *(ids_in(listed) if listed else ())])
     with application(workspace=workspace, needs="workspace") as meshseek:
-        basket = LocalBasket.read(meshseek.workspace, ids, tuple(dict.fromkeys(uses)))
+        basket = LocalBasket.read(meshseek.workspace, ids, tuple(dict.fromkeys(uses)), with_views=blender)
         if is_zip:
             basket.write_zip(out)
         told = {} if is_zip else _write_folder(basket, out, meshseek.settings.asset_seconds if blender else None)
@@ -66,7 +66,8 @@ def collect_command(
 
 def _write_folder(basket: LocalBasket, out: Path, blender_seconds: float | None) -> dict[str, Any]:
     """Write a folder, for Blender where it is told how long that may take an asset; what is to be said of that."""
-    from meshseek.collecting.blender import BlenderLibrary, lacking
+    from meshseek.collecting.blender import BlenderLibrary
+    from meshseek.collecting.blender_process import lacking
 
     if blender_seconds is None:
         basket.write_folder(out)
@@ -81,7 +82,7 @@ def _write_folder(basket: LocalBasket, out: Path, blender_seconds: float | None)
 
 
 def _described(basket: LocalBasket, out: Path) -> dict[str, Any]:
-    from meshseek.collecting.credits import warnings_of
+    from meshseek.collecting.cautions import warnings_of
 
     return {
         "out": str(out),

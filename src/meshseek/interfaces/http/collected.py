@@ -67,6 +67,7 @@ class CollectedZip(Response):
         Raises:
             BusyError: Too many are being sent.
         """
+        del scope
         if CollectedZip._sent_now >= MOST_AT_ONCE:
             raise BusyError("too many zips are being sent; try again in a minute")
         CollectedZip._sent_now += 1

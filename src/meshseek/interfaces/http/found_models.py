@@ -62,19 +62,21 @@ class FoundModels:
         Raises:
             ServiceError: The host does not answer as it should.
         """
-        waiting = list(self.there.items())
+        waiting, failures = list(self.there.items()), list[Exception]()
 
         async def look(client: httpx.AsyncClient) -> None:
-            while waiting:
+            while waiting and not failures:
                 asset_id, url = waiting.pop()
-                await self._look_for(asset_id, url, client, upstream)
+                try:
+                    await self._look_for(asset_id, url, client, upstream)
+                except (*AWAY, ServiceError) as error:
+                    failures.append(error)
 
-        try:
-            async with upstream.client() as client, anyio.create_task_group() as tasks:
-                for _ in range(min(LOOKING, len(waiting))):
-                    tasks.start_soon(look, client)
-        except* (*AWAY, ServiceError) as group:
-            error = group.exceptions[0]
+        async with upstream.client() as client, anyio.create_task_group() as tasks:
+            for _ in range(min(LOOKING, len(waiting))):
+                tasks.start_soon(look, client)
+        if failures:
+            error = failures[0]
             log.warning("models cannot be collected from MESHSEEK_BASE_URL: %s: %s", type(error).__name__, error)
             raise ServiceError(NOT_FETCHED) from error
 

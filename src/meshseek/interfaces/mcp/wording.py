@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +14,10 @@ from meshseek.sizes import SIDES, number, sides_in_cm
 from meshseek.untrusted.text import plain
 
 MOST_TOKENS: Final = 1_500
-"""Of one answer, by :func:`tokens`."""
+"""Of one answer with up to ten results, by :func:`tokens`."""
+EACH_TOKENS: Final = 150
+"""For each result, where there are more than ten."""
+_PIECES: Final = re.compile(r"[A-Za-z]+|[0-9]|[^\sA-Za-z0-9]")
 _CAPTION, _NAME, _TAGS, _LINE = 100, 40, 120, 300
 _ADDRESS: Final = 80
 """Tokens that the address of a model may have in a list: of ids in Chinese it is three times as long as they are."""
@@ -35,13 +39,12 @@ class Reach:
 
 
 def tokens(text: str) -> int:
-    """About how many tokens a text is, rather too many: one for three characters of ASCII, three for two others."""
-    latin = sum(character.isascii() for character in text)
-    return math.ceil(latin / 3 + 1.5 * (len(text) - latin))
+    """How many tokens a text is at most, by a rule that suits addresses, figures and Chinese, too."""
+    return math.ceil(sum(math.ceil(len(piece) / 4) if piece.isascii() else 1.5 for piece in _PIECES.findall(text)))
 
 
 def results_text(answer: SearchAnswer, reach: Reach, *, first: int = 1, head: str) -> str:
-    """Results by number, as many as fit into :data:`MOST_TOKENS`.
+    """Results by number, as many as fit.
 
     Args:
         answer: Of the API.
@@ -58,10 +61,11 @@ def results_text(answer: SearchAnswer, reach: Reach, *, first: int = 1, head: st
         lines.append("A part of the library did not answer; better ones may be missing.")
     if reach.needs_key:
         lines.append("The glb addresses need the header 'Authorization: Bearer <key>'.")
-    left = MOST_TOKENS - tokens("\n".join(lines)) - tokens(_left_out(len(answer.results)))
+    most = max(MOST_TOKENS, EACH_TOKENS * len(answer.results))
+    left = most - tokens("\n".join(lines)) - tokens(_left_out(len(answer.results)))
     for place, result in enumerate(answer.results):
         row = _row(first + place, result, reach)
-        left -= tokens(row) + 1
+        left -= tokens(row)
         if left < 0:
             return "\n".join([*lines, _left_out(len(answer.results) - place)])
         lines.append(row)

@@ -13,13 +13,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from meshseek.collecting.credits import Credit, checked_ids, checked_uses, credits_of, warnings_of
+from meshseek.collecting.asked import checked_ids, checked_uses
+from meshseek.collecting.cautions import warnings_of
+from meshseek.collecting.credits import Credit, credits_of
 from meshseek.collecting.names import file_names
 from meshseek.collecting.notes import COLUMNS, MISSING, markdown, notes, table
 from meshseek.collecting.zips import ZipParts
 from meshseek.errors import BasketError
 from meshseek.model import PublishedAsset
 
+UNKNOWN = "its licence 'Editorial' is not known here; read it, or ask the creator"
 FORMULA = re.compile(r"[=+\-@\t\r＝＋－＠]")
 EVIL = [
     '=HYPERLINK("http://evil.example","click")',
@@ -161,10 +164,7 @@ def test_what_is_written_of_an_asset() -> None:
         (
             "Editorial",
             ("commercial",),
-            [
-                "nothing says that commercial use is allowed: its licence 'Editorial' is not known here; read it, or ask "
-                "the creator"
-            ],
+            [f"nothing says that commercial use is allowed: {UNKNOWN}"],
         ),
         ("Editorial", (), []),
         (
