@@ -7,6 +7,7 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -34,6 +35,22 @@ def ui_url(api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     """The address of the page."""
     with serving_page(api_url, tmp_path_factory.mktemp("ui") / "log") as url:
         yield url
+
+
+@dataclass(frozen=True)
+class Detached:
+    """A page over a port on which nothing answers, but for what a test puts there."""
+
+    url: str
+    api_port: int
+
+
+@pytest.fixture(scope="module")
+def detached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Detached]:
+    """One for all tests that put something there: a front end takes longer to start than to be asked."""
+    port = free_port()
+    with serving_page(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("detached") / "log") as url:
+        yield Detached(url, port)
 
 
 @pytest.fixture
@@ -333,20 +350,18 @@ def test_page_on_a_phone(context: BrowserContext, ui_url: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_page_waits_for_the_api(context: BrowserContext, api_url: str, tmp_path: Path) -> None:
+def test_page_waits_for_the_api(context: BrowserContext, api_url: str, detached: Detached) -> None:
     """A page that is opened before the API is up says so, and answers the waiting query by itself."""
-    port = free_port()
-    with serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url:
-        page = opened(context.new_page(), url)
-        expect(page.locator("#notice")).to_contain_text("starting")
-        search(page, "chair")
-        expect(page.locator("#summary")).to_contain_text("does not answer")
-        with forwarding(port, api_url):
-            results(page).first.wait_for()
-            expect(page.locator("#notice")).to_be_hidden()
+    page = opened(context.new_page(), detached.url)
+    expect(page.locator("#notice")).to_contain_text("starting")
+    search(page, "chair")
+    expect(page.locator("#summary")).to_contain_text("does not answer")
+    with forwarding(detached.api_port, api_url):
+        results(page).first.wait_for()
+        expect(page.locator("#notice")).to_be_hidden()
 
 
-def test_older_api_is_shown_all_the_same(context: BrowserContext, api_url: str, tmp_path: Path) -> None:
+def test_older_api_is_shown_all_the_same(context: BrowserContext, api_url: str, detached: Detached) -> None:
     """An API that knows nothing of relevance and reasons answers with scores, and the details say what is missing."""
 
     def older(request: httpx.Request, answer: httpx.Response) -> httpx.Response:
@@ -360,12 +375,8 @@ def test_older_api_is_shown_all_the_same(context: BrowserContext, api_url: str, 
         results = [{name: each[name] for name in each.keys() - told} for each in said["results"]]
         return httpx.Response(200, json={**said, "results": results})
 
-    port = free_port()
-    with (
-        forwarding(port, api_url, older),
-        serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
-    ):
-        page = opened(context.new_page(), url)
+    with forwarding(detached.api_port, api_url, older):
+        page = opened(context.new_page(), detached.url)
         search(page, "chair")
         expect(results(page).first.locator(".caption-label")).to_have_text(re.compile(r"^\d\.\d\d · "))
         results(page).first.click()
