@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.command_lines import run_here
 from tests.toy import chinese_captions, embed_toys, import_toys, toy
 
 from meshseek.datasets import DATASETS, DatasetOptions
@@ -233,7 +234,7 @@ def test_killed_and_run_again(tmp_path: Path, stage: str) -> None:
         return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     if stage == "render":
-        start("import").communicate()
+        run_here(importing, {"MESHSEEK_WORKSPACE": str(folder)})
     process = start(stage)
     deadline = time.monotonic() + 60
     while not (len(COMMANDS[stage](folder)) > 0 or process.poll() is not None):
