@@ -2,7 +2,7 @@
 
 A process takes a second for its imports, another where it loads ``lite``, and another for each worker that it starts.
 It is right where the process is what is tested: that it starts, how it ends, what it does when it is killed.
-``python -m tests.command_lines`` runs several in one new process, for those that need another package than ours.
+``python -m tests.command_lines`` runs many in one new process, for those that need another package than ours.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -79,30 +80,52 @@ def _no_workers(settings: Settings) -> Settings:
     return settings.model_copy(update={"workers": 0})
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another process that runs command lines."""
+
+    _process: subprocess.Popen[str]
+
+    def run(self, command_lines: Sequence[Sequence[str]], environment: Mapping[str, str], cwd: Path) -> list[Ended]:
+        """Run commands one after the other, up to the first that fails."""
+        assert self._process.stdin
+        assert self._process.stdout
+        asked = {"command_lines": command_lines, "environment": dict(environment), "cwd": str(cwd)}
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        told = self._process.stdout.readline()
+        assert told, f"the process ended with {self._process.wait()}"
+        values: list[dict[str, Any]] = json.loads(told)
+        return [Ended(**value) for value in values]
+
+
+@contextlib.contextmanager
+def another_process(environment: Mapping[str, str]) -> Iterator[Elsewhere]:
+    """Start a process with this environment; what it imports and loads for one command is there for the next."""
+    command = [sys.executable, "-m", "tests.command_lines"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env={**os.environ, **environment}, **pipes) as process:
+        yield Elsewhere(process)
+
+
 def run_together(command_lines: Sequence[Sequence[str]], environment: Mapping[str, str], cwd: Path) -> list[Ended]:
     """Run commands one after the other in one new process, up to the first that fails."""
-    told = subprocess.run(
-        [sys.executable, "-m", "tests.command_lines"],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        input=json.dumps(command_lines),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
-    assert told.returncode == 0, told.stderr
-    values: list[dict[str, Any]] = [json.loads(line) for line in told.stdout.splitlines()]
-    return [Ended(**value) for value in values]
+    with another_process(environment) as process:
+        return process.run(command_lines, {}, cwd)
 
 
 def _run_all() -> None:
-    for arguments in json.load(sys.stdin):
-        ended = run_here(arguments)
-        kept = {"args": ended.args, "returncode": ended.returncode, "stdout": ended.stdout, "stderr": ended.stderr}
-        sys.stdout.write(json.dumps(kept) + "\n")
-        if ended.returncode:
-            return
+    for line in sys.stdin:
+        asked = json.loads(line)
+        told: list[dict[str, Any]] = []
+        for arguments in asked["command_lines"]:
+            ended = run_here(arguments, asked["environment"], Path(asked["cwd"]))
+            kept = {"args": ended.args, "returncode": ended.returncode, "stdout": ended.stdout, "stderr": ended.stderr}
+            told.append(kept)
+            if ended.returncode:
+                break
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

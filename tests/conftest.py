@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import httpx
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from meshseek.bootstrap import Meshseek
 from meshseek.settings import PREFIX, read_settings
@@ -28,6 +30,7 @@ from tests.sample_library import make_library
 from tests.toy import embed_toys, import_toys, publish_toys
 
 START_SECONDS = 120
+MEMORY, ROOMY = Path("/dev/shm"), 2 << 30
 SLOW_FIRST = ("docs", "acceptance", "integration", "contract", "unit")
 """In this order short files are left for the end, where they fill what the last long one leaves to other workers."""
 
@@ -79,7 +82,9 @@ def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with EmbeddedServer(folder) as embedded:
         conninfo = embedded.acquire()
         _wait_for_no_disk(conninfo)
-        yield conninfo
+        with _databases_in_memory(conninfo):
+            _have_extensions(conninfo)
+            yield conninfo
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -89,6 +94,38 @@ def _wait_for_no_disk(conninfo: str) -> None:
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("ALTER SYSTEM SET full_page_writes = off")
         connection.execute("SELECT pg_reload_conf()")
+
+
+@contextlib.contextmanager
+def _databases_in_memory(conninfo: str) -> Iterator[None]:
+    """Let new databases lie in memory where it is roomy: on a disk, the 300 files of each take longer than its use."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOMY:
+        yield
+        return
+    folder = Path(tempfile.mkdtemp(prefix="meshseek-tests-", dir=MEMORY))
+    try:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            row = connection.execute("SHOW data_directory").fetchone()
+            assert row is not None
+            owner = Path(row[0]).stat()
+            os.chown(folder, owner.st_uid, owner.st_gid)
+            connection.execute(sql.SQL("CREATE TABLESPACE memory LOCATION {}").format(str(folder)))
+            connection.execute("ALTER DATABASE template1 SET TABLESPACE memory")
+        yield
+        with psycopg.connect(conninfo, autocommit=True) as connection:  # its last checkpoint needs the files
+            connection.execute("ALTER DATABASE template1 SET TABLESPACE pg_default")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _have_extensions(conninfo: str) -> None:
+    """Let new databases begin with what each publication asks for: to make it takes longer than to copy it.
+
+    Where a server has none of it yet is tested on those that tests start for themselves.
+    """
+    with psycopg.connect(make_conninfo(conninfo, dbname="template1"), autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+        connection.execute("CREATE EXTENSION pg_prewarm SCHEMA public")
 
 
 @pytest.fixture

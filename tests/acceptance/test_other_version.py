@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -14,8 +13,8 @@ from uuid import uuid4
 import httpx
 import pytest
 from tests.conftest import drop_databases, serving, wait_until_ready
+from tests.source_copy import ROOT, copied_source
 
-ROOT = Path(__file__).parents[2]
 SEARCH = {"query": "wooden chair", "algorithm": "synthetic", "cross_modal": True, "top_k": 3}
 CURE = "meshseek publish --algorithm synthetic"
 REFUSED = f"'synthetic' was published by another version of Meshseek; run '{CURE}' again"
@@ -26,14 +25,13 @@ Environment = dict[str, str]
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """The source of a Meshseek whose tables have another number, and one of them another name."""
-    source = tmp_path / "old"
-    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    store = source / "meshseek" / "store"
+    package = copied_source(tmp_path / "old")
+    store = package / "store"
     for path in (store / "schema.sql", store / "queries.sql", store / "write" / "publisher.py"):
         path.write_text(path.read_text().replace("asset_words", "words_of_assets"))
     number = (store / "schema.py").read_text()
     (store / "schema.py").write_text(number.replace("CURRENT = ", "CURRENT = -1000 + "))
-    return source
+    return package.parent
 
 
 @pytest.fixture

@@ -215,9 +215,10 @@ def test_watching(command: Command, environment: dict[str, str], folder: Path) -
     ids=" ".join,
 )
 def test_a_mistyped_workspace_makes_nothing(tmp_path: Path, arguments: list[str]) -> None:
-    """One line says that there is none; no folder and no database is made."""
+    """One line says that there is none; no folder and no database is made; one of the commands is run as a process."""
     folder = tmp_path / "mistyped"
-    ended = run_process([*arguments, "--workspace", str(folder)])
+    run = run_process if arguments[0] == "search" else run_here
+    ended = run([*arguments, "--workspace", str(folder)])
     cure = "check --workspace, or run 'meshseek import DATASET PATH' to make one"
 
     assert (ended.returncode, ended.stderr) == (1, f"meshseek: there is no workspace {folder}; {cure}\n")

@@ -18,14 +18,14 @@ import click
 import pytest
 import trimesh
 from PIL import Image
-from tests.command_lines import Ended, run_here, run_together
+from tests.command_lines import Elsewhere, Ended, another_process, run_here
 from tests.conftest import drop_databases
+from tests.source_copy import ROOT, copied_source
 
 from meshseek.interfaces.cli import COMMANDS, main
 from meshseek.pipeline.sample_assets import make_sample_assets
 from meshseek.settings import Settings
 
-ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 SERVES = ("meshseek serve", "uvicorn ", "python -m meshseek.interfaces.ui")
@@ -44,6 +44,17 @@ FAMILIES = (
     "search/modes",
     "store/indexes",
 )
+ADDED = {
+    "add-an-embedder": "embedders/letters.py",
+    "add-a-dataset": "datasets/one_folder_each.py",
+    "add-a-renderer": "renderers/outline.py",
+    "add-a-translator": "translators/glossary.py",
+    "add-an-engine": "pipeline/engines/in_turn.py",
+    "add-a-reranker": "rerankers/fewest_words.py",
+}
+"""What each how-to's code is as a file of the package."""
+COPIED = ("add-an-index-kind", "add-a-search-mode")
+"""How-tos that begin with a copy of a file."""
 SECTIONS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 """Those of Keep a Changelog."""
 
@@ -71,9 +82,9 @@ def follow(command: str, cwd: Path, **environment: str) -> Ended:
     return ended
 
 
-def follow_all(lines: Sequence[str], cwd: Path, environment: dict[str, str]) -> list[Ended]:
-    """Run documented commands of Meshseek to their success, in one process that imports the environment's package."""
-    ended = run_together([shlex.split(line)[1:] for line in lines], environment, cwd)
+def follow_all(extended: Elsewhere, lines: Sequence[str], cwd: Path, **environment: str) -> list[Ended]:
+    """Run documented commands of Meshseek to their success, with what the how-tos add to its package."""
+    ended = extended.run([shlex.split(line)[1:] for line in lines], environment, cwd)
     for line, one in zip(lines, ended, strict=False):
         assert one.returncode == 0, f"{line}\n{one.stderr}"
     assert len(ended) == len(lines)
@@ -191,39 +202,58 @@ def test_tutorial(tmp_path: Path) -> None:
             assert ended.stdout.splitlines()[0].split()[2] == "lamps/desk"
 
 
-def test_how_to_search_a_large_library(tmp_path: Path) -> None:
+def test_how_to_search_a_large_library(tmp_path: Path, database: dict[str, str]) -> None:
     """Its commands run, on a library that is not large."""
     page = ROOT / "docs" / "how-to" / "large-libraries.md"
     make, *others = commands(page)[:8]
     ended = run(make.replace("--assets 125000 --views 8", "--assets 300 --views 3 --dim 32"), tmp_path)
     assert ended.returncode == 0, ended.stderr
     for command in others:
-        follow(command.replace("meshseek tune", "meshseek tune --queries 50"), tmp_path)
+        follow(command.replace("meshseek tune", "meshseek tune --queries 50"), tmp_path, **database)
 
 
-def test_how_to_add_an_embedder(tmp_path: Path) -> None:
+@pytest.fixture
+def database(conninfo: str) -> Iterator[dict[str, str]]:
+    """The settings of a database for one test."""
+    yield {"MESHSEEK_DATABASE_URL": conninfo, "MESHSEEK_DATABASE_PREFIX": "docs_"}
+    drop_databases(conninfo, "docs_")
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    """A process with a copy of the package that has the one file of every how-to."""
+    folder = tmp_path_factory.mktemp("extended")
+    package = copied_source(folder)
+    for name, file in ADDED.items():
+        (package / file).write_text(PYTHON_BLOCK.findall((HOW_TO / f"{name}.md").read_text("utf-8"))[0], "utf-8")
+    for name in COPIED:
+        for command in commands(HOW_TO / f"{name}.md"):
+            if not command.startswith(("meshseek", "make")):
+                follow(command, folder)
+    with another_process({"PYTHONPATH": os.pathsep.join((str(package.parent), str(ROOT)))}) as process:
+        yield process
+
+
+def test_how_to_add_an_embedder(tmp_path: Path, extended: Elsewhere, database: dict[str, str]) -> None:
     """The how-to's one file makes an algorithm that embeds, publishes and searches with the commands it gives."""
     page = ROOT / "docs" / "how-to" / "add-an-embedder.md"
-    environment = _package_with(tmp_path, "embedders/letters.py", page)
     _write_models(tmp_path / "models")
     prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32")
 
-    ended = follow_all([*prepared, *_of_meshseek(page)], tmp_path, environment)[-1]
+    ended = follow_all(extended, [*prepared, *_of_meshseek(page)], tmp_path, **database)[-1]
 
     assert "red" in ended.stdout or "desk" in ended.stdout
 
 
-def test_how_to_add_a_dataset(tmp_path: Path) -> None:
+def test_how_to_add_a_dataset(tmp_path: Path, extended: Elsewhere) -> None:
     """The how-to's one file makes a layout that import reads."""
-    page = ROOT / "docs" / "how-to" / "add-a-dataset.md"
-    environment = _package_with(tmp_path, "datasets/one_folder_each.py", page)
     _write_models(tmp_path / "models")
     folder = tmp_path / "library" / "stool"
     folder.mkdir(parents=True)
     shutil.copy(tmp_path / "models" / "chairs" / "red.glb", folder / "model.glb")
     (folder / "caption.txt").write_text("a stool", "utf-8")
 
-    (ended,) = follow_all(["meshseek import one_folder_each library --json"], tmp_path, environment)
+    (ended,) = follow_all(extended, ["meshseek import one_folder_each library --json"], tmp_path)
 
     assert '"done": 1' in ended.stdout
 
@@ -249,13 +279,12 @@ def test_how_to_keep_pictures_in_tar_files(tmp_path: Path) -> None:
     assert renders.stdout.startswith("import: 2 done, 0 skipped")
 
 
-def test_how_to_add_a_renderer(tmp_path: Path) -> None:
+def test_how_to_add_a_renderer(tmp_path: Path, extended: Elsewhere) -> None:
     """The how-to's one file makes pictures, with the command it gives."""
     page = HOW_TO / "add-a-renderer.md"
-    environment = _package_with(tmp_path, "renderers/outline.py", page)
     _write_models(tmp_path / "models")
 
-    follow_all(["meshseek import glb_folder models", *_of_meshseek(page)], tmp_path, environment)
+    follow_all(extended, ["meshseek import glb_folder models", *_of_meshseek(page)], tmp_path)
 
     (path,) = (tmp_path / "workspace" / "views" / "lamps" / "desk").glob("@*/00003/00003.png")
     with Image.open(path) as picture:
@@ -263,15 +292,14 @@ def test_how_to_add_a_renderer(tmp_path: Path) -> None:
         assert picture.getbbox() == pytest.approx((27, 8, 37, 56), abs=1)
 
 
-def test_how_to_add_a_translator(tmp_path: Path) -> None:
+def test_how_to_add_a_translator(tmp_path: Path, extended: Elsewhere) -> None:
     """The how-to's one file translates what it can, and says what it cannot."""
     page = HOW_TO / "add-a-translator.md"
-    environment = _package_with(tmp_path, "translators/glossary.py", page)
     _write_models(tmp_path / "models")
     (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair\nlamps/desk,luminaire\n", "utf-8")
 
     prepared = "meshseek import glb_folder models --captions captions.csv"
-    ended = follow_all([prepared, *_of_meshseek(page)], tmp_path, environment)[-1]
+    ended = follow_all(extended, [prepared, *_of_meshseek(page)], tmp_path)[-1]
 
     (skipped,) = (tmp_path / "workspace" / "captions_zh" / "skipped.jsonl").read_text("utf-8").splitlines()
     told = json.loads(skipped)
@@ -279,47 +307,34 @@ def test_how_to_add_a_translator(tmp_path: Path) -> None:
     assert ended.stdout.startswith("translate: 1 done, 1 skipped")
 
 
-def test_how_to_add_an_engine(tmp_path: Path) -> None:
+def test_how_to_add_an_engine(tmp_path: Path, extended: Elsewhere) -> None:
     """The how-to's one file renders and embeds, with the commands it gives."""
     page = HOW_TO / "add-an-engine.md"
-    environment = _package_with(tmp_path, "pipeline/engines/in_turn.py", page)
     _write_models(tmp_path / "models")
 
-    _, rendered, embedded = follow_all(
-        ["meshseek import glb_folder models", *_of_meshseek(page)], tmp_path, environment
-    )
+    lines = ["meshseek import glb_folder models", *_of_meshseek(page)]
+    _, rendered, embedded = follow_all(extended, lines, tmp_path)
 
     assert rendered.stdout.startswith("render: 2 done, 0 skipped")
     assert "embed views: 2 done, 0 skipped" in embedded.stdout
     assert not list(tmp_path.rglob(".units"))
 
 
-@pytest.fixture
-def database(conninfo: str) -> Iterator[dict[str, str]]:
-    """The settings of a database for one test."""
-    yield {"MESHSEEK_DATABASE_URL": conninfo, "MESHSEEK_DATABASE_PREFIX": "docs_"}
-    drop_databases(conninfo, "docs_")
-
-
-def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, database: dict[str, str]) -> None:
+def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, extended: Elsewhere, database: dict[str, str]) -> None:
     """What the how-tos start from is a part already: it publishes and searches under its new name."""
-    pages = [HOW_TO / "add-an-index-kind.md", HOW_TO / "add-a-search-mode.md"]
-    environment = _package_with(tmp_path) | database
+    pages = [HOW_TO / f"{name}.md" for name in COPIED]
     _write_models(tmp_path / "models")
     prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32", "meshseek embed")
 
-    for command in (line for page in pages for line in commands(page) if not line.startswith(("meshseek", "make"))):
-        follow(command, tmp_path)
-
-    ended = follow_all([*prepared, *(line for page in pages for line in _of_meshseek(page))], tmp_path, environment)[-1]
+    lines = [*prepared, *(line for page in pages for line in _of_meshseek(page))]
+    ended = follow_all(extended, lines, tmp_path, **database)[-1]
 
     assert ended.stdout.splitlines()[0].split()[2] == "chairs/red"
 
 
-def test_how_to_add_a_reranker(tmp_path: Path, database: dict[str, str]) -> None:
+def test_how_to_add_a_reranker(tmp_path: Path, extended: Elsewhere, database: dict[str, str]) -> None:
     """The how-to's one file puts the plainest caption first, with the command it gives."""
     page = HOW_TO / "add-a-reranker.md"
-    environment = _package_with(tmp_path, "rerankers/fewest_words.py", page) | database
     _write_models(tmp_path / "models")
     (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair with arms\nlamps/desk,lamp\n", "utf-8")
     prepared = (
@@ -329,7 +344,7 @@ def test_how_to_add_a_reranker(tmp_path: Path, database: dict[str, str]) -> None
         "meshseek publish",
     )
 
-    ended = follow_all([*prepared, *_of_meshseek(page)], tmp_path, environment)[-1]
+    ended = follow_all(extended, [*prepared, *_of_meshseek(page)], tmp_path, **database)[-1]
 
     first, second, note = ended.stdout.splitlines()[-3:]
     assert ("lamps/desk" in first, "chairs/red" in second) == (True, True)
@@ -388,15 +403,6 @@ def test_how_to_measure_your_search(tmp_path: Path, database: dict[str, str]) ->
 
     assert "<svg" in (tmp_path / "report.html").read_text("utf-8")
     assert "<svg" in (tmp_path / "lvis.html").read_text("utf-8")
-
-
-def _package_with(folder: Path, name: str = "", page: Path | None = None) -> dict[str, str]:
-    """A copy of the package, with a page's code as one more file; returns the environment that imports it."""
-    package = folder / "src" / "meshseek"
-    shutil.copytree(ROOT / "src" / "meshseek", package)
-    if page:
-        (package / name).write_text(PYTHON_BLOCK.findall(page.read_text("utf-8"))[0], "utf-8")
-    return {"PYTHONPATH": os.pathsep.join((str(package.parent), str(ROOT)))}
 
 
 def _of_meshseek(page: Path) -> list[str]:

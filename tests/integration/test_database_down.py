@@ -123,7 +123,7 @@ def fails_soon(ask: Callable[[], object]) -> None:
 
 def test_away_and_back_again(algorithm: Algorithm, cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches fail within seconds while it is away, more than once, and work again by themselves."""
-    monkeypatch.setattr(postgres, "POOL_SECONDS", 1)
+    monkeypatch.setattr(postgres, "POOL_SECONDS", 0.3)
     assert answers(algorithm)
     for _ in range(2):
         cable.pull_out()
@@ -140,7 +140,7 @@ def test_a_database_that_falls_silent(
 ) -> None:
     """A network that swallows all, like a server that is stopped, ends a search in time; later all is well again."""
     monkeypatch.setattr(postgres, "SILENCE_SECONDS", 0.3)
-    monkeypatch.setattr(postgres, "POOL_SECONDS", 1)
+    monkeypatch.setattr(postgres, "POOL_SECONDS", 0.3)
     monkeypatch.setattr(postgres, "CONNECT_SECONDS", 2)
     remote = f"host=127.0.0.1 port={cable.port} user=meshseek dbname=postgres"
     algorithm = toy_algorithm(Server(lambda: remote, server.database_name("").removesuffix("_embeddings"), 0.2))
@@ -187,7 +187,7 @@ def test_connections_that_were_cut_are_replaced(algorithm: Algorithm, conninfo: 
 
 def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many requests at once fail side by side, not one after the other."""
-    monkeypatch.setattr(postgres, "CONNECT_SECONDS", 3)
+    monkeypatch.setattr(postgres, "CONNECT_SECONDS", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         remote = f"host=127.0.0.1 port={silent.getsockname()[1]} user=meshseek"
         library = Library(Server(lambda: remote), "toy")

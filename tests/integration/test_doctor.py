@@ -162,7 +162,8 @@ def test_ports_that_are_taken(tmp_path: Path) -> None:
             self.end_headers()
             self.wfile.write(content)
 
-    with socket.create_server(("127.0.0.1", 0)) as other:
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ports, "ANSWER_SECONDS", 0.2)  # it says nothing at all
         port = other.getsockname()[1]
         assert "give another --ui-port" in found(ports.look_at_ports("127.0.0.1", {"--ui-port": port}), "warning")[0]
     with serving_json(Living, None) as url:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.command_lines import run_here
 from tests.toy import chinese_captions, embed_toys, import_toys, toy
 
 from meshseek.datasets import DATASETS, DatasetOptions
@@ -52,16 +53,16 @@ def counts(summary: Summary) -> Counts:
     return summary.done, summary.skipped, summary.already_there
 
 
-def run_import(models: Path, workspace: Workspace, max_assets: int | None = None) -> Counts:
-    """The import stage."""
+def run_import(models: Path, workspace: Workspace, max_assets: int | None = None, workers: int = 0) -> Counts:
+    """The import stage; in this process, for another one takes longer to start than to work."""
     dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
-    return counts(import_assets(dataset, workspace, workers=1, max_assets=max_assets, reporter=SilentReporter()))
+    return counts(import_assets(dataset, workspace, workers=workers, max_assets=max_assets, reporter=SilentReporter()))
 
 
-def run_render(workspace: Workspace, views: int = 2) -> Counts:
+def run_render(workspace: Workspace, views: int = 2, workers: int = 0) -> Counts:
     """The render stage, with small pictures."""
     renderer = RENDERERS.load("embree")(views=views, size=32)
-    return counts(render(renderer, workspace, workers=1, max_assets=None, reporter=SilentReporter()))
+    return counts(render(renderer, workspace, workers=workers, max_assets=None, reporter=SilentReporter()))
 
 
 def run_embed(workspace: Workspace) -> list[Counts]:
@@ -83,13 +84,13 @@ def reasons(table: ShardFolder) -> dict[str, str]:
 
 
 def test_from_models_to_vectors_and_again(models: Path, workspace: Workspace) -> None:
-    """Every stage does all of its work once, and nothing the second time."""
-    assert run_import(models, workspace) == (COUNT, 0, 0)
-    assert run_render(workspace) == (COUNT, 0, 0)
+    """Every stage does all of its work once, in processes of its own, and nothing the second time."""
+    assert run_import(models, workspace, workers=1) == (COUNT, 0, 0)
+    assert run_render(workspace, workers=1) == (COUNT, 0, 0)
     assert run_embed(workspace) == [(COUNT, 0, 0)] * 3
 
-    assert run_import(models, workspace) == (0, 0, COUNT)
-    assert run_render(workspace) == (0, 0, COUNT)
+    assert run_import(models, workspace, workers=1) == (0, 0, COUNT)
+    assert run_render(workspace, workers=1) == (0, 0, COUNT)
     assert run_embed(workspace) == [(0, 0, COUNT)] * 3
     assert len(workspace.vectors_table("toy", "appearance")) == 2 * COUNT
     assert not [path for path in workspace.folder.rglob("*") if path.name.endswith((".tmp", ".part"))]
@@ -235,7 +236,7 @@ def test_killed_and_run_again(tmp_path: Path, stage: str) -> None:
         return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
     if stage == "render":
-        start("import").communicate()
+        run_here(importing, {"MESHSEEK_WORKSPACE": str(folder)})
     process = start(stage)
     deadline = time.monotonic() + 60
     while not (len(COMMANDS[stage](folder)) > 0 or process.poll() is not None):
@@ -308,7 +309,7 @@ def test_assets_below_one_another_keep_their_views(tmp_path: Path, workspace: Wo
     for name in ("chair.glb", "chair/00000.glb"):
         shutil.copy(made / "chair-0001.glb", library / name)
     dataset = DATASETS.load("glb_folder")(DatasetOptions(path=library))
-    import_assets(dataset, workspace, workers=1, max_assets=None, reporter=SilentReporter())
+    import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter())
 
     for views in (3, 2):
         assert run_render(workspace, views) == (2, 0, 0)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from tests.conftest import drop_databases
 
 from meshseek.errors import DatabaseError, NotPublishedError, WorkspaceError
 from meshseek.interfaces.cli import main
@@ -42,10 +44,30 @@ def made(folder: Path, server: Server, likeness: float, index_kind: str = "hnsw"
     return Library(server, ALGORITHM)
 
 
-@pytest.fixture(params=[0.95, 0.5])
-def library(request: pytest.FixtureRequest, server: Server, tmp_path: Path) -> Iterator[Library]:
+LIKE, UNLIKE = 0.95, 0.5
+
+
+@pytest.fixture(scope="module")
+def servers(conninfo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[float, Server]]:
+    """Where a library with views that are alike is published, and one with views that are not; graphs take time."""
+    prefix = f"tuning_{uuid4().hex[:12]}_"
+    servers = {likeness: Server(lambda: conninfo, f"{prefix}{name}_") for name, likeness in enumerate((LIKE, UNLIKE))}
+    for likeness, server in servers.items():
+        made(tmp_path_factory.mktemp("library"), server, likeness).close()
+    yield servers
+    drop_databases(conninfo, prefix)
+
+
+@pytest.fixture(params=[LIKE, UNLIKE])
+def shared_server(request: pytest.FixtureRequest, servers: dict[float, Server]) -> Server:
+    """Either; what is published there stays as it is, but for what is noted beside it."""
+    return servers[request.param]
+
+
+@pytest.fixture
+def library(shared_server: Server) -> Iterator[Library]:
     """Views that are alike, and views that are not."""
-    opened = made(tmp_path / "library", server, request.param)
+    opened = Library(shared_server, ALGORITHM)
     yield opened
     opened.close()
 
@@ -92,7 +114,7 @@ def test_codes_are_tuned_as_well(server: Server, tmp_path: Path, monkeypatch: py
     """By steps of their own, which look at more codes than a graph has nodes kept."""
     monkeypatch.setattr(segment, "FEW_CODES", 0)
     monkeypatch.setattr(tuning_module, "TIMED", 10)
-    library = made(tmp_path / "library", server, 0.5, "codes", assets=1200)
+    library = made(tmp_path / "library", server, UNLIKE, "codes", assets=1200)
     found = tuned(library, 20, Goal(0.99))
     assert all(tuning.is_reached and tuning.ef in OF_CODES.efs for tuning in found)
     monkeypatch.setattr(tuning_module, "ladder_of", lambda _: Ladder((1,), (1,), (Breadth(1, 1), Breadth(3000, 1000))))
@@ -117,7 +139,7 @@ def test_a_lossy_index_is_told_as_such(server: Server, tmp_path: Path, monkeypat
     """Where no breadth reaches the goal that is told, and how many queries are lost."""
     short = Ladder((40, 60), (40, 60), (Breadth(40, 40), Breadth(60, 60)))
     monkeypatch.setattr(tuning_module, "ladder_of", lambda _: short)
-    library = made(tmp_path / "library", server, 0.95, assets=600)
+    library = made(tmp_path / "library", server, LIKE, assets=600)
     put_half_out_of_reach(server)
     found = {(each.target, each.kind): each for each in tuned(library, 60, Goal(0.99))}
     lost = found["appearance", "image"]
@@ -153,7 +175,7 @@ def note_questions(tuner: Tuner, asked: list[bytes], monkeypatch: pytest.MonkeyP
 def test_the_tail_has_a_goal_of_its_own(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mean that is reached does not excuse a query that is lost, unless so many may be; each is timed once."""
     monkeypatch.setattr(tuning_module, "TIMED", 10)
-    library = made(tmp_path / "library", server, 0.95, assets=60)
+    library = made(tmp_path / "library", server, LIKE, assets=60)
     tuners = Tuners(library, library.published(), 50)
     assert sum(tuners.compare()) == len(tuners)
     asked: list[bytes] = []
@@ -176,7 +198,7 @@ def test_a_breadth_that_cannot_reach_the_goal_is_left_at_once(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the queries that were missed before are asked, and none after the first that is lost."""
-    library = made(tmp_path / "library", server, 0.95, assets=60)
+    library = made(tmp_path / "library", server, LIKE, assets=60)
     tuners = Tuners(library, library.published(), 50)
     assert sum(tuners.compare()) == len(tuners)
     asked: list[bytes] = []
@@ -192,11 +214,11 @@ def test_a_breadth_that_cannot_reach_the_goal_is_left_at_once(
 
 
 @pytest.mark.usefixtures("large")
-def test_views_that_are_less_alike_need_more_candidates(server: Server, tmp_path: Path) -> None:
+def test_views_that_are_less_alike_need_more_candidates(servers: dict[float, Server]) -> None:
     """The fewest candidates, which are enough for like views, miss more where views differ."""
     recalls = []
-    for likeness in (0.95, 0.5):
-        library = made(tmp_path / str(likeness), server, likeness)
+    for likeness in (LIKE, UNLIKE):
+        library = Library(servers[likeness], ALGORITHM)
         published = library.published()
         shares = []
         for vector in library.sample("text", 60):
@@ -210,7 +232,7 @@ def test_views_that_are_less_alike_need_more_candidates(server: Server, tmp_path
 
 @pytest.mark.parametrize("target", ["caption", "appearance"])
 def test_filters_that_go_with_the_content_lose_nothing(
-    library: Library, server: Server, target: str, monkeypatch: pytest.MonkeyPatch
+    library: Library, shared_server: Server, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the index a filter far from what is asked for finds what comparing all that pass finds, and as many."""
     mode, breadth = MODES.load(target)(), Breadth(100, 40)
@@ -219,7 +241,7 @@ def test_filters_that_go_with_the_content_lose_nothing(
         for few in (10_000, 0):
             monkeypatch.setattr(planning, "VERY_FEW", few)
             monkeypatch.setattr(planning, "FEW", few)
-            asked = Library(server, ALGORITHM)
+            asked = Library(shared_server, ALGORITHM)
             request = Request(limit=10, conditions=conditions({"tags": tag}), breadth=breadth)
             questions = [Question.of(asked.published(), vector, "english") for vector in library.sample("text", 20)]
             rankings.append([{hit.asset_id for hit in mode.rank(asked, question, request)} for question in questions])
@@ -231,7 +253,7 @@ def test_filters_that_go_with_the_content_lose_nothing(
 
 def test_tunings_of_another_version_are_not_kept(server: Server, tmp_path: Path) -> None:
     """What was measured before a new version went live is refused; what was kept is handed on."""
-    library = made(tmp_path / "one", server, 0.95, assets=200)
+    library = made(tmp_path / "one", server, LIKE, assets=200)
     published = library.published()
     (found, *_) = tuned(library, 10, Goal(0.9))
     library.keep_tunings(published, [found])
@@ -247,7 +269,7 @@ def test_tunings_of_another_version_are_not_kept(server: Server, tmp_path: Path)
 
 def test_there_is_nothing_to_tune_without_an_index(server: Server, tmp_path: Path) -> None:
     """The message says how to publish one."""
-    library = made(tmp_path / "exact", server, 0.95, "exact")
+    library = made(tmp_path / "exact", server, LIKE, "exact", assets=60)
     with pytest.raises(NotPublishedError, match="publish with --index codes or hnsw"):
         Tuners(library, library.published(), 10)
     library.close()
