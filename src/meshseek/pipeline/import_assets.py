@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from meshseek.datasets import Dataset, Entry
+from meshseek.datasets import DATASETS, Dataset, Entry
 from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError, UnreadableAssetError
 from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
@@ -201,6 +201,8 @@ def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> L
         "path": path,
         "captions": str(options.captions.absolute()) if options.captions else None,
         "id_map": str(options.id_map.absolute()) if options.id_map else None,
+        "unit": options.unit,
+        "up": options.up,
     }
     for named in filter(None, (path, origin["captions"], origin["id_map"])):
         if plain(named) != named:  # it would be recorded, which takes UTF-8
@@ -208,7 +210,7 @@ def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> L
     name = wanted.name
     if name is not None:
         check_name(name)
-    library = workspace.libraries.imported_from(layout, options.path, name)
+    library = workspace.libraries.imported_from(DATASETS.all_names(layout), options.path, name)
     if library is not None:
         return replace(library, **origin, forgotten=() if wanted.recall else library.forgotten)
     known = workspace.libraries.all()

@@ -1,0 +1,41 @@
+"""Compressed GLBs made plain: Draco and meshopt geometry, and textures of Basis Universal (KTX2)."""
+
+from __future__ import annotations
+
+from meshseek.errors import UnreadableAssetError
+from meshseek.meshes.decoders.basis import unpack_basis
+from meshseek.meshes.decoders.draco import unpack_draco
+from meshseek.meshes.decoders.draft import Draft
+from meshseek.meshes.decoders.meshopt import unpack_meshopt
+from meshseek.meshes.gltf import GlbFile
+from meshseek.meshes.gltf_schema import DRACO, check_tree
+
+
+def is_packed(glb: GlbFile) -> bool:
+    """Whether a GLB has to be decoded before it can be shown, so that it has what a decoder takes."""
+    tree = glb.tree
+    if tree.compression() is not None:
+        return True
+    uses = (primitive.extensions for mesh in tree.meshes for primitive in mesh.primitives)
+    return not tree.is_complete() and any(isinstance(use, dict) and DRACO in use for use in uses)
+
+
+def decoded_glb(glb: GlbFile) -> bytes:
+    """The same model with nothing in it that is compressed; all else is as it was.
+
+    Raises:
+        UnreadableAssetError: It is damaged, unpacks to too much, or its decoder is not installed.
+        OSError: It cannot be read.
+    """
+    draft = Draft(glb)
+    try:
+        unpack_meshopt(draft)
+        unpack_draco(draft)
+        unpack_basis(draft)
+    except (UnreadableAssetError, MemoryError, OSError):
+        raise
+    except Exception as error:  # what decoders raise is not told
+        raise UnreadableAssetError("what is compressed in it is damaged; export it again") from error
+    tree = draft.tree
+    check_tree(tree)  # what was decoded must fit what the file says of it
+    return draft.encoded()
