@@ -12,7 +12,7 @@ import pytest
 from tests.stages import ALGORITHM, Stages
 
 from meshseek import files
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.embedders import Embedder
 from meshseek.errors import DatabaseDownError, EmbedderError, WorkspaceError
 from meshseek.pipeline.check import Report, check, verify_sources
@@ -244,7 +244,7 @@ def test_an_import_that_was_interrupted_takes_nothing_out(
     before, searchable = contents(stages), stages.searchable()
     for path in samples.glob("*.glb"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
-    original = GlbFolder.read
+    original = Folder.read
     for fails_at in (3, 2):
         reads: list[Any] = []
 
@@ -254,7 +254,7 @@ def test_an_import_that_was_interrupted_takes_nothing_out(
                 raise OSError(errno.ENOSPC, "No space left on device")
             return original(*arguments)
 
-        monkeypatch.setattr(GlbFolder, "read", read)
+        monkeypatch.setattr(Folder, "read", read)
         with pytest.raises(WorkspaceError, match="is full"):
             stages.import_folder(samples)
         monkeypatch.undo()

@@ -20,7 +20,7 @@ from PIL import EpsImagePlugin
 from tests.model_libraries import CUBE, make_sh3f, png
 
 from meshseek.datasets import Dataset, DatasetOptions
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.datasets.sweethome3d import Sweethome3d
 from meshseek.errors import UnreadableAssetError
 from meshseek.renderers.embree import Embree
@@ -59,7 +59,7 @@ def outcome_of_file(name: str, data: bytes) -> str | None:
         library = Path(temporary) / "library"
         library.mkdir()
         (library / name).write_bytes(data)
-        return outcome(GlbFolder(DatasetOptions(path=library)), Path(temporary))
+        return outcome(Folder(DatasetOptions(path=library)), Path(temporary))
 
 
 def tree() -> tuple[dict[str, Any], bytes]:
@@ -274,7 +274,7 @@ def test_the_reason_names_the_damage_and_the_cure(name: str, data: bytes, reason
 def test_a_compressed_model_is_imported_all_the_same(tmp_path: Path) -> None:
     """It has captions to be searched by, though it cannot be rendered."""
     (tmp_path / "red_chair.glb").write_bytes(as_glb(DRACO, BINARY))
-    dataset = GlbFolder(DatasetOptions(path=tmp_path))
+    dataset = Folder(DatasetOptions(path=tmp_path))
     assert dataset.read(next(dataset.entries()), tmp_path / "models").captions_english == ("red chair",)
 
 
@@ -318,7 +318,7 @@ def test_a_texture_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyP
     binary = BINARY + EPS
     view = {"buffer": 0, "byteOffset": len(BINARY), "byteLength": len(EPS)}
     value = {**TREE, "bufferViews": [*TREE["bufferViews"][:5], view], "buffers": [{"byteLength": len(binary)}]}
-    assert outcome(GlbFolder(DatasetOptions(path=library)), tmp_path) is None
+    assert outcome(Folder(DatasetOptions(path=library)), tmp_path) is None
     assert outcome_of_file("a.glb", as_glb(value, binary)) is None
     assert not (tmp_path / "started").exists()
 

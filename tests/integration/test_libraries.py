@@ -15,7 +15,7 @@ from tests.stages import Stages
 
 from meshseek.bootstrap import Meshseek
 from meshseek.datasets import DATASETS, Dataset, DatasetOptions
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.errors import ConfirmationNeededError, DatasetError, InputError, WorkspaceError
 from meshseek.files import write_whole
 from meshseek.pipeline.clean import clean
@@ -355,7 +355,7 @@ def test_a_workspace_inside_of_its_library(stages: Stages, samples: Path, tmp_pa
     options = DatasetOptions(path=folder).beside(stages.workspace.folder)
     shutil.rmtree(samples)
     for _ in range(2):
-        stages.import_dataset(GlbFolder(options), LibraryOptions())
+        stages.import_dataset(Folder(options), LibraryOptions())
         assert stages.ids() == ["a", "b"]
     with_settings = Meshseek(read_settings(workspace=stages.workspace.folder))
     assert with_settings.dataset("glb_folder", DatasetOptions(path=folder)).options == options

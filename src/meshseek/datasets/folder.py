@@ -4,8 +4,8 @@
 ``chair.obj``), all of them keep their suffix in the id, so that none hides another; beside a GLB, glTF or OBJ, a model
 in another format keeps its own alone, so that an id stays what it was before that format was read.
 
-Every model becomes a GLB in metres with Y up (:mod:`meshseek.meshes.formats`). What was taken for its unit and axis, and
-why, is its attribute ``made_from``, except for glTF, which leaves no doubt.
+Every model becomes a GLB in metres with Y up (:mod:`meshseek.meshes.formats`). What was taken for its unit and axis,
+and why, is its attribute ``made_from``, except for glTF, which leaves no doubt.
 
 Captions come from the captions file (:func:`meshseek.datasets._captions.read_descriptions`), whose ids may have the
 suffix or not; models that it does not name have no caption. Without a captions file the file's name is the caption:
@@ -225,7 +225,7 @@ def _name(suffix: str) -> str:
 
 
 def _put(source: Path, root: Path, target: Path, forced: Forced) -> tuple[int, Space | None]:
-    """Write the GLB of a model, count its faces, and say what was taken for its unit and axis, where that is a question."""
+    """Write the GLB of a model, count its faces, and say what was taken for its unit and axis; None for glTF."""
     suffix = source.suffix.lower()
     with open_inside(source, root) as file:
         if suffix == ".glb":

@@ -198,9 +198,8 @@ def _pack(tree: dict[str, Any], checked: GltfTree, files: ModelFiles) -> bytes:
 def _compressed(view: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Where the bytes of a view are that is compressed."""
     extensions = view.get("extensions")
-    for name in MESHOPT if isinstance(extensions, dict) else ():
-        if isinstance(extensions.get(name), dict):
-            yield extensions[name]
+    if isinstance(extensions, dict):
+        yield from (use for name in MESHOPT if isinstance(use := extensions.get(name), dict))
 
 
 def _move(part: dict[str, Any], places: Sequence[tuple[int, int]]) -> None:

@@ -105,8 +105,7 @@ def glb_of(surfaces: Iterable[Surface], space: Space) -> tuple[bytes, int]:
     parts = []
     for surface in count_places(surfaces):
         placed = surface.placed(np.array(space.matrix))
-        numbers = np.isfinite(placed.corners).all(axis=(1, 2)) & (np.abs(placed.corners) < _FURTHEST).all(axis=(1, 2))
-        placed = placed.some(numbers)
+        placed = placed.some(np.flatnonzero((np.abs(placed.corners) < _FURTHEST).all(axis=(1, 2))))  # numbers, that is
         if len(placed.corners):
             parts.append(_part(placed))
     if not parts:

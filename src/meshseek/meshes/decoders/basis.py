@@ -53,14 +53,11 @@ def _unpack(draft: Draft, number: int, most: int) -> int:
         How many pixels it has.
     """
     image, row = draft.checked.images[number], draft.tree["images"][number]
-    if image.buffer_view is not None:
-        data = bytes(draft.views[image.buffer_view])
-    else:
-        data = decode_uri(image.uri or "")
+    data = decode_uri(image.uri or "") if image.buffer_view is None else bytes(draft.views[image.buffer_view])
     basisu: Any = installed("opengl_basisu", "decoders", "what is compressed with Basis (KTX2)")
     texture = basisu.open(data)
     level = next((level for level in range(texture.levels) if max(texture.level_size(level)) <= _SIDE), 0)
-    width, height = texture.level_size(level)
+    width, height = map(int, texture.level_size(level))
     if width * height > most:
         raise UnreadableAssetError(f"its textures have more than {MAX_PIXELS:,} pixels; reduce them")
     picture = Image.fromarray(texture.transcode("rgba8", level=level).data)

@@ -38,7 +38,7 @@ def read_stl(content: bytes) -> Content:
 
 
 def read_ply(content: bytes) -> Content:
-    """A PLY, binary or text, with the colours of its vertices or faces; its picture, where it names one, is not read."""
+    """A PLY, binary or text, with the colours of its vertices or faces; the picture that it may name is not read."""
     if not content.startswith(b"ply"):
         raise UnreadableAssetError("it is not a PLY file; export it again")
     return _read(lambda file: load_ply(file, skip_materials=True), io.BytesIO(content))

@@ -79,9 +79,7 @@ class _Part:
         elif name == "triangle":
             self._triangle(given)
         elif name == "object":
-            self._object = self.objects[given["id"]] = _Object(
-                looks=(given.get("pid", ""), given.get("pindex", "0"))
-            )
+            self._object = self.objects[given["id"]] = _Object(looks=(given.get("pid", ""), given.get("pindex", "0")))
         elif name in {"component", "item"}:
             uses = self.build if name == "item" else self._object.uses
             uses.append(_Use(_path(given.get("path"), self.name), given["objectid"], _matrix(given.get("transform"))))

@@ -1,4 +1,4 @@
-"""USD in all its files (usd, usda, usdc, usdz): meshes as the stage shows them, with unit, axis, mapped pictures, colours.
+"""USD in all its files: the meshes that a stage shows, with unit, axis, normals, mapped pictures and colours.
 
 What a file calls for is first copied into a folder of its own, as far as it lies in the library; the stage is opened
 there and finds nothing else, since whatever leads elsewhere is taken out of the layers before.
@@ -127,4 +127,3 @@ def _read(layers: list[Any], textures: Textures) -> Content:
         up=up if stage.HasAuthoredMetadata("upAxis") else None,
         missing_textures=textures.missing,
     )
-
