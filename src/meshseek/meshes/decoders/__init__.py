@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.decoders.basis import unpack_basis
 from meshseek.meshes.decoders.draco import unpack_draco
 from meshseek.meshes.decoders.draft import Draft
 from meshseek.meshes.decoders.meshopt import unpack_meshopt
-from meshseek.meshes.gltf import GlbFile
+from meshseek.meshes.gltf import GlbFile, read_glb
 from meshseek.meshes.gltf_schema import DRACO, check_tree
 
 
@@ -37,5 +40,21 @@ def decoded_glb(glb: GlbFile) -> bytes:
     except Exception as error:  # what decoders raise is not told
         raise UnreadableAssetError("what is compressed in it is damaged; export it again") from error
     tree = draft.tree
-    check_tree(tree)  # what was decoded must fit what the file says of it
+    if not check_tree(tree).is_complete():  # what was decoded must fit what the file says of it
+        raise UnreadableAssetError("some of its numbers are neither there nor compressed; export it again")
     return draft.encoded()
+
+
+def plain_glb(glb: GlbFile) -> bytes:
+    """A GLB anew, decoded where it has to be, with nothing in it but what was checked.
+
+    Raises:
+        UnreadableAssetError: It cannot be decoded.
+        OSError: It cannot be read.
+    """
+    if not is_packed(glb):
+        return glb.plain()
+    with TemporaryDirectory(prefix="meshseek-glb-") as folder:
+        path = Path(folder) / "plain.glb"
+        path.write_bytes(decoded_glb(glb))
+        return read_glb(path).plain()
