@@ -21,11 +21,15 @@ from pxr import Usd, UsdGeom
 
 SIDES = (1.0, 2.0, 3.0)
 KTX2 = {
-    "etc1s": "eNpb7R0SoWBksJuXS4qLAQgYgZgDimGAEQlnALEOEE8BYhUg3gFV0wSlrRgRepCBDpRmYtBgWMzIxMDMjGyHPZz1HwjkgTTQWeVFmSWpRQxOicWZxQqh"
-    "eZllqUXFiTkKRnqGBiBzGBm0gOpYgVgbzS5kuxUOuEAYj1xYDATBrAYVBQYfiOUKbAzCEGkOtTWrVq1iMoEpF3JlmMEgAGI5iDCpMYHFJpgxHWBpADOVgFIArG"
-    "YhoA==",
-    "uastc": "eNpb7R0SoWBksJuXS4qLAQgYgZgDimGAEYpBIAOIdYB4CpRGBwegtAMaDVPLxKDBsIyRiYGZmYFBAK6rHs76DwTyQBrorPKizJLUIganxOLMYoXQvMyy1K"
-    "LixBwFIz1DAwYGFpAuoLbv8gwP5KsQ9qPzxRke/JdnesCIiw8ADoIhwQ==",
+    "etc1s": (
+        "eNpb7R0SoWBksJuXS4qLAQgYgZgDimGAEQlnALEOEE8BYhUg3gFV0wSlrRgRepCBDpRmYtBgWMzIxMDMjGyHPZz1HwjkgTTQWeVF"
+        "mSWpRQxOicWZxQqheZllqUXFiTkKRnqGBiBzGBm0gOpYgVgbzS5kuxUOuEAYj1xYDATBrAYVBQYfiOUKbAzCEGkOtTWrVq1iMoEp"
+        "F3JlmMEgAGI5iDCpMYHFJpgxHWBpADOVgFIArGYhoA=="
+    ),
+    "uastc": (
+        "eNpb7R0SoWBksJuXS4qLAQgYgZgDimGAEYpBIAOIdYB4CpRGBwegtAMaDVPLxKDBsIyRiYGZmYFBAK6rHs76DwTyQBrorPKizJLU"
+        "IganxOLMYoXQvMyy1KLixBwFIz1DAwYGFpAuoLbv8gwP5KsQ9qPzxRke/JdnesCIiw8ADoIhwQ=="
+    ),
 }
 """A red square of 8 x 8 with a blue lower half, as the encoder of Basis Universal wrote it."""
 FBX = """; FBX 7.4.0 project file
@@ -134,8 +138,9 @@ def threemf(unit: str | None = "centimeter", *, model: str | None = None) -> byt
     whole = f"""<?xml version="1.0"?>
 <model{said} xmlns="http://schemas.microsoft.com/3dmanufacturing/core/2015/02"><resources>
 <basematerials id="5"><base name="red" displaycolor="#FF0000"/></basematerials>
-<object id="1" type="model" pid="5" pindex="0"><mesh><vertices>{vertices}</vertices><triangles>{triangles}</triangles></mesh></object>
-<object id="2" type="model"><components><component objectid="1" transform="1 0 0 0 1 0 0 0 1 5 0 0"/></components></object>
+<object id="1" type="model" pid="5" pindex="0"><mesh><vertices>{vertices}</vertices>
+<triangles>{triangles}</triangles></mesh></object>
+<object id="2"><components><component objectid="1" transform="1 0 0 0 1 0 0 0 1 5 0 0"/></components></object>
 </resources><build><item objectid="2"/></build></model>"""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:

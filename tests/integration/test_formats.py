@@ -5,23 +5,28 @@ from __future__ import annotations
 import logging
 import sys
 import tomllib
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import trimesh
+from click.testing import CliRunner
+from tests.format_models import PACKED, SIDES, WRITERS, dae, exported, fbx, threemf, usd
 
 from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.datasets.folder import Folder
 from meshseek.errors import DatasetError, UnreadableAssetError
+from meshseek.interfaces.cli import main
 from meshseek.meshes.bounds import measure_glb
 from meshseek.meshes.gltf import read_glb
 from meshseek.model import Asset
 from meshseek.pipeline.measure import with_size
 from meshseek.renderers.embree import Embree
 from meshseek.renderers.embree.scene import load_model
-from tests.format_models import PACKED, SIDES, WRITERS, dae, exported, fbx, threemf, usd
+from meshseek.workspace.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 EXPECTED: dict[str, tuple[float, str, tuple[str, str, str, str]]] = {
@@ -161,8 +166,8 @@ def test_a_compressed_model_becomes_a_plain_one(tmp_path: Path, kind: str) -> No
     model = load_model(path)
     if kind.startswith("ktx2"):
         picture = next(material.texture for material in model.materials if material.texture).image.convert("RGB")
-        pixels = [picture.getpixel(place) for place in ((1, 1), (6, 6))]
-        assert np.allclose(pixels, [(255, 0, 0), (0, 0, 255)], atol=12)
+        pixels = np.asarray(picture)
+        assert np.allclose(pixels[[1, 6], [1, 6]], [(255, 0, 0), (0, 0, 255)], atol=12)
     Embree(views=1, size=16).render(path, tmp_path / "views")
 
 
@@ -173,7 +178,7 @@ def test_a_model_that_an_older_meshseek_left_compressed_is_rendered(tmp_path: Pa
         assert len(load_model(tmp_path / f"{kind}.glb").faces) == 12
 
 
-PACKAGES = {
+PACKAGES: dict[tuple[str, str], tuple[str, Callable[[], bytes]]] = {
     ("pxr.UsdGeom", "usd"): (".usda", usd),
     ("collada", "dae"): (".dae", dae),
     ("assimp_py", "fbx"): (".fbx", fbx),
@@ -188,18 +193,19 @@ def test_what_is_not_installed_is_named_with_the_extra_that_brings_it(
     tmp_path: Path, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The cure is an extra that there is; a compressed model is imported all the same."""
-    monkeypatch.setitem(sys.modules, module, None)
     suffix, write = PACKAGES[module, extra]
+    content = write()
+    monkeypatch.setitem(sys.modules, module, None)
     cure = f"pip install 'meshseek[{extra}]'"
     if suffix == ".glb":
         with caplog.at_level(logging.WARNING):
-            _, path = imported(tmp_path, write(), suffix)
+            _, path = imported(tmp_path, content, suffix)
         assert cure in caplog.text
         with pytest.raises(UnreadableAssetError) as refused:
             load_model(path)
     else:
         with pytest.raises(UnreadableAssetError) as refused:
-            imported(tmp_path, write(), suffix)
+            imported(tmp_path, content, suffix)
     assert cure in str(refused.value)
     assert "\n" not in str(refused.value)
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
@@ -218,10 +224,55 @@ def test_a_usd_file_takes_only_what_lies_in_its_library(tmp_path: Path) -> None:
         "up": "../outside.usda",
         "absolute": str(tmp_path / "outside.usda"),
     }.items():
-        (library / f"{name}.usda").write_text(f'{head}def Xform "here" (\n    references = @{target}@\n)\n{{\n}}\n')
+        (library / f"{name}.usda").write_text(f'{head}def "here" (\n    references = @{target}@\n)\n{{\n}}\n')
     dataset = Folder(DatasetOptions(path=library))
     entries = {entry.asset_id: entry for entry in dataset.entries()}
     assert dataset.read(entries["good"], tmp_path / "models").attributes["faces"] == 12
     for name in ("up", "absolute"):
         with pytest.raises(UnreadableAssetError, match="it has no faces"):
             dataset.read(entries[name], tmp_path / "models")
+
+
+def test_the_former_name_is_still_known(tmp_path: Path) -> None:
+    """To the command line, and to workspaces in which a library was imported by it; its name and ids stay."""
+    folder, workspace = tmp_path / "models", tmp_path / "workspace"
+    folder.mkdir()
+    (folder / "box.stl").write_bytes(exported("stl"))
+    options = ["--workspace", str(workspace), "--json"]
+    runner = CliRunner()
+    assert runner.invoke(main, ["import", "glb_folder", str(folder), *options]).exit_code == 0
+    libraries = Workspace(workspace).libraries
+    (library,) = libraries.all()
+    assert (library.name, library.dataset, library.unit) == ("folder-models", "folder", None)
+    libraries.save(replace(library, dataset="glb_folder", name="glb_folder-models"), libraries.listing(library))
+    libraries.remove(library)
+    again = runner.invoke(main, ["import", "folder", str(folder), "--unit", "m", "--up", "y", *options])
+    assert again.exit_code == 0, again.output
+    (library,) = Workspace(workspace).libraries.all()
+    assert (library.name, library.dataset, library.unit, library.up) == ("glb_folder-models", "folder", "m", "y")
+    (asset,) = Workspace(workspace).assets()
+    assert asset.asset_id == "box"
+    assert asset.attributes["size"]["height"] == pytest.approx(2)
+    assert runner.invoke(main, ["update", *options]).exit_code == 0
+    assert Workspace(workspace).libraries.all()[0].unit == "m"
+
+
+def test_a_model_that_was_left_compressed_is_decoded_by_an_import_that_verifies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once its decoder is there; an import that does not look at models leaves it."""
+    folder, workspace = tmp_path / "models", tmp_path / "workspace"
+    folder.mkdir()
+    (folder / "box.glb").write_bytes(PACKED["meshopt"]())
+    command = ["import", "folder", str(folder), "--workspace", str(workspace), "--json"]
+    (tmp_path / "hiding").mkdir()
+    (tmp_path / "hiding" / "meshopt.py").write_text("raise ImportError\n")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path / "hiding")  # workers look there as well
+        assert CliRunner().invoke(main, command).exit_code == 0
+    found = Workspace(workspace)
+    (asset,) = found.assets()
+    assert read_glb(found.models / str(asset.model)).tree.compression() == "meshopt"
+    assert CliRunner().invoke(main, [*command, "--verify"]).exit_code == 0
+    (asset,) = found.assets()
+    assert read_glb(found.models / str(asset.model)).tree.compression() is None

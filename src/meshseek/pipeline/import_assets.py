@@ -25,7 +25,7 @@ from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
 from meshseek.untrusted.text import plain
 from meshseek.workspace.by_asset import Some
-from meshseek.workspace.integrity import checksum, faulty_models
+from meshseek.workspace.integrity import checksum, faulty_models, packed_models
 from meshseek.workspace.libraries import LibrarySource, Listing, check_name, default_name
 from meshseek.workspace.made_from import version_of
 from meshseek.workspace.tables import MEASURED, asset_row
@@ -181,6 +181,8 @@ def _finished(
     table = workspace.assets_table()
     finished = begin_stage(table, reporter)
     faulty = {fault.asset_id for fault in faulty_models(workspace, entries.keys(), verify=options.verify)}
+    if options.verify:
+        faulty |= {*packed_models(workspace, entries.keys())}
     for part in table.tables(entries.keys(), ["asset_id", "view_folder"]):
         elsewhere = pc.invert(pc.starts_with(part["view_folder"], f"{source.path}/"))
         apart = part.filter(elsewhere)  # of a library that has moved; none of most

@@ -39,10 +39,10 @@ def decoded_glb(glb: GlbFile) -> bytes:
         raise
     except Exception as error:  # what decoders raise is not told
         raise UnreadableAssetError("what is compressed in it is damaged; export it again") from error
-    tree = draft.tree
-    if not check_tree(tree).is_complete():  # what was decoded must fit what the file says of it
+    encoded = draft.encoded()
+    if not check_tree(draft.tree).is_complete():  # what was decoded must fit what the file says of it
         raise UnreadableAssetError("some of its numbers are neither there nor compressed; export it again")
-    return draft.encoded()
+    return encoded
 
 
 def plain_glb(glb: GlbFile) -> bytes:

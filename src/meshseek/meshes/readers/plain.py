@@ -76,7 +76,7 @@ def _read(load: Any, file: io.IOBase) -> Content:
         try:
             found = load(file)
             solids = found["geometry"].values() if "geometry" in found else [found]
-            surfaces = [_surface(solid) for solid in solids if np.size(solid.get("faces"))]
+            surfaces = [_surface(solid) for solid in solids if solid.get("faces") is not None and len(solid["faces"])]
         except MemoryError:
             raise
         except Exception as error:  # what the parser raises is not told

@@ -17,7 +17,7 @@ import numpy as np
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.mtl import linear
 from meshseek.meshes.spaces import UNITS
-from meshseek.meshes.surfaces import GREY, MOST_PLACES, WHITE, Content, Surface, count_places
+from meshseek.meshes.surfaces import GREY, WHITE, Content, Surface, count_places
 from meshseek.untrusted.archives import Archive, archive_of
 from meshseek.untrusted.xml import walk
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _DEEPEST = 32
 _MOST_PARTS = 1000
+_MOST_SHOWN = 20_000
+"""Objects, each as often as it is shown."""
 _ROOT: Final = "_rels/.rels"
 _KIND: Final = "3dmodel"
 _UNITS: Final = {
@@ -119,7 +121,7 @@ class _Package:
     def shown(self, use: _Use, depth: int = 0) -> Iterator[Surface]:
         """The surfaces of an object, and of those that it is made of."""
         self._places += 1
-        if depth > _DEEPEST or self._places > MOST_PLACES:
+        if depth > _DEEPEST or self._places > _MOST_SHOWN:
             raise UnreadableAssetError("its objects are made of too many others; join them")
         found = self.part(use.part).objects.get(use.number)
         if found is None:

@@ -40,7 +40,9 @@ def read_usd(content: bytes, suffix: str, files: ModelFiles) -> Content:
         OSError: The disk fails.
     """
     installed("pxr.UsdGeom", "usd", _WHAT)
+    quiet = installed("pxr.UsdUtils", "usd", _WHAT).CoalescingDiagnosticDelegate()  # else it writes to the terminal
     with ExitStack() as stack:
+        stack.callback(quiet.TakeUncoalescedDiagnostics)
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="meshseek-usd-")))
         if content.startswith(_PACKAGE):
             archive = stack.enter_context(archive_of(content))
