@@ -1,6 +1,6 @@
 """Tries the models of a collection, such as assimp's: ``python scripts/model_collection.py FOLDER``.
 
-Every OBJ, GLB and glTF below the folder is imported and rendered, each in bounds of its own; what cannot be read is
+Every model below the folder is imported and rendered, each in bounds of its own; what cannot be read is
 listed with its reason. Collections are not part of the repository: on Debian, ``apt-get download assimp-testmodels``
 and ``dpkg-deb -x`` give one.
 """
