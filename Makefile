@@ -48,7 +48,7 @@ test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 rand
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
 
 test-collections: $(VENV)/.installed-dev  ## Try assimp's test models (Debian's assimp-testmodels, which is fetched): each is shown or told in one line
-	$(BIN)/python -m pytest tests/collections/assimp.py $(ARGS)
+	$(BIN)/python -m pytest tests/model_collections/assimp.py $(ARGS)
 
 hostile: $(VENV)/.installed-dev  ## Bring more than a hundred hostile files through every stage: make hostile ARGS=FOLDER keeps them
 	$(BIN)/python -m tests.hostile $(ARGS)

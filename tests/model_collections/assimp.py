@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from scripts.model_collection import Try
 
 from meshseek.datasets import DatasetOptions, Entry
 from meshseek.datasets.folder import Folder
 from meshseek.pipeline.stage import Task
 from meshseek.pipeline.workers import Workers, in_processes
-from scripts.model_collection import Try
 
 PACKAGE = "assimp-testmodels"
 INSIDE = re.compile(r"Traceback|Error\b|Exception|<class|NoneType|\.py\b|\n")
