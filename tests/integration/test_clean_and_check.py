@@ -120,7 +120,7 @@ def test_a_library_that_cannot_be_read_is_told(stages: Stages, samples: Path) ->
 
     assert not report.is_sound
     assert not checked(stages).is_sound
-    assert "library 'glb_folder-samples-1-6': there is no folder" in report.lost_libraries["glb_folder-samples-1-6"]
+    assert "library 'folder-samples-1-6': there is no folder" in report.lost_libraries["folder-samples-1-6"]
 
 
 def test_outdated_rows_are_no_sound_state(stages: Stages, samples: Path) -> None:
@@ -130,7 +130,7 @@ def test_outdated_rows_are_no_sound_state(stages: Stages, samples: Path) -> None
     report = checked(stages)
 
     assert not report.is_sound
-    assert report.as_json()["outdated"] == {"glb_folder-samples-1-6": {"render": 1}}
+    assert report.as_json()["outdated"] == {"folder-samples-1-6": {"render": 1}}
 
 
 def test_clean_leaves_what_is_published(stages: Stages, samples: Path) -> None:
