@@ -47,6 +47,9 @@ test-cluster: $(VENV)/.installed-dev  ## Work on two nodes of Ray, and on three 
 test-nightly: $(VENV)/.installed-dev  ## Let libraries live for longer: 300 random lives, each compared with one from scratch
 	LIVES=300 $(BIN)/python -m pytest -n 2 tests/integration/test_living_library.py $(ARGS)
 
+test-collections: $(VENV)/.installed-dev  ## Try assimp's test models (Debian's assimp-testmodels, which is fetched): each is shown or told in one line
+	$(BIN)/python -m pytest tests/model_collections/assimp.py $(ARGS)
+
 hostile: $(VENV)/.installed-dev  ## Bring more than a hundred hostile files through every stage: make hostile ARGS=FOLDER keeps them
 	$(BIN)/python -m tests.hostile $(ARGS)
 
@@ -153,4 +156,4 @@ bench-tree: $(VENV)/.installed-dev  ## Measure import, status and update on a G-
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-cluster test-nightly hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-combined bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-facets bench-access bench-publish bench-update bench-tree clean
+.PHONY: help setup demo test test-cluster test-nightly test-collections hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-combined bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-facets bench-access bench-publish bench-update bench-tree clean

@@ -1,6 +1,6 @@
 """Tries the models of a collection, such as assimp's: ``python scripts/model_collection.py FOLDER``.
 
-Every OBJ, GLB and glTF below the folder is imported and rendered, each in bounds of its own; what cannot be read is
+Every model below the folder is imported and rendered, each in bounds of its own; what cannot be read is
 listed with its reason. Collections are not part of the repository: on Debian, ``apt-get download assimp-testmodels``
 and ``dpkg-deb -x`` give one.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from meshseek.datasets import DatasetOptions, Entry
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.errors import UnreadableAssetError
 from meshseek.pipeline.stage import Outcome, Task
 from meshseek.pipeline.workers import Workers, in_processes
@@ -27,7 +27,7 @@ SECONDS, MEGABYTES = 60, 4000
 class Try:
     """Picklable: imports and renders one model."""
 
-    def __init__(self, dataset: GlbFolder) -> None:
+    def __init__(self, dataset: Folder) -> None:
         self.dataset = dataset
 
     def __call__(self, task: Task[Entry]) -> Outcome:
@@ -49,7 +49,7 @@ def main() -> int:
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():  # noqa: PLR2004
         print("give the folder of a collection: python scripts/model_collection.py FOLDER", file=sys.stderr)
         return 2
-    dataset = GlbFolder(DatasetOptions(path=Path(sys.argv[1])))
+    dataset = Folder(DatasetOptions(path=Path(sys.argv[1])))
     entries = list(dataset.entries())
     tasks: list[Task[Entry]] = [
         Task(asset_id=entry.asset_id, fingerprint="", payload=replace(entry)) for entry in entries

@@ -21,7 +21,7 @@ import psycopg
 from PIL import Image
 
 from meshseek.datasets import Dataset, DatasetOptions
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.embedders import Embedder
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.glb import GlbMaterial, GlbPart, build_glb
@@ -209,7 +209,7 @@ class LivingParts:
 
     def dataset_of(self, library: LibrarySource) -> Dataset:
         """Open a library as it was imported."""
-        return GlbFolder(DatasetOptions(path=Path(str(library.path)), captions=Path(str(library.captions))))
+        return Folder(DatasetOptions(path=Path(str(library.path)), captions=Path(str(library.captions))))
 
     def usual_renderer(self) -> Renderer:
         """The quick one."""
@@ -236,7 +236,7 @@ class LivingParts:
 
     def bring_in(self, folder: Path) -> None:
         """Import a folder for the first time, as a library of its name."""
-        dataset = GlbFolder(DatasetOptions(path=folder, captions=folder.with_suffix(".json")))
+        dataset = Folder(DatasetOptions(path=folder, captions=folder.with_suffix(".json")))
         options: dict[str, Any] = {"workers": 0, "max_assets": None, "reporter": SilentReporter()}
         import_assets(dataset, self.workspace, **options, library=LibraryOptions(name=folder.name))
 

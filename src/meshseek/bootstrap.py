@@ -207,12 +207,11 @@ class Meshseek:
         return Path(path) if path else None
 
     def dataset_like_before(self, name: str, options: DatasetOptions, library: str | None) -> Dataset:
-        """Open a library; one that was imported before, with its captions and id map, unless others are given."""
-        known = self.workspace.libraries.imported_from(name, options.path, library)
+        """Open a library; one that was imported before, with what was said of it then, unless it is said anew."""
+        known = self.workspace.libraries.imported_from(DATASETS.all_names(name), options.path, library)
         if known is not None:
-            kept = {key: Path(path) for key in ("captions", "id_map") if (path := getattr(known, key)) is not None}
-            given = {key: getattr(options, key) for key in kept if getattr(options, key) is not None}
-            options = replace(options, **kept | given)
+            given = {key: getattr(options, key) for key in known.said if getattr(options, key) is not None}
+            options = replace(options, **known.said | given)
         return self.dataset(name, options)
 
     def dataset_of(self, library: LibrarySource) -> Dataset:
@@ -221,8 +220,7 @@ class Meshseek:
         Raises:
             DatasetError: It cannot be read.
         """
-        paths = {name: Path(path) for name in ("captions", "id_map") if (path := getattr(library, name)) is not None}
-        return self.dataset(str(library.dataset), DatasetOptions(path=Path(str(library.path)), **paths))
+        return self.dataset(str(library.dataset), DatasetOptions(path=Path(str(library.path)), **library.said))
 
     def usual_renderer(self) -> Renderer:
         """With the options of the last rendering."""

@@ -8,12 +8,13 @@ import importlib.util
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache, cached_property
 from importlib import metadata
 from importlib.abc import InspectLoader
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from meshseek.errors import UnknownPluginError
@@ -36,11 +37,13 @@ class Family(Generic[T]):
         package: Dotted name of the package; each module in it without a leading underscore is one plug-in. A folder
             keeps the plug-in in its ``__init__.py`` and that plug-in's own parts beside it.
         contract: The abstract class that each plug-in module implements exactly once.
+        former: Names that plug-ins had before, each with the one that it has now.
     """
 
-    def __init__(self, package: str, contract: type[T]) -> None:
+    def __init__(self, package: str, contract: type[T], former: Mapping[str, str] = MappingProxyType({})) -> None:
         self.package = package
         self.contract = contract
+        self.former = former
         self._implementations: dict[ModuleType, type[T]] = {}
 
     @cached_property
@@ -79,6 +82,15 @@ class Family(Generic[T]):
                 files = sorted(part.rglob("*")) if part.is_dir() else [part]
                 yield from (file for file in files if file.is_file() and "__pycache__" not in file.parts)
 
+    def present(self, name: str) -> str:
+        """The name that a plug-in has now, whatever it was called before."""
+        return self.former.get(name, name)
+
+    def all_names(self, name: str) -> tuple[str, ...]:
+        """The name that a plug-in has now, and those that it had before."""
+        present = self.present(name)
+        return present, *(former for former, now in self.former.items() if now == present)
+
     def check(self, name: str) -> None:
         """See that there is a plug-in of this name; it is not imported.
 
@@ -95,6 +107,7 @@ class Family(Generic[T]):
         Raises:
             UnknownPluginError: No plug-in has this name; the message lists the names.
         """
+        name = self.present(name)
         self.check(name)
         module = importlib.import_module(f"{self.package}.{name}")
         if module not in self._implementations:

@@ -164,7 +164,7 @@ def extended(copy: Path) -> Path:
     )
     (copy / "embedders" / "toy.py").write_text(f"{kept}\n\n\n{classes}\n\n{units}")
     for family, name in (
-        ("datasets", "glb_folder"),
+        ("datasets", "folder"),
         ("translators", "existing"),
         ("rerankers", "openai_vlm"),
         ("search/modes", "caption"),
@@ -189,7 +189,7 @@ def test_one_added_file_is_offered_by_the_command_line(extended: Path) -> None:
         ("embed", "toy"),
         ("publish", "toy"),
         ("search", "toy"),
-        ("import", "another_glb_folder"),
+        ("import", "another_folder"),
         ("render", "another_embree"),
         ("translate", "another_existing"),
         ("search", "another_openai_vlm"),

@@ -15,7 +15,7 @@ from meshseek.pipeline.publish import CURES
 ROOT = Path(__file__).parents[2]
 QUOTED = re.compile(r"'meshseek ([^'\n]+?)'")
 STANDS_FOR = {
-    "DATASET": "glb_folder",
+    "DATASET": "folder",
     "PATH": "models",
     "FOLDER": "models",
     "NAME": "lite",

@@ -66,7 +66,7 @@ def _through_commands(folder: Path) -> list[str]:
     }
     faults = []
     for command in (
-        ["import", "glb_folder", str(folder / "library" / "model")],
+        ["import", "folder", str(folder / "library" / "model")],
         ["render", "--views", "1", "--size", "64"],
         ["embed"],
         ["publish"],

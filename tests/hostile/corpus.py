@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tests.hostile import gltf_models, libraries, obj_models, pictures, tables, tars
+from tests.hostile import gltf_models, libraries, obj_models, other_formats, pictures, tables, tars
 
 Kind = Literal["model", "picture", "library", "captions", "map", "renders", "tar"]
 Content = bytes | None
@@ -45,7 +45,8 @@ class Hostile:
 
 def corpus() -> Iterator[Hostile]:
     """Every case, always in the same order."""
-    for name, files in {**obj_models.cases(), **gltf_models.cases()}.items():
+    models: dict[str, Mapping[str, Content]] = {**obj_models.cases(), **gltf_models.cases(), **other_formats.cases()}
+    for name, files in models.items():
         yield Hostile(name=name, kind="model", files=files, links=obj_models.LINKS.get(name, {}))
     for name, data in pictures.cases().items():
         yield Hostile(name=name, kind="picture", files={f"{name}.png": data})

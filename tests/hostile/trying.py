@@ -74,7 +74,7 @@ def _read_all(dataset: Dataset, folder: Path, most: int = 3) -> str:
 
 
 def _model(path: Path, folder: Path) -> str:
-    return _read_all(DATASETS.load("glb_folder")(DatasetOptions(path=path.parent)), folder)
+    return _read_all(DATASETS.load("folder")(DatasetOptions(path=path.parent)), folder)
 
 
 def _picture(path: Path, _: Path) -> str:
@@ -93,7 +93,7 @@ def _tar(path: Path, folder: Path) -> str:
 
 def _captions(path: Path, folder: Path) -> str:
     (path.parent / "cube.obj").write_text(CUBE)
-    return _read_all(DATASETS.load("glb_folder")(DatasetOptions(path=path.parent, captions=path)), folder)
+    return _read_all(DATASETS.load("folder")(DatasetOptions(path=path.parent, captions=path)), folder)
 
 
 def _map(path: Path, folder: Path) -> str:

@@ -12,7 +12,7 @@ import pytest
 from tests.stages import ALGORITHM, Stages
 
 from meshseek import files
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.embedders import Embedder
 from meshseek.errors import DatabaseDownError, EmbedderError, WorkspaceError
 from meshseek.pipeline.check import Report, check, verify_sources
@@ -120,7 +120,7 @@ def test_a_library_that_cannot_be_read_is_told(stages: Stages, samples: Path) ->
 
     assert not report.is_sound
     assert not checked(stages).is_sound
-    assert "library 'glb_folder-samples-1-6': there is no folder" in report.lost_libraries["glb_folder-samples-1-6"]
+    assert "library 'folder-samples-1-6': there is no folder" in report.lost_libraries["folder-samples-1-6"]
 
 
 def test_outdated_rows_are_no_sound_state(stages: Stages, samples: Path) -> None:
@@ -130,7 +130,7 @@ def test_outdated_rows_are_no_sound_state(stages: Stages, samples: Path) -> None
     report = checked(stages)
 
     assert not report.is_sound
-    assert report.as_json()["outdated"] == {"glb_folder-samples-1-6": {"render": 1}}
+    assert report.as_json()["outdated"] == {"folder-samples-1-6": {"render": 1}}
 
 
 def test_clean_leaves_what_is_published(stages: Stages, samples: Path) -> None:
@@ -244,7 +244,7 @@ def test_an_import_that_was_interrupted_takes_nothing_out(
     before, searchable = contents(stages), stages.searchable()
     for path in samples.glob("*.glb"):
         os.utime(path, (1_000_000_000, 1_000_000_000))
-    original = GlbFolder.read
+    original = Folder.read
     for fails_at in (3, 2):
         reads: list[Any] = []
 
@@ -254,7 +254,7 @@ def test_an_import_that_was_interrupted_takes_nothing_out(
                 raise OSError(errno.ENOSPC, "No space left on device")
             return original(*arguments)
 
-        monkeypatch.setattr(GlbFolder, "read", read)
+        monkeypatch.setattr(Folder, "read", read)
         with pytest.raises(WorkspaceError, match="is full"):
             stages.import_folder(samples)
         monkeypatch.undo()

@@ -27,7 +27,7 @@ from meshseek.store.write.labels import figures_of, labels_of
 from meshseek.workspace.workspace import Workspace
 
 COUNT = 300
-LIBRARIES = ("furniture", "glb_folder-toys")
+LIBRARIES = ("furniture", "folder-toys")
 WORDS = {
     "library": [*LIBRARIES],
     "category": [f"cluster {n}" for n in range(CLUSTERS)],
@@ -163,4 +163,4 @@ def test_a_number_that_is_not_known_passes_only_a_negation(library: Library, cro
 
 def test_libraries_are_counted(library: Library) -> None:
     """Where assets come from is a field like others: its values are listed with their counts."""
-    assert library.facet("library") == [("furniture", 2 * COUNT // 3), ("glb_folder-toys", COUNT // 3)]
+    assert library.facet("library") == [("furniture", 2 * COUNT // 3), ("folder-toys", COUNT // 3)]

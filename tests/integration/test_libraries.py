@@ -15,7 +15,7 @@ from tests.stages import Stages
 
 from meshseek.bootstrap import Meshseek
 from meshseek.datasets import DATASETS, Dataset, DatasetOptions
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.errors import ConfirmationNeededError, DatasetError, InputError, WorkspaceError
 from meshseek.files import write_whole
 from meshseek.pipeline.clean import clean
@@ -49,15 +49,15 @@ def test_two_folders_with_the_same_file_are_two_libraries(stages: Stages, sample
     stages.update()
 
     assert {name: row["attributes"]["library"] for name, row in stages.searchable().items()} == {
-        "thing": "glb_folder-a",
-        "other": "glb_folder-a",
-        "glb_folder-b/thing": "glb_folder-b",
+        "thing": "folder-a",
+        "other": "folder-a",
+        "folder-b/thing": "folder-b",
     }
     models = {
         asset.asset_id: (stages.workspace.models / str(asset.model)).read_bytes() for asset in stages.workspace.assets()
     }
     assert models["thing"] == (tmp_path / "a" / "thing.glb").read_bytes()
-    assert models["glb_folder-b/thing"] == (tmp_path / "b" / "thing.glb").read_bytes()
+    assert models["folder-b/thing"] == (tmp_path / "b" / "thing.glb").read_bytes()
 
 
 def test_the_same_folder_is_the_same_library(stages: Stages, samples: Path, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_names(stages: Stages, samples: Path, tmp_path: Path) -> None:
     """Names without a choice differ; one that cannot be a folder is refused with what can."""
     for folder in ("one/models", "two/models", "three/models"):
         stages.import_folder(library(tmp_path / folder, samples, thing="chair"))
-    names = ["glb_folder-models", "glb_folder-models-2", "glb_folder-models-3"]
+    names = ["folder-models", "folder-models-2", "folder-models-3"]
     assert [known.name for known in stages.workspace.libraries.all()] == names
 
     for name in ("", "..", "a/b", ".hidden", "a" * 121, "椅" * 41):
@@ -100,7 +100,7 @@ def test_an_id_of_another_library_is_skipped(stages: Stages, samples: Path, tmp_
     second = library(tmp_path / "second", samples, thing="table", other="sofa")
     assert stages.import_folder(second, "b").skipped == 1
     reasons = (stages.workspace.assets_table().folder / "skipped.jsonl").read_text()
-    assert "library 'glb_folder-first' has an asset of this id; rename this one" in reasons
+    assert "library 'folder-first' has an asset of this id; rename this one" in reasons
     assert stages.ids() == ["b/thing", "thing", "b/other"]
     assert stages.import_folder(first).already_there == 2
 
@@ -156,7 +156,7 @@ def test_when_much_would_leave_somebody_has_to_agree(stages: Stages, samples: Pa
     folder = library(tmp_path / "a", samples, a="chair", b="cup", c="sofa", d="table")
     stages.import_folder(folder)
     (folder / "a.glb").unlink()
-    with pytest.raises(ConfirmationNeededError, match=r"1 of the 4 assets of library 'glb_folder-a' .* give --yes"):
+    with pytest.raises(ConfirmationNeededError, match=r"1 of the 4 assets of library 'folder-a' .* give --yes"):
         stages.import_folder(folder)
     assert stages.ids() == ["a", "b", "c", "d"]
 
@@ -174,11 +174,11 @@ def test_a_vanished_folder_takes_nothing_along(stages: Stages, samples: Path, tm
 
     updated = stages.update()
     assert updated.failed
-    assert "or give --yes to take all assets of library 'glb_folder-a' out of the workspace" in updated.notes[0]
-    assert set(stages.searchable()) == {"thing", "glb_folder-b/thing", "glb_folder-b/more"}
+    assert "or give --yes to take all assets of library 'folder-a' out of the workspace" in updated.notes[0]
+    assert set(stages.searchable()) == {"thing", "folder-b/thing", "folder-b/more"}
 
     assert not stages.update(yes=True).failed
-    assert set(stages.searchable()) == {"glb_folder-b/thing", "glb_folder-b/more"}
+    assert set(stages.searchable()) == {"folder-b/thing", "folder-b/more"}
 
 
 def test_a_first_import_of_nothing_makes_no_library(stages: Stages, tmp_path: Path) -> None:
@@ -211,13 +211,13 @@ def test_a_forgotten_library_is_gone(stages: Stages, samples: Path, tmp_path: Pa
     for name in ("a", "b"):
         stages.import_folder(library(tmp_path / name, samples, thing="chair"))
     stages.update()
-    stages.workspace.libraries.remove(stages.workspace.libraries.named("glb_folder-a"))
+    stages.workspace.libraries.remove(stages.workspace.libraries.named("folder-a"))
     stages.update()
-    assert set(stages.searchable()) == {"glb_folder-b/thing"}
+    assert set(stages.searchable()) == {"folder-b/thing"}
 
     stages.import_folder(tmp_path / "a")
     stages.update()
-    assert set(stages.searchable()) == {"glb_folder-b/thing", "glb_folder-a/thing"}
+    assert set(stages.searchable()) == {"folder-b/thing", "folder-a/thing"}
 
 
 def test_the_first_so_many_of_each_library(stages: Stages, samples: Path, tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_the_first_so_many_of_each_library(stages: Stages, samples: Path, tmp_pa
     for name in ("a", "b"):
         stages.import_folder(library(tmp_path / name, samples, x="chair", y="cup", z="sofa"))
     stages.max_assets = 2
-    first = {"x", "y", "glb_folder-b/x", "glb_folder-b/y"}
+    first = {"x", "y", "folder-b/x", "folder-b/y"}
     assert {asset.asset_id for asset in stages.workspace.assets(2)} == first
     assert stages.render().done == 4
     assert [summary.done + summary.skipped for summary in stages.embed()] == [4, 4, 4]
@@ -267,13 +267,13 @@ def test_an_older_workspace_keeps_its_ids(old: Stages, samples: Path, tmp_path: 
 def test_another_library_in_an_older_workspace(old: Stages, samples: Path, tmp_path: Path) -> None:
     """What was there keeps its ids under a name of its own; update tells how to say where it came from."""
     old.import_folder(library(tmp_path / "b", samples, z="sofa"))
-    assert old.ids() == ["x", "y", "glb_folder-b/z"]
+    assert old.ids() == ["x", "y", "folder-b/z"]
     (note,) = old.update().notes
     assert "run 'meshseek import DATASET PATH --library earlier-import' once" in note
 
     old.import_folder(tmp_path / "a", "earlier-import")
     assert old.update().notes == []
-    assert sorted(old.searchable()) == ["glb_folder-b/z", "x", "y"]
+    assert sorted(old.searchable()) == ["folder-b/z", "x", "y"]
 
 
 def test_a_clock_that_was_set_back(stages: Stages, samples: Path, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_record_that_no_copy_is_left_of_is_named_with_its_cure(stages: Stages,
     """One line says what to remove; after that, an import brings everything back."""
     folder = library(tmp_path / "a", samples, x="chair")
     stages.import_folder(folder)
-    kept = stages.workspace.libraries.folder / "glb_folder-a"
+    kept = stages.workspace.libraries.folder / "folder-a"
     for file in ("library.json", "listing.parquet"):
         (kept / file).write_bytes(b"{")
     with pytest.raises(WorkspaceError, match=r"library\.json is damaged; remove "):
@@ -327,7 +327,7 @@ def test_a_library_without_record_and_whole_listing_is_no_library_that_was_forgo
 ) -> None:
     """It is told of; else its assets would leave without a word, and cleaning would delete their files."""
     stages.import_folder(library(tmp_path / "a", samples, x="chair"))
-    kept = stages.workspace.libraries.folder / "glb_folder-a"
+    kept = stages.workspace.libraries.folder / "folder-a"
     (kept / "library.json").unlink()
     (kept / "listing.parquet").write_bytes(b"{")
     models = sorted(stages.workspace.models.rglob("*.glb"))
@@ -355,7 +355,7 @@ def test_a_workspace_inside_of_its_library(stages: Stages, samples: Path, tmp_pa
     options = DatasetOptions(path=folder).beside(stages.workspace.folder)
     shutil.rmtree(samples)
     for _ in range(2):
-        stages.import_dataset(GlbFolder(options), LibraryOptions())
+        stages.import_dataset(Folder(options), LibraryOptions())
         assert stages.ids() == ["a", "b"]
     with_settings = Meshseek(read_settings(workspace=stages.workspace.folder))
     assert with_settings.dataset("glb_folder", DatasetOptions(path=folder)).options == options
@@ -378,8 +378,8 @@ def test_each_library_remembers_what_it_could_not_read(stages: Stages, samples: 
     for _ in range(2):
         stages.update(yes=True)
         assert {name: standing.skipped for name, standing in standings(stages.workspace, ["toy"]).items()} == {
-            "glb_folder-a": {"import": 1},
-            "glb_folder-b": {"import": 1},
+            "folder-a": {"import": 1},
+            "folder-b": {"import": 1},
         }
     library(tmp_path / "a", samples, bad="cup")
     stages.update()

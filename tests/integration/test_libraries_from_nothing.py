@@ -10,7 +10,7 @@ import trimesh
 from tests.model_libraries import read_all
 
 from meshseek.datasets import DatasetOptions
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.errors import FetchError
 from meshseek.pipeline import fetch
 from meshseek.pipeline.sample_assets import make_sample_assets, plan_sample
@@ -28,7 +28,7 @@ def test_sample_assets_are_a_library(tmp_path: Path, models: Path) -> None:
     again = make_sample_assets(tmp_path / "two", 30)
     assert all(file.read_bytes() == (again / file.name).read_bytes() for file in folder.iterdir())
     assert make_sample_assets(tmp_path / "one", 30) == folder
-    dataset = GlbFolder(DatasetOptions(path=folder, captions=folder / "captions.csv"))
+    dataset = Folder(DatasetOptions(path=folder, captions=folder / "captions.csv"))
     assets = read_all(dataset, models)
     assert len(assets) == len({asset.captions_english for asset in assets.values()}) == 30
     chair = assets["chair-0001"]

@@ -14,12 +14,12 @@ import trimesh
 from tests.model_libraries import make_sh3f, png
 
 from meshseek.datasets import Dataset, DatasetOptions
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.datasets.gobjaverse import Gobjaverse
 from meshseek.datasets.sweethome3d import Sweethome3d
 from meshseek.errors import DatasetError, LibraryGoneError
 
-LAYOUTS: list[type[Dataset]] = [GlbFolder, Gobjaverse, Sweethome3d]
+LAYOUTS: list[type[Dataset]] = [Folder, Gobjaverse, Sweethome3d]
 
 
 def make_library(layout: type[Dataset], root: Path) -> Path:
@@ -78,11 +78,11 @@ def test_broken_libraries_are_not_gone(tmp_path: Path) -> None:
     """What is there but cannot be understood is another error: nothing in it may be taken for removed."""
     captions = tmp_path / "captions.csv"
     captions.write_text("nothing")
-    make_library(GlbFolder, tmp_path / "models")
+    make_library(Folder, tmp_path / "models")
     make_library(Gobjaverse, tmp_path / "renders")
     (tmp_path / "bad.sh3f").write_bytes(b"PK")
     for dataset in (
-        GlbFolder(DatasetOptions(path=tmp_path / "models", captions=captions)),
+        Folder(DatasetOptions(path=tmp_path / "models", captions=captions)),
         Gobjaverse(DatasetOptions(path=tmp_path / "renders", captions=captions)),
         Sweethome3d(DatasetOptions(path=tmp_path / "bad.sh3f")),
     ):
@@ -100,7 +100,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(layout: type[Dataset
     if layout is Sweethome3d:
         make_sh3f(file, **{"pack/cube/wood__png": png((1, 2, 3))})
     else:
-        new = {GlbFolder: trimesh.creation.icosphere().export(file_type="glb"), Gobjaverse: png(size=(9, 9))}[layout]
+        new = {Folder: trimesh.creation.icosphere().export(file_type="glb"), Gobjaverse: png(size=(9, 9))}[layout]
         assert isinstance(new, bytes)
         file.write_bytes(new)
     asset = dataset.read(entry, tmp_path / "models")
@@ -116,11 +116,11 @@ def ids(dataset: Dataset) -> list[str]:
 def test_links_in_circles_end_no_listing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Files that link to themselves are counted; linked folders, which may go in circles, are told and not followed."""
     root = tmp_path / "library"
-    make_library(GlbFolder, root)
+    make_library(Folder, root)
     (root / "circle.glb").symlink_to("circle.glb")
     (root / "nowhere.glb").symlink_to("absent.glb")
     (root / "sub").symlink_to(root)
-    dataset = GlbFolder(DatasetOptions(path=root))
+    dataset = Folder(DatasetOptions(path=root))
     with caplog.at_level(logging.WARNING):
         assert ids(dataset) == ["a"]
     assert dataset.unlisted == 0, "a link to nowhere is no asset that may still be there"
@@ -139,7 +139,7 @@ def test_numbered_links_in_circles_end_no_listing(tmp_path: Path) -> None:
 def test_a_file_that_vanishes_while_it_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its listing goes on without it, and says so."""
     root = tmp_path / "library"
-    make_library(GlbFolder, root)
+    make_library(Folder, root)
     (root / "b.glb").write_bytes(b"")
     walk = os.walk
 
@@ -149,7 +149,7 @@ def test_a_file_that_vanishes_while_it_is_listed(tmp_path: Path, monkeypatch: py
             yield found
 
     monkeypatch.setattr(os, "walk", late)
-    dataset = GlbFolder(DatasetOptions(path=root))
+    dataset = Folder(DatasetOptions(path=root))
     assert ids(dataset) == ["a"]
     assert dataset.unlisted == 0
 
@@ -159,9 +159,9 @@ def test_a_folder_that_cannot_be_listed_is_told(
 ) -> None:
     """The rest is listed, and the listing says that it is not whole."""
     root = tmp_path / "library"
-    make_library(GlbFolder, root)
-    make_library(GlbFolder, root / "closed")
-    dataset = GlbFolder(DatasetOptions(path=root))
+    make_library(Folder, root)
+    make_library(Folder, root / "closed")
+    dataset = Folder(DatasetOptions(path=root))
     assert (ids(dataset), dataset.unlisted) == (["a", "closed/a"], 0)
     refuse(root / "closed")
     with caplog.at_level(logging.WARNING):

@@ -176,7 +176,7 @@ def test_an_older_workspace_gets_sizes_without_being_made_anew(stages: Stages, m
     stages.publish()
     assert set(published_widths(stages).values()) == {None}
 
-    monkeypatch.setattr("meshseek.datasets.glb_folder.GlbFolder.read", None)
+    monkeypatch.setattr("meshseek.datasets.folder.Folder.read", None)
     monkeypatch.setattr("meshseek.renderers.embree.Embree.render", None)
     monkeypatch.setattr(Stages, "usual_embedder", None)
     options = UpdateOptions(algorithms=[ALGORITHM], workers=0)

@@ -178,7 +178,7 @@ def test_an_asset_comes_back_as_it_was_imported(models: Path, workspace: Workspa
             asset,
             model=None,
             attributes={**asset.attributes, "size": row.attributes["size"]},
-            library=f"glb_folder-{models.name}",
+            library=f"folder-{models.name}",
         )
         for asset, row in zip(expected, imported, strict=True)
     ]

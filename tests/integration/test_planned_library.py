@@ -13,7 +13,7 @@ from tests.command_lines import run_here
 
 from meshseek.bootstrap import Meshseek
 from meshseek.datasets import DatasetOptions
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.embedders.synthetic import model_name
 from meshseek.errors import WorkspaceError
 from meshseek.model import ViewCount
@@ -193,7 +193,7 @@ def test_only_what_is_planned_counts_as_there(made: Workspace) -> None:
 
 def test_what_is_imported_but_not_rendered_is_rendered_first(workspace: Workspace, tmp_path: Path) -> None:
     """An asset without pictures gets as many as the last rendering made; models are counted as they are."""
-    dataset = GlbFolder(DatasetOptions(path=make_sample_assets(tmp_path / "models", 3)))
+    dataset = Folder(DatasetOptions(path=make_sample_assets(tmp_path / "models", 3)))
     import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter())
     amounts = imported(workspace, facts_of("lite", None, None, gpu=False), None, rendering=5)
     plan = make_plan(amounts, facts_of("lite", None, None, gpu=False), MACHINE, "hnsw")
@@ -218,7 +218,7 @@ def test_what_left_or_was_replaced_is_not_planned(workspace: Workspace, tmp_path
     facts = facts_of("lite", None, None, gpu=False)
 
     def import_all() -> None:
-        dataset = GlbFolder(DatasetOptions(path=models))
+        dataset = Folder(DatasetOptions(path=models))
         import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter())
 
     import_all()

@@ -157,16 +157,16 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_again(
     stages: Stages, samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row tells the file that was listed; the next import sees that it is another one by now."""
-    from meshseek.datasets.glb_folder import GlbFolder  # noqa: PLC0415  # to hook into its reading
+    from meshseek.datasets.folder import Folder  # noqa: PLC0415  # to hook into its reading
 
-    read = GlbFolder.read
+    read = Folder.read
     edit_caption(samples)
 
     def read_and_replace(*arguments: object) -> object:
         replace_model(samples)
         return read(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(GlbFolder, "read", read_and_replace)
+    monkeypatch.setattr(Folder, "read", read_and_replace)
     stages.import_folder(samples)
     monkeypatch.undo()
     stages.update()

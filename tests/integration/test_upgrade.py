@@ -60,7 +60,8 @@ def test_an_earlier_workspace_becomes_right(
         [UNKNOWN_LIBRARIES] if request.node.callspec.params["earlier"] in {"format-1", "no-libraries"} else []
     )
 
-    anew.import_folder(tmp_path / "models")
+    (library_before, *_) = [each for each in earlier.workspace.libraries.all() if each.path]
+    anew.import_folder(tmp_path / "models", library_before.name)  # it keeps the name that its layout had then
     anew.update()
     with earlier.server.connect(ALGORITHM) as one, anew.server.connect(ALGORITHM) as other:
         assert contents(one) == contents(other)

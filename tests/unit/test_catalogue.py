@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from meshseek.datasets._files import safe_name, unique_id
-from meshseek.datasets.glb_folder import caption_from_name
+from meshseek.datasets.folder import caption_from_name
 from meshseek.datasets.sweethome3d.catalogue import CatalogueItem, licence_id, parse_properties
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.mtl import linear, parse_mtl

@@ -39,6 +39,10 @@ class DatasetOptions:
     path: Path
     captions: Path | None = None
     id_map: Path | None = None
+    unit: str | None = None
+    """What all models are in, one of :data:`meshseek.meshes.spaces.UNITS`; None where each is believed."""
+    up: str | None = None
+    """Which axis of all models points up: ``x``, ``y`` or ``z``."""
     passed_over: Path | None = None
     """A folder that is no part of the library though it may lie in it: the workspace."""
     cache: Path | None = None
@@ -59,8 +63,13 @@ class Dataset(ABC):
 
     brings_models: ClassVar[bool] = True
     """Whether :meth:`read` puts models anywhere; where it never does, no folder is made for each asset."""
+    takes_units: ClassVar[bool] = False
+    """Whether the user may say in what unit its models are, and which axis points up."""
 
     def __init__(self, options: DatasetOptions) -> None:
+        if (options.unit or options.up) and not self.takes_units:
+            name = type(self).__module__.rpartition(".")[2]
+            raise DatasetError(f"'{name}' knows its models' unit and axes itself; leave out --unit and --up")
         self.options = options
         self.unlisted = 0
         """Files and folders that the last listing could not look at: the assets in them are not gone."""
@@ -78,4 +87,4 @@ class Dataset(ABC):
         """
 
 
-DATASETS: Family[Dataset] = Family(__name__, Dataset)  # type: ignore[type-abstract]
+DATASETS: Family[Dataset] = Family(__name__, Dataset, {"glb_folder": "folder"})  # type: ignore[type-abstract]

@@ -24,7 +24,7 @@ from pathlib import Path
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, describe, joined, read_descriptions
 from meshseek.datasets._files import fingerprint_of
-from meshseek.datasets._models import MOST_GLB_BYTES, faces_of_copy
+from meshseek.datasets._models import MOST_GLB_BYTES, settled
 from meshseek.datasets._tar_listing import Listing
 from meshseek.datasets._tar_samples import MOST_PARTS, OpenTar, Sample, opened_tar
 from meshseek.errors import DatasetError, LibraryGoneError, UnreadableAssetError
@@ -268,4 +268,4 @@ def _put(member: Member, read_at: ReadAt, target: Path) -> int:
     with whole_file(target) as draft, draft.open("wb") as file:
         for part in parts_of(read_at, member):
             file.write(part)
-    return faces_of_copy(target)
+    return settled(target, member.name)

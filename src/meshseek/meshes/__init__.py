@@ -1,1 +1,1 @@
-"""Reading and writing of meshes: OBJ, glTF and GLB."""
+"""Reading and writing of meshes: what comes in many formats becomes GLB."""

@@ -46,6 +46,8 @@ class GlbPart:
     """(vertices, 2), the origin at the upper left."""
     indices: NDArray[np.int64]
     material: GlbMaterial
+    colours: NDArray[np.float32] | None = None
+    """(vertices, 4), linear, 0..1; multiplied with the material's."""
 
 
 def build_glb(parts: Sequence[GlbPart], asset: Mapping[str, Any]) -> bytes:
@@ -99,6 +101,8 @@ class _Builder:
         attributes = {"POSITION": self._vectors(part.positions, bounds=True), "NORMAL": self._vectors(part.normals)}
         if part.texcoords is not None and part.material.texture is not None:
             attributes["TEXCOORD_0"] = self._vectors(part.texcoords)
+        if part.colours is not None:
+            attributes["COLOR_0"] = self._vectors(part.colours)
         short = len(part.positions) < np.iinfo(np.uint16).max
         indices = part.indices.astype(np.uint16 if short else np.uint32)
         accessor = {

@@ -9,14 +9,14 @@ import mimetypes
 import os
 import struct
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.glb import BINARY_CHUNK, JSON_CHUNK, encode_glb
-from meshseek.meshes.gltf_schema import Buffer, GltfTree, Image, check_tree
+from meshseek.meshes.gltf_schema import MESHOPT, Buffer, GltfTree, Image, check_tree
 from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.textures import MAX_PIXELS, pixels_of
 
@@ -24,6 +24,7 @@ _HEADER = 20
 _CHUNK = 8
 _VERSION = 2
 MOST_JSON_BYTES = 256 << 20
+UNPACK = "export it without compression"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,28 @@ class GlbFile:
     length: int
     """Bytes of them."""
 
+    def content(self) -> tuple[dict[str, Any], bytes]:
+        """The whole structure as the file has it, and its numbers.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with self.path.open("rb") as file:
+            head = file.read(_HEADER)
+            tree = json.loads(file.read(struct.unpack_from("<I", head, _HEADER - _CHUNK)[0]))
+            file.seek(self.start)
+            return tree, file.read(self.length)
+
     def plain(self) -> bytes:
         """The file anew, with nothing in it but what was checked.
 
         Raises:
-            UnreadableAssetError: It is compressed, so nothing here can decode it.
+            UnreadableAssetError: It is compressed.
             OSError: It cannot be read.
         """
         name = self.tree.compression()
         if name is not None:
-            raise UnreadableAssetError(f"it is compressed with {name}; export it without compression")
+            raise UnreadableAssetError(f"it is compressed with {name}; {UNPACK}")
         if not self.tree.is_complete():
             raise UnreadableAssetError("some of its numbers are not in plain buffers; export it without compression")
         with self.path.open("rb") as file:
@@ -135,6 +148,8 @@ def _parse(text: bytes) -> Any:
 def _check_buffers(tree: GltfTree, chunk: int) -> None:
     """The first buffer is the chunk of numbers; others must be inside the tree."""
     for number, buffer in enumerate(tree.buffers):
+        if buffer.is_fallback:
+            continue  # what stands in for it is compressed
         if buffer.uri is None:
             length = chunk if number == 0 else 0
         elif buffer.uri.startswith("data:"):
@@ -151,19 +166,21 @@ def _cut_off(length: int, buffer: Buffer) -> UnreadableAssetError:
 
 def _pack(tree: dict[str, Any], checked: GltfTree, files: ModelFiles) -> bytes:
     binary = bytearray()
-    starts = []
+    places: list[tuple[int, int]] = []  # the buffer that each becomes, and where in it; those without bytes the second
     for buffer in checked.buffers:
+        places.append((1, 0) if buffer.is_fallback else (0, len(binary)))
+        if buffer.is_fallback:
+            continue
         if buffer.uri is None:
             raise UnreadableAssetError("its data is missing; export it as GLB")
         data = _load(buffer.uri, files)
         if len(data) < buffer.byte_length:
             raise _cut_off(len(data), buffer)
-        starts.append(len(binary))
         _append(binary, data[: buffer.byte_length])
     views = tree.setdefault("bufferViews", [])
     for view in views:
-        view["byteOffset"] = view.get("byteOffset", 0) + starts[view["buffer"]]
-        view["buffer"] = 0
+        for part in (view, *_compressed(view)):
+            _move(part, places)
     for image in tree.get("images", ()):
         if image.get("uri") is not None:
             data = _load(image["uri"], files)
@@ -172,8 +189,26 @@ def _pack(tree: dict[str, Any], checked: GltfTree, files: ModelFiles) -> bytes:
             image["bufferView"] = len(views)
             views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(data)})
             _append(binary, data)
-    tree["buffers"] = [{"byteLength": len(binary)}]
+    empty = [row for row, buffer in zip(tree.get("buffers", ()), checked.buffers, strict=True) if buffer.is_fallback]
+    longest = max(empty, key=lambda row: int(row["byteLength"]), default=None)
+    tree["buffers"] = [{"byteLength": len(binary)}, *([] if longest is None else [longest])]
     return bytes(binary)
+
+
+def _compressed(view: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Where the bytes of a view are that is compressed."""
+    extensions = view.get("extensions")
+    if isinstance(extensions, dict):
+        yield from (use for name in MESHOPT if isinstance(use := extensions.get(name), dict))
+
+
+def _move(part: dict[str, Any], places: Sequence[tuple[int, int]]) -> None:
+    """Say of some bytes where they are now."""
+    number, offset = part.get("buffer"), part.get("byteOffset", 0)
+    if type(number) is not int or type(offset) is not int or not 0 <= number < len(places):
+        raise UnreadableAssetError("its glTF structure is damaged; export it again")
+    part["buffer"], start = places[number]
+    part["byteOffset"] = offset + start
 
 
 def _append(binary: bytearray, data: bytes) -> None:

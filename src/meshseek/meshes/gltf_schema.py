@@ -1,7 +1,4 @@
-"""What a glTF 2.0 tree must be like: checked once, before anything is made of it.
-
-Only what is shown is checked and kept: animations, cameras, skins, names and extras pass by.
-"""
+"""What a glTF 2.0 tree must be like, checked once; animations, cameras, skins, names and extras pass by."""
 
 from __future__ import annotations
 
@@ -14,13 +11,10 @@ from pydantic.alias_generators import to_camel
 from meshseek.errors import UnreadableAssetError
 
 TRIANGLES = 4
-UNSUPPORTED = {
-    "KHR_draco_mesh_compression": "Draco",
-    "EXT_meshopt_compression": "meshopt",
-    "KHR_meshopt_compression": "meshopt",
-    "KHR_texture_basisu": "Basis (KTX2)",
-}
-"""Extensions without which a model cannot be shown, and that nothing here can decode."""
+DRACO, BASIS = "KHR_draco_mesh_compression", "KHR_texture_basisu"
+MESHOPT = ("EXT_meshopt_compression", "KHR_meshopt_compression")
+UNSUPPORTED = {DRACO: "Draco", **dict.fromkeys(MESHOPT, "meshopt"), BASIS: "Basis (KTX2)"}
+"""Extensions without which a model cannot be shown before it is decoded."""
 
 _MOST_ELEMENTS = 100_000_000
 _SIZES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
@@ -54,6 +48,13 @@ class Buffer(_Part):
 
     byte_length: Index
     uri: str | None = None
+    extensions: Unchecked = None
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether it has no bytes: those of its views are compressed, in other buffers."""
+        given = self.extensions if self.uri is None and isinstance(self.extensions, dict) else {}
+        return any(isinstance(use := given.get(name), dict) and use.get("fallback") is True for name in MESHOPT)
 
 
 class BufferView(_Part):
@@ -63,6 +64,7 @@ class BufferView(_Part):
     byte_offset: Index = 0
     byte_length: Index
     byte_stride: Stride | None = None
+    extensions: Unchecked = None
 
 
 class Accessor(_Part):
@@ -96,6 +98,7 @@ class Primitive(_Part):
     indices: Index | None = None
     material: Index | None = None
     mode: Annotated[int, Field(ge=0, le=6)] = TRIANGLES
+    extensions: Unchecked = None
 
 
 class Mesh(_Part):

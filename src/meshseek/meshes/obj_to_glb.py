@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from meshseek.errors import UnreadableAssetError
+from meshseek.meshes.corners import outward, vertex_keys
+from meshseek.meshes.found_textures import Textures
 from meshseek.meshes.glb import GlbMaterial, GlbPart, build_glb
-from meshseek.meshes.model_files import UNREADABLE, ModelFiles
+from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.mtl import MtlMaterial, linear, parse_mtl
 from meshseek.meshes.normals import crease_normals, unit, weld
 from meshseek.meshes.obj import ObjMesh, parse_obj
-from meshseek.meshes.textures import Texture, read_texture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 REVISION = 1
 """Raised when the same OBJ gives another GLB, so that finished work is done anew."""
 
-_NORMAL_STEPS = 511
-"""Normals that agree to one part in this many share a vertex."""
-_NORMAL_KEYS = 1 << 30
 _THINNEST = 1e-9
 """In the file's unit; a flat model is not scaled along its thin axis."""
 
@@ -52,14 +49,13 @@ class Conversion:
 class _Looks:
     """The materials of one model while they are made."""
 
-    files: ModelFiles
+    textures: Textures
     materials: dict[str, MtlMaterial]
-    textures: dict[str, Texture | None] = field(default_factory=dict)
 
     def material(self, name: str, *, mapped: bool) -> GlbMaterial:
         """The material of a part; its texture shows only where the part is mapped, that is, has texcoords."""
         source = self.materials.get(name) or MtlMaterial()
-        texture = self._texture(source.texture) if source.texture and mapped else None
+        texture = self.textures.named(source.texture) if source.texture and mapped else None
         red, green, blue = (1.0, 1.0, 1.0) if texture else map(linear, source.diffuse)
         alpha_mode = "BLEND" if source.opacity < 1 else texture.alpha_mode if texture else "OPAQUE"
         return GlbMaterial(
@@ -69,17 +65,6 @@ class _Looks:
             texture=texture,
             alpha_mode=alpha_mode,
         )
-
-    def _texture(self, name: str) -> Texture | None:
-        if name not in self.textures:
-            try:
-                data = self.files.find(name)
-                self.textures[name] = read_texture(data) if data is not None else None
-            except OSError:  # the disk's fault, not the picture's
-                raise
-            except (UnreadableAssetError, *UNREADABLE):
-                self.textures[name] = None
-        return self.textures[name]
 
 
 def convert_obj(
@@ -101,12 +86,12 @@ def convert_obj(
     materials: dict[str, MtlMaterial] = {}
     for library in libraries:
         materials |= parse_mtl(library) if library is not None else {}
-    looks = _Looks(files=files, materials=materials)
+    looks = _Looks(textures=Textures(files), materials=materials)
     parts = _parts(mesh, placement, looks)
     return Conversion(
         glb=build_glb(parts, asset or {}),
         faces=len(mesh.corners),
-        missing_textures=tuple(name for name, texture in looks.textures.items() if texture is None),
+        missing_textures=looks.textures.missing,
     )
 
 
@@ -116,9 +101,9 @@ def _parts(mesh: ObjMesh, placement: Placement | None, looks: _Looks) -> list[Gl
     vertices = weld(positions)[mesh.corners[..., 0]]
     points = positions[mesh.corners[..., 0]]
     normals = _normals(mesh, transform[:, :3], points, vertices)
-    order = _outward(points, normals)
+    order = outward(points, normals)
     texcoords = mesh.corners[..., 1]
-    keys = _vertex_keys(vertices, texcoords, normals, len(mesh.texcoords))
+    keys = vertex_keys(vertices, texcoords, normals, len(mesh.texcoords))
     parts = []
     for number in np.unique(mesh.materials):
         chosen = np.flatnonzero(mesh.materials == number)
@@ -167,25 +152,6 @@ def _normals(
         own = unit(turned.astype(np.float32))[index]
         return np.where(given[..., None], own, crease_normals(points, vertices))
     return crease_normals(points, vertices)
-
-
-def _outward(points: NDArray[np.float32], normals: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Order of each triangle's corners that makes its front the side to which its normals point."""
-    face = np.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
-    inward = np.einsum("ij,ij->i", face, normals.sum(axis=1)) < 0
-    return np.where(inward[:, None], np.array([0, 2, 1]), np.array([0, 1, 2]))
-
-
-def _vertex_keys(
-    vertices: NDArray[np.int64], texcoords: NDArray[np.int64], normals: NDArray[np.float32], texcoord_count: int
-) -> NDArray[np.int64]:
-    """One number for each corner; corners with equal numbers become one vertex of the GLB."""
-    places = vertices * (texcoord_count + 1) + texcoords + 1
-    if places.max() >= np.iinfo(np.int64).max // _NORMAL_KEYS:
-        places = np.unique(places, return_inverse=True)[1].reshape(places.shape)
-    steps = np.rint(normals * _NORMAL_STEPS).astype(np.int64) + _NORMAL_STEPS
-    directions = (steps[..., 0] << 20) | (steps[..., 1] << 10) | steps[..., 2]
-    return places * _NORMAL_KEYS + directions
 
 
 def _texcoords(mesh: ObjMesh, index: NDArray[np.int64]) -> NDArray[np.float32] | None:

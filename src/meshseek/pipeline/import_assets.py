@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from meshseek.datasets import Dataset, Entry
+from meshseek.datasets import DATASETS, Dataset, Entry
 from meshseek.errors import ConfirmationNeededError, DatasetError, LibraryGoneError, UnreadableAssetError
 from meshseek.files import make_folder, move_whole
 from meshseek.model import Asset
@@ -26,7 +26,7 @@ from meshseek.pipeline.workers import Workers, in_processes
 from meshseek.reporting import Reporter
 from meshseek.untrusted.text import plain
 from meshseek.workspace.by_asset import Some
-from meshseek.workspace.integrity import checksum, faulty_models
+from meshseek.workspace.integrity import checksum, faulty_models, packed_models
 from meshseek.workspace.libraries import LibrarySource, Listing, check_name, default_name
 from meshseek.workspace.made_from import version_of
 from meshseek.workspace.tables import MEASURED, asset_row
@@ -183,6 +183,8 @@ def _finished(
     table = workspace.assets_table()
     finished = begin_stage(table, reporter)
     faulty = {fault.asset_id for fault in faulty_models(workspace, entries.keys(), verify=options.verify)}
+    if options.verify:
+        faulty |= {*packed_models(workspace, entries.keys())}
     for part in table.tables(entries.keys(), ["asset_id", "view_folder"]):
         elsewhere = pc.invert(pc.starts_with(part["view_folder"], f"{source.path}/"))
         apart = part.filter(elsewhere)  # of a library that has moved; none of most
@@ -203,6 +205,8 @@ def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> L
         "path": path,
         "captions": str(options.captions.absolute()) if options.captions else None,
         "id_map": str(options.id_map.absolute()) if options.id_map else None,
+        "unit": options.unit,
+        "up": options.up,
     }
     for named in filter(None, (path, origin["captions"], origin["id_map"])):
         if plain(named) != named:  # it would be recorded, which takes UTF-8
@@ -210,7 +214,7 @@ def _source(dataset: Dataset, workspace: Workspace, wanted: LibraryOptions) -> L
     name = wanted.name
     if name is not None:
         check_name(name)
-    library = workspace.libraries.imported_from(layout, options.path, name)
+    library = workspace.libraries.imported_from(DATASETS.all_names(layout), options.path, name)
     if library is not None:
         return replace(library, **origin, forgotten=() if wanted.recall else library.forgotten)
     known = workspace.libraries.all()

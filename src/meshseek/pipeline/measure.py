@@ -139,11 +139,18 @@ def _measured(asset: Asset, models: Path) -> dict[str, Any] | None:
     try:
         if asset.model is not None and (models / asset.model).is_file():
             box = measure_glb(models / asset.model)
-            return None if box is None else _size(box.sides, certainty_of(box))
+            return None if box is None else _size(box.sides, _said_by(asset) or certainty_of(box))
         return None if asset.views is None else _told_by_camera(asset.views)
     except (MeshseekError, *UNREADABLE) as error:
         log.info("%s cannot be measured: %s", asset.asset_id, error)
         return None
+
+
+def _said_by(asset: Asset) -> Certainty | None:
+    """How sure we are where the model's file, or the user, says its unit."""
+    made_from = asset.attributes.get("made_from")
+    known = isinstance(made_from, Mapping) and made_from.get("unit_from") in {"declared", "forced"}
+    return "stated" if known else None
 
 
 def certainty_of(box: Box) -> Certainty:

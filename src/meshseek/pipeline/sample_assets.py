@@ -1,6 +1,6 @@
 """Generated furniture with captions in both languages, for machines where no real library can be had.
 
-The folder is one for the ``glb_folder`` dataset. The same count always gives the same bytes.
+The folder is one for the ``folder`` dataset. The same count always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def make_sample_assets(folder: Path, count: int) -> Path:
         count: How many models.
 
     Returns:
-        The folder for the ``glb_folder`` dataset; a finished one is used again.
+        The folder for the ``folder`` dataset; a finished one is used again.
     """
     finished = folder / f"samples-{REVISION}-{count}"
     if finished.is_dir():

@@ -87,6 +87,18 @@ def opened_archive(path: Path, root: Path) -> Iterator[Archive]:
         yield Archive(zipped)
 
 
+@contextmanager
+def archive_of(content: bytes) -> Iterator[Archive]:
+    """Open a zip that was read.
+
+    Raises:
+        UnreadableAssetError: It says of itself that it unpacks to too much.
+        zipfile.BadZipFile: It is damaged.
+    """
+    with zipfile.ZipFile(_Bounded(io.BytesIO(content))) as zipped:
+        yield Archive(zipped)
+
+
 class _Bounded(io.RawIOBase):
     """A file of which no part is read that is larger than a directory may be: zipfile reads that one in one go."""
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from meshseek.errors import UnreadableAssetError
+from meshseek.meshes.decoders import is_packed
+from meshseek.meshes.gltf import read_glb
 from meshseek.workspace.view_files import lost_views
 from meshseek.workspace.workspace import Workspace
 
@@ -45,6 +49,21 @@ def faulty_models(
                     kind = "altered"
                 if kind is not None:
                     yield Fault(asset_id, kind, path)
+
+
+def packed_models(workspace: Workspace, asset_ids: Container[str]) -> Iterator[str]:
+    """Which of these assets have a model that is still compressed, as its decoder was not there; they are all read.
+
+    Raises:
+        WorkspaceError: The table is damaged.
+    """
+    columns = ["asset_id", "model", "model_fingerprint"]
+    for table in workspace.assets_table().tables(asset_ids, columns):
+        for asset_id, model, fingerprint in zip(*(table[name].to_pylist() for name in columns), strict=True):
+            if fingerprint is not None and asset_id in asset_ids:
+                with contextlib.suppress(UnreadableAssetError, OSError):  # that is another fault
+                    if is_packed(read_glb(workspace.models / model)):
+                        yield asset_id
 
 
 def faulty_views(workspace: Workspace, *, verify: bool = False) -> Iterator[Fault]:

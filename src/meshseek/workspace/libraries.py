@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -109,10 +109,17 @@ class Libraries:
         library = record_of(self.folder / name) if NAME.fullmatch(name) else None
         return None if library is None or library.path is None else Path(library.path)
 
-    def imported_from(self, dataset: str, path: Path, name: str | None) -> LibrarySource | None:
-        """The library that an import means: the one of that name, or else the one that came from there before."""
+    def imported_from(self, datasets: Collection[str], path: Path, name: str | None) -> LibrarySource | None:
+        """The library that an import means: the one of that name, or else the one that came from there before.
+
+        Args:
+            datasets: The name of its layout, and those that the layout had before.
+            path: Where it is.
+            name: Its name, where the user gave one.
+        """
+        place = os.path.abspath(path)  # noqa: PTH100  # without '..'
         for library in self.all():
-            same = (library.dataset, library.path) == (dataset, os.path.abspath(path))  # noqa: PTH100  # without '..'
+            same = library.dataset in datasets and library.path == place
             if same if name is None else library.name.casefold() == name.casefold():
                 return library
         return None

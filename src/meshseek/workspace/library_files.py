@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,12 +38,21 @@ class LibrarySource:
     path: str | None = None
     captions: str | None = None
     id_map: str | None = None
+    unit: str | None = None
+    up: str | None = None
+    """What the user said of all its models."""
     max_assets: int | None = None
     """How many the last import took, where it was told not to take all."""
     imported_at: str | None = None
     """When the last import ended, in UTC; None while the first one goes on."""
     forgotten: tuple[str, ...] = ()
     """Ids of assets that the user wants out of the workspace, though the library has them."""
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the user said of it at its import, as options of its dataset."""
+        paths = {name: Path(path) for name in ("captions", "id_map") if (path := getattr(self, name)) is not None}
+        return paths | {name: said for name in ("unit", "up") if (said := getattr(self, name)) is not None}
 
 
 def write_listing(path: Path, rows: Iterator[tuple[str, str, str | None]], library: LibrarySource) -> None:

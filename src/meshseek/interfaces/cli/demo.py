@@ -100,11 +100,11 @@ def _dataset(meshseek: Meshseek, max_assets: int | None, reporter: ConsoleReport
         reporter.say(f"the furniture library cannot be fetched: {error}")
     reporter.say(
         "using generated assets instead. To search real ones, download .sh3f libraries from sweethome3d.com and run "
-        "'meshseek import sweethome3d FOLDER', or 'meshseek import glb_folder FOLDER' for models of your own; "
+        "'meshseek import sweethome3d FOLDER', or 'meshseek import folder FOLDER' for models of your own; "
         "then render, translate, embed and publish"
     )
     folder = make_sample_assets(cache / "generated", max_assets or DEFAULT_ASSETS)
-    return meshseek.dataset("glb_folder", DatasetOptions(path=folder, captions=folder / "captions.csv"))
+    return meshseek.dataset("folder", DatasetOptions(path=folder, captions=folder / "captions.csv"))
 
 
 def _sample_searches(meshseek: Meshseek, *, as_json: bool) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from meshseek.datasets import DATASETS
 from meshseek.embedders import EMBEDDERS
 from meshseek.errors import WorkspaceError
 from meshseek.pipeline.engines import ENGINES
@@ -87,6 +88,14 @@ def engine(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+class Layout(click.Choice[str]):
+    """A dataset; one that was renamed is also known by its former name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name that it has now."""
+        return super().convert(DATASETS.present(str(value)), param, ctx)
 
 
 class Views(click.ParamType[Any]):

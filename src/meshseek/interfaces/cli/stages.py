@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meshseek.datasets import DATASETS, DatasetOptions
-from meshseek.interfaces.cli.options import Views, algorithm, application, common, engine, show
+from meshseek.interfaces.cli.options import Layout, Views, algorithm, application, common, engine, show
 from meshseek.interfaces.cli.payment import agreed, payment
+from meshseek.meshes.spaces import AUTO, UNITS, UPS
 from meshseek.model import LANGUAGES, Language, ViewCount
 from meshseek.renderers import RENDERERS
 from meshseek.store.indexes import INDEXES, default_in_words, default_index
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@click.argument("dataset", type=click.Choice(DATASETS.names))
+@click.argument("dataset", type=Layout(DATASETS.names))
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--captions", type=click.Path(path_type=Path), help="Captions of the assets: CSV or JSON.")
 @click.option("--id-map", type=click.Path(path_type=Path), help="Model file of each render id: JSON (gobjaverse).")
+@click.option("--unit", type=click.Choice([*UNITS, AUTO]), help="What all models are in.  [default: as each file says]")
+@click.option("--up", type=click.Choice([*UPS, AUTO]), help="Which axis points up.  [default: as each file says]")
 @click.option("--library", help="Name of the library.  [default: as before, or made from DATASET and PATH]")
 @click.option("--recall", is_flag=True, help="Bring back forgotten assets.")
 @click.option("--yes", is_flag=True, help="Let more than a fifth of the library leave the workspace.")
@@ -36,6 +39,8 @@ def import_command(
     path: Path,
     captions: Path | None,
     id_map: Path | None,
+    unit: str | None,
+    up: str | None,
     library: str | None,
     recall: bool,
     yes: bool,
@@ -51,9 +56,10 @@ def import_command(
     from meshseek.pipeline.import_assets import LibraryOptions, import_assets
     from meshseek.reporting import ConsoleReporter
 
+    options = DatasetOptions(path=path, captions=captions, id_map=id_map, unit=unit, up=up)
     with application(workspace=workspace, max_assets=max_assets) as meshseek:
         summary = import_assets(
-            meshseek.dataset_like_before(dataset, DatasetOptions(path=path, captions=captions, id_map=id_map), library),
+            meshseek.dataset_like_before(dataset, options, library),
             meshseek.workspace,
             workers=meshseek.workers,
             max_assets=meshseek.settings.max_assets,

@@ -13,6 +13,7 @@ import numpy as np
 from trimesh.exchange.gltf import load_glb
 
 from meshseek.errors import UnreadableAssetError
+from meshseek.meshes.decoders import plain_glb
 from meshseek.meshes.gltf import read_glb
 from meshseek.meshes.model_files import readable
 from meshseek.renderers.embree.arrays import Doubles, Floats, Integers
@@ -64,7 +65,7 @@ def load_model(path: Path) -> Model:
         raise UnreadableAssetError(f"{path.name} is missing; import the asset again")
     with readable(f"{path.name} cannot be rendered"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        content = read_glb(path).plain()
+        content = plain_glb(read_glb(path))
         try:
             return _assemble(load_glb(io.BytesIO(content)))
         except (UnreadableAssetError, MemoryError):

@@ -14,7 +14,7 @@ import trimesh
 from tests.model_libraries import CUBE, PAINT, png, read_all, tree_of
 
 from meshseek.datasets import DatasetOptions
-from meshseek.datasets.glb_folder import GlbFolder
+from meshseek.datasets.folder import Folder
 from meshseek.errors import DatasetError, UnreadableAssetError
 
 
@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_folder_of_models(folder: Path, models: Path) -> None:
     """GLB files are linked, others converted; ids are paths, and files that share one keep their suffix."""
-    dataset = GlbFolder(DatasetOptions(path=folder))
+    dataset = Folder(DatasetOptions(path=folder))
     entries = {entry.asset_id: entry for entry in dataset.entries()}
     assert list(entries) == ["cup.gltf", "cup.obj", "cut", "sub/red_chair-02"]
     chair = dataset.read(entries["sub/red_chair-02"], models)
@@ -109,7 +109,7 @@ def test_folder_with_captions(
     (folder / "cut.glb").unlink()
     (tmp_path / name).write_text(text, encoding="utf-8")
     with caplog.at_level(logging.WARNING):
-        assets = read_all(GlbFolder(DatasetOptions(path=folder, captions=tmp_path / name)), models)
+        assets = read_all(Folder(DatasetOptions(path=folder, captions=tmp_path / name)), models)
     chair, cup = assets["sub/red_chair-02"], assets["cup.obj"]
     assert (chair.captions_english, chair.captions_chinese) == (("A chair",), ("椅子",))
     assert chair.attributes == {"faces": 12, "tags": ["seat", "red", "old"], "licence": "CC0-1.0"}
@@ -124,7 +124,7 @@ def test_folder_fingerprints_follow_files_and_captions(folder: Path, tmp_path: P
     options = DatasetOptions(path=folder, captions=captions)
 
     def fingerprints() -> dict[str, str]:
-        return {entry.asset_id: entry.fingerprint for entry in GlbFolder(options).entries()}
+        return {entry.asset_id: entry.fingerprint for entry in Folder(options).entries()}
 
     captions.write_text('{"cut": "a"}')
     before = fingerprints()
@@ -158,7 +158,7 @@ def test_damaged_models_are_unreadable_assets(tmp_path: Path, models: Path, name
     (tmp_path / "library").mkdir()
     (tmp_path / "secret.bin").write_bytes(bytes(36))
     (tmp_path / "library" / name).write_bytes(data)
-    dataset = GlbFolder(DatasetOptions(path=tmp_path / "library"))
+    dataset = Folder(DatasetOptions(path=tmp_path / "library"))
     with pytest.raises(UnreadableAssetError, match="a: cannot read"):
         dataset.read(next(dataset.entries()), models)
     assert not list(tmp_path.rglob("*.part"))
@@ -167,7 +167,7 @@ def test_damaged_models_are_unreadable_assets(tmp_path: Path, models: Path, name
 def test_packed_gltf_keeps_its_triangle(tmp_path: Path, models: Path) -> None:
     """A glTF with its buffer inside becomes a GLB of the same triangle."""
     (tmp_path / "a.gltf").write_bytes(gltf())
-    dataset = GlbFolder(DatasetOptions(path=tmp_path))
+    dataset = Folder(DatasetOptions(path=tmp_path))
     assert dataset.read(next(dataset.entries()), models).attributes == {"faces": 1}
     tree = tree_of(models / "a.glb")
     assert (tree["buffers"], tree["bufferViews"][0]["byteLength"]) == ([{"byteLength": 36}], 36)
@@ -185,11 +185,11 @@ def test_csv_captions_of_folders_need_their_header(folder: Path, tmp_path: Path,
     """A CSV of another form is refused with its line."""
     (tmp_path / "c.csv").write_text(text)
     with pytest.raises(DatasetError, match=message):
-        list(GlbFolder(DatasetOptions(path=folder, captions=tmp_path / "c.csv")).entries())
+        list(Folder(DatasetOptions(path=folder, captions=tmp_path / "c.csv")).entries())
 
 
 def test_empty_folders_of_models(tmp_path: Path) -> None:
     """A missing folder and one without models are errors with a cure."""
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(DatasetError, match="give a folder"):
-            list(GlbFolder(DatasetOptions(path=path)).entries())
+            list(Folder(DatasetOptions(path=path)).entries())

@@ -1,7 +1,11 @@
-"""Any folder of ``.glb``, ``.gltf`` and ``.obj`` models, with its sub-folders; hidden files are passed over.
+"""Any folder of models in common formats, with its sub-folders; hidden files are passed over.
 
 ``asset_id`` is the path below the folder without the suffix. Where that would name two models (``chair.glb`` and
-``chair.obj``), all of them keep their suffix in the id, so that none hides another.
+``chair.obj``), all of them keep their suffix in the id, so that none hides another; beside a GLB, glTF or OBJ, a model
+in another format keeps its own alone, so that an id stays what it was before that format was read.
+
+Every model becomes a GLB in metres with Y up (:mod:`meshseek.meshes.formats`). What was taken for its unit and axis,
+and why, is its attribute ``made_from``, except for glTF, which leaves no doubt.
 
 Captions come from the captions file (:func:`meshseek.datasets._captions.read_descriptions`), whose ids may have the
 suffix or not; models that it does not name have no caption. Without a captions file the file's name is the caption:
@@ -19,23 +23,30 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
 
 from meshseek.datasets import Dataset, Entry
 from meshseek.datasets._captions import Description, read_descriptions
 from meshseek.datasets._files import fingerprint_of, is_folder, unique_id
-from meshseek.datasets._models import MOST_GLB_BYTES, faces_of_copy
+from meshseek.datasets._models import MOST_GLB_BYTES, settled
 from meshseek.errors import LibraryGoneError
 from meshseek.files import copy_whole, make_folder, write_whole
 from meshseek.language import detect_language
+from meshseek.meshes.formats import FORMATS, GLTF_SPACE, OBJ_SPACE, Forced, convert
+from meshseek.meshes.formats import REVISION as FORMATS_REVISION
 from meshseek.meshes.gltf import pack_gltf
 from meshseek.meshes.model_files import MOST_BYTES, FolderFiles, readable
-from meshseek.meshes.obj_to_glb import REVISION, convert_obj
+from meshseek.meshes.obj_to_glb import REVISION, Conversion, convert_obj
+from meshseek.meshes.spaces import AUTO, Space
 from meshseek.model import Asset
 from meshseek.untrusted.files import checked_size, open_inside, read_whole
 
 log = logging.getLogger(__name__)
 
-_MODELS = frozenset({".glb", ".gltf", ".obj"})
+_FIRST = frozenset({".glb", ".gltf", ".obj"})
+_MODELS = _FIRST | FORMATS.keys()
+_LAYERS = frozenset({".usd", ".usda", ".usdc"})
+KINDS = "GLB, glTF, OBJ, STL, PLY, OFF, 3MF, DAE, USD and FBX"
 _NOWHERE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
 _FEW, _SHOWN = 3, 80
 _SAYS_NOTHING = frozenset({"scene", "model", "mesh", "object", "untitled"})
@@ -51,29 +62,33 @@ class FileEntry(Entry):
     description: Description
 
 
-class GlbFolder(Dataset):
+class Folder(Dataset):
     """A folder of models in common formats."""
+
+    takes_units: ClassVar[bool] = True
 
     def entries(self) -> Iterator[FileEntry]:
         """List the models, sorted by path."""
         files = self._files()
         models = sorted(file for file in files if file.suffix.lower() in _MODELS)
         if not models:
-            raise LibraryGoneError(f"{self.options.path} holds no .glb, .gltf or .obj file; give a folder that does")
+            raise LibraryGoneError(f"{self.options.path} holds no model ({KINDS} are read); give a folder that does")
         descriptions = None if self.options.captions is None else read_descriptions(self.options.captions)
         sidecars = _sidecars(files)
         shared = Counter(file.with_suffix("") for file in models)
+        first = Counter(file.with_suffix("") for file in models if file.suffix.lower() in _FIRST)
         taken: dict[str, int] = {}
         used: set[str] = set()
         for file in models:
             bare = file.with_suffix("")
+            alone = shared[bare] == 1 or (file.suffix.lower() in _FIRST and first[bare] == 1)
             description = _described(file, descriptions, used)
             yield FileEntry(
-                asset_id=unique_id(_clean_id(file if shared[bare] > 1 else bare), taken),
+                asset_id=unique_id(_clean_id(bare if alone else file), taken),
                 fingerprint=fingerprint_of(
                     [str(file), files[file].st_size, files[file].st_mtime_ns],
                     [description.english, description.chinese, description.attributes],
-                    None if file.suffix.lower() == ".glb" else [REVISION, sidecars.get(file.parent)],
+                    *self._made_by(file, sidecars),
                 ),
                 file=str(file),
                 description=description,
@@ -82,10 +97,19 @@ class GlbFolder(Dataset):
         if unknown:
             log.warning("%s: %d ids have no model, for example %s", self.options.captions, len(unknown), unknown[0])
 
+    def _made_by(self, file: PurePosixPath, sidecars: Mapping[PurePosixPath, str]) -> list[Any]:
+        """What else a model is made from: a conversion, the files around it, and what the user says of its unit."""
+        suffix, said = file.suffix.lower(), [None if by == AUTO else by for by in (self.options.unit, self.options.up)]
+        revision = FORMATS_REVISION if suffix in FORMATS else REVISION
+        return [
+            None if suffix == ".glb" else [revision, sidecars.get(file.parent)],
+            *([said] if any(said) else []),
+        ]
+
     def _files(self) -> dict[PurePosixPath, os.stat_result]:
         root = self.options.path
         if not is_folder(root):
-            raise LibraryGoneError(f"there is no folder {root}; give a folder of .glb, .gltf or .obj files")
+            raise LibraryGoneError(f"there is no folder {root}; give a folder of models")
         passed_over = self.options.passed_over
         files, unlisted = _walk(root, passed_over and passed_over.resolve())
         # What is gone, or a link to nowhere, is no asset; in what may not be looked at there may be some.
@@ -103,15 +127,17 @@ class GlbFolder(Dataset):
         source = self.options.path / entry.file
         model = f"{entry.asset_id}.glb"
         make_folder((models / model).parent)
+        forced = Forced(self.options.unit, self.options.up)
         with readable(f"{entry.asset_id}: cannot read {source}"):
-            faces = _put(source, self.options.path, models / model)
+            faces, space = _put(source, self.options.path, models / model, forced)
+        said = {} if space is None else {"made_from": space.attribute(_name(source.suffix.lower()))}
         return Asset(
             asset_id=entry.asset_id,
             fingerprint=entry.fingerprint,
             captions_english=entry.description.english,
             captions_chinese=entry.description.chinese,
             model=model,
-            attributes={"faces": faces, **entry.description.attributes},
+            attributes={"faces": faces, **said, **entry.description.attributes},
         )
 
 
@@ -169,10 +195,10 @@ def _facts(path: Path, base: Path) -> os.stat_result:
 
 
 def _sidecars(files: Mapping[PurePosixPath, os.stat_result]) -> dict[PurePosixPath, str]:
-    """Fingerprint of what lies below each folder and is no model: any of it may be a texture, material or buffer."""
+    """Fingerprint of what lies below each folder and may be a part of a model: a texture, material, buffer or layer."""
     found: dict[PurePosixPath, list[tuple[str, int, int]]] = defaultdict(list)
     for file, facts in files.items():
-        if file.suffix.lower() not in _MODELS:
+        if file.suffix.lower() not in _MODELS - _LAYERS:
             for folder in file.parents:
                 found[folder].append((str(file), facts.st_size, facts.st_mtime_ns))
     return {folder: fingerprint_of(sorted(rows)) for folder, rows in found.items()}
@@ -194,24 +220,36 @@ def _clean_id(file: PurePosixPath) -> str:
     return "".join(character if character.isprintable() else "-" for character in text)
 
 
-def _put(source: Path, root: Path, target: Path) -> int:
-    """Write the GLB of a model, and count its faces."""
+def _name(suffix: str) -> str:
+    return FORMATS[suffix].name if suffix in FORMATS else suffix[1:]
+
+
+def _put(source: Path, root: Path, target: Path, forced: Forced) -> tuple[int, Space | None]:
+    """Write the GLB of a model, count its faces, and say what was taken for its unit and axis; None for glTF."""
     suffix = source.suffix.lower()
     with open_inside(source, root) as file:
         if suffix == ".glb":
             checked_size(file, MOST_GLB_BYTES)
             copy_whole(file, target)
-            return faces_of_copy(target)
-        content = read_whole(file, MOST_BYTES)
-    files = FolderFiles(source.parent, root)
+            content = b""
+        else:
+            content = read_whole(file, MOST_BYTES)
     if suffix == ".gltf":
-        data, faces = pack_gltf(content, files)
-    else:
-        conversion = convert_obj(content, files)
-        data, faces = conversion.glb, conversion.faces
-        if conversion.missing_textures:
-            missing = conversion.missing_textures
-            shown = ", ".join(name[:_SHOWN] for name in missing[:_FEW])
-            log.warning("%s: no %d textures (%s); plain colours are shown", source, len(missing), shown)
-    write_whole(target, data)
-    return faces
+        write_whole(target, pack_gltf(content, FolderFiles(source.parent, root))[0])
+    if suffix in {".glb", ".gltf"}:
+        space = GLTF_SPACE.forced(forced.unit, forced.up)
+        return settled(target, str(source), forced), space if forced else None
+    files = FolderFiles(source.parent, root)
+    conversion, space = convert(suffix, content, files, forced) if suffix in FORMATS else _obj(content, files, forced)
+    if conversion.missing_textures:
+        missing = conversion.missing_textures
+        shown = ", ".join(name[:_SHOWN] for name in missing[:_FEW])
+        log.warning("%s: no %d textures (%s); plain colours are shown", source, len(missing), shown)
+    write_whole(target, conversion.glb)
+    if suffix == ".obj" and forced:
+        settled(target, str(source), forced)
+    return conversion.faces, space
+
+
+def _obj(content: bytes, files: FolderFiles, forced: Forced) -> tuple[Conversion, Space]:
+    return convert_obj(content, files), OBJ_SPACE.forced(forced.unit, forced.up)
