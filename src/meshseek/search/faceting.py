@@ -41,9 +41,7 @@ def check_facets(fields: Sequence[str]) -> None:
         raise QueryError("a field is to be counted twice; name each facet once")
 
 
-def ranked_facets(
-    library: Library, mode: Mode, question: Question, judge: Judging, query: Query, page: Page
-) -> Facets:
+def ranked_facets(library: Library, mode: Mode, question: Question, judge: Judging, query: Query, page: Page) -> Facets:
     """Count among the first results of a query that fit; see ``docs/how-to/browse-and-filter.md``.
 
     A field with a filter of its own is counted without it, as if the query were asked so: its other values are what

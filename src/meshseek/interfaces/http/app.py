@@ -16,8 +16,8 @@ from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http.access import REFUSED, add_access, close_access
 from meshseek.interfaces.http.browsing import router as browsing
-from meshseek.interfaces.http.combined import router as combined_router
 from meshseek.interfaces.http.collecting import router as collecting_router
+from meshseek.interfaces.http.combined import router as combined_router
 from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import PlainAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
