@@ -266,7 +266,7 @@ class Algorithm:
         """A page of all that is published, in the order of a catalogue; it raises what :meth:`search` does."""
         self._note()
         with self._admission.admitted():
-            return of_one_version([self.library], lambda live: self._browser.page(live[0], wanted))
+            return of_one_version({self.name: self.library}, lambda live: self._browser.page(live[0], wanted))
 
     def _note(self) -> None:
         """Let whoever watches the request know who answers it."""
