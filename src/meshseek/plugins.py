@@ -140,7 +140,7 @@ def installed_versions() -> tuple[str, ...]:
         if not _FOR_DEVELOPERS.search(text) and (match := _NAME.match(text)) is not None
     }
     versions = []
-    for name in sorted(names):
+    for name in sorted(names - {"meshseek"}):  # whose extras may be made of others of its own
         with suppress(metadata.PackageNotFoundError):
             versions.append(f"{name} {metadata.version(name)}")
     return tuple(versions)

@@ -109,7 +109,7 @@ def _content(row: Mapping[str, Any]) -> str:
     if "vector" in row:
         return str(row["vector"].hex())
     # Fingerprints of sources tell of their times, and the names of what was made from them follow.
-    volatile = {"fingerprint", "folder", "sizes"} if "checksum" in row else {"fingerprint"}
+    volatile = {"fingerprint", "added", *(("folder", "sizes") if "checksum" in row else ())}
     return json.dumps({key: value for key, value in row.items() if key not in volatile}, sort_keys=True, default=str)
 
 

@@ -366,7 +366,7 @@ def test_how_to_keep_a_library_up_to_date(tmp_path: Path, database: dict[str, st
         if command.startswith("meshseek search"):
             assert all(line.split()[2].startswith("vendor/") for line in ended.stdout.splitlines())
         if command == "meshseek update --dry-run":
-            assert ended.stdout.splitlines()[0] == "glb_folder-furniture: import 1, leave 1"
+            assert ended.stdout.splitlines()[0] == "folder-furniture: import 1, leave 1"
 
     assert ended.stdout.splitlines()[-1].startswith("everything is there, as it was written")
     listed = json.loads(follow("meshseek libraries --json", tmp_path, **database).stdout)

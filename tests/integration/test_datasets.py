@@ -32,7 +32,7 @@ def furniture(tmp_path: Path) -> Sweethome3d:
 
 def test_the_layouts_are_plugins() -> None:
     """Each layout is found by its file name, and helpers are not mistaken for one."""
-    assert DATASETS.names == ("glb_folder", "gobjaverse", "sweethome3d", "webdataset")
+    assert DATASETS.names == ("folder", "gobjaverse", "sweethome3d", "webdataset")
     for name in DATASETS.names:
         assert issubclass(DATASETS.load(name), Dataset)
 

@@ -90,6 +90,8 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "partial": False,
             "shards": 1,
             "shards_answered": 1,
+            "facets": {},
+            "counted": None,
             "took_ms": None,
         }
         assert 0 <= answer["took_ms"]["embed"] + answer["took_ms"]["search"] <= answer["took_ms"]["total"] + 0.1
@@ -354,6 +356,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
     document = api.get("/openapi.json").json()
     assert sorted(document["paths"]) == [
         "/access",
+        "/assets",
         "/assets/{asset_id}",
         "/assets/{asset_id}/model",
         "/assets/{asset_id}/similar",
@@ -369,6 +372,7 @@ def test_the_api_describes_itself(api: httpx.Client) -> None:
         "/search",
         "/search/image",
         "/search/text",
+        "/status",
     ]
     text = document["components"]["schemas"]["TextSearch"]
     assert "lite" in text["properties"]["algorithm"]["enum"]

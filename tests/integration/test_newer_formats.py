@@ -25,14 +25,15 @@ ARGUMENTS = {
     "search": ["chair"],
     "evaluate": ["queries.csv"],
     "forget": ["chair"],
+    "collect": ["chair", "--out", "chairs.zip"],
     "backup": ["backups"],
     "keys": ["list"],
     "db": ["url"],
     "bench": ["make", "--assets", "1"],
 }
 """What commands cannot be given without."""
-ELSEWHERE = {"demo", "restore", "doctor"}
-"""Commands that open no workspace of the user's, or only an empty one; the doctor says it among other things."""
+ELSEWHERE = {"demo", "restore", "doctor", "mcp"}
+"""Commands that open no workspace of the user's, or only an empty one, or ask an API; the doctor says it among other things."""
 NEWER = "was written by a newer Meshseek (9.9, format {number}; this is"
 
 

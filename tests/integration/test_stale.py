@@ -120,6 +120,8 @@ def test_a_new_version_that_cannot_be_rendered_is_skipped_not_outdated(stages: S
     length = int.from_bytes(content[12:16], "little")
     packed = ["KHR_draco_mesh_compression"]
     tree = {**json.loads(content[20 : 20 + length]), "extensionsUsed": packed, "extensionsRequired": packed}
+    (primitive, *_) = tree["meshes"][0]["primitives"]
+    primitive["extensions"] = {packed[0]: {"bufferView": 0, "attributes": {"POSITION": 0}}}  # which it is not
     (samples / "chair-0001.glb").write_bytes(encode_glb(tree, content[28 + length :]))
     stages.import_folder(samples)
     assert outdated(stages) == {"render": 1}
