@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -97,19 +98,19 @@ def foreign_tables(
                     f"CREATE TABLE {table} (asset_id text, {column} halfvec({dim})) PARTITION BY HASH (asset_id)"
                 )
             for number, shard in enumerate(shards):
-                _add(connection, conninfo_to_dict(shard.conninfo(algorithm)), (number, len(shards)), breadth.ef)
+                _add(connection, dict(conninfo_to_dict(shard.conninfo(algorithm))), (number, len(shards)), breadth.ef)
             yield ForeignTables(connection, breadth.candidates)
     finally:
         coordinator.drop_databases([coordinator.database_name(DATABASE)])
 
 
-def _add(connection: psycopg.Connection, address: dict[str, str], part: tuple[int, int], ef: int) -> None:
+def _add(connection: psycopg.Connection, address: dict[str, Any], part: tuple[int, int], ef: int) -> None:
     """Add the tables of one shard; part is its number and that of all."""
     name = f"shard_{part[0]}"
-    options = {key: address[key] for key in ("host", "port", "dbname") if key in address}
+    options = {key: str(address[key]) for key in address.keys() & {"host", "port", "dbname"}}
     options |= {"extensions": "vector", "async_capable": "true", "use_remote_estimate": "true", "fetch_size": "200"}
     options["options"] = f"-c hnsw.ef_search={ef}"
-    user = {key: address[key] for key in ("user", "password") if key in address}
+    user = {key: str(address[key]) for key in address.keys() & {"user", "password"}}
     connection.execute(
         sql.SQL("CREATE SERVER {} FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({})").format(
             sql.Identifier(name), _options(options)

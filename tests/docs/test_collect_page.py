@@ -7,7 +7,8 @@ import zipfile
 from pathlib import Path
 
 import trimesh
-from tests.docs.test_docs import CSV_BLOCK, HOW_TO, ROOT, commands, follow
+from tests.docs.test_docs import CSV_BLOCK, HOW_TO, commands, follow
+from tests.source_copy import ROOT
 
 from meshseek.licences import terms
 

@@ -371,7 +371,7 @@ def test_how_to_keep_a_library_up_to_date(tmp_path: Path, database: dict[str, st
     assert ended.stdout.splitlines()[-1].startswith("everything is there, as it was written")
     listed = json.loads(follow("meshseek libraries --json", tmp_path, **database).stdout)
     assert [(library["name"], library["assets"], library["forgotten"]) for library in listed] == [
-        ("glb_folder-furniture", 8, 0),
+        ("folder-furniture", 8, 0),
         ("vendor", 8, 0),
     ]
 

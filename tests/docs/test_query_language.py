@@ -10,7 +10,8 @@ import httpx
 from PIL import Image
 from tests.command_lines import run_together
 from tests.conftest import ServedLibrary
-from tests.docs.test_docs import ROOT, commands
+from tests.docs.test_docs import commands
+from tests.source_copy import ROOT
 
 PAGE = ROOT / "docs" / "query-language.md"
 

@@ -12,10 +12,11 @@ import httpx
 import pytest
 from tests.command_lines import run_here
 from tests.conftest import ServedLibrary
-from tests.docs.test_docs import ROOT, commands
+from tests.docs.test_docs import commands
 from tests.integration.test_http import picture, refused, send
 from tests.integration.test_http_states import client_of
 from tests.sample_library import BARE_ID, ODD_ID
+from tests.source_copy import ROOT
 from tests.toy import import_toys, toy_algorithm
 
 from meshseek.access.keys import make_key

@@ -33,7 +33,7 @@ ARGUMENTS = {
 }
 """What commands cannot be given without."""
 ELSEWHERE = {"demo", "restore", "doctor", "mcp"}
-"""Commands that open no workspace of the user's, or only an empty one, or ask an API; the doctor says it among other things."""
+"""Commands that open no workspace of the user's, or an empty one, or ask an API; the doctor says it among others."""
 NEWER = "was written by a newer Meshseek (9.9, format {number}; this is"
 
 

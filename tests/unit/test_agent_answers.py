@@ -165,7 +165,7 @@ def test_the_service_chooses_the_algorithm() -> None:
         return Tools(Client("http://api.test", transport=httpx.MockTransport(handler)), REACH)
 
     for ready in ("lite", "siglip"):
-        reply = tools(ready).search_assets(SearchAssets(text="chair"))
+        reply = tools(ready).search_assets(SearchAssets.model_validate({"text": "chair"}))
         assert reply == Reply('Search for "chair": nothing found. Use other words, or fewer filters.')
     assert [body.get("algorithm") for body in asked] == [None, "siglip"]
 
