@@ -189,6 +189,7 @@ def test_options_say_what_is_compared(page: Page, api_url: str) -> None:
     expect(page.locator("#summary")).to_contain_text("compared with captions")
     page.get_by_label("number input for Results").fill("4")
     page.get_by_label("number input for Results").press("Enter")
+    expect(page.locator("#count input[type=range]")).to_have_value("4")
     page.locator("#count input[type=range]").dispatch_event("pointerup")
     expect(tiles).to_have_count(4)
     page.get_by_role("link", name="Show more").click()
