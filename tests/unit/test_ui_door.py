@@ -230,6 +230,24 @@ def test_a_revoked_key_is_forgotten(tmp_path: Path) -> None:
     assert "no longer accepted" in form.text
 
 
+def test_a_refused_part_leaves_the_reason_to_the_page(tmp_path: Path) -> None:
+    """Parts of an open page, as its pictures, may be asked for before its visitor does anything; they lead nobody away."""
+    api = Api()
+    del api.names[KEY]
+
+    async def asking(browser: httpx.AsyncClient) -> list[httpx.Response]:
+        paths = ("/assets/1.js", "/", "/sign-in")
+        return [await browser.get(path, headers=with_key()) for path in paths]
+
+    part, page, form = visit(tmp_path, api, asking)
+
+    assert (part.status_code, "set-cookie" in part.headers) == (401, False)
+    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?reason=refused")
+    assert "no longer accepted" in form.text
+    for answer in (page, form):
+        assert 'meshseek=""' in answer.headers["set-cookie"]
+
+
 def test_a_key_goes_on_while_the_api_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was in stays in; who comes with a key of which nothing is known waits, and comes in by itself later."""
     monkeypatch.setattr("meshseek.interfaces.ui.memory.FRESH_SECONDS", -1.0)

@@ -35,22 +35,30 @@ class Bar:
         self._shown = shown
         self._uploads = uploads
 
-    def changes(self, state: State) -> dict[Any, Any]:
-        """What changes on the page; menus that are as they were are left alone."""
+    def changes(self, state: State, typed: str) -> dict[Any, Any]:
+        """What changes on the page; what is as it was is left alone, for somebody may be at it already.
+
+        Args:
+            state: What is to be shown.
+            typed: What stood in the box when it was asked. Where that is what is searched, the box is as it was.
+        """
         questions = self._page.questions
         before = self._shown.state
         chips = [self._chip(state, index, part) for index, part in enumerate(state.parts)]
         bar: dict[Any, Any] = {questions.bar: piece("bar", self._wording, parts=chips)}
-        if before is None or before.words != state.words:
+        if typed != state.words and (before is None or before.words != state.words):
             bar |= {questions.words: state.words}
-        if before is not None and _options(before) == _options(state) and not self._is_loading():
-            return bar
-        return {**bar, **self._menus(state)}
+        is_new = before is None or self._is_loading()
+        for part, (content, names) in self._menus(state).items():
+            if is_new or any(getattr(before, name) != getattr(state, name) for name in names):
+                bar[part] = content
+        return bar
 
     def _is_loading(self) -> bool:
         return self._shown.health is not None and self._shown.health.loading
 
-    def _menus(self, state: State) -> dict[Any, Any]:
+    def _menus(self, state: State) -> dict[Any, tuple[Any, tuple[str, ...]]]:
+        """What each part shows, and by which fields of the state."""
         options, wording = self._page.options, self._wording
         ready = self._shown.health.ready if self._shown.health else []
         names = sorted(ready, key=[*ORDER, *ready].index)
@@ -60,23 +68,27 @@ class Bar:
         order = sorted(targets, key=[*TARGETS, *targets].index)
         automatic = (wording("automatic"), AUTOMATIC)
         known = [*names, *({algorithm} - {*names, ""})]
+        against = gr.Dropdown(
+            [(wording("compare.none"), AUTOMATIC), *((name, name) for name in others)],
+            value=state.against if state.against in others else AUTOMATIC,
+            visible=bool(others),
+        )
+        target = gr.Dropdown(
+            [automatic, *((wording.known(f"target.{name}", name), name) for name in order)], value=state.target
+        )
+        language = gr.Dropdown(
+            [automatic, *((wording(f"language.{name}"), name) for name in LANGUAGES)], value=state.language
+        )
+        note = piece("note", wording, name=algorithm, about=wording.known(f"algorithm.{algorithm}"))
         return {
-            options.algorithm: gr.Dropdown(known, value=algorithm),
-            options.against: gr.Dropdown(
-                [(wording("compare.none"), AUTOMATIC), *((name, name) for name in others)],
-                value=state.against if state.against in others else AUTOMATIC,
-                visible=bool(others),
-            ),
-            options.target: gr.Dropdown(
-                [automatic, *((wording.known(f"target.{name}", name), name) for name in order)], value=state.target
-            ),
-            options.language: gr.Dropdown(
-                [automatic, *((wording(f"language.{name}"), name) for name in LANGUAGES)], value=state.language
-            ),
-            options.cross_modal: state.cross_modal,
-            options.varied: not state.plain,
-            options.count: state.count,
-            options.note: piece("note", wording, name=algorithm, about=wording.known(f"algorithm.{algorithm}")),
+            options.algorithm: (gr.Dropdown(known, value=algorithm), ("algorithm",)),
+            options.against: (against, ("algorithm", "against")),
+            options.target: (target, ("target",)),
+            options.language: (language, ("language",)),
+            options.cross_modal: (state.cross_modal, ("cross_modal",)),
+            options.varied: (not state.plain, ("plain",)),
+            options.count: (state.count, ("count",)),
+            options.note: (note, ("algorithm",)),
         }
 
     def _chip(self, state: State, index: int, part: Part) -> dict[str, Any]:
@@ -93,8 +105,3 @@ class Bar:
             "figure": f"{part.weight:g}".replace("-", "−"),
             "without": state.link(parts=rest),
         }
-
-
-def _options(state: State) -> tuple[Any, ...]:
-    chosen = (state.algorithm, state.against, state.target, state.language)
-    return (*chosen, state.cross_modal, state.plain, state.count)

@@ -25,7 +25,8 @@ EVENT: dict[str, Any] = {
 """Common to all events. Each is one plain request: with Gradio's queue, one in ten answers was lost where two events
 overlapped, because its browser part closes the stream of the first while the second joins it. How many handlers run at
 once is bounded by the server's threads (40), and how long, by the client's timeout."""
-GIVEN = "(...given) => [...meshseek.given(), ...given.slice(2)]"
+GIVEN = "(words, address, basket, ...given) => [words, ...meshseek.given(), ...given]"
+"""Gradio gives parts in the order in which they were made."""
 ARRIVED = "() => meshseek.arrived()"
 
 
@@ -75,7 +76,7 @@ def _connect(blocks: gr.Blocks, page: Page, client: ApiClient, cache: FileCache,
         handlers = Handlers(page, own, pictures, wording_of(request))
         return handlers.show(values, visitor, rooms)
 
-    asked: set[Block] = {asking.address, asking.basket, asking.shown}
+    asked: set[Block] = {questions.words, asking.address, asking.basket, asking.shown}
     for start in (blocks.load, asking.retry.tick, asking.go.click):
         shown = start(answer, asked, _answered(page), js=GIVEN, **EVENT)
         shown.then(None, js=ARRIVED, **EVENT)

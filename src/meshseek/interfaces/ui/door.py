@@ -115,7 +115,9 @@ def to_sign_in(request: Request, standing: Standing) -> Response:
         )  # a link from elsewhere: the browser sends the cookie when the page itself asks once more
     else:
         answer = RedirectResponse(address, HTTPStatus.SEE_OTHER)
-    return without_cookie(request, answer) if is_refused else answer
+    # A picture that is refused leads nobody to the form: without the cookie, who comes later would not be told why.
+    is_led = request.url.path == "/" or request.method == "POST"
+    return without_cookie(request, answer) if is_refused and is_led else answer
 
 
 class _Ending:

@@ -61,7 +61,7 @@ class Handlers:
             return {**account, **self._away(Health(), before)}
         if known.health is None or not known.health.ready:
             return {**account, **self._away(known.health or Health(), before)}
-        bar = Bar(page, self._wording, known, uploads).changes(state)
+        bar = Bar(page, self._wording, known, uploads).changes(state, values[page.questions.words] or "")
         shown = self._place(state, known, values[page.asking.basket], uploads)
         return {**account, **self._told(state), page.asking.retry: self._again(known), **bar, **shown}
 

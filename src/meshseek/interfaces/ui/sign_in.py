@@ -96,7 +96,9 @@ def arrived(request: Request, standing: Standing) -> Response:
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
     if standing.verdict == "unknown":
         return waiting(standing.sentence)
-    return form(REASONS.get(request.query_params.get("reason", ""), ""))
+    is_refused = standing.verdict == "refused"
+    answer = form(REASONS.get("refused" if is_refused else request.query_params.get("reason", ""), ""))
+    return without_cookie(request, answer) if is_refused else answer
 
 
 @cache
