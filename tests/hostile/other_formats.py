@@ -17,6 +17,31 @@ TRIANGLE = (
 TRIANGLE += '<triangles><triangle v1="0" v2="1" v3="2"/></triangles></mesh>'
 USD = '#usda 1.0\ndef Mesh "m" {{\nint[] faceVertexCounts = [{counts}]\nint[] faceVertexIndices = [{indices}]\n'
 USD += "point3f[] points = [(0,0,0),(1,0,0),(0,1,0)]\n}}\n"
+_CLIPS = """#usda 1.0
+def Mesh "here" (
+    variants = {{ string v = "x" }}
+    prepend variantSets = "v"
+)
+{{
+    int[] faceVertexCounts = [3]
+    int[] faceVertexIndices = [0, 1, 2]
+    point3f[] points
+    variantSet "v" = {{
+        "x" (
+            clips = {{
+                dictionary default = {{
+                    double2[] active = [(0, 0)]
+                    asset[] assetPaths = [@{file}@]
+                    asset manifestAssetPath = @{file}@
+                    string primPath = "/box"
+                    double2[] times = [(0, 0)]
+                }}
+            }}
+        ) {{
+        }}
+    }}
+}}
+"""
 
 
 def zipped(members: Mapping[str, bytes | str]) -> bytes:
@@ -50,6 +75,11 @@ def dae(inside: str, head: str = '<?xml version="1.0"?>') -> bytes:
 def ply(header: str, data: bytes = b"") -> bytes:
     """A PLY of any header."""
     return f"ply\nformat {header}\nend_header\n".encode() + data
+
+
+def clips_in_a_variant(file: str) -> bytes:
+    """A USD whose points are an animation in another file, which a variant names; that has them at ``/box``."""
+    return _CLIPS.format(file=file).encode()
 
 
 def _usd(counts: str, indices: str) -> bytes:
@@ -116,6 +146,7 @@ def cases() -> dict[str, dict[str, bytes]]:
         "usd-reference-to-passwd": (".usda", reference.format("/etc/passwd").encode()),
         "usd-reference-to-itself": (".usda", reference.format("./model.usda").encode()),
         "usd-http-address": (".usda", reference.format("http://127.0.0.1:1/a.usda").encode()),
+        "usd-clips-in-a-variant": (".usda", clips_in_a_variant("/etc/passwd")),
         "usd-deep": (".usda", b"#usda 1.0\n" + b'def "a" {\n' * 3000),
         "usd-crate-cut-off": (".usdc", b"PXR-USDC" + bytes(80)),
         "usdz-without-a-layer": (".usdz", zipped({"a.png": b""})),

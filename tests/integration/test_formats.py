@@ -15,6 +15,7 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 from tests.format_models import PACKED, SIDES, WRITERS, dae, exported, fbx, threemf, usd
+from tests.hostile.other_formats import clips_in_a_variant
 
 from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.datasets.folder import Folder
@@ -225,10 +226,13 @@ def test_a_usd_file_takes_only_what_lies_in_its_library(tmp_path: Path) -> None:
         "absolute": str(tmp_path / "outside.usda"),
     }.items():
         (library / f"{name}.usda").write_text(f'{head}def "here" (\n    references = @{target}@\n)\n{{\n}}\n')
+    timed = usd().replace(b"points = [", b"points.timeSamples = {0: [").replace(b")]\n", b")]}\n", 1)
+    (tmp_path / "timed.usda").write_bytes(timed)
+    (library / "clips.usda").write_bytes(clips_in_a_variant(str(tmp_path / "timed.usda")))
     dataset = Folder(DatasetOptions(path=library))
     entries = {entry.asset_id: entry for entry in dataset.entries()}
     assert dataset.read(entries["good"], tmp_path / "models").attributes["faces"] == 12
-    for name in ("up", "absolute"):
+    for name in ("up", "absolute", "clips"):
         with pytest.raises(UnreadableAssetError, match="it has no faces"):
             dataset.read(entries[name], tmp_path / "models")
 

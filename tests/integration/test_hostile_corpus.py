@@ -72,6 +72,7 @@ EXPECTED = {
     "model/dae-is-a-zip": "its XML is damaged",
     "model/usd-counts-that-do-not-fit": "it has no faces",
     "model/usd-reference-to-passwd": "it has no faces",
+    "model/usd-clips-in-a-variant": "it has no faces",
     "model/usdz-without-a-layer": "it is damaged",
     "model/fbx-cut-off": "it is damaged",
     "picture/png-gigapixel": "too many pixels",

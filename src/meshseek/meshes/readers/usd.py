@@ -108,11 +108,13 @@ class _Layers:
 
 
 def _forget_clips(layer: Any) -> None:
-    """Take out the names of files with animation: the stage would open them by itself."""
+    """Take out the names of files with animation, also of variants: the stage would open them by itself."""
     found: list[Any] = []
-    layer.Traverse("/", lambda path: found.append(path) if path.IsPrimPath() else None)
+    layer.Traverse(
+        "/", lambda path: found.append(path) if path.IsPrimPath() or path.IsPrimVariantSelectionPath() else None
+    )
     for path in found:
-        prim = layer.GetPrimAtPath(path)
+        prim = layer.GetPrimAtPath(path)  # none where a set of variants has its path
         if prim is not None and prim.HasInfo("clips"):
             prim.ClearInfo("clips")
 
