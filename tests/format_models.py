@@ -65,7 +65,7 @@ Objects:  {{
 	}}
 }}
 Connections:  {{
-	C: "OO",2,0
+	C: "OO",2,{parent}
 	C: "OO",1,2
 }}
 """
@@ -82,19 +82,25 @@ def exported(kind: str) -> bytes:
     return data.encode() if isinstance(data, str) else bytes(data)
 
 
-def fbx(centimetres: float = 2.54, up: int = 2) -> bytes:
-    """An FBX of text: its node is moved, and its unit is an inch unless said."""
+def fbx(centimetres: float = 2.54, up: int = 2, *, deep: int = 1) -> bytes:
+    """An FBX of text: its node is moved and lies below others, and its unit is an inch unless said."""
+    below = range(10, 9 + deep)
+    nodes = "".join(f'Model: {number}, "Model::n{number}", "Null" {{\n}}\n' for number in below)
+    joins = "".join(f'C: "OO",{number},{number - 1 if number > 10 else 0}\n' for number in below)
     mesh = box()
     rows = [f"{a},{b},{-c - 1}" for a, b, c in mesh.faces.tolist()]
     numbers = mesh.vertices.ravel().tolist()
-    return FBX.format(
+    whole = FBX.format(
+        parent=below[-1] if below else 0,
         up=up,
         centimetres=centimetres,
         count=len(numbers),
         vertices=",".join(map(str, numbers)),
         corners=3 * len(rows),
         faces=",".join(rows),
-    ).encode()
+    )
+    head, _, tail = whole.rpartition("}\nConnections:  {\n")
+    return f"{head}{nodes}}}\nConnections:  {{\n{joins}{tail}".encode()
 
 
 def usd(suffix: str = ".usda", *, metres: float | None = 0.001, up: str | None = "Z") -> bytes:

@@ -23,6 +23,8 @@ from meshseek.errors import DatasetError, UnreadableAssetError
 from meshseek.interfaces.cli import main
 from meshseek.meshes.bounds import measure_glb
 from meshseek.meshes.gltf import read_glb
+from meshseek.meshes.model_files import FolderFiles
+from meshseek.meshes.readers.fbx import read_fbx
 from meshseek.model import Asset
 from meshseek.pipeline.measure import with_size
 from meshseek.renderers.embree import Embree
@@ -132,6 +134,15 @@ def test_what_a_file_does_not_say_is_as_its_format_has_it(
     asset, _ = imported(tmp_path, content, suffix)
     kept = asset.attributes["made_from"]
     assert tuple(kept[name] for name in ("unit", "unit_from", "up", "up_from")) == told
+
+
+def test_a_deep_node_of_an_fbx_is_placed_or_refused(tmp_path: Path) -> None:
+    """The deepest that is allowed is placed by its own matrix; a deeper one is not left out in silence."""
+    flat, deepest = (read_fbx(fbx(deep=deep), FolderFiles(tmp_path, tmp_path)).surfaces for deep in (1, 200))
+    assert np.allclose(deepest[0].corners, flat[0].corners)
+    assert np.allclose(np.mean(deepest[0].corners.reshape(-1, 3), axis=0), (0, 0, 10), atol=1)
+    with pytest.raises(UnreadableAssetError, match="too deep"):
+        imported(tmp_path, fbx(deep=201), ".fbx")
 
 
 @pytest.mark.parametrize("suffix", [".3mf", ".usda", ".ply"])

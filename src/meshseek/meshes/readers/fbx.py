@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from meshseek.meshes.mtl import linear
 from meshseek.meshes.readers import installed
 from meshseek.meshes.spaces import UPS, Up
 from meshseek.meshes.surfaces import GREY, MOST_PLACES, Content, Surface, count_places
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _BINARY: Final = b"Kaydara FBX Binary"
 _SETTINGS: Final = b"GlobalSettings"
@@ -96,24 +99,34 @@ def _finite(value: Any) -> float | None:
 def _surfaces(scene: Any, textures: Textures) -> Iterator[Surface]:
     materials = [_material(row, textures) for row in scene.materials]
     meshes: dict[int, Surface | None] = {}
-    places = 0
-    # The parser turns the root so that Y is up; the axis of the file is dealt with like that of others.
-    waiting = [(node, np.eye(4), 0) for node in reversed(scene.root_node.children)]
-    waiting += [(scene.root_node, np.eye(4), _DEEPEST)] if scene.root_node.mesh_indices else []
-    while waiting:
-        node, above, depth = waiting.pop()
-        places += 1
-        if places > MOST_PLACES or depth > _DEEPEST:
-            raise UnreadableAssetError(f"it has more than {MOST_PLACES:,} nodes, or they are too deep; join them")
-        here = above if depth == _DEEPEST else above @ np.array(node.transformation, np.float64)
+    for node, matrix in _nodes(scene.root_node):
         for number in node.mesh_indices:
             if number not in meshes:
                 meshes[number] = _surface(scene.meshes[number], materials)
             found = meshes[number]
             if found is not None:
-                yield found.placed(here)
-        if depth < _DEEPEST:
-            waiting += [(child, here, depth + 1) for child in reversed(node.children)]
+                yield found.placed(matrix)
+
+
+def _nodes(root: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
+    """All nodes, each with the matrix (4, 4) of its place.
+
+    The parser turns the root so that Y is up; the axis of the file is dealt with like that of others.
+
+    Raises:
+        UnreadableAssetError: They are too many, or too deep.
+    """
+    yield root, np.eye(4)
+    waiting = [(node, np.eye(4), 1) for node in reversed(root.children)]
+    places = 0
+    while waiting:
+        node, above, depth = waiting.pop()
+        places += 1
+        if places > MOST_PLACES or depth > _DEEPEST:
+            raise UnreadableAssetError(f"it has more than {MOST_PLACES:,} nodes, or they are too deep; join them")
+        here = above @ np.array(node.transformation, np.float64)
+        yield node, here
+        waiting += [(child, here, depth + 1) for child in reversed(node.children)]
 
 
 def _surface(mesh: Any, materials: list[GlbMaterial]) -> Surface | None:
