@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import tomllib
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +145,22 @@ def test_a_deep_node_of_an_fbx_is_placed_or_refused(tmp_path: Path) -> None:
     assert np.allclose(np.mean(deepest[0].corners.reshape(-1, 3), axis=0), (0, 0, 10), atol=1)
     with pytest.raises(UnreadableAssetError, match="too deep"):
         imported(tmp_path, fbx(deep=201), ".fbx")
+
+
+def test_what_other_extensions_put_into_a_3mf_is_passed_over(tmp_path: Path) -> None:
+    """Slices have vertices of their own, without a height; objects in parts are found by the name of production."""
+    with zipfile.ZipFile(io.BytesIO(threemf())) as zipped:
+        model = zipped.read("3D/3dmodel.model").decode()
+    home = "http://schemas.microsoft.com/3dmanufacturing"
+    slices = '<s:slicestack id="9"><s:slice ztop="1"><s:vertices><s:vertex x="0" y="0"/></s:vertices></s:slice>'
+    sliced = model.replace("<model", f'<model xmlns:s="{home}/slice/2015/07" xmlns:p="{home}/production/2015/06"')
+    sliced = sliced.replace("<resources>", f"<resources>{slices}</s:slicestack>").replace(
+        '<item objectid="2"', '<item objectid="2" s:path="/none.model" p:path="/3D/3dmodel.model"'
+    )
+    asset, path = imported(tmp_path, threemf(model=sliced), ".3mf")
+    assert asset.attributes["faces"] == 12
+    plain = corners(imported(tmp_path, threemf(), ".3mf")[1])
+    assert np.allclose(corners(path), plain)
 
 
 @pytest.mark.parametrize("suffix", [".3mf", ".usda", ".ply"])

@@ -39,6 +39,9 @@ _UNITS: Final = {
     "foot": UNITS["foot"],
 }
 _NUMBERS = 12
+_NAMESPACES: Final = tuple(
+    f"http://schemas.microsoft.com/3dmanufacturing/{name}/" for name in ("core", "material", "production")
+)
 Colour = tuple[float, float, float, float]
 Attributes = Mapping[str, str]
 
@@ -73,7 +76,7 @@ class _Part:
         self._groups: dict[str, list[Colour]] = {}
         self._object = _Object()
         self._group: list[Colour] = []
-        walk(content, self._begin)
+        walk(content, self._begin, _NAMESPACES)
 
     def _begin(self, name: str, given: Attributes) -> None:
         if name == "vertex":
