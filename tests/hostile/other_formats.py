@@ -95,6 +95,30 @@ def _circle() -> bytes:
     )
 
 
+def _nodes_of_nodes(levels: int, each: int) -> bytes:
+    """Nodes that show the one before so many times, and none of them anything else."""
+    nodes = '<node id="n0"/>'
+    for number in range(1, levels):
+        instances = f'<instance_node url="#n{number - 1}"/>' * each
+        nodes += f'<node id="n{number}">{instances}</node>'
+    return dae(
+        f'<library_nodes>{nodes}</library_nodes><library_visual_scenes><visual_scene id="s"><node>'
+        f'<instance_node url="#n{levels - 1}"/></node></visual_scene></library_visual_scenes>'
+        '<scene><instance_visual_scene url="#s"/></scene>'
+    )
+
+
+def _prims_of_prims(levels: int, each: int) -> bytes:
+    """Likewise of instances."""
+    prims = '#usda 1.0\ndef "p0" {}\n'
+    for number in range(1, levels):
+        instances = (
+            f'def "i{place}" (instanceable = true\nreferences = </p{number - 1}>) {{}}\n' for place in range(each)
+        )
+        prims += f'{"def" if number == levels - 1 else "class"} "p{number}" {{\n{"".join(instances)}}}\n'
+    return prims.encode()
+
+
 def cases() -> dict[str, dict[str, bytes]]:
     """The files of each case by name; the first is the hostile one."""
     faces = struct.pack("<12fH", *range(12), 0)
@@ -136,6 +160,8 @@ def cases() -> dict[str, dict[str, bytes]]:
         "dae-billion-laughs": (".dae", dae("&a9;", LAUGHS)),
         "dae-entity-of-passwd": (".dae", dae("&a;", OUTSIDE)),
         "dae-deep": (".dae", dae(DEEP)),
+        "dae-nodes-of-nodes": (".dae", _nodes_of_nodes(30, 10)),
+        "dae-encoding-of-many-bytes": (".dae", dae("", '<?xml version="1.0" encoding="gbk"?>')),
         "dae-circle-of-nodes": (".dae", _circle()),
         "dae-is-a-zip": (".dae", zipped({"a.dae": dae("")})),
         "dae-empty": (".dae", dae("")),
@@ -145,6 +171,7 @@ def cases() -> dict[str, dict[str, bytes]]:
         "usd-no-such-corner": (".usda", _usd("3", "0, 1, 200000000")),
         "usd-reference-to-passwd": (".usda", reference.format("/etc/passwd").encode()),
         "usd-reference-to-itself": (".usda", reference.format("./model.usda").encode()),
+        "usd-instances-of-instances": (".usda", _prims_of_prims(30, 10)),
         "usd-http-address": (".usda", reference.format("http://127.0.0.1:1/a.usda").encode()),
         "usd-clips-in-a-variant": (".usda", clips_in_a_variant("/etc/passwd")),
         "usd-deep": (".usda", b"#usda 1.0\n" + b'def "a" {\n' * 3000),

@@ -143,7 +143,7 @@ def test_a_deep_node_of_an_fbx_is_placed_or_refused(tmp_path: Path) -> None:
     flat, deepest = (read_fbx(fbx(deep=deep), FolderFiles(tmp_path, tmp_path)).surfaces for deep in (1, 200))
     assert np.allclose(deepest[0].corners, flat[0].corners)
     assert np.allclose(np.mean(deepest[0].corners.reshape(-1, 3), axis=0), (0, 0, 10), atol=1)
-    with pytest.raises(UnreadableAssetError, match="too deep"):
+    with pytest.raises(UnreadableAssetError, match="more than 200 deep"):
         imported(tmp_path, fbx(deep=201), ".fbx")
 
 

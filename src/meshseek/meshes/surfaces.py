@@ -77,6 +77,16 @@ class Content:
     missing_textures: tuple[str, ...] = ()
 
 
+def refuse_more_nodes(count: int) -> None:
+    """Nodes of a scene, one that is shown in many places counting as often, are not too many.
+
+    Raises:
+        UnreadableAssetError: They are.
+    """
+    if count > MOST_PLACES:
+        raise UnreadableAssetError(f"it has more than {MOST_PLACES:,} nodes; join them")
+
+
 def count_places(parts: Iterable[Surface]) -> Iterator[Surface]:
     """The parts one after the other, as long as they are not too many.
 

@@ -17,7 +17,7 @@ from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.mtl import linear
 from meshseek.meshes.readers import installed
 from meshseek.meshes.spaces import Up
-from meshseek.meshes.surfaces import GREY, Content, Surface, count_places
+from meshseek.meshes.surfaces import GREY, Content, Surface, count_places, refuse_more_nodes
 from meshseek.untrusted.xml import walk
 
 if TYPE_CHECKING:
@@ -81,12 +81,27 @@ def _said(content: bytes) -> set[str]:
 def _surfaces(document: Any, textures: Textures) -> Iterator[Surface]:
     if document.scene is None:
         return
+    known: dict[int, int] = {}
+    refuse_more_nodes(sum(_uses(node, known) for node in document.scene.nodes))
     for kind in ("geometry", "controller"):
         for bound in document.scene.objects(kind):
             for primitive in _primitives(bound):
                 surface = _surface(primitive, textures)
                 if surface is not None:
                     yield surface
+
+
+def _uses(node: Any, known: dict[int, int]) -> int:
+    """How many nodes are shown by one and all below it.
+
+    Args:
+        node: Of the scene.
+        known: The answers for the lists of children that were counted; it is added to.
+    """
+    children = getattr(node, "children", ())  # an instance has those of its node
+    if id(children) not in known:
+        known[id(children)] = 1 + sum(_uses(child, known) for child in children)
+    return known[id(children)]
 
 
 def _primitives(bound: Any) -> Iterator[Any]:

@@ -21,7 +21,7 @@ from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.mtl import linear
 from meshseek.meshes.readers import installed
 from meshseek.meshes.spaces import UPS, Up
-from meshseek.meshes.surfaces import GREY, MOST_PLACES, Content, Surface, count_places
+from meshseek.meshes.surfaces import GREY, Content, Surface, count_places, refuse_more_nodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -122,8 +122,9 @@ def _nodes(root: Any) -> Iterator[tuple[Any, NDArray[np.float64]]]:
     while waiting:
         node, above, depth = waiting.pop()
         places += 1
-        if places > MOST_PLACES or depth > _DEEPEST:
-            raise UnreadableAssetError(f"it has more than {MOST_PLACES:,} nodes, or they are too deep; join them")
+        refuse_more_nodes(places)
+        if depth > _DEEPEST:
+            raise UnreadableAssetError(f"its nodes are more than {_DEEPEST} deep; join them")
         here = above @ np.array(node.transformation, np.float64)
         yield node, here
         waiting += [(child, here, depth + 1) for child in reversed(node.children)]

@@ -11,7 +11,7 @@ from meshseek.meshes.found_textures import Textures
 from meshseek.meshes.glb import GlbMaterial
 from meshseek.meshes.polygons import triangulate
 from meshseek.meshes.readers import installed
-from meshseek.meshes.surfaces import GREY, WHITE, Surface
+from meshseek.meshes.surfaces import GREY, WHITE, Surface, refuse_more_nodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,9 +40,14 @@ class UsdMeshes:
         self._looks: dict[str, GlbMaterial] = {}
 
     def surfaces(self) -> Iterator[Surface]:
-        """What the stage shows at its first moment: meshes that are visible and not for guidance."""
+        """What the stage shows at its first moment: meshes that are visible and not for guidance.
+
+        Raises:
+            UnreadableAssetError: Its nodes are too many.
+        """
         shown = self._usd.TraverseInstanceProxies(self._usd.PrimDefaultPredicate)
-        for prim in self._usd.PrimRange(self._stage.GetPseudoRoot(), shown):
+        for number, prim in enumerate(self._usd.PrimRange(self._stage.GetPseudoRoot(), shown)):
+            refuse_more_nodes(number)
             mesh = self._geometry.Mesh(prim)
             if not mesh or mesh.ComputeVisibility(self._time) == self._geometry.Tokens.invisible:
                 continue
