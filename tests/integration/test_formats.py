@@ -18,6 +18,7 @@ import trimesh
 from click.testing import CliRunner
 from tests.format_models import PACKED, SIDES, WRITERS, dae, exported, fbx, threemf, usd
 from tests.hostile.other_formats import clips_in_a_variant
+from tests.model_libraries import png
 
 from meshseek.datasets import DATASETS, DatasetOptions
 from meshseek.datasets.folder import Folder
@@ -47,6 +48,34 @@ EXPECTED: dict[str, tuple[float, str, tuple[str, str, str, str]]] = {
     ".obj": (1, "likely", ("m", "guessed", "y", "guessed")),
 }
 """Metres of the unit, how sure we are of the size, and what is kept of unit and axis."""
+
+TEXTURED = """#usda 1.0
+(defaultPrim = "part")
+def Mesh "part" (prepend apiSchemas = ["MaterialBindingAPI"])
+{
+    int[] faceVertexCounts = [3]
+    int[] faceVertexIndices = [0, 1, 2]
+    point3f[] points = [(0, 0, 0), (1, 0, 0), (0, 1, 0)]
+    texCoord2f[] primvars:st = [(0, 0), (1, 0), (0, 1)] (interpolation = "vertex")
+    rel material:binding = </part/paint>
+    def Material "paint"
+    {
+        token outputs:surface.connect = </part/paint/shader.outputs:surface>
+        def Shader "shader"
+        {
+            uniform token info:id = "UsdPreviewSurface"
+            color3f inputs:diffuseColor.connect = </part/paint/picture.outputs:rgb>
+            token outputs:surface
+        }
+        def Shader "picture"
+        {
+            uniform token info:id = "UsdUVTexture"
+            asset inputs:file = @./tex/wood.png@
+            float3 outputs:rgb
+        }
+    }
+}
+"""
 
 
 def imported(folder: Path, content: bytes, suffix: str, **options: Any) -> tuple[Asset, Path]:
@@ -264,6 +293,19 @@ def test_a_usd_file_takes_only_what_lies_in_its_library(tmp_path: Path) -> None:
     for name in ("up", "absolute", "clips"):
         with pytest.raises(UnreadableAssetError, match="it has no faces"):
             dataset.read(entries[name], tmp_path / "models")
+
+
+@pytest.mark.parametrize("how", ["references", "payload", "subLayers"])
+def test_a_picture_of_a_usd_part_is_looked_for_beside_the_part(tmp_path: Path, how: str) -> None:
+    """Where the layer lies that names it, not where the file lies that is made of that layer."""
+    parts = tmp_path / "library" / "parts"
+    (parts / "tex").mkdir(parents=True)
+    (parts / "tex" / "wood.png").write_bytes(png())
+    (parts / "part.usda").write_text(TEXTURED)
+    part = f"{how} = @parts/part.usda@"
+    whole = "(subLayers = [@parts/part.usda@])" if how == "subLayers" else f'def "a" (instanceable = true\n{part}) {{}}'
+    _, path = imported(tmp_path, f"#usda 1.0\n{whole}\n".encode(), ".usda")
+    assert [material.texture is not None for material in load_model(path).materials] == [True]
 
 
 def test_the_former_name_is_still_known(tmp_path: Path) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.obj_to_glb import Conversion
+from meshseek.meshes.readers.dae import read_dae
+from meshseek.meshes.readers.fbx import read_fbx
+from meshseek.meshes.readers.threemf import read_3mf
+from meshseek.meshes.readers.usd import read_usd
 from meshseek.meshes.spaces import AUTO, Space
 from meshseek.meshes.surfaces import Content, glb_of
 
-REVISION = 1
+REVISION = 2
 """Raised when the same file gives another GLB, so that finished work is done anew."""
 _GUESS: Final = Space(unit_from="guessed", up="z", up_from="guessed")
 _CENTIMETRES: Final = Space(metres=0.01)
@@ -29,63 +33,29 @@ class Format:
     space: Space
     """Of files that say nothing of it."""
     read: Read
+    calls_for_files: bool = False
+    """Of pictures and parts beside it."""
 
 
-def _stl(content: bytes, _: str, __: ModelFiles) -> Content:
-    from meshseek.meshes.readers.plain import read_stl  # noqa: PLC0415 - only where there is one
+def _plain(content: bytes, suffix: str, _: ModelFiles) -> Content:
+    from meshseek.meshes.readers.plain import READERS  # noqa: PLC0415 - its parsers are heavy
 
-    return read_stl(content)
-
-
-def _ply(content: bytes, _: str, __: ModelFiles) -> Content:
-    from meshseek.meshes.readers.plain import read_ply  # noqa: PLC0415 - likewise
-
-    return read_ply(content)
+    return READERS[suffix](content)
 
 
-def _off(content: bytes, _: str, __: ModelFiles) -> Content:
-    from meshseek.meshes.readers.plain import read_off  # noqa: PLC0415 - likewise
-
-    return read_off(content)
-
-
-def _3mf(content: bytes, _: str, __: ModelFiles) -> Content:
-    from meshseek.meshes.readers.threemf import read_3mf  # noqa: PLC0415 - likewise
-
-    return read_3mf(content)
-
-
-def _dae(content: bytes, _: str, files: ModelFiles) -> Content:
-    from meshseek.meshes.readers.dae import read_dae  # noqa: PLC0415 - likewise
-
-    return read_dae(content, files)
-
-
-def _fbx(content: bytes, _: str, files: ModelFiles) -> Content:
-    from meshseek.meshes.readers.fbx import read_fbx  # noqa: PLC0415 - likewise
-
-    return read_fbx(content, files)
-
-
-def _usd(content: bytes, suffix: str, files: ModelFiles) -> Content:
-    from meshseek.meshes.readers.usd import read_usd  # noqa: PLC0415 - likewise
-
-    return read_usd(content, suffix, files)
-
-
-_USD: Final = Format("usd", _CENTIMETRES, _usd)
+_USD: Final = Format("usd", _CENTIMETRES, read_usd, calls_for_files=True)
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
-        ".stl": Format("stl", Space(metres=0.001, up="z"), _stl),
-        ".ply": Format("ply", _GUESS, _ply),
-        ".off": Format("off", _GUESS, _off),
-        ".3mf": Format("3mf", Space(metres=0.001, up="z"), _3mf),
-        ".dae": Format("dae", Space(), _dae),
-        ".fbx": Format("fbx", _CENTIMETRES, _fbx),
+        ".stl": Format("stl", Space(metres=0.001, up="z"), _plain),
+        ".ply": Format("ply", _GUESS, _plain),
+        ".off": Format("off", _GUESS, _plain),
+        ".3mf": Format("3mf", Space(metres=0.001, up="z"), lambda content, _, __: read_3mf(content)),
+        ".dae": Format("dae", Space(), lambda content, _, files: read_dae(content, files), calls_for_files=True),
+        ".fbx": Format("fbx", _CENTIMETRES, lambda content, _, files: read_fbx(content, files), calls_for_files=True),
         ".usd": _USD,
         ".usda": _USD,
         ".usdc": _USD,
-        ".usdz": _USD,
+        ".usdz": replace(_USD, calls_for_files=False),
     }
 )
 """By how a file's name ends."""

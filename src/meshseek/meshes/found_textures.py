@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.model_files import UNREADABLE, ModelFiles
 from meshseek.meshes.textures import Texture, read_texture
@@ -26,18 +24,9 @@ class Textures:
         Raises:
             OSError: The disk fails.
         """
-        return self.given(name, lambda: self._files.find(name))
-
-    def given(self, name: str, data: Callable[[], bytes | None]) -> Texture | None:
-        """A texture that the model has in itself.
-
-        Args:
-            name: What it is known by.
-            data: Reads it; None where it is not there.
-        """
         if name not in self._found:
             try:
-                content = data()
+                content = self._files.find(name)
                 self._found[name] = read_texture(content) if content is not None else None
             except OSError:  # the disk's fault, not the picture's
                 raise

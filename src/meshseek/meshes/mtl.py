@@ -27,7 +27,7 @@ class MtlMaterial:
     """One ``newmtl`` block: only what shows. Bump, reflection and other maps are not colours and are left out."""
 
     diffuse: tuple[float, float, float] = _GREY
-    """sRGB, 0..1."""
+    """sRGB."""
     opacity: float = 1.0
     roughness: float = 0.9
     texture: str | None = None
@@ -48,7 +48,8 @@ def parse_mtl(data: bytes) -> dict[str, MtlMaterial]:
 
 
 def linear(value: float) -> float:
-    """One sRGB channel (0..1) as light."""
+    """One sRGB channel, cut to 0..1, as light."""
+    value = min(max(value, 0.0), 1.0)
     return value / 12.92 if value <= _SRGB_KNEE else math.pow((value + 0.055) / 1.055, 2.4)
 
 
@@ -58,7 +59,7 @@ def _material(block: dict[str, str]) -> MtlMaterial:
     texture = block.get("map_kd", "")
     while option := _OPTION.match(texture):
         texture = texture[option.end() :]
-    red, green, blue = (min(max(value, 0.0), 1.0) for value in channels)
+    red, green, blue = channels
     return MtlMaterial(
         diffuse=(red, green, blue),
         opacity=_opacity(block),

@@ -15,6 +15,7 @@ from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.mtl import MtlMaterial, linear, parse_mtl
 from meshseek.meshes.normals import crease_normals, unit, weld
 from meshseek.meshes.obj import ObjMesh, parse_obj
+from meshseek.meshes.surfaces import material
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,15 +57,8 @@ class _Looks:
         """The material of a part; its texture shows only where the part is mapped, that is, has texcoords."""
         source = self.materials.get(name) or MtlMaterial()
         texture = self.textures.named(source.texture) if source.texture and mapped else None
-        red, green, blue = (1.0, 1.0, 1.0) if texture else map(linear, source.diffuse)
-        alpha_mode = "BLEND" if source.opacity < 1 else texture.alpha_mode if texture else "OPAQUE"
-        return GlbMaterial(
-            name=name or "default",
-            colour=(red, green, blue, source.opacity),
-            roughness=source.roughness,
-            texture=texture,
-            alpha_mode=alpha_mode,
-        )
+        red, green, blue = map(linear, source.diffuse)
+        return material(name, (red, green, blue), source.opacity, texture, source.roughness)
 
 
 def convert_obj(

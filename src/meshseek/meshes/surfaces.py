@@ -13,6 +13,7 @@ from meshseek.meshes.corners import outward, vertex_keys
 from meshseek.meshes.glb import GlbMaterial, GlbPart, build_glb
 from meshseek.meshes.normals import crease_normals, unit, weld
 from meshseek.meshes.spaces import Space, Up
+from meshseek.meshes.textures import Texture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,29 @@ GREY = GlbMaterial(name="default", colour=(0.6, 0.6, 0.6, 1.0), roughness=0.9, t
 """Of what says nothing of its looks."""
 WHITE = replace(GREY, name="painted", colour=(1.0, 1.0, 1.0, 1.0))
 """Under colours of vertices."""
+
+
+Colour = tuple[float, float, float]
+
+
+def material(name: str, colour: Colour, opacity: float, texture: Texture | None, roughness: float = 0.9) -> GlbMaterial:
+    """A material as readers find it.
+
+    Args:
+        name: What the file calls it, or nothing.
+        colour: Linear, 0..1; a texture is shown as it is.
+        opacity: 0..1.
+        texture: On parts that are mapped.
+        roughness: 0..1.
+    """
+    red, green, blue = (1.0, 1.0, 1.0) if texture else colour
+    return GlbMaterial(
+        name=name or "default",
+        colour=(red, green, blue, opacity),
+        roughness=roughness,
+        texture=texture,
+        alpha_mode="BLEND" if opacity < 1 else texture.alpha_mode if texture else "OPAQUE",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,3 +25,8 @@ def installed(module: str, extra: str, what: str) -> Any:
         raise UnreadableAssetError(
             f"{what} is read by a package that is not here; run: pip install 'meshseek[{extra}]', then import again"
         ) from error
+
+
+def pxr(name: str) -> Any:
+    """A module of OpenUSD; see :func:`installed`."""
+    return installed(f"pxr.{name}", "usd", "a USD file")

@@ -6,6 +6,7 @@ import io
 import urllib.parse
 import warnings
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.mtl import linear
 from meshseek.meshes.readers import installed
 from meshseek.meshes.spaces import Up
-from meshseek.meshes.surfaces import GREY, Content, Surface, count_places, refuse_more_nodes
+from meshseek.meshes.surfaces import GREY, Content, Surface, count_places, material, refuse_more_nodes
 from meshseek.untrusted.xml import walk
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _UPS: Final[Mapping[str, Up]] = {"X_UP": "x", "Y_UP": "y", "Z_UP": "z"}
 _TRIANGLE = 3
+_PLAIN: Final = (0.6, 0.6, 0.6)
+"""sRGB, of what names no colour."""
 
 
 def read_dae(content: bytes, files: ModelFiles) -> Content:
@@ -140,25 +143,18 @@ def _rows(values: Any, index: Any, sound: NDArray[np.bool_]) -> NDArray[np.float
     return rows
 
 
-def _material(material: Any, textures: Textures, *, mapped: bool) -> GlbMaterial:
-    effect = getattr(material, "effect", None)
+def _material(bound: Any, textures: Textures, *, mapped: bool) -> GlbMaterial:
+    effect = getattr(bound, "effect", None)
     if effect is None:
         return GREY
     diffuse, texture = effect.diffuse, None
     if hasattr(diffuse, "sampler"):
         name = diffuse.sampler.surface.image.path if mapped else None
         texture = textures.named(_local(name)) if name else None
-        diffuse = (1.0, 1.0, 1.0, 1.0) if texture else None
-    channels = [float(value) for value in (diffuse if diffuse is not None else (0.6, 0.6, 0.6, 1.0))]
-    red, green, blue = (linear(min(max(value, 0.0), 1.0)) for value in channels[:3])
-    opacity = _opacity(effect)
-    return GlbMaterial(
-        name=str(getattr(material, "id", None) or "default")[:200],
-        colour=(red, green, blue, opacity),
-        roughness=0.9,
-        texture=texture,
-        alpha_mode="BLEND" if opacity < 1 else texture.alpha_mode if texture else "OPAQUE",
-    )
+        diffuse = None
+    channels = (float(value) for value in (diffuse if diffuse is not None else _PLAIN))
+    red, green, blue = map(linear, islice(channels, 3))
+    return material(str(bound.id or "")[:200], (red, green, blue), _opacity(effect), texture)
 
 
 def _opacity(effect: Any) -> float:

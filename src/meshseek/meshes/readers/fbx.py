@@ -21,7 +21,7 @@ from meshseek.meshes.model_files import ModelFiles
 from meshseek.meshes.mtl import linear
 from meshseek.meshes.readers import installed
 from meshseek.meshes.spaces import UPS, Up
-from meshseek.meshes.surfaces import GREY, Content, Surface, count_places, refuse_more_nodes
+from meshseek.meshes.surfaces import GREY, Content, Surface, count_places, material, refuse_more_nodes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -151,18 +151,11 @@ def _surface(mesh: Any, materials: list[GlbMaterial]) -> Surface | None:
 def _material(row: Mapping[str, Any], textures: Textures) -> GlbMaterial:
     names = [name for kind, found in (row.get("TEXTURES") or {}).items() if _is_colour(kind) for name in found]
     texture = textures.named(str(names[0])) if names and not str(names[0]).startswith("*") else None
-    given = [float(value) for value in row.get("COLOR_DIFFUSE") or (0.8, 0.8, 0.8)][:3]
-    red, green, blue = (1.0, 1.0, 1.0) if texture else (linear(min(max(value, 0.0), 1.0)) for value in given)
+    red, green, blue = (linear(float(value)) for value in (row.get("COLOR_DIFFUSE") or (0.8, 0.8, 0.8))[:3])
     opacity = row.get("OPACITY")
     seen = min(max(float(opacity), 0.0), 1.0) if isinstance(opacity, int | float) else 1.0
     seen = seen or 1.0  # some programs write 0 for what is plainly not invisible
-    return GlbMaterial(
-        name=str(row.get("NAME") or "default")[:200],
-        colour=(red, green, blue, seen),
-        roughness=0.9,
-        texture=texture,
-        alpha_mode="BLEND" if seen < 1 else texture.alpha_mode if texture else "OPAQUE",
-    )
+    return material(str(row.get("NAME") or "")[:200], (red, green, blue), seen, texture)
 
 
 def _is_colour(kind: Any) -> bool:

@@ -6,8 +6,8 @@ import io
 import logging
 import struct
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from trimesh.exchange.off import load_off
@@ -49,6 +49,10 @@ def read_off(content: bytes) -> Content:
     if b"OFF" not in content[:_LOOKED_AT] or b"\0" in content[:_LOOKED_AT]:
         raise UnreadableAssetError("it is not an OFF file of text; export it again")
     return _read(load_off, io.StringIO(content.decode("utf-8", "replace")))
+
+
+READERS: Final[Mapping[str, Callable[[bytes], Content]]] = {".stl": read_stl, ".ply": read_ply, ".off": read_off}
+"""By how a file's name ends."""
 
 
 def _stl(content: bytes) -> bytes:

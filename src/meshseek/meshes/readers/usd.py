@@ -16,14 +16,13 @@ from typing import Any, Final
 from meshseek.errors import UnreadableAssetError
 from meshseek.meshes.found_textures import Textures
 from meshseek.meshes.model_files import ModelFiles, ZippedFiles
-from meshseek.meshes.readers import installed
+from meshseek.meshes.readers import pxr
 from meshseek.meshes.readers.usd_meshes import UsdMeshes
 from meshseek.meshes.spaces import Up
 from meshseek.meshes.surfaces import Content, count_places
 from meshseek.untrusted.archives import archive_of
 
 _MOST_LAYERS = 1000
-_WHAT: Final = "a USD file"
 _PACKAGE: Final = b"PK\x03\x04"
 
 
@@ -39,8 +38,8 @@ def read_usd(content: bytes, suffix: str, files: ModelFiles) -> Content:
         UnreadableAssetError: It is damaged, or cannot be read here.
         OSError: The disk fails.
     """
-    installed("pxr.UsdGeom", "usd", _WHAT)
-    quiet = installed("pxr.UsdUtils", "usd", _WHAT).CoalescingDiagnosticDelegate()  # else it writes to the terminal
+    pxr("UsdGeom")
+    quiet = pxr("UsdUtils").CoalescingDiagnosticDelegate()  # else it writes to the terminal
     with ExitStack() as stack:
         stack.callback(quiet.TakeUncoalescedDiagnostics)
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="meshseek-usd-")))
@@ -52,7 +51,7 @@ def read_usd(content: bytes, suffix: str, files: ModelFiles) -> Content:
             main, files = names[0], ZippedFiles(archive, posixpath.dirname(names[0]))
             content, suffix = archive.read(main), posixpath.splitext(main)[1]
         try:
-            return _read(_Layers(folder, files).root(content, suffix), Textures(files))
+            return _read(_Layers(folder, files, content, suffix), Textures(files))
         except (UnreadableAssetError, MemoryError, OSError):
             raise
         except Exception as error:  # what the parser raises is not told
@@ -62,19 +61,17 @@ def read_usd(content: bytes, suffix: str, files: ModelFiles) -> Content:
 class _Layers:
     """The layers of a file, copied into a folder and kept open, so that the stage takes them as they are here."""
 
-    def __init__(self, folder: Path, files: ModelFiles) -> None:
+    def __init__(self, folder: Path, files: ModelFiles, content: bytes, suffix: str) -> None:
         self._folder = folder
         self._files = files
-        self._sdf = installed("pxr.Sdf", "usd", _WHAT)
+        self._sdf = pxr("Sdf")
         self._open: dict[str, Any] = {}
+        self.folders: dict[str, str] = {}
+        """Where each layer lay, by the identifier of its copy, as seen from the root layer."""
+        self.root = self._add(f"root{suffix.lower()}", "", content)
 
-    def root(self, content: bytes, suffix: str) -> list[Any]:
-        """The root layer first, then all that it is made of."""
-        self._add(f"root{suffix.lower()}", "", content)
-        return list(self._open.values())
-
-    def _add(self, name: str, beside: str, content: bytes) -> None:
-        """Copy a layer, and what it calls for.
+    def _add(self, name: str, beside: str, content: bytes) -> Any:
+        """Copy a layer, and what it calls for; the copy is returned.
 
         Args:
             name: Of the copy.
@@ -88,9 +85,11 @@ class _Layers:
         layer = self._open[name] = self._sdf.Layer.FindOrOpen(str(path))
         if layer is None:
             raise UnreadableAssetError("it is damaged; export it again")
+        self.folders[layer.identifier] = beside
         _forget_clips(layer)
         for asset in sorted(set(layer.GetCompositionAssetDependencies())):
             layer.UpdateCompositionAssetDependency(asset, self._copied(asset, beside))
+        return layer
 
     def _copied(self, asset: str, beside: str) -> str:
         """The name of the copy of what a layer calls for; empty where it may not have it."""
@@ -119,10 +118,10 @@ def _forget_clips(layer: Any) -> None:
             prim.ClearInfo("clips")
 
 
-def _read(layers: list[Any], textures: Textures) -> Content:
-    usd, geometry = installed("pxr.Usd", "usd", _WHAT), installed("pxr.UsdGeom", "usd", _WHAT)
-    stage = usd.Stage.Open(layers[0])
-    surfaces = list(count_places(UsdMeshes(stage, textures).surfaces()))
+def _read(layers: _Layers, textures: Textures) -> Content:
+    usd, geometry = pxr("Usd"), pxr("UsdGeom")
+    stage = usd.Stage.Open(layers.root)
+    surfaces = list(count_places(UsdMeshes(stage, textures, layers.folders).surfaces()))
     declared = stage.HasAuthoredMetadata("metersPerUnit")
     up: Up = "z" if geometry.GetStageUpAxis(stage) == geometry.Tokens.z else "y"
     return Content(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import posixpath
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -10,13 +11,13 @@ import numpy as np
 from meshseek.meshes.found_textures import Textures
 from meshseek.meshes.glb import GlbMaterial
 from meshseek.meshes.polygons import triangulate
-from meshseek.meshes.readers import installed
-from meshseek.meshes.surfaces import GREY, WHITE, Surface, refuse_more_nodes
+from meshseek.meshes.readers import pxr
+from meshseek.meshes.surfaces import GREY, WHITE, Surface, material, refuse_more_nodes
+from meshseek.meshes.textures import Texture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_WHAT: Final = "a USD file"
 _MAPPINGS: Final = ("st", "UVMap", "st0", "map1", "uv")
 """How exporters call the places in pictures."""
 
@@ -27,14 +28,14 @@ class UsdMeshes:
     Args:
         stage: An open ``Usd.Stage``.
         textures: What finds pictures.
+        folders: Where each layer lies, by its identifier, as seen from the root layer.
     """
 
-    def __init__(self, stage: Any, textures: Textures) -> None:
+    def __init__(self, stage: Any, textures: Textures, folders: Mapping[str, str]) -> None:
         self._stage = stage
         self._textures = textures
-        self._usd = installed("pxr.Usd", "usd", _WHAT)
-        self._geometry = installed("pxr.UsdGeom", "usd", _WHAT)
-        self._shade = installed("pxr.UsdShade", "usd", _WHAT)
+        self._folders = folders
+        self._usd, self._geometry, self._shade = pxr("Usd"), pxr("UsdGeom"), pxr("UsdShade")
         self._time = self._usd.TimeCode.EarliestTime()
         self._places = self._geometry.XformCache(self._time)
         self._looks: dict[str, GlbMaterial] = {}
@@ -71,15 +72,15 @@ class UsdMeshes:
         colours = self._colours(prim, shape)
         turned = str(mesh.GetOrientationAttr().Get(self._time)) == "leftHanded"
         matrix = np.array(self._places.GetLocalToWorldTransform(prim), np.float64).reshape(4, 4).T
-        for rows, material in self._looks_of(mesh, owners):
+        for rows, look in self._looks_of(mesh, owners):
             part = (whole.flipped() if turned else whole).some(rows)
-            bare = material is GREY and colours is not None
+            bare = look is GREY and colours is not None
             yield Surface(
                 corners=part.corners,
                 normals=part.normals,
                 texcoords=part.texcoords,
                 colours=colours[rows] if bare and colours is not None else None,
-                material=WHITE if bare else material,
+                material=WHITE if bare else look,
             ).placed(matrix)
 
     def _mapping(self, prim: Any, shape: _Shape) -> NDArray[np.float64] | None:
@@ -130,19 +131,21 @@ class UsdMeshes:
         texture = None
         if source:
             file = self._shade.Shader(source[0].GetPrim()).GetInput("file")
-            asset = file.Get() if file else None
-            texture = self._textures.named(asset.path) if asset is not None and asset.path else None
+            texture = self._texture(file) if file else None
         value = given.Get() if given and not source else None
-        colour = [1.0] * 3 if texture else [0.6] * 3 if value is None else [float(part) for part in value]
-        red, green, blue = (min(max(part, 0.0), 1.0) for part in colour)
+        colour = GREY.colour[:3] if value is None else value
+        red, green, blue = (min(max(float(part), 0.0), 1.0) for part in colour)
         opacity = _number(shader.GetInput("opacity"), 1.0) or 1.0
-        return GlbMaterial(
-            name=name[-200:],
-            colour=(red, green, blue, opacity),
-            roughness=max(_number(shader.GetInput("roughness"), 0.9), 0.05),
-            texture=texture,
-            alpha_mode="BLEND" if opacity < 1 else texture.alpha_mode if texture else "OPAQUE",
-        )
+        roughness = max(_number(shader.GetInput("roughness"), 0.9), 0.05)
+        return material(name[-200:], (red, green, blue), opacity, texture, roughness)
+
+    def _texture(self, file: Any) -> Texture | None:
+        """The picture that an input names, as seen from the layer that says so."""
+        asset = file.Get()
+        if asset is None or not asset.path:
+            return None
+        said = (spec.layer.identifier for spec in file.GetAttr().GetPropertyStack() if spec.HasInfo("default"))
+        return self._textures.named(posixpath.join(self._folders.get(next(said, ""), ""), asset.path))
 
 
 class _Shape:
