@@ -136,6 +136,27 @@ def test_folder_fingerprints_follow_files_and_captions(folder: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("part", "changed"),
+    [("captions.csv", {"a.obj", "a.dae", "a.fbx", "a.usda", "b.usdc"}), ("b.usdc", {"a.usda", "b.usdc"})],
+)
+def test_only_formats_that_call_for_files_follow_those_around_them(
+    tmp_path: Path, part: str, changed: set[str]
+) -> None:
+    """An STL is not imported again for a text beside it, and a layer is a part of USD files alone."""
+    models = ("a.stl", "a.ply", "a.off", "a.3mf", "a.usdz", "a.obj", "a.dae", "a.fbx", "a.usda", "b.usdc")
+    for name in (*models, "captions.csv"):
+        (tmp_path / name).write_bytes(b"")
+
+    def fingerprints() -> dict[str, str]:
+        return {entry.file: entry.fingerprint for entry in Folder(DatasetOptions(path=tmp_path)).entries()}
+
+    before = fingerprints()
+    (tmp_path / part).write_bytes(b"more")
+    after = fingerprints()
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+@pytest.mark.parametrize(
     ("name", "data"),
     [
         ("a.glb", b""),

@@ -74,7 +74,7 @@ class Folder(Dataset):
         if not models:
             raise LibraryGoneError(f"{self.options.path} holds no model ({KINDS} are read); give a folder that does")
         descriptions = None if self.options.captions is None else read_descriptions(self.options.captions)
-        sidecars = _sidecars(files)
+        sidecars = _Sidecars(files)
         shared = Counter(file.with_suffix("") for file in models)
         first = Counter(file.with_suffix("") for file in models if file.suffix.lower() in _FIRST)
         taken: dict[str, int] = {}
@@ -97,12 +97,12 @@ class Folder(Dataset):
         if unknown:
             log.warning("%s: %d ids have no model, for example %s", self.options.captions, len(unknown), unknown[0])
 
-    def _made_by(self, file: PurePosixPath, sidecars: Mapping[PurePosixPath, str]) -> list[Any]:
+    def _made_by(self, file: PurePosixPath, sidecars: _Sidecars) -> list[Any]:
         """What else a model is made from: a conversion, the files around it, and what the user says of its unit."""
         suffix, said = file.suffix.lower(), [None if by == AUTO else by for by in (self.options.unit, self.options.up)]
         revision = FORMATS_REVISION if suffix in FORMATS else REVISION
         return [
-            None if suffix == ".glb" else [revision, sidecars.get(file.parent)],
+            None if suffix == ".glb" else [revision, sidecars.of(file)],
             *([said] if any(said) else []),
         ]
 
@@ -194,13 +194,28 @@ def _facts(path: Path, base: Path) -> os.stat_result:
     return facts
 
 
-def _sidecars(files: Mapping[PurePosixPath, os.stat_result]) -> dict[PurePosixPath, str]:
-    """Fingerprint of what lies below each folder and may be a part of a model: a texture, material, buffer or layer."""
+class _Sidecars:
+    """Fingerprints of what lies below folders and may be a part of a model there."""
+
+    def __init__(self, files: Mapping[PurePosixPath, os.stat_result]) -> None:
+        parts = {file: facts for file, facts in files.items() if file.suffix.lower() not in _MODELS}
+        layers = {file: facts for file, facts in files.items() if file.suffix.lower() in _LAYERS}
+        self._parts = _by_folder(parts)
+        self._with_layers = _by_folder({**parts, **layers})
+
+    def of(self, file: PurePosixPath) -> str | None:
+        """Those of textures, materials, buffers and layers, where the format of a model calls for such."""
+        suffix = file.suffix.lower()
+        if suffix in _LAYERS:
+            return self._with_layers.get(file.parent)
+        return None if suffix in FORMATS and not FORMATS[suffix].calls_for_files else self._parts.get(file.parent)
+
+
+def _by_folder(files: Mapping[PurePosixPath, os.stat_result]) -> dict[PurePosixPath, str]:
     found: dict[PurePosixPath, list[tuple[str, int, int]]] = defaultdict(list)
     for file, facts in files.items():
-        if file.suffix.lower() not in _MODELS - _LAYERS:
-            for folder in file.parents:
-                found[folder].append((str(file), facts.st_size, facts.st_mtime_ns))
+        for folder in file.parents:
+            found[folder].append((str(file), facts.st_size, facts.st_mtime_ns))
     return {folder: fingerprint_of(sorted(rows)) for folder, rows in found.items()}
 
 
