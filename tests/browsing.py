@@ -21,7 +21,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
-from tests.conftest import free_port
+from tests.conftest import free_port, until_it_listens
 
 FLAGS = (
     "--no-sandbox",
@@ -34,7 +34,6 @@ FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 )
-START_SECONDS = 60
 PATIENCE = 30_000
 """Milliseconds that the page may take for anything; the machine may be busy."""
 
@@ -95,23 +94,12 @@ def serving_page(
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment})
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not answers(url):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+        until_it_listens(url, process, log)
         yield url
     finally:
         process.terminate()
         process.wait(30)
     assert tracebacks_allowed or "Traceback" not in log.read_text()
-
-
-def answers(url: str) -> bool:
-    """Whether something listens there."""
-    with contextlib.suppress(httpx.TransportError):
-        return httpx.get(url, timeout=10).status_code < 500
-    return False
 
 
 def opened(page: Page, url: str) -> Page:

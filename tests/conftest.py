@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +29,9 @@ from tests.sample_library import make_library
 from tests.toy import embed_toys, import_toys, publish_toys
 
 START_SECONDS = 120
-MEMORY, ROOMY = Path("/dev/shm"), 2 << 30
+MEMORY, IN_MEMORY = Path("/dev/shm"), "meshseek-tests-"
+ROOMY = 4 << 30
+"""Bytes that are free for two processes that run tests at a time, since both ask before either has used any."""
 SLOW_FIRST = ("docs", "acceptance", "integration", "contract", "unit")
 """In this order short files are left for the end, where they fill what the last long one leaves to other workers."""
 
@@ -79,12 +80,13 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 def conninfo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the session's PostgreSQL is, as libpq understands it."""
     folder = tmp_path_factory.mktemp("server")
-    with EmbeddedServer(folder) as embedded:
+    with _folder_in_memory() as memory, EmbeddedServer(folder) as embedded:
         conninfo = embedded.acquire()
         _wait_for_no_disk(conninfo)
-        with _databases_in_memory(conninfo):
-            _have_extensions(conninfo)
-            yield conninfo
+        if memory is not None:
+            _put_databases_into(memory, conninfo)
+        _have_extensions(conninfo)
+        yield conninfo
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -97,25 +99,31 @@ def _wait_for_no_disk(conninfo: str) -> None:
 
 
 @contextlib.contextmanager
-def _databases_in_memory(conninfo: str) -> Iterator[None]:
-    """Let new databases lie in memory where it is roomy: on a disk, the 300 files of each take longer than its use."""
+def _folder_in_memory() -> Iterator[Path | None]:
+    """A folder that lies in memory where it is roomy; those that killed processes left are removed first."""
+    for left in MEMORY.glob(f"{IN_MEMORY}*"):
+        if not Path("/proc", left.name.removeprefix(IN_MEMORY)).exists():
+            shutil.rmtree(left, ignore_errors=True)
     if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOMY:
-        yield
+        yield None
         return
-    folder = Path(tempfile.mkdtemp(prefix="meshseek-tests-", dir=MEMORY))
+    folder = MEMORY / f"{IN_MEMORY}{os.getpid()}"
+    folder.mkdir(mode=0o700)
     try:
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            row = connection.execute("SHOW data_directory").fetchone()
-            assert row is not None
-            owner = Path(row[0]).stat()
-            os.chown(folder, owner.st_uid, owner.st_gid)
-            connection.execute(sql.SQL("CREATE TABLESPACE memory LOCATION {}").format(str(folder)))
-            connection.execute("ALTER DATABASE template1 SET TABLESPACE memory")
-        yield
-        with psycopg.connect(conninfo, autocommit=True) as connection:  # its last checkpoint needs the files
-            connection.execute("ALTER DATABASE template1 SET TABLESPACE pg_default")
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_databases_into(folder: Path, conninfo: str) -> None:
+    """Let new databases lie there: on a disk, the 300 files of each take longer than its use."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+        assert row is not None
+        owner = Path(row[0]).stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        connection.execute(sql.SQL("CREATE TABLESPACE memory LOCATION {}").format(str(folder)))
+        connection.execute("ALTER DATABASE template1 SET TABLESPACE memory")
 
 
 def _have_extensions(conninfo: str) -> None:
@@ -138,7 +146,7 @@ def server(conninfo: str) -> Iterator[Server]:
 
 @pytest.fixture
 def elsewhere(conninfo: str) -> Iterator[Server]:
-    """Databases with nothing in them, as on another machine."""
+    """Databases of this test only, with no tables, as on another machine; the extensions are there already."""
     prefix = f"other_{uuid4().hex[:12]}_"
     yield Server(lambda: conninfo, prefix)
     drop_databases(conninfo, prefix)
@@ -202,20 +210,27 @@ def serving(environment: dict[str, str], log: Path) -> Iterator[str]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_it_listens(url, process, log)
+        until_it_listens(f"{url}/health", process, log)
         yield url
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait_until_it_listens(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_it_listens(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a process answers at its address.
+
+    Args:
+        url: Where it is asked; whatever the state of the answer is.
+        process: It must not end meanwhile.
+        log: What it says.
+    """
     deadline = time.monotonic() + START_SECONDS
     while True:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         with contextlib.suppress(httpx.TransportError):
-            httpx.get(f"{url}/health", timeout=30)
+            httpx.get(url, timeout=30)
             return
         time.sleep(0.1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import struct
 import zipfile
 import zlib
@@ -18,6 +17,8 @@ import meshopt
 import numpy as np
 import trimesh
 from pxr import Usd, UsdGeom
+
+from meshseek.meshes.glb import encode_glb
 
 SIDES = (1.0, 2.0, 3.0)
 KTX2 = {
@@ -178,11 +179,7 @@ WRITERS: dict[str, Callable[[], bytes]] = {
 
 def glb(tree: dict[str, Any], binary: bytes) -> bytes:
     """A GLB of any tree."""
-    text = json.dumps(tree).encode()
-    text += b" " * (-len(text) % 4)
-    binary += bytes(-len(binary) % 4)
-    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(binary), 0x004E4942) + binary
-    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+    return encode_glb(tree, binary + bytes(-len(binary) % 4))
 
 
 def _tree(**more: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from tests.source_copy import ROOT, copied_source
 
-ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKS = {"run": (), "dev": ("siglip", "qwen", "dev"), "bench": ("siglip", "qwen", "dev", "bench")}
 """The extras that each lock is for."""
@@ -69,7 +69,7 @@ def test_the_locks_agree() -> None:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the project that may be changed."""
-    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    copied_source(tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 

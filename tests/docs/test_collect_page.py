@@ -6,8 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
-import trimesh
-from tests.docs.test_docs import CSV_BLOCK, HOW_TO, commands, follow
+from tests.docs.test_docs import CSV_BLOCK, HOW_TO, commands, follow, write_models
 from tests.source_copy import ROOT
 
 from meshseek.licences import terms
@@ -20,10 +19,7 @@ DEMANDS = {"name the creator": "credit", "same licence for changed": "share-alik
 
 def test_how_to_collect(tmp_path: Path) -> None:
     """A zip, a folder, and for Blender a folder with the line that says what is not installed."""
-    for name in ("chairs/red", "lamps/desk"):
-        path = tmp_path / "models" / f"{name}.glb"
-        path.parent.mkdir(parents=True)
-        trimesh.creation.box((0.4, 0.9, 0.4)).export(path)
+    write_models(tmp_path / "models")
     captions = CSV_BLOCK.findall((ROOT / "docs" / "tutorial.md").read_text("utf-8"))[0]
     (tmp_path / "models" / "captions.csv").write_text(captions, "utf-8")
     (tmp_path / "chosen.txt").write_text("chairs/red\nlamps/desk\n", "utf-8")

@@ -183,7 +183,7 @@ def test_tutorial(tmp_path: Path) -> None:
     """The tutorial's commands run one after the other, as a newcomer types them; the first of each as a process."""
     page = ROOT / "docs" / "tutorial.md"
     captions, queries = CSV_BLOCK.findall(page.read_text("utf-8"))
-    _write_models(tmp_path / "models")
+    write_models(tmp_path / "models")
     (tmp_path / "models" / "captions.csv").write_text(captions, "utf-8")
     (tmp_path / "queries.csv").write_text(queries, "utf-8")
 
@@ -237,7 +237,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
 def test_how_to_add_an_embedder(tmp_path: Path, extended: Elsewhere, database: dict[str, str]) -> None:
     """The how-to's one file makes an algorithm that embeds, publishes and searches with the commands it gives."""
     page = ROOT / "docs" / "how-to" / "add-an-embedder.md"
-    _write_models(tmp_path / "models")
+    write_models(tmp_path / "models")
     prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32")
 
     ended = follow_all(extended, [*prepared, *_of_meshseek(page)], tmp_path, **database)[-1]
@@ -247,7 +247,7 @@ def test_how_to_add_an_embedder(tmp_path: Path, extended: Elsewhere, database: d
 
 def test_how_to_add_a_dataset(tmp_path: Path, extended: Elsewhere) -> None:
     """The how-to's one file makes a layout that import reads."""
-    _write_models(tmp_path / "models")
+    write_models(tmp_path / "models")
     folder = tmp_path / "library" / "stool"
     folder.mkdir(parents=True)
     shutil.copy(tmp_path / "models" / "chairs" / "red.glb", folder / "model.glb")
@@ -282,7 +282,7 @@ def test_how_to_keep_pictures_in_tar_files(tmp_path: Path) -> None:
 def test_how_to_add_a_renderer(tmp_path: Path, extended: Elsewhere) -> None:
     """The how-to's one file makes pictures, with the command it gives."""
     page = HOW_TO / "add-a-renderer.md"
-    _write_models(tmp_path / "models")
+    write_models(tmp_path / "models")
 
     follow_all(extended, ["meshseek import glb_folder models", *_of_meshseek(page)], tmp_path)
 
@@ -295,7 +295,7 @@ def test_how_to_add_a_renderer(tmp_path: Path, extended: Elsewhere) -> None:
 def test_how_to_add_a_translator(tmp_path: Path, extended: Elsewhere) -> None:
     """The how-to's one file translates what it can, and says what it cannot."""
     page = HOW_TO / "add-a-translator.md"
-    _write_models(tmp_path / "models")
+    write_models(tmp_path / "models")
     (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair\nlamps/desk,luminaire\n", "utf-8")
 
     prepared = "meshseek import glb_folder models --captions captions.csv"
@@ -310,7 +310,7 @@ def test_how_to_add_a_translator(tmp_path: Path, extended: Elsewhere) -> None:
 def test_how_to_add_an_engine(tmp_path: Path, extended: Elsewhere) -> None:
     """The how-to's one file renders and embeds, with the commands it gives."""
     page = HOW_TO / "add-an-engine.md"
-    _write_models(tmp_path / "models")
+    write_models(tmp_path / "models")
 
     lines = ["meshseek import glb_folder models", *_of_meshseek(page)]
     _, rendered, embedded = follow_all(extended, lines, tmp_path)
@@ -323,7 +323,7 @@ def test_how_to_add_an_engine(tmp_path: Path, extended: Elsewhere) -> None:
 def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, extended: Elsewhere, database: dict[str, str]) -> None:
     """What the how-tos start from is a part already: it publishes and searches under its new name."""
     pages = [HOW_TO / f"{name}.md" for name in COPIED]
-    _write_models(tmp_path / "models")
+    write_models(tmp_path / "models")
     prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32", "meshseek embed")
 
     lines = [*prepared, *(line for page in pages for line in _of_meshseek(page))]
@@ -335,7 +335,7 @@ def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, extended: Elsewhere
 def test_how_to_add_a_reranker(tmp_path: Path, extended: Elsewhere, database: dict[str, str]) -> None:
     """The how-to's one file puts the plainest caption first, with the command it gives."""
     page = HOW_TO / "add-a-reranker.md"
-    _write_models(tmp_path / "models")
+    write_models(tmp_path / "models")
     (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair with arms\nlamps/desk,lamp\n", "utf-8")
     prepared = (
         "meshseek import glb_folder models --captions captions.csv",
@@ -382,7 +382,7 @@ def test_how_to_measure_your_search(tmp_path: Path, database: dict[str, str]) ->
     (queries,) = CSV_BLOCK.findall(page.read_text("utf-8"))
     (tmp_path / "queries.csv").write_text(queries, "utf-8")
     uids = [f"{number:032x}" for number in (1, 2)]
-    _write_models(tmp_path / "glbs", ("chairs/red", "lamps/desk", *uids))
+    write_models(tmp_path / "glbs", ("chairs/red", "lamps/desk", *uids))
     (tmp_path / "captions.csv").write_text(
         f"id,caption\nchairs/red,a red chair\nlamps/desk,a lamp\n{uids[0]},a whale\n{uids[1]},a boat\n", "utf-8"
     )
@@ -410,7 +410,8 @@ def _of_meshseek(page: Path) -> list[str]:
     return [line for line in commands(page) if line.startswith("meshseek ")]
 
 
-def _write_models(folder: Path, names: Sequence[str] = ("chairs/red", "lamps/desk")) -> None:
+def write_models(folder: Path, names: Sequence[str] = ("chairs/red", "lamps/desk")) -> None:
+    """Boxes of several shapes, by the names of the tutorial unless others are given."""
     for name, extents in zip(names, ((0.4, 0.9, 0.4), (0.1, 0.5, 0.1), (1, 2, 3), (3, 2, 1)), strict=False):
         path = folder / f"{name}.glb"
         path.parent.mkdir(parents=True, exist_ok=True)

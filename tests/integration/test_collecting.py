@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 from starlette.testclient import TestClient
-from tests.conftest import ServedLibrary
+from tests.conftest import ServedLibrary, until_it_listens
 from tests.integration.test_base_url import Host, host
 from tests.sample_library import BARE_ID, ODD_ID
 from tests.toy import toy_algorithm
@@ -250,9 +248,9 @@ def test_a_zip_that_fails_midway_is_cut(
     basket = {"asset_ids": ["toys/000"], "algorithm": "toy"}
     with (
         host(answer) as (port, _),
-        serving_toys(tmp_path / "log", **settings, base_url=f"http://127.0.0.1:{port}/glbs") as (_, url),
+        serving_toys(tmp_path / "log", **settings, base_url=f"http://127.0.0.1:{port}/glbs") as (process, url),
     ):
-        until_it_listens(url)
+        until_it_listens(f"{url}/live", process, tmp_path / "log")
         with httpx.Client(base_url=url, timeout=30) as client:
             parts: list[bytes] = []
             with client.stream("POST", "/collect", json=basket) as stream:
@@ -266,15 +264,6 @@ def test_a_zip_that_fails_midway_is_cut(
                 zipfile.ZipFile(io.BytesIO(got))
             assert client.post("/attribution", json=basket).status_code == 200
     assert "a zip of models is left unfinished" in (tmp_path / "log").read_text()
-
-
-def until_it_listens(url: str) -> None:
-    """Wait for a service that starts."""
-    for _ in range(600):
-        with suppress(httpx.TransportError):
-            httpx.get(f"{url}/live", timeout=30)
-            return
-        time.sleep(0.05)
 
 
 def basket(folder: Path, models: int, size: int) -> CollectedZip:

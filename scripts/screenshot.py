@@ -1,36 +1,20 @@
-# ruff: noqa: INP001  # a script, not a package
-"""Take the README's pictures of a running page: ``python docs/screenshot.py http://127.0.0.1:7860``."""
+"""Take the README's pictures of a running page: ``python -m scripts.screenshot http://127.0.0.1:7860``."""
 
 from __future__ import annotations
 
 import io
-import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
+from tests.browsing import launched, seen_in_3d
 
-FLAGS = (
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-)
-FOLDER = Path(__file__).with_name("images")
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 LARGEST = 400_000
 """Bytes from which on a picture is stored with a palette, which more than halves it."""
-DRAWN = 60
-"""Difference of greys in the 3D view from which on more than its background is seen."""
-TRIES = 100
 PAUSE_MS = 200
 SCREEN, PHONE = (1440, 1080), (390, 844)
 
@@ -65,12 +49,9 @@ SHOTS = (
 @click.option("--against", help="Name of a second algorithm: also take a picture of both side by side.")
 def main(url: str, to: Path, against: str | None) -> None:
     """Take all pictures of the page at URL."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        sys.exit("the screenshot needs Chromium; install it with 'apt-get install chromium'")
     to.mkdir(parents=True, exist_ok=True)
     compared = [Shot("compare", f"?q=wooden+chair&against={against}")] if against else []
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=program, args=FLAGS) as browser:
+    with launched() as browser:
         for shot in (*SHOTS, *compared):
             picture = _taken(browser, url, shot)
             file = to / f"{shot.name}.png"
@@ -88,30 +69,13 @@ def _taken(browser: Browser, url: str, shot: Shot) -> Image.Image:
     page.locator("#results .tile-link").first.wait_for()
     if shot.chosen:
         page.locator("#results .tile-link").first.click()
-        _wait_for_model(page)
+        seen_in_3d(page)
     page.evaluate("document.activeElement.blur()")
     page.mouse.move(width - 1, height - 1)
     page.wait_for_timeout(PAUSE_MS * 5)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     page.close()
     return picture
-
-
-def _wait_for_model(page: Page) -> None:
-    canvas = page.locator("#model canvas")
-    canvas.wait_for()
-    for _ in range(TRIES):
-        page.wait_for_timeout(PAUSE_MS)
-        if _contrast(Image.open(io.BytesIO(canvas.screenshot()))) > DRAWN:
-            return
-    sys.exit("nothing was drawn in the 3D view")
-
-
-def _contrast(view: Image.Image) -> float:
-    """Difference of greys in the middle, where no buttons are."""
-    middle = view.convert("L").crop((view.width // 4, view.height // 4, view.width * 3 // 4, view.height * 3 // 4))
-    values = middle.tobytes()
-    return max(values) - min(values)
 
 
 if __name__ == "__main__":
