@@ -102,7 +102,8 @@ def _wait_for_no_disk(conninfo: str) -> None:
 def _folder_in_memory() -> Iterator[Path | None]:
     """A folder that lies in memory where it is roomy; those that killed processes left are removed first."""
     for left in MEMORY.glob(f"{IN_MEMORY}*"):
-        if not Path("/proc", left.name.removeprefix(IN_MEMORY)).exists():
+        process = left.name.removeprefix(IN_MEMORY)
+        if process.isdecimal() and not Path("/proc", process).exists():
             shutil.rmtree(left, ignore_errors=True)
     if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOMY:
         yield None
