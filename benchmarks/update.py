@@ -56,7 +56,7 @@ def _one_changed(folder: Path) -> None:
     """One model of a small library is replaced, beside a large one in the same workspace."""
     workspace, models = folder / "changed", make_sample_assets(folder / "models", 20)
     _synthetic(workspace, CHANGED_IN - 20)
-    run_meshseek("import", "glb_folder", str(models), "--library", "furniture", workspace=workspace)
+    run_meshseek("import", "folder", str(models), "--library", "furniture", workspace=workspace)
     run_meshseek("render", "--views", "8", "--size", "256", workspace=workspace)
     run_meshseek("update", "--algorithm", "synthetic", workspace=workspace)
     times = []

@@ -46,7 +46,7 @@ def make_library(workspace: Workspace, server: Server, source: Path) -> list[str
     """Import, render, embed and publish sample models; returns the asset ids."""
     reporter = SilentReporter()
     models = make_models(source)
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
+    dataset = DATASETS.load("folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
     import_assets(dataset, workspace, workers=0, max_assets=None, reporter=reporter)
     renderer = RENDERERS.load("embree")(views=VIEWS, size=SIZE)
     render(renderer, workspace, workers=0, max_assets=None, reporter=reporter)

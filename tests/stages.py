@@ -52,7 +52,7 @@ class Stages:
         """Import a folder of models, with its ``captions.csv`` where there is one."""
         captions = folder / "captions.csv"
         given = DatasetOptions(path=folder, captions=captions if captions.exists() else None)
-        return self.import_dataset(DATASETS.load("glb_folder")(given), LibraryOptions(name=name, **options))
+        return self.import_dataset(DATASETS.load("folder")(given), LibraryOptions(name=name, **options))
 
     def import_dataset(self, dataset: Dataset, library: LibraryOptions) -> Summary:
         """Import any library."""

@@ -188,7 +188,7 @@ def test_status(library: ServedLibrary) -> None:
         (["search", "chair", "--filter", "colour=red"], "known fields"),
         (["search", "chair", "--filter", "faces=1", "--filter", "faces=2"], "has 2 values; give one number"),
         (["search", "chair", "--filter", "faces=1e39"], "at most 3.4e38"),
-        (["import", "glb_folder", "nowhere"], "nowhere"),
+        (["import", "folder", "nowhere"], "nowhere"),
         (["render", "--workspace", "empty"], "run 'meshseek import"),
         (["publish", "--workspace", "empty"], "run 'meshseek import"),
         (["evaluate", "nowhere.csv"], "cannot read nowhere.csv"),

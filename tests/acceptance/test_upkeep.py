@@ -52,7 +52,7 @@ def command(environment: dict[str, str], folder: Path) -> Command:
         return run_here(arguments, environment)
 
     ended = run(
-        "import", "glb_folder", str(folder), "--captions", str(folder / "captions.csv"), "--library", "furniture"
+        "import", "folder", str(folder), "--captions", str(folder / "captions.csv"), "--library", "furniture"
     )
     assert ended.returncode == 0, ended.stderr
     ended = run("render", "--views", "2", "--size", "32")
@@ -245,7 +245,7 @@ def test_a_workspace_that_may_only_be_read(folder: Path, tmp_path: Path) -> None
     workspace.chmod(0o555)
     # Root may write everywhere, unless it is told that it may not.
     allowed = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
-    for arguments in (["import", "glb_folder", str(folder)], ["render"], ["update"], ["clean"]):
+    for arguments in (["import", "folder", str(folder)], ["render"], ["update"], ["clean"]):
         ended = subprocess.run(
             [*allowed, sys.executable, "-m", "meshseek", *arguments, "--workspace", str(workspace)],
             capture_output=True,

@@ -254,7 +254,7 @@ def second_state(world: World) -> None:
 
 
 IMPORTS = {
-    name: ["import", "glb_folder", "{home}/" + name, "--captions", "{home}/" + f"{name}.json", "--library", name]
+    name: ["import", "folder", "{home}/" + name, "--captions", "{home}/" + f"{name}.json", "--library", name]
     for name in ("first", "second")
 }
 RENDER = ["render", "--renderer", "tints", "--views", str(VIEWS), "--size", str(SIDE)]

@@ -177,7 +177,7 @@ def test_the_commands_of_the_page_on_scaling_run(cluster: Cluster, model: Path, 
     for told, here in shared.items():
         lines = [line.replace(told, here) for line in lines]
     try:
-        typed = ["import glb_folder models", *(line.removeprefix("meshseek ") for line in lines)]
+        typed = ["import folder models", *(line.removeprefix("meshseek ") for line in lines)]
         ended = run_together([shlex.split(line) for line in typed], environment, tmp_path)
     finally:
         drop_databases(conninfo, "scaled_")

@@ -53,7 +53,7 @@ def test_a_dataset_can_be_sent_to_a_worker(name: str, tmp_path: Path) -> None:
 
 def test_entries_are_stable_and_readable(models: Path, tmp_path: Path) -> None:
     """The same list each time, unique ids, entries that survive pickling, and one whole GLB for each asset."""
-    dataset: Dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
+    dataset: Dataset = DATASETS.load("folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
     entries = list(dataset.entries())
 
     assert len(entries) == 6

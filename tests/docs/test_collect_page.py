@@ -23,7 +23,7 @@ def test_how_to_collect(tmp_path: Path) -> None:
     captions = CSV_BLOCK.findall((ROOT / "docs" / "tutorial.md").read_text("utf-8"))[0]
     (tmp_path / "models" / "captions.csv").write_text(captions, "utf-8")
     (tmp_path / "chosen.txt").write_text("chairs/red\nlamps/desk\n", "utf-8")
-    follow("meshseek import glb_folder models --captions models/captions.csv", tmp_path)
+    follow("meshseek import folder models --captions models/captions.csv", tmp_path)
 
     said = [follow(line, tmp_path).stdout for line in commands(PAGE) if line.startswith("meshseek ")]
 

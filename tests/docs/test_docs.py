@@ -238,7 +238,7 @@ def test_how_to_add_an_embedder(tmp_path: Path, extended: Elsewhere, database: d
     """The how-to's one file makes an algorithm that embeds, publishes and searches with the commands it gives."""
     page = ROOT / "docs" / "how-to" / "add-an-embedder.md"
     write_models(tmp_path / "models")
-    prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32")
+    prepared = ("meshseek import folder models", "meshseek render --views 1 --size 32")
 
     ended = follow_all(extended, [*prepared, *_of_meshseek(page)], tmp_path, **database)[-1]
 
@@ -284,7 +284,7 @@ def test_how_to_add_a_renderer(tmp_path: Path, extended: Elsewhere) -> None:
     page = HOW_TO / "add-a-renderer.md"
     write_models(tmp_path / "models")
 
-    follow_all(extended, ["meshseek import glb_folder models", *_of_meshseek(page)], tmp_path)
+    follow_all(extended, ["meshseek import folder models", *_of_meshseek(page)], tmp_path)
 
     (path,) = (tmp_path / "workspace" / "views" / "lamps" / "desk").glob("@*/00003/00003.png")
     with Image.open(path) as picture:
@@ -298,7 +298,7 @@ def test_how_to_add_a_translator(tmp_path: Path, extended: Elsewhere) -> None:
     write_models(tmp_path / "models")
     (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair\nlamps/desk,luminaire\n", "utf-8")
 
-    prepared = "meshseek import glb_folder models --captions captions.csv"
+    prepared = "meshseek import folder models --captions captions.csv"
     ended = follow_all(extended, [prepared, *_of_meshseek(page)], tmp_path)[-1]
 
     (skipped,) = (tmp_path / "workspace" / "captions_zh" / "skipped.jsonl").read_text("utf-8").splitlines()
@@ -312,7 +312,7 @@ def test_how_to_add_an_engine(tmp_path: Path, extended: Elsewhere) -> None:
     page = HOW_TO / "add-an-engine.md"
     write_models(tmp_path / "models")
 
-    lines = ["meshseek import glb_folder models", *_of_meshseek(page)]
+    lines = ["meshseek import folder models", *_of_meshseek(page)]
     _, rendered, embedded = follow_all(extended, lines, tmp_path)
 
     assert rendered.stdout.startswith("render: 2 done, 0 skipped")
@@ -324,7 +324,7 @@ def test_how_to_add_a_mode_and_an_index_kind(tmp_path: Path, extended: Elsewhere
     """What the how-tos start from is a part already: it publishes and searches under its new name."""
     pages = [HOW_TO / f"{name}.md" for name in COPIED]
     write_models(tmp_path / "models")
-    prepared = ("meshseek import glb_folder models", "meshseek render --views 1 --size 32", "meshseek embed")
+    prepared = ("meshseek import folder models", "meshseek render --views 1 --size 32", "meshseek embed")
 
     lines = [*prepared, *(line for page in pages for line in _of_meshseek(page))]
     ended = follow_all(extended, lines, tmp_path, **database)[-1]
@@ -338,7 +338,7 @@ def test_how_to_add_a_reranker(tmp_path: Path, extended: Elsewhere, database: di
     write_models(tmp_path / "models")
     (tmp_path / "captions.csv").write_text("id,caption\nchairs/red,a red chair with arms\nlamps/desk,lamp\n", "utf-8")
     prepared = (
-        "meshseek import glb_folder models --captions captions.csv",
+        "meshseek import folder models --captions captions.csv",
         "meshseek render --views 1 --size 32",
         "meshseek embed",
         "meshseek publish",

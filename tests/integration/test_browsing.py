@@ -342,7 +342,7 @@ def test_an_import_notes_when_an_asset_came(
 
     def imported(now: int, *, again: bool = False) -> dict[str, int | None]:
         monkeypatch.setattr("meshseek.pipeline.dating.time.time", lambda: now)
-        dataset = DATASETS.load("glb_folder")(DatasetOptions(path=samples, captions=samples / "captions.csv"))
+        dataset = DATASETS.load("folder")(DatasetOptions(path=samples, captions=samples / "captions.csv"))
         every = [path.stem for path in samples.glob("*.glb")] if again else []
         options = LibraryOptions(again=every, yes=True)
         import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter(), library=options)

@@ -178,7 +178,7 @@ def test_long_values_are_left_out_and_the_assets_are_searchable(stages: Stages, 
     for name in LONG:
         (library / f"{name}.obj").write_text(CUBE)
     (library / "captions.json").write_text(json.dumps(LONG))
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=library, captions=library / "captions.json"))
+    dataset = DATASETS.load("folder")(DatasetOptions(path=library, captions=library / "captions.json"))
     summary = stages.import_dataset(dataset, LibraryOptions())
     assert (summary.done, summary.skipped) == (8, 0)
     left_out = skipped(stages, name="left_out.jsonl")
@@ -273,7 +273,7 @@ def test_control_characters_are_gone_after_the_import(stages: Stages, library: P
             {"cube": {"caption": "a\x1b[2J red\u202e cube\0\ud800", "name": "x\x9b31m", "tags": ["a\nb", "\x07"]}}
         )
     )
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=library, captions=library / "captions.json"))
+    dataset = DATASETS.load("folder")(DatasetOptions(path=library, captions=library / "captions.json"))
     stages.import_dataset(dataset, LibraryOptions())
     (asset,) = stages.workspace.assets()
     assert asset.captions_english == ("a red cube",)
@@ -347,7 +347,7 @@ def test_an_endless_face_is_skipped_in_time(workspace: Workspace, library: Path)
     face = "f " + " ".join(str(1 + n) for n in range(250)) + "\n"
     (library / "endless.obj").write_text(corners + face * 12_000)
     assert (library / "endless.obj").stat().st_size > 10_000_000
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=library))
+    dataset = DATASETS.load("folder")(DatasetOptions(path=library))
     bounds = Workers(2, seconds=2)
     summary = import_assets(dataset, workspace, workers=bounds, max_assets=None, reporter=SilentReporter())
     assert (summary.done, summary.skipped) == (1, 1)
@@ -365,7 +365,7 @@ def test_what_cannot_be_recorded_is_told(which: str, workspace: Workspace, libra
     else:
         captions = odd
         captions.write_text("{}")
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=library, captions=captions))
+    dataset = DATASETS.load("folder")(DatasetOptions(path=library, captions=captions))
     with pytest.raises(DatasetError, match=r"odd is named with characters that nobody sees; rename it"):
         import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter())
     assert not len(workspace.assets_table())

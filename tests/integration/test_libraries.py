@@ -113,16 +113,16 @@ def test_what_was_given_once_is_kept(samples: Path, tmp_path: Path) -> None:
     """Imported again without its captions file, a library still has its captions; another file can be given."""
     meshseek = Meshseek(read_settings(workspace=tmp_path / "workspace"))
     captions = samples / "captions.csv"
-    first = meshseek.dataset_like_before("glb_folder", DatasetOptions(path=samples, captions=captions), None)
+    first = meshseek.dataset_like_before("folder", DatasetOptions(path=samples, captions=captions), None)
     import_assets(first, meshseek.workspace, workers=0, max_assets=None, reporter=SilentReporter())
-    again = meshseek.dataset_like_before("glb_folder", DatasetOptions(path=samples), None)
+    again = meshseek.dataset_like_before("folder", DatasetOptions(path=samples), None)
     assert again.options.captions == captions
     summary = import_assets(again, meshseek.workspace, workers=0, max_assets=None, reporter=SilentReporter())
     assert summary.already_there == 6
 
     other = shutil.copyfile(captions, tmp_path / "other.csv")
     options = DatasetOptions(path=samples, captions=other)
-    assert meshseek.dataset_like_before("glb_folder", options, None).options.captions == other
+    assert meshseek.dataset_like_before("folder", options, None).options.captions == other
 
 
 def test_another_folder_for_a_few_assets(stages: Stages, samples: Path, tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_a_workspace_inside_of_its_library(stages: Stages, samples: Path, tmp_pa
         stages.import_dataset(Folder(options), LibraryOptions())
         assert stages.ids() == ["a", "b"]
     with_settings = Meshseek(read_settings(workspace=stages.workspace.folder))
-    assert with_settings.dataset("glb_folder", DatasetOptions(path=folder)).options == options
+    assert with_settings.dataset("folder", DatasetOptions(path=folder)).options == options
 
 
 def test_one_folder_by_two_paths(stages: Stages, samples: Path, tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_captions_in_a_language_that_comes_later(samples: Path, tmp_path: Path, 
     settings = read_settings(workspace=tmp_path / "workspace", database_url=conninfo, database_prefix=prefix, workers=1)
     meshseek = Meshseek(settings)
     options = UpdateOptions(algorithms=["lite"], workers=0)
-    dataset = meshseek.dataset("glb_folder", DatasetOptions(path=folder))
+    dataset = meshseek.dataset("folder", DatasetOptions(path=folder))
     import_assets(dataset, meshseek.workspace, workers=0, max_assets=None, reporter=SilentReporter())
     try:
         update(meshseek, options, SilentReporter())
@@ -464,6 +464,6 @@ def test_a_workspace_in_a_library_that_is_reached_by_a_link(samples: Path, tmp_p
     (tmp_path / "link").symlink_to(folder)
     meshseek = Meshseek(read_settings(workspace=folder / "workspace"))
     for _ in range(2):
-        dataset = meshseek.dataset("glb_folder", DatasetOptions(path=tmp_path / "link"))
+        dataset = meshseek.dataset("folder", DatasetOptions(path=tmp_path / "link"))
         summary = import_assets(dataset, meshseek.workspace, workers=0, max_assets=None, reporter=SilentReporter())
         assert summary.done + summary.already_there == 1

@@ -19,7 +19,7 @@ from meshseek.workspace.format import CURRENT_FORMAT, FORMAT_FILE, RESTORING_FIL
 from meshseek.workspace.workspace import Workspace
 
 ARGUMENTS = {
-    "import": ["glb_folder", "."],
+    "import": ["folder", "."],
     "embed": ["--algorithm", "lite"],
     "publish": ["--algorithm", "lite"],
     "search": ["chair"],

@@ -55,7 +55,7 @@ def counts(summary: Summary) -> Counts:
 
 def run_import(models: Path, workspace: Workspace, max_assets: int | None = None, workers: int = 0) -> Counts:
     """The import stage; in this process, for another one takes longer to start than to work."""
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
+    dataset = DATASETS.load("folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
     return counts(import_assets(dataset, workspace, workers=workers, max_assets=max_assets, reporter=SilentReporter()))
 
 
@@ -167,7 +167,7 @@ def test_only_so_many_assets(models: Path, workspace: Workspace) -> None:
 
 def test_an_asset_comes_back_as_it_was_imported(models: Path, workspace: Workspace, tmp_path: Path) -> None:
     """Captions, attributes and model of every asset survive the table; the model's fingerprint and size join them."""
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
+    dataset = DATASETS.load("folder")(DatasetOptions(path=models, captions=models / "captions.csv"))
     expected = [dataset.read(entry, tmp_path / "read") for entry in dataset.entries()]
     run_import(models, workspace)
 
@@ -228,7 +228,7 @@ def test_killed_and_run_again(tmp_path: Path, stage: str) -> None:
     folder = tmp_path / "workspace"
     models = make_sample_assets(tmp_path, many)
     environment = {**os.environ, "MESHSEEK_WORKSPACE": str(folder), "MESHSEEK_WORKERS": "2"}
-    importing = ["import", "glb_folder", str(models), "--captions", str(models / "captions.csv")]
+    importing = ["import", "folder", str(models), "--captions", str(models / "captions.csv")]
     command = {"import": importing, "render": ["render", "--views", "2", "--size", "32"]}
 
     def start(name: str) -> subprocess.Popen[bytes]:
@@ -308,7 +308,7 @@ def test_assets_below_one_another_keep_their_views(tmp_path: Path, workspace: Wo
     (library / "chair").mkdir(parents=True)
     for name in ("chair.glb", "chair/00000.glb"):
         shutil.copy(made / "chair-0001.glb", library / name)
-    dataset = DATASETS.load("glb_folder")(DatasetOptions(path=library))
+    dataset = DATASETS.load("folder")(DatasetOptions(path=library))
     import_assets(dataset, workspace, workers=0, max_assets=None, reporter=SilentReporter())
 
     for views in (3, 2):

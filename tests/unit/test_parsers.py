@@ -401,7 +401,7 @@ RECORD = {
     "name": "a",
     "number": 1,
     "prefix": "",
-    "dataset": "glb_folder",
+    "dataset": "folder",
     "path": "/a",
     "captions": None,
     "forgotten": ["x"],
