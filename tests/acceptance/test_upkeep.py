@@ -51,9 +51,7 @@ def command(environment: dict[str, str], folder: Path) -> Command:
     def run(*arguments: str) -> Ended:
         return run_here(arguments, environment)
 
-    ended = run(
-        "import", "folder", str(folder), "--captions", str(folder / "captions.csv"), "--library", "furniture"
-    )
+    ended = run("import", "folder", str(folder), "--captions", str(folder / "captions.csv"), "--library", "furniture")
     assert ended.returncode == 0, ended.stderr
     ended = run("render", "--views", "2", "--size", "32")
     assert ended.returncode == 0, ended.stderr
