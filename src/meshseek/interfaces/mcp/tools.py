@@ -32,7 +32,6 @@ READERS: Final = 4
 """Views of one answer that are fetched at a time."""
 MOST_VIEWS: Final = 10
 """Of one asset on its contact sheet."""
-DEFAULT_ALGORITHM: Final = "lite"
 LONGEST_NAME: Final = 200
 """Bytes of a file's name; what is longer has a digest in its place."""
 
@@ -64,7 +63,7 @@ class Tools:
         options: SearchOptions = {"top_k": asked.top_k, "offset": asked.offset, "filters": asked.filters}
         if asked.size:
             options["size"] = asked.size
-        if algorithm := self._algorithm():
+        if algorithm := self.client.health().otherwise:
             options["algorithm"] = algorithm
         answer = self.client.search(asked.text, image=image, like=asked.like, **options)
         first = asked.offset + 1
@@ -83,20 +82,14 @@ class Tools:
 
     def similar_assets(self, asked: SimilarAssets) -> Reply:
         """Find assets like one."""
-        answer = self.client.similar(
-            asked.asset_id, algorithm=self._algorithm(), target=asked.target, top_k=asked.top_k
-        )
+        algorithm = self.client.health().otherwise
+        answer = self.client.similar(asked.asset_id, algorithm=algorithm, target=asked.target, top_k=asked.top_k)
         text = results_text(answer, self.reach, head=f"Assets like {asked.asset_id} by {asked.target}")
         return Reply(text, self._sheet(answer.results, 1))
 
     def collect_attribution(self, asked: CollectAttribution) -> Reply:
         """Tell whom to name."""
         return Reply(attribution_text(self.client.attribution(asked.asset_ids, use=asked.use)))
-
-    def _algorithm(self) -> str | None:
-        """The service's own choice, unless only others are there."""
-        ready = self.client.health().ready
-        return None if not ready or DEFAULT_ALGORITHM in ready else ready[0]
 
     def _sheet(self, results: Sequence[Result], first: int) -> bytes | None:
         pictures = self._pictures([result.thumbnail_url for result in results])

@@ -12,6 +12,7 @@ from pydantic import RootModel
 from meshseek.client.answers import (
     LOADING,
     READY,
+    USUAL,
     Asset,
     AssetPage,
     Attribution,
@@ -30,6 +31,7 @@ from meshseek.client.standing import Status
 __all__ = [
     "LOADING",
     "READY",
+    "USUAL",
     "Abilities",
     "Answer",
     "Asked",

@@ -28,7 +28,9 @@ LEAST: Final = 0.8
 WIDEST: Final = 90.0
 
 
-def panel(state: State, wording: Wording, asset: Asset, listed: Listed | None, api_url: str) -> dict[str, Any]:
+def panel(
+    state: State, wording: Wording, asset: Asset, listed: Listed | None, api_url: str, otherwise: str | None = None
+) -> dict[str, Any]:
     """What the panel shows.
 
     Args:
@@ -37,11 +39,13 @@ def panel(state: State, wording: Wording, asset: Asset, listed: Listed | None, a
         asset: The one that was chosen.
         listed: The result by which it was, where there is one.
         api_url: Where the API is, for commands.
+        otherwise: The algorithm that they name where the address names none; None leaves the choice to the API.
     """
     words, relevance = fit(listed, wording) if listed else ("", "")
     like = Part(kind="like", value=asset.asset_id)
     alone = State(parts=(like,), algorithm=state.algorithm, asset=asset.asset_id)
-    searches, assets = search_commands(api_url, state), asset_commands(api_url, asset.asset_id)
+    asked = replace(state, algorithm=state.algorithm or otherwise or "")
+    searches, assets = search_commands(api_url, asked), asset_commands(api_url, asset.asset_id)
     said = [{"name": wording("panel.this_asset", how=how), "text": text} for how, text in assets.items()]
     said += [{"name": wording("panel.this_search", how=how), "text": text} for how, text in searches.items()]
     return {

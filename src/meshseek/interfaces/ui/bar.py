@@ -62,7 +62,7 @@ class Bar:
         options, wording = self._page.options, self._wording
         ready = self._shown.health.ready if self._shown.health else []
         names = sorted(ready, key=[*ORDER, *ready].index)
-        algorithm = state.algorithm or next(iter(names), "")
+        algorithm = state.algorithm or self._shown.otherwise or next(iter(names), "")
         others = [name for name in names if name != algorithm]
         targets = self._shown.abilities.targets if self._shown.abilities else TARGETS
         order = sorted(targets, key=[*TARGETS, *targets].index)

@@ -28,11 +28,13 @@ class Basket:
     Args:
         client: The API.
         wording: What is written there.
+        otherwise: The algorithm to ask where the address names none; None leaves the choice to the API.
     """
 
-    def __init__(self, client: ApiClient, wording: Wording) -> None:
+    def __init__(self, client: ApiClient, wording: Wording, otherwise: str | None = None) -> None:
         self._client = client
         self._wording = wording
+        self._otherwise = otherwise
 
     def shown(self, state: State, given: Any) -> Markup:
         """The basket.
@@ -42,7 +44,7 @@ class Basket:
             given: What the browser sends: ids, and what they are to be used for.
         """
         ids, use = read_basket(given)
-        found = [self._asset(asset_id, state.algorithm or None) for asset_id in ids]
+        found = [self._asset(asset_id, state.algorithm or self._otherwise) for asset_id in ids]
         assets = [each for each in found if each is not None]
         told = self._attribution([each.asset_id for each in assets], use) if assets else None
         wording = self._wording

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from meshseek.errors import InputError, MeshseekError
 from meshseek.interfaces.ui.address import DEEPEST, Part, State
-from meshseek.interfaces.ui.answers import Abilities, Answer, Asked, Facet, Listed, Result, Search, Spread
+from meshseek.interfaces.ui.answers import USUAL, Abilities, Answer, Asked, Facet, Listed, Result, Search, Spread
 from meshseek.interfaces.ui.client import GONE, ApiClient, coded
 
 FACETS: Final = ("category", "tags", "permits", "licence", "creator", "library", "faces", "height")
@@ -47,12 +47,20 @@ class Finder:
         client: The API.
         abilities: What it can be asked.
         picture: Gives the file of an uploaded picture by its name; None where it is gone.
+        otherwise: The algorithm to name where a state names none; None leaves the choice to the API.
     """
 
-    def __init__(self, client: ApiClient, abilities: Abilities, picture: Callable[[str], Path | None]) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        abilities: Abilities,
+        picture: Callable[[str], Path | None],
+        otherwise: str | None = None,
+    ) -> None:
         self._client = client
         self._abilities = abilities
         self._picture = picture
+        self._otherwise = otherwise
 
     def find(self, state: State, before: Found | None = None) -> Found:
         """What a state shows.
@@ -82,7 +90,7 @@ class Finder:
         counted = FACETS if "facets" in self._abilities.options else ()
         return Search(
             parts=tuple(self._asked(part) for part in state.parts),
-            algorithm=state.algorithm or None,
+            algorithm=state.algorithm or self._otherwise,
             target=state.target or None,
             language=state.language or None,
             cross_modal=state.cross_modal,
@@ -118,7 +126,7 @@ class Finder:
         wanted, found = min(state.count * state.pages, DEEPEST), before or Found(more=True)
         while found.more and len(found.results) < wanted:
             asked: dict[str, Any] = {
-                "algorithm": state.algorithm,
+                "algorithm": state.algorithm or self._otherwise,
                 "filters": state.asked_filters,
                 "sort": state.sort or "-date",
                 "limit": min(wanted - len(found.results), MOST_AT_ONCE),
@@ -140,7 +148,7 @@ class Finder:
         if answer is not None and answer.facets:
             return answer.facets
         try:  # an API that is older than counts for a query
-            return {"category": tuple(self._client.categories(state.algorithm or "lite"))}
+            return {"category": tuple(self._client.categories(state.algorithm or self._otherwise or USUAL))}
         except MeshseekError:  # one can search without them
             return {}
 

@@ -70,7 +70,7 @@ class Handlers:
         page = self._page
         try:
             if state.place == "basket":
-                content = Basket(self._client, self._wording).shown(state, basket)
+                content = Basket(self._client, self._wording, known.otherwise).shown(state, basket)
             elif state.place == "status":
                 content = standing(self._client, self._wording, known)
             else:
@@ -85,7 +85,7 @@ class Handlers:
     def _results(self, state: State, known: Shown, uploads: dict[str, Path | None]) -> Changes:
         page, before = self._page, known.state
         is_same = before is not None and before.wanted == state.wanted and known.found is not None
-        finder = Finder(self._client, known.abilities or _NOTHING, uploads.get)
+        finder = Finder(self._client, known.abilities or _NOTHING, uploads.get, known.otherwise)
         found = known.found
         if found is None or before is None or not is_same or before.pages != state.pages:
             earlier = found if is_same and before is not None and state.pages >= before.pages else None

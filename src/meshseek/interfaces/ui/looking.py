@@ -45,7 +45,7 @@ class Looking:
         if not state.asset:
             return {answers.details: ""}
         try:
-            asset = self._client.asset(state.asset, state.algorithm or None)
+            asset = self._client.asset(state.asset, state.algorithm or shown.otherwise)
         except MeshseekError as error:
             trouble = self._wording.failure(error)
             told = piece("panel", self._wording, asset=None, trouble=trouble, reasons="")
@@ -57,7 +57,7 @@ class Looking:
         told = piece(
             "panel",
             self._wording,
-            asset=panel(state, self._wording, asset, listed, self._client.api_url),
+            asset=panel(state, self._wording, asset, listed, self._client.api_url, shown.otherwise),
             trouble=trouble,
             reasons=self._reasons(state, listed, rank, finder),
         )

@@ -18,3 +18,8 @@ class Shown:
     health: Health | None = None
     abilities: Abilities | None = None
     found: Found | None = None
+
+    @property
+    def otherwise(self) -> str | None:
+        """The algorithm that is asked where an address names none; None leaves the choice to the API."""
+        return self.health.otherwise if self.health else None
