@@ -56,7 +56,8 @@ class Api:
         if path == "/attribution":
             return {"text": "by Anna"}
         if path.startswith("/assets/"):
-            return {"asset_id": path.removeprefix("/assets/"), "model_url": f"{path}/model"}
+            views = {"viewpoint_ids": [0, 1], "view_urls": [f"{path}/views/0", f"{path}/views/1"]}
+            return {"asset_id": path.removeprefix("/assets/"), "model_url": f"{path}/model", **views}
         first = sent.get("offset", 0)
         results = [{"asset_id": f"a/{rank}", "score": 1.0} for rank in range(first, min(first + sent["top_k"], 100))]
         counted = {"facets": FACETS} if "facets" in sent else {}
@@ -135,3 +136,86 @@ def test_the_usual_algorithm_is_left_to_the_api(api: Api, visit: Visit) -> None:
 
     assert "algorithm" not in api.to("/search/text")[0]
     assert api.to("/assets/a/0")[0] == {}
+
+
+def test_a_box_is_brought_to_what_is_searched_once(api: Api, visit: Visit) -> None:
+    """Whatever stands in it later somebody types, also after a failure; what is searched next is brought there again."""
+    words = visit.page.questions.words
+    visit.box = "table"
+    assert words not in visit.show("")
+    assert visit.show("?q=chair")[words] == "chair"
+    visit.box = "chairs and"
+    assert words not in visit.show("?q=chair&plain=1")
+    api.failing["/search/text"] = 503
+    assert words not in visit.show("?q=chair")
+    api.failing.clear()
+    assert words not in visit.show("?q=chair")
+    visit.box = " lamp "
+    assert words not in visit.show("?q=lamp")
+    assert visit.show("")[words] == ""
+
+
+def test_what_is_shown_already_is_not_asked_again(api: Api, visit: Visit) -> None:
+    """Neither by the clock nor by more of the same: but for menus, to which an algorithm may come."""
+    api.algorithms = {"lite": "ready", "siglip": "loading"}
+    visit.show("?q=chair&asset=a/0")
+    asking = {visit.page.asking.shown, visit.page.asking.retry}
+    assert set(visit.show("?q=chair&asset=a/0")) == asking
+    assert [path for path, _ in api.asked] == ["/health"]
+    api.algorithms["siglip"] = "ready"
+    changes = visit.show("?q=chair&asset=a/0")
+    assert changes[visit.page.options.algorithm].choices == [("lite", "lite"), ("siglip", "siglip")]
+    assert visit.page.answers.results not in changes
+
+    changes = visit.show("?q=chair&asset=a/0&pages=2")
+    assert [path for path, _ in api.asked] == ["/search/text"]
+    assert "pages=2" in changes[visit.page.answers.details]
+    assert visit.page.answers.model not in changes
+    visit.show("?q=chair&asset=a/1&pages=2")
+    assert api.to("/search/text") == [sent for sent in api.to("/search/text") if sent.get("explain")]
+
+
+def test_what_did_not_arrive_is_shown_once_more(visit: Visit) -> None:
+    """Where the browser says so."""
+    visit.show("?q=chair&asset=a/0")
+    changes = visit.show("?q=chair&asset=a/0", anew=True)
+
+    assert {visit.page.answers.results, visit.page.answers.details, visit.page.answers.model} <= set(changes)
+
+
+def test_an_asset_that_could_not_be_had_is_asked_again(api: Api, visit: Visit) -> None:
+    """As is a model that the viewer lacks."""
+    api.failing["/assets/a/0"] = 503
+    assert "The status is 503." in visit.show("?asset=a/0")[visit.page.answers.details]
+    api.failing = {"/assets/a/0/model": 503}
+    assert "The status is 503." in visit.show("?asset=a/0")[visit.page.answers.details]
+    api.failing.clear()
+    assert visit.show("?asset=a/0")[visit.page.answers.model].value is not None
+
+
+def test_both_sides_are_searched_once(tmp_path: Path) -> None:
+    """And drawn again where a tile is chosen."""
+    api = Api(lite="ready", siglip="ready")
+    visit = Visit(api, tmp_path)
+    visit.show("?q=chair&against=siglip")
+    assert len(api.to("/search/text")) == 2
+    changes = visit.show("?q=chair&against=siglip&asset=a/0")
+    assert [sent for sent in api.to("/search/text") if not sent.get("explain")] == []
+    assert changes[visit.page.answers.results].count("aria-current") == 2
+
+
+def test_only_what_is_not_there_is_missing_from_the_basket(api: Api, visit: Visit) -> None:
+    """Where the API has no time for all, the basket is not shown with a few of them: a zip would lack the rest."""
+    api.failing = {"/assets/a/1": 404}
+    shown = str(visit.show("?place=basket", ids=["a/0", "a/1", "a/2"])[visit.page.answers.results])
+    assert [f'value="a/{number}"' in shown for number in range(3)] == [True, False, True]
+    assert "1 asset is no longer" in shown
+    assert set(visit.show("?place=basket", ids=["a/0", "a/1", "a/2"])) == {
+        visit.page.asking.shown,
+        visit.page.asking.retry,
+    }
+    api.failing = {"/assets/a/1": 429}
+    changes = visit.show("?place=basket", ids=["a/1", "a/2"])
+    assert changes[visit.page.answers.results] == ""
+    assert "The status is 429." in changes[visit.page.answers.summary]
+    assert changes[visit.page.asking.retry].active

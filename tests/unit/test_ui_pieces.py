@@ -9,7 +9,7 @@ import pytest
 from meshseek.interfaces.ui.address import State
 from meshseek.interfaces.ui.answers import Answer, Asset, Explanation, Facet, Result, Spread, TextShare
 from meshseek.interfaces.ui.asset_panel import beside_person, panel, size
-from meshseek.interfaces.ui.basket import read_basket
+from meshseek.interfaces.ui.basket import Given
 from meshseek.interfaces.ui.commands import asset_commands, search_commands
 from meshseek.interfaces.ui.explanation import figure, why
 from meshseek.interfaces.ui.finding import Found, agreement
@@ -269,13 +269,14 @@ def test_commands_do_what_the_page_does() -> None:
 @pytest.mark.parametrize("given", [None, "", "[]", '{"ids": 7, "use": ""}', '{"ids": ["a"]}', "\ud800"])
 def test_a_basket_that_makes_no_sense_is_empty(given: object) -> None:
     """As a page would never send it."""
-    assert read_basket(given) == ([], "")
+    assert Given.read(given) == Given()
 
 
 def test_a_basket_is_bounded() -> None:
     """Each asset once, not too many, and no use that is not offered."""
-    ids, use = read_basket(json.dumps({"ids": ["a", "a", 7, "", "x" * 5000, *map(str, range(500))], "use": EVIL}))
+    sent = {"ids": ["a", "a", 7, "", "x" * 5000, *map(str, range(500))], "use": EVIL}
+    given = Given.read(json.dumps(sent))
 
-    assert ids[:2] == ["a", "0"]
-    assert len(ids) == 200
-    assert use == ""
+    assert given.ids[:2] == ("a", "0")
+    assert len(given.ids) == 200
+    assert given.use == ""

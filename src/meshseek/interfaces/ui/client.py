@@ -36,7 +36,12 @@ from meshseek.interfaces.ui.answers import (
 __all__ = ["GONE", "Address", "ApiClient", "coded", "sentence"]
 
 SECONDS: Final = 30.0
-PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+PASSING: Final = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
 GONE: Final = "The picture is no longer here; please add it again."
 Failure = TypeVar("Failure", bound=MeshseekError)
 
@@ -212,7 +217,7 @@ class ApiClient:
         status = error.status or HTTPStatus.INTERNAL_SERVER_ERROR
         message = f"the search service answered with HTTP {status}; its log says why"
         refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = InputError if refused else ServiceError if status in PASSING else MeshseekError
+        kind = ServiceError if status in PASSING else InputError if refused else MeshseekError
         return coded(kind(sentence(message if error.code == STATUS else str(error))), error.code)
 
 
