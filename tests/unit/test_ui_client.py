@@ -63,6 +63,7 @@ def test_text_search_sends_what_was_chosen() -> None:
         "diverse": False,
         "query_type": "english",
         "filters": {"category": ["Chairs"]},
+        "facets": ["category"],
     }
     assert expected == json.loads(sent[0].content)
     assert [result.asset_id for result in found.results] == ["a/b"]

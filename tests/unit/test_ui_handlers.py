@@ -219,3 +219,15 @@ def test_only_what_is_not_there_is_missing_from_the_basket(api: Api, visit: Visi
     assert changes[visit.page.answers.results] == ""
     assert "The status is 429." in changes[visit.page.answers.summary]
     assert changes[visit.page.asking.retry].active
+
+
+def test_all_pages_of_a_query_are_cut_from_one_ranking(api: Api, visit: Visit) -> None:
+    """Facets make it another one, so they are asked with each page, and with the reasons of one result."""
+    visit.show("?q=chair")
+    visit.show("?q=chair&pages=2")
+    sent = [*api.to("/search/text")]
+    visit.show("?q=chair&pages=2&asset=a/1")
+    sent += api.to("/search/text")
+
+    assert [each["offset"] for each in sent] == [24, 1]
+    assert sent[0]["facets"] == sent[1]["facets"] != []

@@ -109,7 +109,7 @@ class Search:
         crossing = {"cross_modal": True} if self.cross_modal else {}
         plain = {} if self.varied else {"diverse": False}
         explained = {"explain": True} if self.explain else {}
-        counted = {"facets": list(self.facets)} if self.facets and not offset else {}
+        counted = {"facets": list(self.facets)} if self.facets else {}  # on each page: it is another ranking without
         return {**self.likeness, "offset": offset, **crossing, **plain, **explained, **counted}
 
     @property

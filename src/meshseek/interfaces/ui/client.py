@@ -160,7 +160,7 @@ class ApiClient:
             rank: Of the result, the first is 0.
             asset_id: Of the result.
         """
-        answer = self.search(replace(search, explain=True, limit=1, facets=()), rank)
+        answer = self.search(replace(search, explain=True, limit=1), rank)
         return next((result.explanation for result in answer.results if result.asset_id == asset_id), None)
 
     def camera(self, view_url: str | None) -> Mapping[str, Any] | None:
