@@ -52,8 +52,12 @@ def test_the_library_is_browsed(context: BrowserContext, ui_url: str, api_url: s
     page.locator(".categories a").first.click()
     expect(page.locator("#chips a").first).to_contain_text("Category: ")
     page.locator("#chips a").first.click()
+    page.get_by_label("Faces, at least").fill("0")
+    page.get_by_label("Faces, at least").press("Tab")
+    assert "f.faces" not in page.url
     page.get_by_label("Faces, at most").fill("1")
     page.get_by_label("Faces, at most").press("Tab")
+    expect(page).to_have_url(re.compile(r"f\.faces=0\.\.1(&|$)"))
     expect(page.locator("#results .empty")).to_contain_text("Nothing found")
     page.get_by_role("link", name="Search without filters").click()
     expect(results(page).first).to_be_visible()

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
+from meshseek.interfaces.ui.basket import LONGEST_ID, MOST_TAKEN, Given
 from meshseek.interfaces.ui.events import EVENT, EVENT_BYTES, HEARTBEAT, Events
 from meshseek.interfaces.ui.visitors import Rooms, Visitor
 
@@ -168,6 +169,14 @@ def test_an_address_alone_is_left_out(tmp_path: Path) -> None:
 def test_what_is_no_event_is_refused(tmp_path: Path, content: object) -> None:
     """Before Gradio, whose errors fill the log."""
     assert send(tmp_path, content).status_code == 400
+
+
+def test_a_full_basket_passes(tmp_path: Path) -> None:
+    """With the longest ids that are kept."""
+    ids = [f"{number:03}{'椅' * (LONGEST_ID - 3)}" for number in range(MOST_TAKEN)]
+    body = json.dumps(event(json.dumps({"ids": ids, "use": ""}, ensure_ascii=False)), ensure_ascii=False).encode()
+
+    assert len(Given.read(send(tmp_path, body).json()["body"]["data"][0]).ids) == MOST_TAKEN
 
 
 def test_events_are_bounded(tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ from meshseek.interfaces.ui.first import First
 from meshseek.interfaces.ui.keys import Keys
 from meshseek.interfaces.ui.layout import translations
 from meshseek.interfaces.ui.refusals import refusal
-from meshseek.interfaces.ui.routes import FILE, UPLOAD, UPLOAD_PROGRESS, Routes
+from meshseek.interfaces.ui.routes import FILE, UPLOAD_PROGRESS, Routes
 from meshseek.interfaces.ui.static import script, style
 from meshseek.interfaces.ui.theme import theme
-from meshseek.interfaces.ui.uploads import PICTURE_BYTES, Uploads
+from meshseek.interfaces.ui.uploads import PICTURE_BYTES, UPLOAD, Uploads
 from meshseek.interfaces.ui.visitors import Rooms
 
 STYLE = Path(__file__).with_name("style.css")

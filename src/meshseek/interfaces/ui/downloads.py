@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from meshseek.errors import MeshseekError
 from meshseek.interfaces.ui.asset_panel import STRIP
-from meshseek.interfaces.ui.basket import MOST_TAKEN, USES
+from meshseek.interfaces.ui.basket import LONGEST_ID, MOST_TAKEN, USES
 from meshseek.interfaces.ui.blocks import client_of, wording_of
 from meshseek.interfaces.ui.bodies import read_body
 from meshseek.interfaces.ui.client import ApiClient
@@ -30,7 +30,7 @@ SIDES: Final = frozenset({STRIP, SMALL, LARGE})
 NONE: Final = "none"
 """Stands for a view where there is none."""
 KEPT: Final = {"Cache-Control": "private, max-age=3600"}
-FORM_BYTES, FORM_SECONDS = 300_000, 20
+FORM_BYTES, FORM_SECONDS = 4 * MOST_TAKEN * LONGEST_ID, 20
 ZIP_BYTES: Final = 2_000_000_000
 GLB: Final = "model/gltf-binary"
 

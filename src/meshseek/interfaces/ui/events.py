@@ -17,7 +17,8 @@ from meshseek.interfaces.ui.visitors import Rooms, Visitor
 
 EVENT = "/gradio_api/run/predict"
 HEARTBEAT = "/gradio_api/heartbeat/"
-EVENT_BYTES = 200_000
+EVENT_BYTES = 1_000_000
+"""A full basket has 200 ids of up to 1,000 characters."""
 EVENT_SECONDS = 20
 LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 FOREIGN = "there is no such upload"
