@@ -107,8 +107,10 @@ def test_pictures_and_models_lead_to_nothing_but_assets(page: httpx.Client) -> N
     ):
         assert page.get(address).status_code == 404
     assert page.get("/tiles/assets/a/views/0?side=7").status_code == 404
-    tile = page.get("/tiles/assets/a/views/0?algorithm=lite&side=192")
-    assert tile.headers["content-type"] == "image/webp"
+    failed = page.get("/tiles/assets/a/views/0?algorithm=lite&side=192")
+    assert (failed.headers["content-type"], failed.headers["cache-control"]) == ("image/webp", "no-store")
+    tile = page.get("/tiles/none?side=192")
+    assert tile.content == failed.content
     again = page.get(str(tile.url), headers={"If-None-Match": tile.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     refused = page.get("/models/assets/a/model", headers={"Accept-Language": "zh-CN"})

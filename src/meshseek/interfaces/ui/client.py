@@ -149,8 +149,12 @@ class ApiClient:
             file: Where to.
             limit: The most bytes to take.
         """
-        with self._told():
-            self._client.collect(asset_ids, file, use=use, most=limit)
+        try:
+            with self._told():
+                self._client.collect(asset_ids, file, use=use, most=limit)
+        except _TooLargeError as error:
+            text = f"These models are more than the {limit // 1_000_000} MB of one zip; take fewer at a time."
+            raise coded(InputError(text), "zip_too_large") from error
 
     def explanation(self, search: Search, rank: int, asset_id: str) -> Explanation | None:
         """What the score of a result rests on; None where another asset has come to stand there.
