@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from meshseek.client import Client
 from meshseek.client.answers import Asset, Result
 from meshseek.client.questions import SearchOptions, picture
+from meshseek.collecting.names import readable
 from meshseek.errors import InputError, MeshseekError
 from meshseek.files import make_folder
 from meshseek.images import MAX_IMAGE_BYTES, read_image
@@ -32,8 +32,6 @@ READERS: Final = 4
 """Views of one answer that are fetched at a time."""
 MOST_VIEWS: Final = 10
 """Of one asset on its contact sheet."""
-LONGEST_NAME: Final = 200
-"""Bytes of a file's name; what is longer has a digest in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,7 @@ def _named(asked: SearchAssets) -> str:
 
 
 def _file_name(asset_id: str) -> str:
-    name = quote(asset_id, safe="")
-    if len(name) > LONGEST_NAME:
-        name = f"{name[: LONGEST_NAME // 2]}-{hashlib.sha256(asset_id.encode()).hexdigest()[:32]}"
-    return f"{'_' if name.startswith('.') else ''}{name}.glb"
+    """A name that is readable, and no other asset's: the folder may have those of other days."""
+    name = readable(asset_id)
+    digest = "" if name == asset_id else f"-{hashlib.sha256(asset_id.encode()).hexdigest()[:32]}"
+    return f"{name}{digest}.glb"

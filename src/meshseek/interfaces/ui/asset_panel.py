@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from meshseek.collecting.names import readable
 from meshseek.interfaces.ui.address import Part, State
 from meshseek.interfaces.ui.answers import Asset, Listed
 from meshseek.interfaces.ui.commands import asset_commands, search_commands
@@ -53,7 +53,7 @@ def panel(
         "captions": _captions(asset, wording),
         "views": _views(state, asset, shown_view(state, asset, listed)),
         "download": f"/models{asset.model_url}" if asset.model_url else "",
-        "file": f"{file_name(asset.asset_id)}.glb",
+        "file": f"{readable(asset.asset_id.rpartition('/')[2])}.glb",
         "alike": {name: alone.link(target=name) for name in ("appearance", "caption")},
         "add": state.link(parts=(*state.parts, replace(like, weight=1.0)), sort="", place=""),
         "fit": words,
@@ -79,11 +79,6 @@ def view_url(asset: Asset, viewpoint: int | None) -> str | None:
     return (
         dict(zip(asset.viewpoint_ids, asset.view_urls, strict=False)).get(viewpoint) if viewpoint is not None else None
     )
-
-
-def file_name(asset_id: str) -> str:
-    """What a file of the asset is called."""
-    return re.sub(r"[^\w.-]+", "_", asset_id.rpartition("/")[2])[:60]  # a file's name has 255 bytes
 
 
 def size(attributes: Mapping[str, Any], wording: Wording) -> str:

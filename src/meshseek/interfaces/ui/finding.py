@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from meshseek.errors import InputError, MeshseekError
 from meshseek.interfaces.ui.address import DEEPEST, Part, State
-from meshseek.interfaces.ui.answers import USUAL, Abilities, Answer, Asked, Facet, Listed, Result, Search, Spread
+from meshseek.interfaces.ui.answers import USUAL, Abilities, Answer, Asked, Facet, Listed, Search, Spread
 from meshseek.interfaces.ui.client import GONE, ApiClient, coded
 
 FACETS: Final = ("category", "tags", "permits", "licence", "creator", "library", "faces", "height")
@@ -33,11 +33,6 @@ class Found:
     more: bool = False
     """Whether there may be others."""
     can_browse: bool = True
-
-    @property
-    def ranked(self) -> tuple[Result, ...]:
-        """The results of a search."""
-        return tuple(each for each in self.results if isinstance(each, Result))
 
 
 class Finder:

@@ -13,10 +13,10 @@ from meshseek.interfaces.ui.sign_in import SIGN_IN, SIGN_OUT
 from meshseek.interfaces.ui.uploads import UPLOAD
 
 TILES, MODELS, ZIP = "/tiles/", "/models/", "/basket.zip"
-UPLOAD_PROGRESS, FILE = "/gradio_api/upload_progress", "/gradio_api/file="
+FILE = "/gradio_api/file="
 READ, SENT = frozenset({"GET", "HEAD"}), frozenset({"POST"})
 PATHS = {
-    **dict.fromkeys(("/", "/theme.css", "/favicon.ico", UPLOAD_PROGRESS), READ),
+    **dict.fromkeys(("/", "/theme.css", "/favicon.ico"), READ),
     **dict.fromkeys((EVENT, UPLOAD, ZIP, SIGN_OUT), SENT),
     SIGN_IN: READ | SENT,
 }
