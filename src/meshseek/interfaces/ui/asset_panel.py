@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -14,7 +13,7 @@ from meshseek.interfaces.ui.commands import asset_commands, search_commands
 from meshseek.interfaces.ui.tiles_shown import fit, tile_picture
 from meshseek.interfaces.ui.wording import Wording
 from meshseek.licences import terms
-from meshseek.sizes import SIDES, number, sides_in_cm
+from meshseek.sizes import size_of
 
 STRIP: Final = 96
 """Side of the small pictures of all views."""
@@ -83,25 +82,21 @@ def view_url(asset: Asset, viewpoint: int | None) -> str | None:
 
 def size(attributes: Mapping[str, Any], wording: Wording) -> str:
     """Width, depth and height, and how sure their unit is where nobody states it."""
-    sides = sides_in_cm(attributes)
-    given = attributes.get("size")
-    certainty = given.get("certainty") if isinstance(given, Mapping) else None
-    if sides is not None and all(map(math.isfinite, sides)):
-        told = " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in sides)
-        return wording("size.likely" if certainty == "likely" else "size.sure", size=told)
-    if certainty != "unknown" or not isinstance(given, Mapping):
+    known = size_of(attributes)
+    if known is None:
         return ""
-    box = [number(given.get(name)) for name in SIDES]
-    told = " × ".join(f"{side:.3g}" for side in box)
-    return wording("size.unknown", size=told) if all(map(math.isfinite, box)) else ""
+    if not known.is_known:
+        return wording("size.unknown", size=" × ".join(f"{side:.3g}" for side in known.sides))
+    sides = " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in known.sides)
+    return wording("size.likely" if known.is_likely else "size.sure", size=sides)
 
 
 def beside_person(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
     """A drawing of the thing's front beside a person of 1.70 m, in units of which the taller one has :data:`TALL`."""
-    sides = sides_in_cm(attributes)
-    if sides is None or not all(math.isfinite(side) and side > 0 for side in sides):
+    known = size_of(attributes)
+    if known is None or not known.is_known or min(known.sides) <= 0:
         return None
-    width, _, height = sides
+    width, _, height = known.sides
     unit = min(TALL / max(PERSON_CM, height), WIDEST / width)
     tall, thing = PERSON_CM * unit, (max(width * unit, LEAST), max(height * unit, LEAST))
     head, ground = tall * 0.075, 59.0
