@@ -130,7 +130,7 @@ def _image(asked: SearchAssets) -> bytes | None:
     if path is not None:
         if asked.image_base64 is not None:
             raise InputError("there are two pictures; give image_path or image_base64, not both")
-        content = picture(Path(path).expanduser())
+        content = picture(_at_home(path))
         read_image(content)  # nothing else on this machine may be sent to a service by an agent's mistake
         return content
     if asked.image_base64 is None:
@@ -139,6 +139,18 @@ def _image(asked: SearchAssets) -> bytes | None:
         return base64.b64decode(asked.image_base64.rpartition(",")[2], validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError("image_base64 is no base64; send the bytes of a PNG, JPEG or WebP file encoded so") from error
+
+
+def _at_home(path: str) -> Path:
+    """A path in which ``~`` stands for somebody's folder.
+
+    Raises:
+        InputError: There is nobody of that name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"cannot read {path}: there is no such user; give the whole path of a picture") from error
 
 
 def _named(asked: SearchAssets) -> str:

@@ -113,17 +113,15 @@ class ApiClient:
         with self._told():
             return self._client.similar(asset_id, **search.likeness)
 
-    def browse(self, asked: Mapping[str, Any]) -> AssetPage:
+    def browse(self, cursor: str | None, **asked: Any) -> AssetPage:
         """A page of the library.
 
         Args:
-            asked: ``algorithm``, ``filters``, ``sort``, ``limit``, ``cursor``, ``facets``, as far as they are chosen.
+            cursor: Of the page before it.
+            asked: As :meth:`meshseek.Client.page` takes it.
         """
-        plain = {name: value for name, value in asked.items() if value}
-        if "filters" in plain:
-            plain["filters"] = json.dumps(plain["filters"])
         with self._told():
-            return self._client.connection.asked(AssetPage, "GET", "/assets", params=plain)
+            return self._client.page(cursor, **asked)
 
     def asset(self, asset_id: str, algorithm: str | None) -> Asset:
         """All that is known of one asset."""

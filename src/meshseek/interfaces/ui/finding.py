@@ -125,10 +125,9 @@ class Finder:
                 "filters": state.asked_filters,
                 "sort": state.sort or "-date",
                 "limit": min(wanted - len(found.results), MOST_AT_ONCE),
-                "cursor": found.cursor,
-                "facets": "" if found.facets else ",".join(FACETS),
+                "facets": () if found.facets else FACETS,
             }
-            page = self._client.browse(asked)
+            page = self._client.browse(found.cursor, **asked)
             results = found.results + page.assets
             found = Found(
                 results=results,
