@@ -1,4 +1,4 @@
-"""What the page shows for an address, asked as Gradio asks: without a browser, of an API that tells what it was asked."""
+"""What the page shows for an address, asked as Gradio asks: without a browser, of an API that keeps its questions."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_usual_algorithm_is_left_to_the_api(api: Api, visit: Visit) -> None:
 
 
 def test_a_box_is_brought_to_what_is_searched_once(api: Api, visit: Visit) -> None:
-    """Whatever stands in it later somebody types, also after a failure; what is searched next is brought there again."""
+    """Whatever stands in it later somebody types, also after a failure; what is searched next is brought there."""
     words = visit.page.questions.words
     visit.box = "table"
     assert words not in visit.show("")

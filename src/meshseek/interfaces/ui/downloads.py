@@ -49,8 +49,6 @@ def add_downloads(app: FastAPI, client: ApiClient, cache: FileCache) -> None:
         cache: Where tiles and models are kept.
     """
 
-    packing = anyio.CapacityLimiter(ZIPS_AT_ONCE)
-
     def pictures(request: Request) -> Pictures:
         visitor: Visitor = request.state.visitor
         return Pictures(client_of(client, visitor), cache, visitor.room)
@@ -72,6 +70,12 @@ def add_downloads(app: FastAPI, client: ApiClient, cache: FileCache) -> None:
         file = _told(request, lambda: pictures(request).glb(_asked(request, MODELS)))
         return _kept(request, file, GLB)
 
+    _add_zips(app, client, cache.folder)
+
+
+def _add_zips(app: FastAPI, client: ApiClient, folder: Path) -> None:
+    packing = anyio.CapacityLimiter(ZIPS_AT_ONCE)
+
     @app.post(ZIP)
     async def basket(request: Request) -> Response:
         given = parse_qs((await read_body(request, FORM_BYTES, FORM_SECONDS)).decode("utf-8", "replace"))
@@ -84,7 +88,7 @@ def add_downloads(app: FastAPI, client: ApiClient, cache: FileCache) -> None:
         except anyio.WouldBlock:
             text = wording_of(request).failure(coded(ServiceError(BUSY), "busy"))
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "5"}) from None
-        file = cache.folder / f"{uuid4().hex}.zip"
+        file = folder / f"{uuid4().hex}.zip"
 
         def done() -> None:
             file.unlink(missing_ok=True)

@@ -130,10 +130,12 @@ class Pictures:
         """
         try:
             if url is not None:
-                return Tile(self._file(f"{side} {url}", TILE_NAME, lambda file: self._make_tile(url, file, side)), True)
+                file = self._file(f"{side} {url}", TILE_NAME, lambda file: self._make_tile(url, file, side))
+                return Tile(path=file, is_asked=True)
         except (MeshseekError, OSError, ValueError):  # one missing picture must not hide the others
             pass
-        return Tile(self._file(str(side), TILE_NAME, lambda file: write_plain_tile(file, side)), url is None)
+        plain = self._file(str(side), TILE_NAME, lambda file: write_plain_tile(file, side))
+        return Tile(path=plain, is_asked=url is None)
 
     def glb(self, url: str) -> Path:
         """The file of a model.

@@ -55,12 +55,13 @@ class Looking:
         results: Sequence[Listed] = shown.found.results if shown.found else ()
         rank = next((rank for rank, each in enumerate(results) if each.asset_id == state.asset), None)
         listed = None if rank is None else results[rank]
-        looked, viewer = shown.looked, {}
+        looked = shown.looked
+        viewer: dict[Any, Any] = {}
         if looked is None or looked.trouble or looked.listed != listed or _key(before) != _key(state):
             looked, viewer = self._looked(state, shown, listed, rank, finder)
         asset = looked.asset
         told = asset and panel(state, self._wording, asset, listed, self._client.api_url, shown.otherwise)
-        drawn = piece("panel", self._wording, asset=told, trouble=looked.trouble, reasons=looked.reasons)
+        drawn = piece("panel", self._wording, asset=told, trouble=looked.trouble, reasons=looked.reasons or "")
         return looked, {**viewer, self._answers.details: drawn}
 
     def _looked(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
@@ -19,7 +19,7 @@ class Looked:
     asset: Asset | None = None
     listed: Listed | None = None
     """The result by which it was found, where there is one."""
-    reasons: Markup = Markup()
+    reasons: Markup | None = None
     trouble: str = ""
     """Why it, or its model, is not shown."""
 
@@ -36,7 +36,7 @@ class Shown:
     second: Found | None = None
     """Of the algorithm that is compared with."""
     looked: Looked | None = None
-    given: Given = Given()
+    given: Given = field(default_factory=Given)
     """What the browser sent beside the address."""
     said: str = ""
     """The words that the box was last brought to, or last held when they were searched."""
