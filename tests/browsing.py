@@ -159,7 +159,7 @@ class Events:
     def show(self, address: str, session: str, **more: Any) -> httpx.Response:
         """Ask for what an address shows."""
         event = next(each for each in self.config["dependencies"] if each["inputs"] and each["backend_fn"])
-        values = [address, "", None]
+        values = ["", address, "", None]
         body = {"fn_index": event["id"], "data": values, "session_hash": session, **more}
         return self.client.post("/gradio_api/run/predict", json=body)
 

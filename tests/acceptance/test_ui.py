@@ -14,32 +14,11 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from tests.browsing import launched, opened, results, search, seen_in_3d, serving_page, visiting
+from tests.browsing import opened, results, search, seen_in_3d, serving_page, visiting
 from tests.conftest import free_port
 
 ABSENT = ("motorcycle", "helicopter", "submarine", "football", "rocket", "guitar")
 """Things that the library has not; of one so small the API cannot know that of each of them."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def ui_url(api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the page."""
-    with serving_page(api_url, tmp_path_factory.mktemp("ui") / "log") as url:
-        yield url
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor."""
-    with visiting(browser) as context:
-        yield context
 
 
 @pytest.fixture

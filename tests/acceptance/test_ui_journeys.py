@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,9 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from tests.browsing import launched, opened, results, search, seen_in_3d, serving_page, visiting
+from tests.browsing import opened, results, search, seen_in_3d, visiting
 
 PHONE, SCREEN = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def ui_url(api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the page."""
-    with serving_page(api_url, tmp_path_factory.mktemp("ui") / "log") as url:
-        yield url
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A visitor."""
-    with visiting(browser) as context:
-        yield context
 
 
 def test_the_library_is_browsed(context: BrowserContext, ui_url: str, api_url: str) -> None:
@@ -52,8 +30,12 @@ def test_the_library_is_browsed(context: BrowserContext, ui_url: str, api_url: s
     page.locator(".categories a").first.click()
     expect(page.locator("#chips a").first).to_contain_text("Category: ")
     page.locator("#chips a").first.click()
+    page.get_by_label("Faces, at least").fill("0")
+    page.get_by_label("Faces, at least").press("Tab")
+    assert "f.faces" not in page.url
     page.get_by_label("Faces, at most").fill("1")
     page.get_by_label("Faces, at most").press("Tab")
+    expect(page).to_have_url(re.compile(r"f\.faces=0\.\.1(&|$)"))
     expect(page.locator("#results .empty")).to_contain_text("Nothing found")
     page.get_by_role("link", name="Search without filters").click()
     expect(results(page).first).to_be_visible()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-from tests.browsing import Events, launched, results, search, serving_page, visiting
+from tests.browsing import Events, results, search, serving_page, visiting
 from tests.conftest import ServedLibrary, serving, wait_until_ready
 
 from meshseek.access.keys import make_key
@@ -59,13 +59,6 @@ def guarded(library: ServedLibrary, tmp_path_factory: pytest.TempPathFactory) ->
         wait_until_ready(api_url)
         with serving_page(api_url, folder / "page.log") as url:
             yield Guarded(url, api_url, KeysFile(workspace))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium."""
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -23,13 +23,6 @@ def client(api_url: str) -> Iterator[Client]:
         yield client
 
 
-@pytest.fixture(scope="module")
-def combined(client: Client) -> None:
-    """Skips where the service cannot combine queries yet: that comes with another change."""
-    if b'"/search":' not in client.read("/openapi.json"):
-        pytest.skip("POST /search is not there yet")
-
-
 def test_what_is_found_can_be_looked_at_and_taken(client: Client, tmp_path: Path) -> None:
     """Words find an asset; its picture finds it again; its model comes whole."""
     assert client.health().ready == ["lite"]
@@ -76,7 +69,7 @@ def test_refusals_are_the_service_s_own(client: Client) -> None:
         assert caught.value.request_id
 
 
-def test_several_things_are_one_query(client: Client, combined: None) -> None:
+def test_several_things_are_one_query(client: Client) -> None:
     """An asset and words, a picture and what is not wanted; the answer says how each part was taken."""
     like = client.search(like=ODD_ID, top_k=3)
     assert len(like.results) == 3
@@ -92,7 +85,7 @@ def test_several_things_are_one_query(client: Client, combined: None) -> None:
 
 
 def test_the_page_s_examples_run(
-    api_url: str, combined: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As they stand, but for the address and the ids."""
     page = Path(__file__).parents[2] / "docs" / "client.md"

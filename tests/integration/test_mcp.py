@@ -98,7 +98,9 @@ def test_a_search_over_http_is_short_and_shows_what_it_found(api_url: str, mode:
     """By the protocol of today and that before it: ten results in few tokens, with one picture of as many tiles."""
 
     async def calls(client: Client) -> None:
-        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+        tools = (await client.list_tools()).tools
+        assert [tool.name for tool in tools] == TOOLS
+        assert all(tool.annotations and tool.annotations.read_only_hint for tool in tools)
         found = await client.call_tool("search_assets", {"text": "antique wooden chair"})
         text = text_of(found)
         assert tokens(text) <= MOST_TOKENS
@@ -115,7 +117,6 @@ def test_a_search_over_http_is_short_and_shows_what_it_found(api_url: str, mode:
 
 def test_every_way_of_asking_over_http(api_url: str) -> None:
     """A picture, filters, a size, the next page, one asset, what is like it, and whom to name."""
-    can_combine = "/search" in httpx.get(f"{api_url}/openapi.json").json()["paths"]
 
     async def calls(client: Client) -> None:
         sheet = sheet_of(await client.call_tool("get_asset", {"asset_id": ODD_ID}))
@@ -125,11 +126,10 @@ def test_every_way_of_asking_over_http(api_url: str) -> None:
         assert ODD_ID in text_of(await client.call_tool("search_assets", by_picture))
         asked = {"text": "椅子", "size": "60x60x90", "top_k": 2, "offset": 2}
         assert "\n3. " in text_of(await client.call_tool("search_assets", asked))
-        if can_combine:
-            like = {"like": BARE_ID, "text": "cup", "top_k": 3}
-            assert f'Search for "cup" and what is like {BARE_ID}: 3 results' in text_of(
-                await client.call_tool("search_assets", like)
-            )
+        like = {"like": BARE_ID, "text": "cup", "top_k": 3}
+        assert f'Search for "cup" and what is like {BARE_ID}: 3 results' in text_of(
+            await client.call_tool("search_assets", like)
+        )
         alike = await client.call_tool("similar_assets", {"asset_id": ODD_ID, "top_k": 7})
         assert sheet_of(alike).size == (5 * SIDE, 2 * SIDE)
         assert f"Assets like {ODD_ID} by appearance: 7 results" in text_of(alike)
@@ -178,7 +178,10 @@ def test_over_stdio_models_and_pictures_are_files(api_url: str, tmp_path: Path) 
     saved: list[str] = []
 
     async def calls(client: Client) -> None:
-        assert [tool.name for tool in (await client.list_tools()).tools] == TOOLS
+        tools = (await client.list_tools()).tools
+        assert [tool.name for tool in tools] == TOOLS
+        hints = [tool.annotations and tool.annotations.read_only_hint for tool in tools]
+        assert hints == [True, False, True, True]
         asset = await client.call_tool("get_asset", {"asset_id": ODD_ID})
         saved.append(text_of(asset).partition("glb: ")[2].partition("\n")[0])
         photo = tmp_path / "photo.png"

@@ -16,7 +16,8 @@ from PIL import Image
 
 from meshseek.client import Client
 from meshseek.client.answers import Asset, Result, SearchAnswer
-from meshseek.interfaces.mcp.arguments import GetAsset, SearchAssets
+from meshseek.errors import InputError
+from meshseek.interfaces.mcp.arguments import GetAsset, SearchAssets, SearchAssetsHere
 from meshseek.interfaces.mcp.contact_sheet import COLUMNS, MOST, MOST_BYTES, SIDE, contact_sheet
 from meshseek.interfaces.mcp.tools import Reply, Tools, _file_name
 from meshseek.interfaces.mcp.wording import (
@@ -149,6 +150,22 @@ def test_a_model_s_file_has_a_name_of_its_own(asset_id: str) -> None:
     assert not name.startswith(".")
     assert len(name.encode()) <= 255
     assert name.endswith(".glb")
+
+
+def test_assets_of_one_folder_share_no_file() -> None:
+    """Names are those of the asset where they can be, and tell apart what is written alike."""
+    names = [_file_name(each) for each in ("chair", "a/chair", "a_chair", "..", "con")]
+
+    assert names[0] == "chair.glb"
+    assert names[2] == "a_chair.glb"
+    assert len({*names}) == len(names)
+
+
+def test_a_home_of_nobody_is_told() -> None:
+    """As any other path that leads nowhere."""
+    asked = SearchAssetsHere.model_validate({"image_path": "~no_such_user/chair.png"})
+    with pytest.raises(InputError, match="there is no such user"):
+        Tools(Client("http://api.test"), REACH).search_assets(asked)
 
 
 def test_the_service_chooses_the_algorithm() -> None:

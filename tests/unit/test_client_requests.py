@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -246,6 +247,8 @@ def test_a_key_goes_to_the_one_service(sent: list[httpx.Request]) -> None:
     with pytest.raises(InputError, match="'meshseek keys add NAME'") as caught:
         Client("http://api.test", f"{key}?")
     assert key not in str(caught.value)
+    with pytest.raises(InputError, match="'meshseek keys add NAME'"):
+        asked.with_key(f"{key}\n")
 
 
 @pytest.mark.parametrize("url", ["", "meshseek", "ftp://host", "http://", "http://host:port"])
@@ -267,6 +270,10 @@ def test_what_cannot_be_asked_is_told(sent: list[httpx.Request], tmp_path: Path)
         asked.search(image=tmp_path / "gone.png")
     with pytest.raises(InputError, match="give one of at most 10 MB"):
         asked.search(image=huge)
+    os.mkfifo(tmp_path / "pipe.png")
+    for path, words in (("pipe.png", "it is a pipe"), ("nul\0.png", "null"), ("", "directory")):
+        with pytest.raises(InputError, match=f"cannot read .*{words}.*; give the path of a picture"):
+            asked.search(image=tmp_path / path)
     assert sent == []
     assert MAX_IMAGE_BYTES < PICTURE_BYTES
 

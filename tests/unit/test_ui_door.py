@@ -231,7 +231,7 @@ def test_a_revoked_key_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_a_refused_part_leaves_the_reason_to_the_page(tmp_path: Path) -> None:
-    """Parts of an open page, as its pictures, may be asked for before its visitor does anything; they lead nobody away."""
+    """Parts of an open page, as its pictures, may be asked for before its visitor does anything; they lead nowhere."""
     api = Api()
     del api.names[KEY]
 

@@ -130,12 +130,13 @@ def test_a_view_that_cannot_be_had_is_a_plain_tile(tmp_path: Path) -> None:
 
     client = ApiClient("http://api.test", httpx.MockTransport(answer))
     pictures = Pictures(client, FileCache(tmp_path), "mary")
-    good, bad = (pictures.tile(path, 192) for path in ("/good", "/bad"))
+    (good, is_good), (bad, is_bad) = (pictures.tile(path, 192) for path in ("/good", "/bad"))
 
     with Image.open(good) as tile:
         assert tile.size == (192, 192)
         assert tile.convert("RGB").getpixel((96, 96)) != (247, 248, 250)
-    assert pictures.tile(None, 192) == bad
+    assert (is_good, is_bad) == (True, False)
+    assert pictures.tile(None, 192) == (bad, True)
     assert good.parent != bad.parent
     assert {path.parent.parent.name for path in (good, bad)} == {"mary"}
 

@@ -9,7 +9,7 @@ import pytest
 from meshseek.interfaces.ui.address import State
 from meshseek.interfaces.ui.answers import Answer, Asset, Explanation, Facet, Result, Spread, TextShare
 from meshseek.interfaces.ui.asset_panel import beside_person, panel, size
-from meshseek.interfaces.ui.basket import read_basket
+from meshseek.interfaces.ui.basket import Given
 from meshseek.interfaces.ui.commands import asset_commands, search_commands
 from meshseek.interfaces.ui.explanation import figure, why
 from meshseek.interfaces.ui.finding import Found, agreement
@@ -266,16 +266,37 @@ def test_commands_do_what_the_page_does() -> None:
         assert "b c" in text or "b%20c" in text
 
 
+def test_commands_take_no_name_for_an_option() -> None:
+    """An id or words may begin with a dash, and files are named as everywhere."""
+    curl, _, collect = asset_commands("http://api", "-rf/-o x").values()
+    assert curl.startswith("curl -o o_x.glb ")
+    assert collect == "meshseek collect --out o_x -- '-rf/-o x'"
+    assert search_commands("http://api", State.read("?q=-lamp"))["CLI"] == "meshseek search --top-k 24 -- -lamp"
+    assert "--like -a" in search_commands("http://api", State.read("?like=-a"))["CLI"]
+
+
+def test_bounds_keep_their_digits() -> None:
+    """In the address, on the chip, in the box and in commands."""
+    state = State.read("?q=chair&f.faces=1234567..12345678")
+    found = Found(facets={"faces": Spread(min=1234567, max=12345678)})
+
+    assert "f.faces=1234567..12345678" in state.link()
+    assert "1234567–12345678" in chips(state, ENGLISH)
+    assert 'value="1234567" placeholder="1234567"' in facets(state, ENGLISH, found)
+    assert "--filter faces=1234567..12345678" in search_commands("http://api", state)["CLI"]
+
+
 @pytest.mark.parametrize("given", [None, "", "[]", '{"ids": 7, "use": ""}', '{"ids": ["a"]}', "\ud800"])
 def test_a_basket_that_makes_no_sense_is_empty(given: object) -> None:
     """As a page would never send it."""
-    assert read_basket(given) == ([], "")
+    assert Given.read(given) == Given()
 
 
 def test_a_basket_is_bounded() -> None:
     """Each asset once, not too many, and no use that is not offered."""
-    ids, use = read_basket(json.dumps({"ids": ["a", "a", 7, "", "x" * 5000, *map(str, range(500))], "use": EVIL}))
+    sent = {"ids": ["a", "a", 7, "", "x" * 5000, *map(str, range(500))], "use": EVIL}
+    given = Given.read(json.dumps(sent))
 
-    assert ids[:2] == ["a", "0"]
-    assert len(ids) == 200
-    assert use == ""
+    assert given.ids[:2] == ("a", "0")
+    assert len(given.ids) == 200
+    assert given.use == ""

@@ -8,6 +8,8 @@ from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 LOADING = "loading"
 READY = "ready"
+USUAL = "lite"
+"""The algorithm that the API takes where none is named."""
 
 
 class TextShare(BaseModel, frozen=True):
@@ -210,6 +212,12 @@ class Health(BaseModel, frozen=True):
     def ready(self) -> list[str]:
         """Names of the algorithms that answer now."""
         return [name for name, state in self.algorithms.items() if state == READY]
+
+    @property
+    def otherwise(self) -> str | None:
+        """The algorithm to name because the API's own choice does not answer; None where it does, or none does."""
+        ready = self.ready
+        return None if not ready or USUAL in ready else ready[0]
 
     @property
     def loading(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from http import HTTPStatus
 from pathlib import Path
@@ -78,7 +78,11 @@ class Client:
         self.connection.close()
 
     def with_key(self, key: str) -> Self:
-        """The same service over the same connections, asked with another key."""
+        """The same service over the same connections, asked with another key.
+
+        Raises:
+            InputError: The key is none.
+        """
         other = copy(self)
         other.connection = self.connection.with_key(key)
         return other
@@ -150,21 +154,43 @@ class Client:
             facets: Fields whose values are to be counted.
             filters: By field, as in a search: ``category="Chairs"``, ``faces={"max": 5000}``.
         """
-        fields = {
+        cursor: str | None = None
+        while True:
+            page = self.page(cursor, sort=sort, limit=limit, algorithm=algorithm, facets=facets, filters=filters)
+            yield page
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def page(
+        self,
+        cursor: str | None = None,
+        *,
+        sort: str | None = None,
+        limit: int = 50,
+        algorithm: str | None = None,
+        facets: Sequence[str] = (),
+        filters: Mapping[str, Any] | None = None,
+    ) -> AssetPage:
+        """One page of the library; :meth:`assets` gives one after the other.
+
+        Args:
+            cursor: Of the page before it; None for the first one.
+            sort: As for :meth:`assets`, like what follows.
+            limit: Assets of the page.
+            algorithm: Whose published library.
+            facets: Fields whose values are to be counted.
+            filters: What must hold, by field.
+        """
+        asked = {
             "sort": sort,
             "limit": limit,
             "algorithm": algorithm,
             "facets": ",".join(facets) or None,
             "filters": json.dumps(filters) if filters else None,
+            "cursor": cursor,
         }
-        cursor: str | None = None
-        while True:
-            params = given({**fields, "cursor": cursor})
-            page = self.connection.asked(AssetPage, "GET", "/assets", params=params)
-            yield page
-            cursor = page.cursor
-            if cursor is None:
-                return
+        return self.connection.asked(AssetPage, "GET", "/assets", params=given(asked))
 
     def facets(self, field: str, *, algorithm: str | None = None) -> list[Facet]:
         """The values of a field such as ``category`` or ``tags``, most frequent first."""

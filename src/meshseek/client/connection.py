@@ -85,8 +85,6 @@ class Connection:
         parts = httpx.URL(address.shown)
         if parts.scheme not in {"http", "https"} or not parts.host:
             raise InputError(NO_ADDRESS)
-        if key is not None and KEY.fullmatch(key) is None:
-            raise InputError("the key is none of Meshseek's; give one as 'meshseek keys add NAME' shows it")
         self.url = address.shown
         self._retries = retries
         timeout = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
@@ -94,7 +92,11 @@ class Connection:
         self._headers: Mapping[str, str] = address.headers if key is None else _bearer(key)
 
     def with_key(self, key: str) -> Self:
-        """The same connections, with another key in place of what was sent so far."""
+        """The same connections, with another key in place of what was sent so far.
+
+        Raises:
+            InputError: It is none.
+        """
         other = copy(self)
         vars(other).update(_headers=_bearer(key))
         return other
@@ -232,6 +234,8 @@ class Connection:
 
 
 def _bearer(key: str) -> Mapping[str, str]:
+    if KEY.fullmatch(key) is None:
+        raise InputError("the key is none of Meshseek's; give one as 'meshseek keys add NAME' shows it")
     return MappingProxyType({"Authorization": f"Bearer {key}"})
 
 

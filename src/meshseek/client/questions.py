@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict
 
-from meshseek.errors import InputError
+from meshseek.errors import InputError, UnreadableAssetError
+from meshseek.untrusted.files import open_regular
 
 Picture = str | os.PathLike[str] | bytes
 """Path of a picture, or what is in it."""
@@ -82,10 +83,11 @@ def picture(image: Picture) -> bytes:
         return image
     path = Path(image)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(PICTURE_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; give the path of a picture") from error
+    except (OSError, ValueError, UnreadableAssetError) as error:  # ValueError: the path has a NUL
+        told = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path}: {told}; give the path of a picture") from error
     if len(content) > PICTURE_BYTES:
         raise InputError(f"{path} is far larger than the pictures that are taken; give one of at most 10 MB")
     return content

@@ -20,7 +20,7 @@ def file_names(asset_ids: Iterable[str]) -> dict[str, str]:
     taken: set[str] = set()
     names: dict[str, str] = {}
     for asset_id in dict.fromkeys(asset_ids):
-        name = first = _readable(asset_id)
+        name = first = readable(asset_id)
         number = 1
         while _compared(name) in taken:
             number += 1
@@ -30,7 +30,8 @@ def file_names(asset_ids: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def _readable(asset_id: str) -> str:
+def readable(asset_id: str) -> str:
+    """A name without suffix for one asset; others may have the same."""
     name = _ODD.sub("_", unicodedata.normalize("NFC", plain(asset_id)))[:LONGEST].strip("._-")
     return name if name and not _RESERVED.fullmatch(name) else f"asset_{name}".rstrip("_")
 

@@ -60,6 +60,8 @@ class _Kind:
     arguments: type[BaseModel]
     work: Callable[[Tools, Any], Reply]
     description: str
+    is_writing: bool = False
+    """Whether it puts a file on the agent's machine."""
 
 
 def _kinds(*, here: bool) -> dict[str, _Kind]:
@@ -77,6 +79,7 @@ def _kinds(*, here: bool) -> dict[str, _Kind]:
             Tools.get_asset,
             "All that is known of one asset: captions, tags, size in metres (width x depth x height), licence and "
             f"author, faces, and {glb}, ready to import. A JPEG contact sheet shows its views by their numbers.",
+            is_writing=here,
         ),
         "similar_assets": _Kind(
             SimilarAssets,
@@ -103,14 +106,13 @@ def make_server(tools_for: ToolsFor, *, here: bool) -> Server[Any]:
     turns = anyio.CapacityLimiter(RUNNING)
 
     async def list_tools(_: ServerRequestContext[Any, Any], __: PaginatedRequestParams | None) -> ListToolsResult:
-        reading = ToolAnnotations(read_only_hint=True, open_world_hint=False)
         return ListToolsResult(
             tools=[
                 Tool(
                     name=name,
                     description=kind.description,
                     input_schema=kind.arguments.model_json_schema(),
-                    annotations=reading,
+                    annotations=_annotations(kind),
                 )
                 for name, kind in kinds.items()
             ]
@@ -142,6 +144,13 @@ def make_server(tools_for: ToolsFor, *, here: bool) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+def _annotations(kind: _Kind) -> ToolAnnotations:
+    """What agents may take a tool for; a model that is saved once more is the same."""
+    if not kind.is_writing:
+        return ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    return ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
 
 def _result(reply: Reply) -> CallToolResult:

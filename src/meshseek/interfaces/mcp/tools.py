@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from meshseek.client import Client
 from meshseek.client.answers import Asset, Result
 from meshseek.client.questions import SearchOptions, picture
+from meshseek.collecting.names import readable
 from meshseek.errors import InputError, MeshseekError
 from meshseek.files import make_folder
 from meshseek.images import MAX_IMAGE_BYTES, read_image
@@ -32,9 +32,6 @@ READERS: Final = 4
 """Views of one answer that are fetched at a time."""
 MOST_VIEWS: Final = 10
 """Of one asset on its contact sheet."""
-DEFAULT_ALGORITHM: Final = "lite"
-LONGEST_NAME: Final = 200
-"""Bytes of a file's name; what is longer has a digest in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +61,7 @@ class Tools:
         options: SearchOptions = {"top_k": asked.top_k, "offset": asked.offset, "filters": asked.filters}
         if asked.size:
             options["size"] = asked.size
-        if algorithm := self._algorithm():
+        if algorithm := self.client.health().otherwise:
             options["algorithm"] = algorithm
         answer = self.client.search(asked.text, image=image, like=asked.like, **options)
         first = asked.offset + 1
@@ -83,20 +80,14 @@ class Tools:
 
     def similar_assets(self, asked: SimilarAssets) -> Reply:
         """Find assets like one."""
-        answer = self.client.similar(
-            asked.asset_id, algorithm=self._algorithm(), target=asked.target, top_k=asked.top_k
-        )
+        algorithm = self.client.health().otherwise
+        answer = self.client.similar(asked.asset_id, algorithm=algorithm, target=asked.target, top_k=asked.top_k)
         text = results_text(answer, self.reach, head=f"Assets like {asked.asset_id} by {asked.target}")
         return Reply(text, self._sheet(answer.results, 1))
 
     def collect_attribution(self, asked: CollectAttribution) -> Reply:
         """Tell whom to name."""
         return Reply(attribution_text(self.client.attribution(asked.asset_ids, use=asked.use)))
-
-    def _algorithm(self) -> str | None:
-        """The service's own choice, unless only others are there."""
-        ready = self.client.health().ready
-        return None if not ready or DEFAULT_ALGORITHM in ready else ready[0]
 
     def _sheet(self, results: Sequence[Result], first: int) -> bytes | None:
         pictures = self._pictures([result.thumbnail_url for result in results])
@@ -139,7 +130,7 @@ def _image(asked: SearchAssets) -> bytes | None:
     if path is not None:
         if asked.image_base64 is not None:
             raise InputError("there are two pictures; give image_path or image_base64, not both")
-        content = picture(Path(path).expanduser())
+        content = picture(_at_home(path))
         read_image(content)  # nothing else on this machine may be sent to a service by an agent's mistake
         return content
     if asked.image_base64 is None:
@@ -148,6 +139,18 @@ def _image(asked: SearchAssets) -> bytes | None:
         return base64.b64decode(asked.image_base64.rpartition(",")[2], validate=True)
     except (binascii.Error, ValueError) as error:
         raise InputError("image_base64 is no base64; send the bytes of a PNG, JPEG or WebP file encoded so") from error
+
+
+def _at_home(path: str) -> Path:
+    """A path in which ``~`` stands for somebody's folder.
+
+    Raises:
+        InputError: There is nobody of that name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"cannot read {path}: there is no such user; give the whole path of a picture") from error
 
 
 def _named(asked: SearchAssets) -> str:
@@ -166,7 +169,7 @@ def _named(asked: SearchAssets) -> str:
 
 
 def _file_name(asset_id: str) -> str:
-    name = quote(asset_id, safe="")
-    if len(name) > LONGEST_NAME:
-        name = f"{name[: LONGEST_NAME // 2]}-{hashlib.sha256(asset_id.encode()).hexdigest()[:32]}"
-    return f"{'_' if name.startswith('.') else ''}{name}.glb"
+    """A name that is readable, and no other asset's: the folder may have those of other days."""
+    name = readable(asset_id)
+    digest = "" if name == asset_id else f"-{hashlib.sha256(asset_id.encode()).hexdigest()[:32]}"
+    return f"{name}{digest}.glb"

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from meshseek.client.answers import Asset, Attribution, Result, SearchAnswer
-from meshseek.sizes import SIDES, number, sides_in_cm
+from meshseek.sizes import CM, size_of
 from meshseek.untrusted.text import plain
 
 MOST_TOKENS: Final = 1_500
@@ -114,16 +114,13 @@ def attribution_text(told: Attribution) -> str:
 
 def size_text(attributes: Mapping[str, Any]) -> str:
     """Width x depth x height in metres, and how sure their unit is."""
-    sides = sides_in_cm(attributes)
-    size = attributes.get("size")
-    certainty = size.get("certainty") if isinstance(size, Mapping) else None
-    if sides is not None and all(map(math.isfinite, sides)):
-        told = " x ".join(f"{side / 100:.3g}" for side in sides)
-        return f"{told} m (width x depth x height){', unit likely' if certainty == 'likely' else ''}"
-    box = [number(size.get(name)) for name in SIDES] if isinstance(size, Mapping) else []
-    if box and all(map(math.isfinite, box)):
-        return f"{' x '.join(f'{side:.3g}' for side in box)} in an unknown unit: scale it yourself"
-    return "unknown"
+    size = size_of(attributes)
+    if size is None:
+        return "unknown"
+    sides = " x ".join(f"{side / CM if size.is_known else side:.3g}" for side in size.sides)
+    if not size.is_known:
+        return f"{sides} in an unknown unit: scale it yourself"
+    return f"{sides} m (width x depth x height){', unit likely' if size.is_likely else ''}"
 
 
 def licence_text(attributes: Mapping[str, Any]) -> str:

@@ -150,7 +150,7 @@ class State:
         numbers = {"count": (self.count, USUAL), "pages": (self.pages, 1), "view": (self.view, None)}
         yield from ((name, str(value)) for name, (value, usual) in numbers.items() if value != usual)
         for name, each in self.filters.items():
-            yield from ((f"f.{name}", value) for value in each.values or (_bounds(each),))
+            yield from ((f"f.{name}", value) for value in each.values or (bounds_of(each),))
 
 
 class _Reading:
@@ -228,6 +228,11 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _bounds(each: Filter) -> str:
-    ends = ["" if end is None else f"{end:g}" for end in (each.low, each.high)]
-    return "..".join(ends)
+def figure_of(value: float | None) -> str:
+    """A number with all its digits; nothing where there is none."""
+    return "" if value is None else f"{value:.15g}"
+
+
+def bounds_of(each: Filter) -> str:
+    """The bounds of a number as addresses and commands have them."""
+    return f"{figure_of(each.low)}..{figure_of(each.high)}"

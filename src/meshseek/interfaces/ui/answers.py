@@ -12,6 +12,7 @@ from pydantic import RootModel
 from meshseek.client.answers import (
     LOADING,
     READY,
+    USUAL,
     Asset,
     AssetPage,
     Attribution,
@@ -30,6 +31,7 @@ from meshseek.client.standing import Status
 __all__ = [
     "LOADING",
     "READY",
+    "USUAL",
     "Abilities",
     "Answer",
     "Asked",
@@ -107,7 +109,7 @@ class Search:
         crossing = {"cross_modal": True} if self.cross_modal else {}
         plain = {} if self.varied else {"diverse": False}
         explained = {"explain": True} if self.explain else {}
-        counted = {"facets": list(self.facets)} if self.facets and not offset else {}
+        counted = {"facets": list(self.facets)} if self.facets else {}  # on each page: it is another ranking without
         return {**self.likeness, "offset": offset, **crossing, **plain, **explained, **counted}
 
     @property

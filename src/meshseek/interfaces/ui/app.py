@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
@@ -19,22 +19,20 @@ from meshseek.interfaces.ui import PageOptions
 from meshseek.interfaces.ui.blocks import build
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.door import LEAD_BACK, Door
-from meshseek.interfaces.ui.downloads import add_downloads
+from meshseek.interfaces.ui.downloads import GLB, add_downloads
 from meshseek.interfaces.ui.events import Events
 from meshseek.interfaces.ui.files import FileCache
 from meshseek.interfaces.ui.first import First
 from meshseek.interfaces.ui.keys import Keys
 from meshseek.interfaces.ui.layout import translations
 from meshseek.interfaces.ui.refusals import refusal
-from meshseek.interfaces.ui.routes import FILE, UPLOAD, UPLOAD_PROGRESS, Routes
+from meshseek.interfaces.ui.routes import FILE, Routes
 from meshseek.interfaces.ui.static import script, style
 from meshseek.interfaces.ui.theme import theme
-from meshseek.interfaces.ui.uploads import PICTURE_BYTES, Uploads
+from meshseek.interfaces.ui.uploads import PICTURE_BYTES, UPLOAD, Uploads
 from meshseek.interfaces.ui.visitors import Rooms
 
 STYLE = Path(__file__).with_name("style.css")
-KINDS = {".glb": "model/gltf-binary", ".webp": "image/webp"}
-"""Of files that the page made; uploads are shown as what their names end in."""
 
 
 def create_app(options: PageOptions, folder: Path) -> FastAPI:
@@ -61,7 +59,7 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
     add_downloads(app, client, cache)
     blocks = build(client, cache, rooms)
     app.add_middleware(CORSMiddleware)  # with it Gradio adds none of its own, which lets every website ask
-    app.add_middleware(Events, rooms=rooms, events=_events(blocks))
+    app.add_middleware(Events, events=_events(blocks))
     door = {"host": options.host, "hosts": options.hosts, "insecure": options.insecure}
     app.add_middleware(Door, keys=keys, rooms=rooms, **door)  # type: ignore[arg-type]
     app.add_middleware(First, piece=LEAD_BACK + script())
@@ -93,16 +91,13 @@ def _add_routes(app: FastAPI, rooms: Rooms, uploads: Uploads) -> None:
     async def upload(request: Request) -> Response:
         return JSONResponse(await uploads.take(request, request.state.visitor))
 
-    @app.get(UPLOAD_PROGRESS)
-    async def upload_progress() -> Response:
-        return PlainTextResponse('data: {"msg": "done"}\n\n', media_type="text/event-stream")
-
     @app.api_route(FILE + "{path:path}", methods=["GET", "HEAD"])
     def file(request: Request, path: str) -> Response:
         mine = rooms.shown_to(request.state.visitor, path)
         if mine is None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such file")
-        return FileResponse(mine, media_type=KINDS.get(mine.suffix), headers={"Cache-Control": "private, max-age=3600"})
+        kind = GLB if mine.suffix == ".glb" else None  # pictures are shown as what their names end in
+        return FileResponse(mine, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from meshseek.collecting.names import readable
 from meshseek.interfaces.ui.address import Part, State
 from meshseek.interfaces.ui.answers import Asset, Listed
 from meshseek.interfaces.ui.commands import asset_commands, search_commands
 from meshseek.interfaces.ui.tiles_shown import fit, tile_picture
 from meshseek.interfaces.ui.wording import Wording
 from meshseek.licences import terms
-from meshseek.sizes import SIDES, number, sides_in_cm
+from meshseek.sizes import size_of
 
 STRIP: Final = 96
 """Side of the small pictures of all views."""
@@ -28,7 +27,9 @@ LEAST: Final = 0.8
 WIDEST: Final = 90.0
 
 
-def panel(state: State, wording: Wording, asset: Asset, listed: Listed | None, api_url: str) -> dict[str, Any]:
+def panel(
+    state: State, wording: Wording, asset: Asset, listed: Listed | None, api_url: str, otherwise: str | None = None
+) -> dict[str, Any]:
     """What the panel shows.
 
     Args:
@@ -37,11 +38,13 @@ def panel(state: State, wording: Wording, asset: Asset, listed: Listed | None, a
         asset: The one that was chosen.
         listed: The result by which it was, where there is one.
         api_url: Where the API is, for commands.
+        otherwise: The algorithm that they name where the address names none; None leaves the choice to the API.
     """
     words, relevance = fit(listed, wording) if listed else ("", "")
     like = Part(kind="like", value=asset.asset_id)
     alone = State(parts=(like,), algorithm=state.algorithm, asset=asset.asset_id)
-    searches, assets = search_commands(api_url, state), asset_commands(api_url, asset.asset_id)
+    asked = replace(state, algorithm=state.algorithm or otherwise or "")
+    searches, assets = search_commands(api_url, asked), asset_commands(api_url, asset.asset_id)
     said = [{"name": wording("panel.this_asset", how=how), "text": text} for how, text in assets.items()]
     said += [{"name": wording("panel.this_search", how=how), "text": text} for how, text in searches.items()]
     return {
@@ -49,7 +52,7 @@ def panel(state: State, wording: Wording, asset: Asset, listed: Listed | None, a
         "captions": _captions(asset, wording),
         "views": _views(state, asset, shown_view(state, asset, listed)),
         "download": f"/models{asset.model_url}" if asset.model_url else "",
-        "file": f"{file_name(asset.asset_id)}.glb",
+        "file": f"{readable(asset.asset_id.rpartition('/')[2])}.glb",
         "alike": {name: alone.link(target=name) for name in ("appearance", "caption")},
         "add": state.link(parts=(*state.parts, replace(like, weight=1.0)), sort="", place=""),
         "fit": words,
@@ -77,32 +80,23 @@ def view_url(asset: Asset, viewpoint: int | None) -> str | None:
     )
 
 
-def file_name(asset_id: str) -> str:
-    """What a file of the asset is called."""
-    return re.sub(r"[^\w.-]+", "_", asset_id.rpartition("/")[2])[:60]  # a file's name has 255 bytes
-
-
 def size(attributes: Mapping[str, Any], wording: Wording) -> str:
     """Width, depth and height, and how sure their unit is where nobody states it."""
-    sides = sides_in_cm(attributes)
-    given = attributes.get("size")
-    certainty = given.get("certainty") if isinstance(given, Mapping) else None
-    if sides is not None and all(map(math.isfinite, sides)):
-        told = " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in sides)
-        return wording("size.likely" if certainty == "likely" else "size.sure", size=told)
-    if certainty != "unknown" or not isinstance(given, Mapping):
+    known = size_of(attributes)
+    if known is None:
         return ""
-    box = [number(given.get(name)) for name in SIDES]
-    told = " × ".join(f"{side:.3g}" for side in box)
-    return wording("size.unknown", size=told) if all(map(math.isfinite, box)) else ""
+    if not known.is_known:
+        return wording("size.unknown", size=" × ".join(f"{side:.3g}" for side in known.sides))
+    sides = " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in known.sides)
+    return wording("size.likely" if known.is_likely else "size.sure", size=sides)
 
 
 def beside_person(attributes: Mapping[str, Any]) -> dict[str, Any] | None:
     """A drawing of the thing's front beside a person of 1.70 m, in units of which the taller one has :data:`TALL`."""
-    sides = sides_in_cm(attributes)
-    if sides is None or not all(math.isfinite(side) and side > 0 for side in sides):
+    known = size_of(attributes)
+    if known is None or not known.is_known or min(known.sides) <= 0:
         return None
-    width, _, height = sides
+    width, _, height = known.sides
     unit = min(TALL / max(PERSON_CM, height), WIDEST / width)
     tall, thing = PERSON_CM * unit, (max(width * unit, LEAST), max(height * unit, LEAST))
     head, ground = tall * 0.075, 59.0

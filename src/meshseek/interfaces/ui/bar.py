@@ -25,14 +25,18 @@ class Bar:
     Args:
         page: The parts of the page.
         wording: What is written on it.
-        shown: What is known of the API.
+        before: What was shown last.
+        known: The same, with what is known of the API now.
         uploads: Files of uploaded pictures by their names.
     """
 
-    def __init__(self, page: Page, wording: Wording, shown: Shown, uploads: Mapping[str, Path | None]) -> None:
+    def __init__(
+        self, page: Page, wording: Wording, before: Shown, known: Shown, uploads: Mapping[str, Path | None]
+    ) -> None:
         self._page = page
         self._wording = wording
-        self._shown = shown
+        self._before = before
+        self._known = known
         self._uploads = uploads
 
     def changes(self, state: State, typed: str) -> dict[Any, Any]:
@@ -40,31 +44,29 @@ class Bar:
 
         Args:
             state: What is to be shown.
-            typed: What stood in the box when it was asked. Where that is what is searched, the box is as it was.
+            typed: What stood in the box when it was asked. The box is brought to what is searched once, where it does
+                not hold that: whatever else stands in it later, somebody is typing.
         """
         questions = self._page.questions
-        before = self._shown.state
+        before = self._before.state
         chips = [self._chip(state, index, part) for index, part in enumerate(state.parts)]
         bar: dict[Any, Any] = {questions.bar: piece("bar", self._wording, parts=chips)}
-        if typed != state.words and (before is None or before.words != state.words):
+        if state.words not in {typed.strip(), self._before.said}:
             bar |= {questions.words: state.words}
-        is_new = before is None or self._is_loading()
+        is_new = before is None or self._before.health != self._known.health
         for part, (content, names) in self._menus(state).items():
             if is_new or any(getattr(before, name) != getattr(state, name) for name in names):
                 bar[part] = content
         return bar
 
-    def _is_loading(self) -> bool:
-        return self._shown.health is not None and self._shown.health.loading
-
     def _menus(self, state: State) -> dict[Any, tuple[Any, tuple[str, ...]]]:
         """What each part shows, and by which fields of the state."""
         options, wording = self._page.options, self._wording
-        ready = self._shown.health.ready if self._shown.health else []
+        ready = self._known.health.ready if self._known.health else []
         names = sorted(ready, key=[*ORDER, *ready].index)
-        algorithm = state.algorithm or next(iter(names), "")
+        algorithm = state.algorithm or self._known.otherwise or next(iter(names), "")
         others = [name for name in names if name != algorithm]
-        targets = self._shown.abilities.targets if self._shown.abilities else TARGETS
+        targets = self._known.abilities.targets if self._known.abilities else TARGETS
         order = sorted(targets, key=[*TARGETS, *targets].index)
         automatic = (wording("automatic"), AUTOMATIC)
         known = [*names, *({algorithm} - {*names, ""})]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, Self
 
 from markupsafe import Markup
 
-from meshseek.errors import MeshseekError, ServiceError
+from meshseek.errors import ApiError, MeshseekError
 from meshseek.interfaces.ui.address import State
 from meshseek.interfaces.ui.answers import Attribution, Listed
 from meshseek.interfaces.ui.asset_panel import view_url
@@ -19,7 +23,36 @@ from meshseek.interfaces.ui.wording import Wording
 
 MOST_TAKEN: Final = 200
 LONGEST_ID: Final = 1_000
+READERS: Final = 4
+"""Assets that are asked for at a time."""
+GONE: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY})
+"""There is no such asset, or none can have that id."""
 USES: Final = ("", "commercial", "modification")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a browser sends beside the address."""
+
+    ids: tuple[str, ...] = ()
+    """Of what was collected, where that is to be shown."""
+    use: str = ""
+    """What it is for."""
+    anew: bool = False
+    """Whether the last answer did not arrive, so that all is to be shown once more."""
+
+    @classmethod
+    def read(cls, text: Any) -> Self:
+        """What is sent; nothing where it makes no sense."""
+        try:
+            told = json.loads(text)
+            ids, use, anew = told["ids"], told["use"], told.get("anew") is True
+        except (AttributeError, TypeError, ValueError, LookupError):
+            return cls()
+        if not isinstance(ids, list):
+            return cls()
+        good = [each for each in ids if isinstance(each, str) and 0 < len(each) <= LONGEST_ID]
+        return cls(ids=tuple(dict.fromkeys(good))[:MOST_TAKEN], use=use if use in USES else "", anew=anew)
 
 
 class Basket:
@@ -28,21 +61,28 @@ class Basket:
     Args:
         client: The API.
         wording: What is written there.
+        otherwise: The algorithm to ask where the address names none; None leaves the choice to the API.
     """
 
-    def __init__(self, client: ApiClient, wording: Wording) -> None:
+    def __init__(self, client: ApiClient, wording: Wording, otherwise: str | None = None) -> None:
         self._client = client
         self._wording = wording
+        self._otherwise = otherwise
 
-    def shown(self, state: State, given: Any) -> Markup:
+    def shown(self, state: State, given: Given) -> Markup:
         """The basket.
 
         Args:
             state: Of the page.
-            given: What the browser sends: ids, and what they are to be used for.
+            given: What the browser sends.
+
+        Raises:
+            MeshseekError: The assets cannot be had now.
         """
-        ids, use = read_basket(given)
-        found = [self._asset(asset_id, state.algorithm or None) for asset_id in ids]
+        ids, use = given.ids, given.use
+        asked = partial(self._asset, algorithm=state.algorithm or self._otherwise)
+        with ThreadPoolExecutor(READERS) as threads:
+            found = list(threads.map(asked, ids))
         assets = [each for each in found if each is not None]
         told = self._attribution([each.asset_id for each in assets], use) if assets else None
         wording = self._wording
@@ -61,10 +101,10 @@ class Basket:
         """An asset that was collected; None where it is gone meanwhile."""
         try:
             asset = self._client.asset(asset_id, algorithm)
-        except ServiceError:
+        except MeshseekError as error:
+            if isinstance(error.__cause__, ApiError) and error.__cause__.status in GONE:
+                return None
             raise
-        except MeshseekError:
-            return None
         first = next(iter(asset.viewpoint_ids), None)
         return Listed(
             asset_id=asset.asset_id,
@@ -81,16 +121,3 @@ class Basket:
             return self._client.attribution(asset_ids, use or None)
         except MeshseekError:  # an API that is older than baskets: the assets are shown all the same
             return None
-
-
-def read_basket(given: Any) -> tuple[list[str], str]:
-    """Ids and use, of what a browser sends; nothing where it makes no sense."""
-    try:
-        told = json.loads(given)
-        ids, use = told["ids"], told["use"]
-    except (TypeError, ValueError, LookupError):
-        return [], ""
-    if not isinstance(ids, list):
-        return [], ""
-    good = [each for each in ids if isinstance(each, str) and 0 < len(each) <= LONGEST_ID]
-    return list(dict.fromkeys(good))[:MOST_TAKEN], use if use in USES else ""

@@ -42,8 +42,6 @@ def build(client: ApiClient, cache: FileCache, rooms: Rooms) -> gr.Blocks:
     blocks: gr.Blocks
     with gr.Blocks(title="Meshseek", analytics_enabled=False) as blocks:
         page = lay_out()
-        # A menu that changes is another object. Gradio refuses what the menu of a page that it has forgotten showed.
-        gr.Dropdown.preprocess = _word  # type: ignore[method-assign, assignment]
         _connect(blocks, page, client, cache, rooms)
     # Gradio checks the paths that visitors name only in an app that it launched itself, and this one is mounted.
     blocks.has_launched = True
@@ -59,10 +57,6 @@ def wording_of(request: Any) -> Wording:
 def client_of(client: ApiClient, visitor: Visitor) -> ApiClient:
     """The API, asked with the key of whoever is asking, and of nobody else."""
     return client if visitor.key is None else client.on_behalf_of(visitor.key, visitor.refuse)
-
-
-def _word(_: gr.Dropdown, payload: Any) -> str | None:
-    return payload if isinstance(payload, str) else None
 
 
 def _connect(blocks: gr.Blocks, page: Page, client: ApiClient, cache: FileCache, rooms: Rooms) -> None:

@@ -36,7 +36,12 @@ from meshseek.interfaces.ui.answers import (
 __all__ = ["GONE", "Address", "ApiClient", "coded", "sentence"]
 
 SECONDS: Final = 30.0
-PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+PASSING: Final = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
 GONE: Final = "The picture is no longer here; please add it again."
 Failure = TypeVar("Failure", bound=MeshseekError)
 
@@ -108,17 +113,15 @@ class ApiClient:
         with self._told():
             return self._client.similar(asset_id, **search.likeness)
 
-    def browse(self, asked: Mapping[str, Any]) -> AssetPage:
+    def browse(self, cursor: str | None, **asked: Any) -> AssetPage:
         """A page of the library.
 
         Args:
-            asked: ``algorithm``, ``filters``, ``sort``, ``limit``, ``cursor``, ``facets``, as far as they are chosen.
+            cursor: Of the page before it.
+            asked: As :meth:`meshseek.Client.page` takes it.
         """
-        plain = {name: value for name, value in asked.items() if value}
-        if "filters" in plain:
-            plain["filters"] = json.dumps(plain["filters"])
         with self._told():
-            return self._client.connection.asked(AssetPage, "GET", "/assets", params=plain)
+            return self._client.page(cursor, **asked)
 
     def asset(self, asset_id: str, algorithm: str | None) -> Asset:
         """All that is known of one asset."""
@@ -144,8 +147,12 @@ class ApiClient:
             file: Where to.
             limit: The most bytes to take.
         """
-        with self._told():
-            self._client.collect(asset_ids, file, use=use, most=limit)
+        try:
+            with self._told():
+                self._client.collect(asset_ids, file, use=use, most=limit)
+        except _TooLargeError as error:
+            text = f"These models are more than the {limit // 1_000_000} MB of one zip; take fewer at a time."
+            raise coded(InputError(text), "zip_too_large") from error
 
     def explanation(self, search: Search, rank: int, asset_id: str) -> Explanation | None:
         """What the score of a result rests on; None where another asset has come to stand there.
@@ -155,7 +162,7 @@ class ApiClient:
             rank: Of the result, the first is 0.
             asset_id: Of the result.
         """
-        answer = self.search(replace(search, explain=True, limit=1, facets=()), rank)
+        answer = self.search(replace(search, explain=True, limit=1), rank)
         return next((result.explanation for result in answer.results if result.asset_id == asset_id), None)
 
     def camera(self, view_url: str | None) -> Mapping[str, Any] | None:
@@ -212,7 +219,7 @@ class ApiClient:
         status = error.status or HTTPStatus.INTERNAL_SERVER_ERROR
         message = f"the search service answered with HTTP {status}; its log says why"
         refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-        kind = InputError if refused else ServiceError if status in PASSING else MeshseekError
+        kind = ServiceError if status in PASSING else InputError if refused else MeshseekError
         return coded(kind(sentence(message if error.code == STATUS else str(error))), error.code)
 
 

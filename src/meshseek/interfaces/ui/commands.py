@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from meshseek.interfaces.ui.address import Filter, State
+from meshseek.collecting.names import readable
+from meshseek.interfaces.ui.address import Filter, State, bounds_of
 
 NAMES = ("curl", "Python", "CLI")
 
@@ -16,7 +17,8 @@ NAMES = ("curl", "Python", "CLI")
 def asset_commands(api_url: str, asset_id: str) -> dict[str, str]:
     """How to get one asset and what is known of it, by what runs the command."""
     address = f"{api_url}/assets/{quote(asset_id)}"
-    file = f"{asset_id.rpartition('/')[2]}.glb"
+    name = readable(asset_id.rpartition("/")[2])
+    file = f"{name}.glb"
     client = f"client = meshseek.Client({_python(api_url)})"
     return dict(
         zip(
@@ -24,7 +26,7 @@ def asset_commands(api_url: str, asset_id: str) -> dict[str, str]:
             (
                 f"curl -o {shlex.quote(file)} {shlex.quote(f'{address}/model')}",
                 f"import meshseek\n\n{client}\nclient.download({_python(asset_id)}, {_python(file)})",
-                f"meshseek collect {shlex.quote(asset_id)} --out {shlex.quote(file.removesuffix('.glb'))}",
+                _line("collect", asset_id, ["--out", name]),
             ),
             strict=True,
         )
@@ -81,20 +83,27 @@ def _client(api_url: str, state: State) -> str:
 
 
 def _command(state: State) -> str:
-    words = ["meshseek", "search"]
-    for part in state.parts:
-        words += _command_part(part.kind, part.value, part.weight, first=len(words) == len(("meshseek", "search")))
+    first, *rest = state.parts
+    is_plain = first.kind == "q" and first.weight == 1
+    words: list[str] = []
+    for part in rest if is_plain else state.parts:
+        words += _command_part(part.kind, part.value, part.weight)
     for option, value in {"algorithm": state.algorithm, "target": state.target, "language": state.language}.items():
         words += [f"--{option}", value] if value else []
     words += ["--cross-modal"] if state.cross_modal else []
     words += ["--not-diverse"] if state.plain else []
     words += _filter_words(state.filters)
-    return " ".join(shlex.quote(word) for word in [*words, "--top-k", str(state.count)])
+    return _line("search", first.value if is_plain else "", [*words, "--top-k", str(state.count)])
 
 
-def _command_part(kind: str, value: str, weight: float, *, first: bool) -> list[str]:
-    if kind == "q" and weight == 1 and first:
-        return [value]
+def _line(command: str, argument: str, options: Sequence[str]) -> str:
+    """A command line; an argument that looks like an option comes last, after what ends them."""
+    said = [argument] if argument else []
+    words = [*options, "--", *said] if argument.startswith("-") else [*said, *options]
+    return shlex.join(["meshseek", command, *words])
+
+
+def _command_part(kind: str, value: str, weight: float) -> list[str]:
     if kind == "like" and weight == 1:
         return ["--like", value]
     return ["--part", f"{weight:g}:{'like:' if kind == 'like' else ''}{value}"]
@@ -102,8 +111,7 @@ def _command_part(kind: str, value: str, weight: float, *, first: bool) -> list[
 
 def _filter_words(filters: Mapping[str, Filter]) -> Iterator[str]:
     for name, each in filters.items():
-        bounds = "..".join("" if end is None else f"{end:g}" for end in (each.low, each.high))
-        for value in each.values or (bounds,):
+        for value in each.values or (bounds_of(each),):
             yield from ("--filter", f"{name}={value}")
 
 

@@ -9,18 +9,19 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
+import anyio
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, Response
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
-from meshseek.errors import MeshseekError
+from meshseek.errors import MeshseekError, ServiceError
 from meshseek.interfaces.ui.asset_panel import STRIP
-from meshseek.interfaces.ui.basket import MOST_TAKEN, USES
+from meshseek.interfaces.ui.basket import LONGEST_ID, MOST_TAKEN, USES
 from meshseek.interfaces.ui.blocks import client_of, wording_of
 from meshseek.interfaces.ui.bodies import read_body
-from meshseek.interfaces.ui.client import ApiClient
+from meshseek.interfaces.ui.client import ApiClient, coded
 from meshseek.interfaces.ui.files import FileCache, Pictures
 from meshseek.interfaces.ui.routes import MODELS, TILES, ZIP
 from meshseek.interfaces.ui.tiles_shown import LARGE, SMALL
@@ -30,9 +31,13 @@ SIDES: Final = frozenset({STRIP, SMALL, LARGE})
 NONE: Final = "none"
 """Stands for a view where there is none."""
 KEPT: Final = {"Cache-Control": "private, max-age=3600"}
-FORM_BYTES, FORM_SECONDS = 300_000, 20
+FORM_BYTES, FORM_SECONDS = 4 * MOST_TAKEN * LONGEST_ID, 20
 ZIP_BYTES: Final = 2_000_000_000
+ZIPS_AT_ONCE: Final = 2
+"""As many lie on the disk at a time."""
+BUSY: Final = "Other baskets are being packed; please try again in a moment."
 GLB: Final = "model/gltf-binary"
+WEBP: Final = "image/webp"
 
 
 def add_downloads(app: FastAPI, client: ApiClient, cache: FileCache) -> None:
@@ -53,7 +58,10 @@ def add_downloads(app: FastAPI, client: ApiClient, cache: FileCache) -> None:
         if side not in SIDES:
             raise HTTPException(HTTPStatus.NOT_FOUND, "there is no tile of this size")
         url = None if path == NONE else _asked(request, TILES)
-        return _kept(request, pictures(request).tile(url, side), "image/webp")
+        made = pictures(request).tile(url, side)
+        if made.is_asked:
+            return _kept(request, made.path, WEBP)
+        return FileResponse(made.path, media_type=WEBP, headers={"Cache-Control": "no-store"})
 
     @app.api_route(MODELS + "{path:path}", methods=["GET", "HEAD"])
     def model(request: Request, path: str) -> Response:
@@ -62,25 +70,59 @@ def add_downloads(app: FastAPI, client: ApiClient, cache: FileCache) -> None:
         file = _told(request, lambda: pictures(request).glb(_asked(request, MODELS)))
         return _kept(request, file, GLB)
 
+    _add_zips(app, client, cache.folder)
+
+
+def _add_zips(app: FastAPI, client: ApiClient, folder: Path) -> None:
+    packing = anyio.CapacityLimiter(ZIPS_AT_ONCE)
+
     @app.post(ZIP)
     async def basket(request: Request) -> Response:
         given = parse_qs((await read_body(request, FORM_BYTES, FORM_SECONDS)).decode("utf-8", "replace"))
         ids, use = given.get("id", [])[:MOST_TAKEN], given.get("use", [""])[0]
         if not ids:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, wording_of(request)("basket.empty"))
-        file = cache.folder / f"{uuid4().hex}.zip"
         own = client_of(client, request.state.visitor)
+        try:
+            packing.acquire_on_behalf_of_nowait(request)
+        except anyio.WouldBlock:
+            text = wording_of(request).failure(coded(ServiceError(BUSY), "busy"))
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "5"}) from None
+        file = folder / f"{uuid4().hex}.zip"
 
-        def collect() -> None:
-            try:
-                _told(request, lambda: own.collect(ids, use if use in USES else None, file, ZIP_BYTES))
-            except BaseException:
-                file.unlink(missing_ok=True)
-                raise
+        def done() -> None:
+            file.unlink(missing_ok=True)
+            packing.release_on_behalf_of(request)
 
-        await run_in_threadpool(collect)
-        done = BackgroundTask(file.unlink, missing_ok=True)
-        return FileResponse(file, media_type="application/zip", filename="meshseek.zip", background=done)
+        def ask() -> None:
+            own.collect(ids, use if use in USES else None, file, ZIP_BYTES)
+
+        try:
+            await run_in_threadpool(_told, request, ask)
+        except BaseException:
+            done()
+            raise
+        return _Once(file, done)
+
+
+class _Once(FileResponse):
+    """A zip that is gone when it is sent, or when nobody takes it any longer.
+
+    Args:
+        file: The zip.
+        done: Called then.
+    """
+
+    def __init__(self, file: Path, done: Callable[[], None]) -> None:
+        super().__init__(file, media_type="application/zip", filename="meshseek.zip")
+        self._done = done
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._done()
 
 
 def _asked(request: Request, prefix: str) -> str:

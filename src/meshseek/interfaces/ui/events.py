@@ -13,31 +13,29 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from meshseek.interfaces.ui.bodies import read_body
 from meshseek.interfaces.ui.refusals import refusal
-from meshseek.interfaces.ui.visitors import Rooms, Visitor
+from meshseek.interfaces.ui.visitors import Visitor
 
 EVENT = "/gradio_api/run/predict"
 HEARTBEAT = "/gradio_api/heartbeat/"
-EVENT_BYTES = 200_000
+EVENT_BYTES = 1_000_000
+"""A full basket has 200 ids of up to 1,000 characters."""
 EVENT_SECONDS = 20
 LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
-FOREIGN = "there is no such upload"
 
 
 class Events:
-    """Lets events through that name files of their visitor only, and keeps the visitors' sessions apart.
+    """Lets events through that hold nothing but words, and keeps the visitors' sessions apart.
 
-    Gradio would fetch whatever address it is given instead of a path, and keeps what a visitor sees under a name that
-    their browser chooses.
+    Gradio would fetch whatever address it is given instead of a file's path, and keeps what a visitor sees under a name
+    that their browser chooses.
 
     Args:
         app: What is behind it.
-        rooms: Where visitors' files are.
         events: By the number of each event of the page how many values it takes.
     """
 
-    def __init__(self, app: ASGIApp, rooms: Rooms, events: Mapping[int, int]) -> None:
+    def __init__(self, app: ASGIApp, events: Mapping[int, int]) -> None:
         self.app = app
-        self._rooms = rooms
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,27 +78,12 @@ class Events:
         number, values = event["fn_index"], event["data"]
         if not isinstance(values, list) or len(values) != self._events[number]:
             raise ValueError("data")
-        trigger, chosen = event.get("trigger_id"), event.get("event_data")
-        index = chosen.get("index") if isinstance(chosen, dict) else None
+        if not all(value is None or isinstance(value, str) for value in values):
+            raise TypeError("data")
+        trigger = event.get("trigger_id")
         return {
             "fn_index": number,
-            "data": [self._file(value, visitor) for value in values],
+            "data": values,
             "session_hash": visitor.session(event.get("session_hash")),
             "trigger_id": trigger if isinstance(trigger, int) else None,
-            "event_data": {"index": index, "value": None, "selected": True},
         }
-
-    def _file(self, value: Any, visitor: Visitor) -> Any:
-        """A value with its own files only; one that is gone already is none, and one of another visitor is refused."""
-        if isinstance(value, list):
-            return [self._file(each, visitor) for each in value]
-        if not isinstance(value, dict):
-            return value
-        if "path" not in value:
-            return {name: self._file(each, visitor) for name, each in value.items() if name != "url"}
-        path = value["path"]
-        if not isinstance(path, str) or not path.startswith(f"{self._rooms.uploads / visitor.room}/"):
-            raise HTTPException(HTTPStatus.FORBIDDEN, FOREIGN)
-        if self._rooms.uploaded_by(visitor, path) is None:
-            return None
-        return {"path": path, "meta": {"_type": "gradio.FileData"}}

@@ -91,6 +91,14 @@ class FileCache:
                 total -= freed
 
 
+class Tile(NamedTuple):
+    """A picture in place of an asset."""
+
+    path: Path
+    is_asked: bool
+    """Whether it is what was asked for; else a plain one, for now."""
+
+
 class Model(NamedTuple):
     """A model to show."""
 
@@ -113,7 +121,7 @@ class Pictures:
         self._cache = cache
         self._room = room
 
-    def tile(self, url: str | None, side: int) -> Path:
+    def tile(self, url: str | None, side: int) -> Tile:
         """The tile of a view; a plain one where there is no view or it cannot be had.
 
         Args:
@@ -122,10 +130,12 @@ class Pictures:
         """
         try:
             if url is not None:
-                return self._file(f"{side} {url}", TILE_NAME, lambda file: self._make_tile(url, file, side))
+                file = self._file(f"{side} {url}", TILE_NAME, lambda file: self._make_tile(url, file, side))
+                return Tile(path=file, is_asked=True)
         except (MeshseekError, OSError, ValueError):  # one missing picture must not hide the others
             pass
-        return self._file(str(side), TILE_NAME, lambda file: write_plain_tile(file, side))
+        plain = self._file(str(side), TILE_NAME, lambda file: write_plain_tile(file, side))
+        return Tile(path=plain, is_asked=url is None)
 
     def glb(self, url: str) -> Path:
         """The file of a model.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from meshseek.errors import InputError, MeshseekError
 from meshseek.interfaces.ui.address import DEEPEST, Part, State
-from meshseek.interfaces.ui.answers import Abilities, Answer, Asked, Facet, Listed, Result, Search, Spread
+from meshseek.interfaces.ui.answers import USUAL, Abilities, Answer, Asked, Facet, Listed, Search, Spread
 from meshseek.interfaces.ui.client import GONE, ApiClient, coded
 
 FACETS: Final = ("category", "tags", "permits", "licence", "creator", "library", "faces", "height")
@@ -34,11 +34,6 @@ class Found:
     """Whether there may be others."""
     can_browse: bool = True
 
-    @property
-    def ranked(self) -> tuple[Result, ...]:
-        """The results of a search."""
-        return tuple(each for each in self.results if isinstance(each, Result))
-
 
 class Finder:
     """Asks the API for what a state shows.
@@ -47,12 +42,20 @@ class Finder:
         client: The API.
         abilities: What it can be asked.
         picture: Gives the file of an uploaded picture by its name; None where it is gone.
+        otherwise: The algorithm to name where a state names none; None leaves the choice to the API.
     """
 
-    def __init__(self, client: ApiClient, abilities: Abilities, picture: Callable[[str], Path | None]) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        abilities: Abilities,
+        picture: Callable[[str], Path | None],
+        otherwise: str | None = None,
+    ) -> None:
         self._client = client
         self._abilities = abilities
         self._picture = picture
+        self._otherwise = otherwise
 
     def find(self, state: State, before: Found | None = None) -> Found:
         """What a state shows.
@@ -82,7 +85,7 @@ class Finder:
         counted = FACETS if "facets" in self._abilities.options else ()
         return Search(
             parts=tuple(self._asked(part) for part in state.parts),
-            algorithm=state.algorithm or None,
+            algorithm=state.algorithm or self._otherwise,
             target=state.target or None,
             language=state.language or None,
             cross_modal=state.cross_modal,
@@ -118,14 +121,13 @@ class Finder:
         wanted, found = min(state.count * state.pages, DEEPEST), before or Found(more=True)
         while found.more and len(found.results) < wanted:
             asked: dict[str, Any] = {
-                "algorithm": state.algorithm,
+                "algorithm": state.algorithm or self._otherwise,
                 "filters": state.asked_filters,
                 "sort": state.sort or "-date",
                 "limit": min(wanted - len(found.results), MOST_AT_ONCE),
-                "cursor": found.cursor,
-                "facets": "" if found.facets else ",".join(FACETS),
+                "facets": () if found.facets else FACETS,
             }
-            page = self._client.browse(asked)
+            page = self._client.browse(found.cursor, **asked)
             results = found.results + page.assets
             found = Found(
                 results=results,
@@ -140,7 +142,7 @@ class Finder:
         if answer is not None and answer.facets:
             return answer.facets
         try:  # an API that is older than counts for a query
-            return {"category": tuple(self._client.categories(state.algorithm or "lite"))}
+            return {"category": tuple(self._client.categories(state.algorithm or self._otherwise or USUAL))}
         except MeshseekError:  # one can search without them
             return {}
 

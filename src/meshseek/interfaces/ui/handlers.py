@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from meshseek.interfaces.ui import summing_up
 from meshseek.interfaces.ui.address import State
 from meshseek.interfaces.ui.answers import Abilities, Health
 from meshseek.interfaces.ui.bar import Bar
-from meshseek.interfaces.ui.basket import Basket
+from meshseek.interfaces.ui.basket import Basket, Given
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.files import Pictures
 from meshseek.interfaces.ui.finding import Finder, Found, agreement
@@ -30,7 +30,9 @@ from meshseek.interfaces.ui.wording import Wording
 
 Values = dict[Any, Any]
 Changes = dict[Any, Any]
-_NOTHING = Abilities()
+_UNABLE = Abilities()
+NOTHING: Mapping[str, Any] = dict.fromkeys(("state", "found", "second", "looked"))
+"""What is remembered of an answer, where none came of it."""
 
 
 class Handlers:
@@ -51,7 +53,10 @@ class Handlers:
 
     def show(self, values: Values, visitor: Visitor, rooms: Rooms) -> Changes:
         """Show what the address says, as far as it is not shown yet; say what is the matter where that cannot be."""
-        page, before = self._page, values[self._page.asking.shown]
+        page, given = self._page, Given.read(values[self._page.asking.basket])
+        before: Shown = values[page.asking.shown]
+        if given.anew:
+            before = replace(before, **NOTHING)
         state = State.read(values[page.asking.address])
         account = {page.account: piece("account", self._wording, name=visitor.name) if visitor.key else ""}
         uploads = {part.value: rooms.upload(visitor, part.value) for part in state.parts if part.kind == "picture"}
@@ -61,16 +66,20 @@ class Handlers:
             return {**account, **self._away(Health(), before)}
         if known.health is None or not known.health.ready:
             return {**account, **self._away(known.health or Health(), before)}
-        bar = Bar(page, self._wording, known, uploads).changes(state, values[page.questions.words] or "")
-        shown = self._place(state, known, values[page.asking.basket], uploads)
-        return {**account, **self._told(state), page.asking.retry: self._again(known), **bar, **shown}
+        bar = Bar(page, self._wording, before, known, uploads).changes(state, values[page.questions.words] or "")
+        again = {page.asking.retry: self._again(known)}
+        is_shown = (state, given) == (before.state, before.given) and state.place != "status"
+        known = replace(known, said=state.words, given=given)
+        if is_shown and not (known.looked and known.looked.trouble):
+            return {**again, page.asking.shown: known, **(bar if known.health != before.health else {})}
+        return {**account, **self._told(state), **again, **bar, **self._place(state, known, uploads)}
 
-    def _place(self, state: State, known: Shown, basket: Any, uploads: dict[str, Path | None]) -> Changes:
+    def _place(self, state: State, known: Shown, uploads: dict[str, Path | None]) -> Changes:
         """The results, or one of the other places."""
         page = self._page
         try:
             if state.place == "basket":
-                content = Basket(self._client, self._wording).shown(state, basket)
+                content = Basket(self._client, self._wording, known.otherwise).shown(state, known.given)
             elif state.place == "status":
                 content = standing(self._client, self._wording, known)
             else:
@@ -79,32 +88,33 @@ class Handlers:
             return self._failed(error, known)
         answers = page.answers
         emptied = dict.fromkeys((answers.facets, answers.chips, answers.summary), "")
-        kept = replace(known, state=state, found=None)
-        return {**emptied, answers.results: content, page.asking.shown: kept, **self._looked(state, kept, None)}
+        changes = {**emptied, answers.results: content}
+        return changes | self._looked(state, replace(known, state=state, found=None, second=None), known, None)
 
     def _results(self, state: State, known: Shown, uploads: dict[str, Path | None]) -> Changes:
-        page, before = self._page, known.state
+        before = known.state
         is_same = before is not None and before.wanted == state.wanted and known.found is not None
-        finder = Finder(self._client, known.abilities or _NOTHING, uploads.get)
-        found = known.found
-        if found is None or before is None or not is_same or before.pages != state.pages:
+        is_as_long = is_same and before is not None and before.pages == state.pages
+        finder = Finder(self._client, known.abilities or _UNABLE, uploads.get, known.otherwise)
+        found, second, trouble = known.found, known.second, ""
+        if found is None or not is_as_long:
             earlier = found if is_same and before is not None and state.pages >= before.pages else None
-            found = finder.find(state, earlier)
-        shown = replace(known, state=state, found=found)
-        changes: Changes = {page.asking.shown: shown, **self._looked(state, shown, finder)}
+            found, second = finder.find(state, earlier), None
+        if second is None and state.parts and state.against not in {"", state.algorithm or known.otherwise}:
+            second, trouble = self._second(state, finder)
+        shown = replace(known, state=state, found=found, second=None if trouble else second)
+        changes = self._looked(state, shown, known, finder)
         is_looked_at = before is not None and before.asset != state.asset
-        if not is_same or found is not known.found or is_looked_at:
-            changes |= self._found(state, found, finder)
+        if found is not known.found or shown.second is not known.second or trouble or is_looked_at:
+            changes |= self._found(state, found, self._sides(state, found, second, trouble) if second else [])
         return changes
 
-    def _found(self, state: State, found: Found, finder: Finder) -> Changes:
+    def _found(self, state: State, found: Found, sides: list[dict[str, Any]]) -> Changes:
         answers, wording = self._page.answers, self._wording
         target = found.answer.target if found.answer else ""
-        given: dict[str, Any] = {"title": self._title(state), "tiles": [], "sides": [], "more": "", "deepest": 0}
+        given: dict[str, Any] = {"title": self._title(state), "tiles": [], "sides": sides, "more": "", "deepest": 0}
         given["empty"] = [] if found.results or not found.can_browse else _hints(state, wording)
-        if state.against and state.parts and state.against != state.algorithm:
-            given["sides"] = self._sides(state, found, finder)
-        else:
+        if not sides:
             given["tiles"] = Tiles(state, wording, target).all(found.results)
             given["more"] = state.link(pages=state.pages + 1) if found.more else ""
             given["deepest"] = len(found.results) if not found.more and state.pages > 1 else 0
@@ -117,15 +127,16 @@ class Handlers:
             answers.results: piece("results", wording, **given),
         }
 
-    def _sides(self, state: State, found: Found, finder: Finder) -> list[dict[str, Any]]:
-        """The results of two algorithms, with what they agree on."""
-        wording, other = self._wording, replace(state, algorithm=state.against, against="")
-        sides = []
+    def _second(self, state: State, finder: Finder) -> tuple[Found, str]:
+        """What the other algorithm finds, and why it does not."""
         try:
-            second: Found = finder.find(other)
-            trouble = ""
+            return finder.find(replace(state, algorithm=state.against, against="")), ""
         except MeshseekError as error:
-            second, trouble = Found(), wording.failure(error)
+            return Found(), self._wording.failure(error)
+
+    def _sides(self, state: State, found: Found, second: Found, trouble: str) -> list[dict[str, Any]]:
+        """The results of two algorithms, with what they agree on."""
+        wording, sides = self._wording, []
         pairs = ((found, second, ""), (second, found, trouble))
         for mine, others, wrong in pairs:
             agreed = agreement(mine.results, others.results)
@@ -141,8 +152,11 @@ class Handlers:
             )
         return sides
 
-    def _looked(self, state: State, shown: Shown, finder: Finder | None) -> Changes:
-        return Looking(self._page, self._client, self._pictures, self._wording).changes(state, shown, finder)
+    def _looked(self, state: State, shown: Shown, before: Shown, finder: Finder | None) -> Changes:
+        """What is to be remembered of all this, and the asset that is looked at."""
+        looking = Looking(self._page, self._client, self._pictures, self._wording)
+        looked, changes = looking.changes(state, shown, before.state, finder)
+        return {self._page.asking.shown: replace(shown, looked=looked), **changes}
 
     def _known(self, before: Shown) -> Shown:
         """What the API can do; asked again where it was not ready."""
@@ -167,7 +181,7 @@ class Handlers:
             troubles = [f"{name}: {state}" for name, state in health.algorithms.items()]
             text = notice(wording, wording("trouble", what="; ".join(troubles)))
         asking = self._page.asking
-        gone = replace(before, health=None, state=None, found=None)
+        gone = replace(before, health=None, **NOTHING)
         return {self._page.notice: text, asking.retry: gr.Timer(active=True), asking.shown: gone}
 
     def _failed(self, error: MeshseekError, known: Shown) -> Changes:
@@ -175,7 +189,7 @@ class Handlers:
         is_waiting = isinstance(error, ServiceError)
         text = notice(self._wording, self._wording.failure(error), "waiting" if is_waiting else "problem")
         emptied = dict.fromkeys((answers.facets, answers.chips, answers.results, answers.details), "")
-        forgotten = replace(known, state=None, found=None, health=None if is_waiting else known.health)
+        forgotten = replace(known, health=None if is_waiting else known.health, **NOTHING)
         again = {page.asking.retry: gr.Timer(active=is_waiting)}
         return {**emptied, answers.summary: text, page.asking.shown: forgotten, **again}
 

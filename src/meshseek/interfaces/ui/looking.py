@@ -19,7 +19,7 @@ from meshseek.interfaces.ui.finding import Finder
 from meshseek.interfaces.ui.glb import camera_position
 from meshseek.interfaces.ui.layout import Page
 from meshseek.interfaces.ui.pieces import piece
-from meshseek.interfaces.ui.shown import Shown
+from meshseek.interfaces.ui.shown import Looked, Shown
 from meshseek.interfaces.ui.wording import Wording
 
 
@@ -39,29 +39,42 @@ class Looking:
         self._pictures = pictures
         self._wording = wording
 
-    def changes(self, state: State, shown: Shown, finder: Finder | None) -> dict[Any, Any]:
-        """What changes on the page."""
-        answers = self._answers
+    def changes(
+        self, state: State, shown: Shown, before: State | None, finder: Finder | None
+    ) -> tuple[Looked | None, dict[Any, Any]]:
+        """What is looked at then, and what changes on the page.
+
+        Args:
+            state: Of the page.
+            shown: What is found, and what was looked at until now.
+            before: The state in which it was.
+            finder: Found it; None where nothing is searched.
+        """
         if not state.asset:
-            return {answers.details: ""}
-        try:
-            asset = self._client.asset(state.asset, state.algorithm or None)
-        except MeshseekError as error:
-            trouble = self._wording.failure(error)
-            told = piece("panel", self._wording, asset=None, trouble=trouble, reasons="")
-            return {answers.model: gr.Model3D(None), answers.details: told}
+            return None, {self._answers.details: ""}
         results: Sequence[Listed] = shown.found.results if shown.found else ()
-        rank = next((rank for rank, each in enumerate(results) if each.asset_id == asset.asset_id), None)
+        rank = next((rank for rank, each in enumerate(results) if each.asset_id == state.asset), None)
         listed = None if rank is None else results[rank]
+        looked = shown.looked
+        viewer: dict[Any, Any] = {}
+        if looked is None or looked.trouble or looked.listed != listed or _key(before) != _key(state):
+            looked, viewer = self._looked(state, shown, listed, rank, finder)
+        asset = looked.asset
+        told = asset and panel(state, self._wording, asset, listed, self._client.api_url, shown.otherwise)
+        drawn = piece("panel", self._wording, asset=told, trouble=looked.trouble, reasons=looked.reasons or "")
+        return looked, {**viewer, self._answers.details: drawn}
+
+    def _looked(
+        self, state: State, shown: Shown, listed: Listed | None, rank: int | None, finder: Finder | None
+    ) -> tuple[Looked, dict[Any, Any]]:
+        """All that is asked for an asset, and its model in the viewer."""
+        try:
+            asset = self._client.asset(state.asset, state.algorithm or shown.otherwise)
+        except MeshseekError as error:
+            return Looked(trouble=self._wording.failure(error)), {self._answers.model: gr.Model3D(None)}
         viewer, trouble = self._viewer(state, asset, listed)
-        told = piece(
-            "panel",
-            self._wording,
-            asset=panel(state, self._wording, asset, listed, self._client.api_url),
-            trouble=trouble,
-            reasons=self._reasons(state, listed, rank, finder),
-        )
-        return {**viewer, answers.details: told}
+        reasons = self._reasons(state, listed, rank, finder)
+        return Looked(asset=asset, listed=listed, reasons=reasons, trouble=trouble), viewer
 
     def _viewer(self, state: State, asset: Asset, listed: Listed | None) -> tuple[dict[Any, Any], str]:
         """The model as it was seen from the viewpoint, and why it is not shown."""
@@ -91,3 +104,8 @@ class Looking:
         except MeshseekError:  # an API that is older than explanations, or gone: the asset is shown all the same
             explanation = None
         return why(self._wording, explanation, listed.score, silent=explanation is None)
+
+
+def _key(state: State | None) -> tuple[Any, ...]:
+    """What the panel depends on, besides links."""
+    return () if state is None else (state.asset, state.view, state.wanted)

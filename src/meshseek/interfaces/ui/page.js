@@ -1,9 +1,9 @@
 /* What the page does in the browser itself: its language, its address, pictures that come by dropping and pasting,
    keys, the basket and what was searched before. All else is told by the server, which is asked with the address. */
 (() => {
-  const SAID = __WORDS__, COOKIE = '__COOKIE__', BASKET = 'meshseek-basket', PAST = 'meshseek-past';
-  const MOST_TAKEN = 200, MOST_PAST = 20, PICTURE_BYTES = 30e6, AGAIN_MS = 2000, PATIENCE_MS = 150;
-  const EVENT = '/gradio_api/run/predict', UPLOAD = '/gradio_api/upload';
+  const {SAID, COOKIE, MOST_TAKEN, PICTURE_BYTES, EVENT, UPLOAD} = __GIVEN__;
+  const BASKET = 'meshseek-basket', PAST = 'meshseek-past';
+  const MOST_PAST = 20, AGAIN_MS = 2000, PATIENCE_MS = 150;
   const PICTURES = /^image\/(png|jpe?g|webp|gif|bmp|tiff)$/;
   const find = (selector, inside = document) => inside.querySelector(selector);
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
@@ -26,14 +26,18 @@
   const remember = (store, name, value) => { try { store.setItem(name, JSON.stringify(value)); } catch { /* as above */ } };
 
   /* Asking the server */
-  let again = 0, from = location.search, sent = null;
+  let again = 0, from = location.search, wanted = 0, sent = 0, lost = false;
   const ask = () => {
+    wanted += 1;
+    press();
+  };
+  const press = () => {
     const button = find('#go');
     if (!button) return;
     busy();
     button.click();
-    clearTimeout(ask.timer); // Gradio may drop a click that comes just as the one before is answered
-    ask.timer = setTimeout(() => { if (sent !== location.search) ask(); }, 1000);
+    clearTimeout(press.timer); // Gradio may drop a click that comes just as the one before is answered
+    press.timer = setTimeout(() => { if (sent !== wanted) press(); }, 1000);
   };
   const busy = () => {
     const [before, now] = [from, location.search].map((text) => {
@@ -100,14 +104,19 @@
     const address = String(given[0]?.url || given[0]);
     if (!address.includes(EVENT)) return fetched(...given);
     clearTimeout(again);
-    const failed = (text) => { tell(text, true); settle(); again = setTimeout(ask, AGAIN_MS); };
+    const failed = (isPassing) => {
+      tell(words(isPassing ? 'js.away' : 'js.refused'), true);
+      settle();
+      lost = true;
+      if (isPassing) again = setTimeout(ask, AGAIN_MS);
+    };
     try {
       const answer = await fetched(...given);
       if (answer.ok) tell('');
-      else if (answer.status !== 401) failed(words(answer.status >= 500 ? 'js.away' : 'js.refused'));
+      else if (answer.status !== 401) failed(answer.status >= 500);
       return answer;
     } catch (error) {
-      failed(words('js.away'));
+      failed(true);
       throw error;
     }
   };
@@ -154,12 +163,13 @@
 
   /* Basket */
   const taken = () => remembered(localStorage, BASKET).filter((id) => typeof id === 'string').slice(0, MOST_TAKEN);
+  const isBasket = () => new URLSearchParams(location.search).get('place') === 'basket';
   const take = (id) => {
     const ids = taken();
     if (!ids.includes(id) && ids.length === MOST_TAKEN) return tell(words('js.full'));
     remember(localStorage, BASKET, ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id]);
     decorate();
-    return new URLSearchParams(location.search).get('place') === 'basket' ? ask() : undefined;
+    return isBasket() ? ask() : undefined;
   };
 
   /* What the server cannot know: what is taken, what was searched, which folds are open. */
@@ -269,10 +279,15 @@
     else if (on.dataset?.set) set(on.dataset.set, on.value);
     else if (on.id === 'use') ask();
     else if (on.id === 'picture-file' && on.files[0]) { upload(on.files[0]); on.value = ''; }
-    else if (on.closest?.('[data-range]')) {
-      const range = on.closest('[data-range]'), ends = all('input', range).map((input) => input.value);
-      set(range.dataset.range, ends.some(Boolean) ? ends.join('..') : '');
-    }
+  });
+  const bound = (range) => { // what was drawn is asked already; to draw it again would take half-typed bounds away
+    const ends = all('input', range), told = ends.map((end) => end.value);
+    if (ends.some((end) => end.value !== end.defaultValue)) set(range.dataset.range, told.some(Boolean) ? told.join('..') : '');
+  };
+  addEventListener('focusout', (event) => {
+    const range = event.target.closest?.('[data-range]');
+    const isLeft = !range?.contains(event.relatedTarget) && document.activeElement !== event.target; // not only the window
+    if (range && isLeft) bound(range);
   });
   addEventListener('input', (event) => {
     const on = event.target;
@@ -292,6 +307,8 @@
     } else if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       find('#words textarea, #words input')?.focus();
+    } else if (event.key === 'Enter' && on.closest?.('[data-range]')) {
+      bound(on.closest('[data-range]'));
     } else if (on.id === 'also' && event.key === 'Enter' && on.value.trim()) {
       const minus = /^[-−–]\s*(.+)/.exec(on.value.trim());
       on.blur();
@@ -308,6 +325,10 @@
   addEventListener('popstate', ask);
   addEventListener('storage', decorate);
 
-  const given = () => [sent = location.search, JSON.stringify({ids: taken(), use: find('#use')?.value || ''})];
+  const given = () => {
+    const basket = {ids: isBasket() ? taken() : [], use: find('#use')?.value || '', anew: lost};
+    [sent, lost] = [wanted, false];
+    return [location.search, JSON.stringify(basket)];
+  };
   window.meshseek = {set, say, arrived, given};
 })();

@@ -10,12 +10,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from meshseek.interfaces.ui.events import EVENT, HEARTBEAT
 from meshseek.interfaces.ui.refusals import refusal
 from meshseek.interfaces.ui.sign_in import SIGN_IN, SIGN_OUT
+from meshseek.interfaces.ui.uploads import UPLOAD
 
 TILES, MODELS, ZIP = "/tiles/", "/models/", "/basket.zip"
-UPLOAD, UPLOAD_PROGRESS, FILE = "/gradio_api/upload", "/gradio_api/upload_progress", "/gradio_api/file="
+FILE = "/gradio_api/file="
 READ, SENT = frozenset({"GET", "HEAD"}), frozenset({"POST"})
 PATHS = {
-    **dict.fromkeys(("/", "/theme.css", "/favicon.ico", UPLOAD_PROGRESS), READ),
+    **dict.fromkeys(("/", "/theme.css", "/favicon.ico"), READ),
     **dict.fromkeys((EVENT, UPLOAD, ZIP, SIGN_OUT), SENT),
     SIGN_IN: READ | SENT,
 }

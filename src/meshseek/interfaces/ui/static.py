@@ -7,7 +7,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from meshseek.interfaces.ui.basket import MOST_TAKEN
+from meshseek.interfaces.ui.events import EVENT
 from meshseek.interfaces.ui.pieces import piece
+from meshseek.interfaces.ui.uploads import PICTURE_BYTES, UPLOAD
 from meshseek.interfaces.ui.wording import COOKIE, Wording, catalogue
 
 IN_BROWSER = "js."
@@ -31,9 +34,10 @@ def script() -> str:
     """What the browser runs before anything else."""
     said = {key: each for key, each in catalogue().items() if key.startswith(IN_BROWSER)}
     source = Path(__file__).with_name("page.js").read_text("utf-8")
-    words = json.dumps(said, ensure_ascii=False).replace("</", "<\\/")
+    given = {"SAID": said, "COOKIE": COOKIE, "MOST_TAKEN": MOST_TAKEN, "PICTURE_BYTES": PICTURE_BYTES}
+    told = json.dumps({**given, "EVENT": EVENT, "UPLOAD": UPLOAD}, ensure_ascii=False).replace("</", "<\\/")
     hidden = "<style>html:lang(zh) .en, html:lang(en) .zh { display: none; }</style>"
-    return f"{hidden}<script>{source.replace('__WORDS__', words).replace('__COOKIE__', COOKIE)}</script>"
+    return f"{hidden}<script>{source.replace('__GIVEN__', told)}</script>"
 
 
 def _piece(name: str, **given: str) -> Markup:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from meshseek.interfaces.ui.address import SORTS, Filter, State
+from meshseek.interfaces.ui.address import SORTS, Filter, State, figure_of
 from meshseek.interfaces.ui.answers import Answer, Facet, Spread
 from meshseek.interfaces.ui.finding import FACETS, Found
 from meshseek.interfaces.ui.pieces import piece
@@ -115,10 +115,10 @@ def _numbers(name: str, known: Spread, state: State, wording: Wording) -> dict[s
         "name": wording(f"field.{name}"),
         "choices": [],
         "bars": bars,
-        "low": _end(chosen.low),
-        "high": _end(chosen.high),
-        "least": _end(known.min),
-        "most": _end(known.max),
+        "low": figure_of(chosen.low),
+        "high": figure_of(chosen.high),
+        "least": figure_of(known.min),
+        "most": figure_of(known.max),
     }
 
 
@@ -131,11 +131,7 @@ def _value(name: str, value: str, wording: Wording) -> str:
 
 
 def _bounds(each: Filter) -> str:
-    return f"{_end(each.low)}–{_end(each.high)}"
-
-
-def _end(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    return f"{figure_of(each.low)}–{figure_of(each.high)}"
 
 
 def _nothing() -> Mapping[str, Any]:

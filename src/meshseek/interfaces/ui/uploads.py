@@ -24,6 +24,7 @@ from starlette.requests import Request
 from meshseek.interfaces.ui.bodies import CLOSE, chunks
 from meshseek.interfaces.ui.visitors import Rooms, Visitor
 
+UPLOAD = "/gradio_api/upload"
 PICTURE_BYTES = 30_000_000
 """Above what the API takes, so that the API's own sentence is shown for pictures that are only a little too large."""
 FORM_BYTES = 10_000
