@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshseek.errors import QueryError
@@ -72,7 +72,9 @@ class Shared(NamedTuple):
     """Parts that ask the same, as one."""
 
     part: QueryPart
-    """With its share as its weight: of all parts, those above 0 add up to 1."""
+    """One of them, whose weight is of no account."""
+    weight: float
+    """What they count: of all parts, those above 0 add up to 1, and none is below ``-MAX_WEIGHT``."""
     places: tuple[int, ...]
     """Which of the parts these are, from 1 on."""
 
@@ -96,10 +98,10 @@ def shares(parts: Sequence[QueryPart]) -> list[Shared]:
     if not total:
         raise QueryError("nothing is wanted, for all weights are below 0; add a part with a weight above 0")
     split = [
-        Shared(replace(_first(group), weight=round(weight / total, _DIGITS)), tuple(group))
+        Shared(_first(group), round(max(-MAX_WEIGHT, weight / total), _DIGITS), tuple(group))
         for group, weight in zip(groups, sums, strict=True)
     ]
-    return [each for each in split if each.part.weight]
+    return [each for each in split if each.weight]
 
 
 def _weight(same: Sequence[QueryPart]) -> float:
