@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.conftest import drop_databases
 from tests.integration.test_library_on_shards import CHINESE, COUNT, WORDS, write_random
-from tests.toy import toy
+from tests.toy import import_toys, toy
 
 from meshseek.embedders import Embedder
 from meshseek.errors import EmbedderError, NotFoundError, NotPublishedError, QueryError
-from meshseek.model import RELEVANCES, Space
+from meshseek.model import RELEVANCES, Ranked, Space
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
@@ -218,6 +218,47 @@ def _as_parts(query: Query) -> list[QueryPart]:
         QueryPart(text=query.text, image=query.image, asset_id=query.asset_id),
         QueryPart(text="old lamp", weight=-0.5),
     ]
+
+
+class Changing(Library):
+    """Another version goes live just before it is asked for scores for the first time."""
+
+    change: Callable[[], object] | None = None
+
+    def scores(self, *asked: Any) -> list[Ranked]:
+        """What it says then."""
+        change, self.change = self.change, None
+        if change is not None:
+            change()
+        return super().scores(*asked)
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_no_answer_mixes_versions(toys: Workspace, server: Server, changed: int) -> None:
+    """Of whichever algorithm another is published while it is asked, all are asked again."""
+
+    def publish_as(name: str) -> None:
+        embed(toy(), name, toys, max_assets=None, reporter=SilentReporter())
+        publish(name, toys, server, max_assets=None, reporter=SilentReporter())
+
+    def change() -> None:
+        import_toys(toys, 30, "changed")
+        publish_as(names[changed])
+
+    names = ("one", "two")
+    for name in names:
+        publish_as(name)
+    libraries = [Changing(server, name) for name in names]
+    service = SearchService([Algorithm(each._algorithm, each, lambda space: toy(space.model)) for each in libraries])
+    before = libraries[changed].published().content
+    query = Query(parts=[QueryPart(text="red chair"), QueryPart(text="lamp", weight=-1)], target="caption")
+    try:
+        service.search(query, names)
+        libraries[changed].change = change
+        answer = service.search(query, names)
+        assert answer.versions[names[changed]] == libraries[changed].published().content != before
+    finally:
+        service.close()
 
 
 @pytest.mark.parametrize(

@@ -209,6 +209,8 @@ class Algorithm:
         def answer(published: Sequence[Published]) -> _Found:
             asked = ask(query, every, published)
             page = asked.mode.search(self.library, asked.question, plain)
+            for each, live in zip(others, published[1:], strict=True):  # the first is asked for what is shown
+                each.library.expect_live(live)
             assets = self._shown(published[0], page.with_head)
             hits = _hits(assets, page.with_head, asked.judge)
             by_id = {hit.asset_id: hit for hit in hits}
