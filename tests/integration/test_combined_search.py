@@ -157,6 +157,19 @@ def test_pages_and_filters(
     assert labels <= {WORDS[0]}
 
 
+@pytest.mark.parametrize("heavy", ASSETS)
+def test_an_asset_among_other_parts_passes_their_phrases_or_is_not_found(service: SearchService, heavy: str) -> None:
+    """It is not put first for counting most, and is one result among the others, with a score like theirs."""
+    asked = [QueryPart(asset_id=heavy, weight=3), QueryPart(text='old "lamp"')]
+    query = Query(parts=asked, top_k=COUNT, explain=True, facets=["category"])
+    answer = service.search(query, ["toy"])
+
+    passing = {hit.asset_id for hit in service.search(Query(text='"lamp"', top_k=COUNT), ["toy"]).hits}
+    assert {hit.asset_id for hit in answer.hits} <= passing
+    scores = [hit.score for hit in service.search(replace(query, diverse=False), ["toy"]).hits]
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_scores_rest_on_standard_scores(service: SearchService) -> None:
     """Each part's beside chance: the geometric mean of what is wanted, less what is like the unwanted."""
     asked = [QueryPart(text="red chair", weight=3), QueryPart(image=PICTURES[0]), QueryPart(text="table", weight=-1)]

@@ -94,6 +94,10 @@ class Combining(Mode):
         fused.sort(key=lambda ranked: (not ranked.is_named, -ranked.score, ranked.asset_id))
         return fused[: request.limit]
 
+    def ranked(self, library: Library, question: Question, request: Request) -> list[Ranked]:
+        """An asset that is asked for comes first where nothing else is; beside other parts it is one among all."""
+        return (super().ranked if len(self._weights) == 1 else self.rank)(library, question, request)
+
     def _is_first(self, term: Term) -> bool:
         return term.algorithm == self.terms[0].algorithm
 
