@@ -29,6 +29,7 @@ from meshseek.search.query import Query
 from meshseek.search.service import SearchService
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
+from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
 
 PICTURES = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (4, 4, 3), dtype=np.uint8)) for n in range(3)]
@@ -250,17 +251,13 @@ class Changing(Library):
 def test_no_answer_mixes_versions(toys: Workspace, server: Server, changed: int) -> None:
     """Of whichever algorithm another is published while it is asked, all are asked again."""
 
-    def publish_as(name: str) -> None:
-        embed(toy(), name, toys, max_assets=None, reporter=SilentReporter())
-        publish(name, toys, server, max_assets=None, reporter=SilentReporter())
-
     def change() -> None:
         import_toys(toys, 30, "changed")
-        publish_as(names[changed])
+        publish_as(names[changed], toys, server)
 
     names = ("one", "two")
     for name in names:
-        publish_as(name)
+        publish_as(name, toys, server)
     libraries = [Changing(server, name) for name in names]
     service = SearchService([Algorithm(each._algorithm, each, lambda space: toy(space.model)) for each in libraries])
     before = libraries[changed].published().content
@@ -272,6 +269,28 @@ def test_no_answer_mixes_versions(toys: Workspace, server: Server, changed: int)
         assert answer.versions[names[changed]] == libraries[changed].published().content != before
     finally:
         service.close()
+
+
+def test_filters_are_those_of_the_first_algorithm(toys: Workspace, server: Server) -> None:
+    """What another has published of an asset lets none through."""
+    publish_as("one", toys, server)
+    moved = [replace(each, attributes={"category": "moved"}) for each in toys.assets()]
+    toys.assets_table().append([asset_row(each) for each in moved])
+    publish_as("two", toys, server)
+    service = SearchService([Algorithm(name, Library(server, name), lambda _: toy()) for name in ("one", "two")])
+    try:
+        for parts in ([QueryPart(text="chair")], [QueryPart(text="chair"), QueryPart(text="lamp")]):
+            query = Query(parts=parts, filters={"category": "moved"})
+            assert service.search(query, ["one", "two"]).hits == []
+            assert len(service.search(query, ["two", "one"]).hits) == 10
+    finally:
+        service.close()
+
+
+def publish_as(name: str, workspace: Workspace, server: Server) -> None:
+    """Embed and publish a workspace under a name."""
+    embed(toy(), name, workspace, max_assets=None, reporter=SilentReporter())
+    publish(name, workspace, server, max_assets=None, reporter=SilentReporter())
 
 
 @pytest.mark.parametrize(
