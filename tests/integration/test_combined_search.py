@@ -315,6 +315,28 @@ def test_algorithms_that_cannot_be_asked(
         service.search(Query(text="chair"), names)
 
 
+def test_many_parts_by_many_algorithms_are_too_much(service: SearchService) -> None:
+    """Each part is a search of each algorithm: so many are too many, and either fewer parts or algorithms are not."""
+    query = Query(parts=[QueryPart(text=word) for word in WORDS[:5]])
+    with pytest.raises(QueryError, match="5 parts by 2 algorithms are 10 searches at once; use fewer parts or fewer"):
+        service.search(query, ["toy", "other"])
+
+    assert service.search(query, ["toy"]).hits
+    assert service.search(replace(query, parts=query.parts[:4]), ["toy", "other"]).hits
+
+
+def test_a_filtered_field_of_a_query_in_parts_is_counted_in_its_own_ranking(service: SearchService) -> None:
+    """Another ranking for each such field would be many searches more; one thing that is asked has them."""
+    options: dict[str, Any] = {"filters": {"category": WORDS[8]}, "facets": ["category"]}
+    several = service.search(Query(parts=[QueryPart(text="red"), QueryPart(text="lamp")], **options), ["toy"])
+    one = service.search(Query(text="red", **options), ["toy"])
+
+    assert several.facets is not None
+    assert one.facets is not None
+    assert {each.value for each in several.facets.labels["category"]} == {WORDS[8]}
+    assert {each.value for each in one.facets.labels["category"]} > {WORDS[8]}
+
+
 def test_an_algorithm_whose_model_cannot_be_loaded_is_named(service: SearchService) -> None:
     """Also for strangers, who are told no more of it."""
 

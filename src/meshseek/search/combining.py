@@ -69,6 +69,8 @@ class Combining(Mode):
         terms: The first algorithm's come first: only what that one can compare with something wanted is found.
     """
 
+    ranks_once = True
+
     def __init__(self, terms: Sequence[Term]) -> None:
         self.terms = terms
         self._weights = {term.part: term.weight for term in terms}

@@ -45,13 +45,15 @@ def ranked_facets(library: Library, mode: Mode, question: Question, judge: Judgi
     """Count among the first results of a query that fit; see ``docs/how-to/browse-and-filter.md``.
 
     A field with a filter of its own is counted without it, as if the query were asked so: its other values are what
-    somebody might choose instead.
+    somebody might choose instead. That is another ranking, which a query in parts, or of several algorithms, is not
+    given: there all fields are counted among the same results.
     """
     least = query.min_relevance or FITTING
     wanted = RELEVANCES[: 1 + RELEVANCES.index(least)]
     by_field: dict[str, Counts] = {}
     counted = 0
-    for fields, conditions in _groups(query.facets, query.conditions):
+    groups = [(query.facets, query.conditions)] if mode.ranks_once else _groups(query.facets, query.conditions)
+    for fields, conditions in groups:
         is_main = conditions == query.conditions
         request = replace(query.request(FACETED), conditions=conditions)
         ranking = page.counted if is_main else mode.ranked(library, question, request)
@@ -97,7 +99,7 @@ def catalogue_facets(
 
 def _groups(
     fields: Sequence[str], conditions: tuple[Condition, ...]
-) -> Iterator[tuple[list[str], tuple[Condition, ...]]]:
+) -> Iterator[tuple[Sequence[str], tuple[Condition, ...]]]:
     """Fields that are counted under the same conditions; first those under all, even if there are none."""
     filtered = {condition.field for condition in conditions}
     yield [name for name in fields if name not in filtered], conditions

@@ -72,6 +72,9 @@ class Mode(ABC):
     likeness: ClassVar[Target | None] = "appearance"
     """The vector of an asset by which it finds others like it; None where it cannot."""
 
+    ranks_once: ClassVar[bool] = False
+    """Whether a ranking is so much work that none is made only to count what it holds."""
+
     @abstractmethod
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """The first ``request.limit`` of the ranking: distinct assets, best first."""
