@@ -17,11 +17,12 @@ from tests.integration.test_library_on_shards import CHINESE, COUNT, WORDS, writ
 from tests.toy import import_toys, toy
 
 from meshseek.embedders import Embedder
-from meshseek.errors import EmbedderError, NotFoundError, NotPublishedError, QueryError
+from meshseek.errors import BusyError, EmbedderError, NotFoundError, NotPublishedError, QueryError
 from meshseek.model import RELEVANCES, Ranked, Space
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
+from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.combining import LIKE
 from meshseek.search.parts import QueryPart
@@ -335,6 +336,26 @@ def test_a_filtered_field_of_a_query_in_parts_is_counted_in_its_own_ranking(serv
     assert one.facets is not None
     assert {each.value for each in several.facets.labels["category"]} == {WORDS[8]}
     assert {each.value for each in one.facets.labels["category"]} > {WORDS[8]}
+
+
+def test_assets_are_looked_up_where_they_are(service: SearchService) -> None:
+    """By the algorithm that is named, or else by the first that has them; one that has nothing yet is passed over."""
+    every = SearchService([service.algorithm(name) for name in ("none", "other", "toy")])
+
+    found = every.assets([*ASSETS, "gone/1", "no\0"])
+    assert found == every.assets(ASSETS, "toy") == {each: every.asset(each) for each in ASSETS}
+    assert every.assets(["gone/1"]) == {}
+    for asked, names in ((every, "none"), (SearchService([service.algorithm("none")]), None)):
+        with pytest.raises(NotPublishedError):
+            asked.assets(ASSETS, names)
+
+
+def test_assets_wait_for_their_turn_like_a_search(service: SearchService) -> None:
+    """They are one question to the database however many they are."""
+    busy = Algorithm("toy", service.algorithm("toy").library, lambda _: toy())
+    busy._admission = Admission(1, 0)
+    with busy._admission.admitted(), pytest.raises(BusyError):
+        SearchService([busy]).assets(ASSETS)
 
 
 def test_an_algorithm_whose_model_cannot_be_loaded_is_named(service: SearchService) -> None:

@@ -75,6 +75,28 @@ class SearchService:
                 failures.append(error)
         raise next((error for error in failures if isinstance(error, NotFoundError)), failures[0])
 
+    def assets(self, asset_ids: Sequence[str], algorithm: str | None = None) -> dict[str, PublishedAsset]:
+        """Those of some assets that are published, by id: as an algorithm has them, or else the first that does.
+
+        Raises:
+            NotFoundError: There is no such algorithm.
+            NotPublishedError: No algorithm that is asked has anything.
+            BusyError: Too many searches are under way.
+            DatabaseDownError: The database cannot be reached.
+        """
+        asked = [*self._algorithms.values()] if algorithm is None else [self.algorithm(algorithm)]
+        found: dict[str, PublishedAsset] = {}
+        failures: list[NotPublishedError] = []
+        for each in asked:
+            left = [asset_id for asset_id in asset_ids if asset_id not in found]
+            try:
+                found |= each.assets(left) if left else {}
+            except NotPublishedError as error:
+                failures.append(error)
+        if len(failures) == len(asked):
+            raise failures[0]
+        return found
+
     def warm_up(self) -> None:
         """Load in the background what the first query of each algorithm needs."""
         for algorithm in self._algorithms.values():

@@ -161,9 +161,9 @@ def _watch(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: boo
 
 
 def _check(meshseek: Meshseek, reporter: Reporter, *, verify: bool) -> Report:
+    from meshseek.interfaces.outdated import is_outdated
     from meshseek.pipeline.check import check, verify_sources
     from meshseek.pipeline.clean import find_garbage
-    from meshseek.interfaces.outdated import is_outdated
 
     report = check(meshseek.workspace, reporter, verify=verify)
     if verify and not report.damaged:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
@@ -59,13 +58,7 @@ def _assets(meshseek: Meshseek, asset_ids: list[str], algorithm: str | None) -> 
         NotFoundError: None is, or there is no such algorithm.
         NotPublishedError: Nothing is published.
     """
-    service = meshseek.search_service
-    if algorithm is not None:
-        service.algorithm(algorithm)
-    assets: dict[str, PublishedAsset] = {}
-    for asset_id in asset_ids:
-        with suppress(NotFoundError):
-            assets[asset_id] = service.asset(asset_id, algorithm)
+    assets = meshseek.search_service.assets(asset_ids, algorithm)
     if not assets:
         raise NotFoundError("none of these assets is here; they may have been taken out meanwhile: search again")
     return assets

@@ -45,7 +45,8 @@ class Faceted(BaseModel):
     facets: dict[str, list[Facet] | NumberFacet] = Field(
         {},
         description=f"By field: values with their counts, the {MOST_VALUES} most frequent first; of numbers their "
-        "spread. A field's own filter is left out where that field is counted, unless several parts or algorithms are asked",
+        "spread. A field's own filter is left out where that field is counted, unless several parts or algorithms are "
+        "asked",
     )
     counted: int | None = Field(None, description="Assets that were counted; null where no facets were asked for")
 

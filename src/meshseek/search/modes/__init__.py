@@ -57,6 +57,11 @@ class Page:
         return cls(ranking, {}, ranking)
 
     @property
+    def ids(self) -> list[str]:
+        """Those of its assets."""
+        return [ranked.asset_id for ranked in self.ranking]
+
+    @property
     def with_head(self) -> Page:
         """The first of the whole ranking, then the rest of the page."""
         first = {ranked.asset_id for ranked in self.head}
