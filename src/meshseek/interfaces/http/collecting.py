@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
@@ -47,8 +48,8 @@ async def collect(meshseek: Application, upstream: ModelHost, basket: Basket) ->
     """The models of assets as a zip, with whom to name for them; what is missing is told inside and in a header."""
     ids, uses = basket.ids, basket.uses
     assets = await run_in_threadpool(_assets, meshseek, ids, basket.algorithm)
-    found = await find_models(ids, assets, meshseek, upstream)
-    return CollectedZip(credits_of(ids, assets, found.missing), uses, found, upstream)
+    find = partial(find_models, ids, assets, meshseek, upstream)
+    return CollectedZip(ids, assets, uses, upstream, find)
 
 
 def _assets(meshseek: Meshseek, asset_ids: list[str], algorithm: str | None) -> Mapping[str, PublishedAsset]:

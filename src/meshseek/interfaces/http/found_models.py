@@ -15,12 +15,10 @@ from starlette.concurrency import run_in_threadpool
 
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import BasketError, NotFoundError, ServiceError, UnreadableAssetError
-from meshseek.interfaces.http.upstream import AWAY, NOT_FETCHED, Upstream
+from meshseek.interfaces.http.upstream import AWAY, LOOKING, NOT_FETCHED, Upstream
 from meshseek.model import PublishedAsset
 from meshseek.untrusted.files import open_inside
 
-LOOKING = 4
-"""Models that are asked after at a time, in one basket."""
 NOT_HERE = "its model is not in the workspace"
 NOT_THERE = "its model is neither in the workspace nor at MESHSEEK_BASE_URL, or it is too large"
 log = logging.getLogger(__name__)
@@ -82,9 +80,10 @@ class FoundModels:
 
     async def _look_for(self, asset_id: str, url: str, client: httpx.AsyncClient, upstream: Upstream) -> None:
         try:
-            async with upstream.turns, upstream.opened(client, url) as model:
-                if model.size is not None:
-                    self.sizes[asset_id] = model.size
+            async with upstream.looking:
+                size = await upstream.size(client, url)
+            if size is not None:
+                self.sizes[asset_id] = size
         except NotFoundError:
             self.missing[asset_id] = NOT_THERE
             del self.there[asset_id]
