@@ -11,7 +11,7 @@ from meshseek.model import Condition, PublishedAsset
 from meshseek.search.caching import RecentlyUsed
 from meshseek.search.cursors import cursor_of, place_of
 from meshseek.search.faceting import catalogue_facets, check_facets
-from meshseek.search.filters import Filters, conditions
+from meshseek.search.filters import Filters, conditions, shown
 from meshseek.store.read.facets import Facets
 from meshseek.store.read.library import Library, Shares
 from meshseek.store.read.listing import COLUMNS, Part
@@ -44,7 +44,7 @@ class Browse:
 
     def __post_init__(self) -> None:
         if self.sort not in SORTS:
-            raise QueryError(f"cannot sort by '{self.sort[:_KEPT]}'; choose one of: {', '.join(SORTS)}")
+            raise QueryError(f"cannot sort by '{shown(self.sort)}'; choose one of: {', '.join(SORTS)}")
         if not 1 <= self.limit <= MOST_LISTED:
             raise QueryError(f"limit is {self.limit}; choose 1 to {MOST_LISTED}")
         check_facets(self.facets)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from meshseek.errors import QueryError
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, RELEVANCES, Condition
+from meshseek.search.filters import shown
 from meshseek.store.read.facets import Counts, Facets
-from meshseek.untrusted.text import plain
 
 if TYPE_CHECKING:
     from meshseek.search.asking import Judging
@@ -25,7 +25,6 @@ MOST_COUNTED: Final = 50_000
 """Of up to so many assets of a catalogue each is counted; of more, one of two, of four and so on."""
 FITTING: Final = "fair"
 """Results that fit less are not counted, unless the query asks for them or nothing fits."""
-_SHOWN = 80
 
 
 def check_facets(fields: Sequence[str]) -> None:
@@ -36,7 +35,7 @@ def check_facets(fields: Sequence[str]) -> None:
     """
     for name in fields:
         if name not in FILTER_FIELDS:
-            raise QueryError(f"cannot count '{plain(name)[:_SHOWN]}'; known fields: {', '.join(FILTER_FIELDS)}")
+            raise QueryError(f"cannot count '{shown(name)}'; known fields: {', '.join(FILTER_FIELDS)}")
     if len({*fields}) < len(fields):
         raise QueryError("a field is to be counted twice; name each facet once")
 

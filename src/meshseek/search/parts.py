@@ -11,7 +11,7 @@ from meshseek.errors import QueryError
 from meshseek.language import as_name
 from meshseek.model import Language
 from meshseek.search.caching import picture_key
-from meshseek.untrusted.text import plain
+from meshseek.search.filters import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,8 +20,6 @@ MAX_PARTS = 8
 """Each wanted one is a search of its own."""
 MAX_PICTURES = 4
 MAX_WEIGHT = 100.0
-_SHOWN = 60
-"""Characters of a text that a message quotes."""
 _DIGITS = 12
 """Of a share: weights that are all multiplied by the same are to give the same shares, however they are rounded."""
 
@@ -56,7 +54,7 @@ class QueryPart:
         """How a message names it."""
         if self.image is not None:
             return "a picture"
-        return f"'{plain(self.text or self.asset_id or '')[:_SHOWN]}'"
+        return f"'{shown(self.text or self.asset_id or '')}'"
 
     @property
     def key(self) -> tuple[str, Hashable, str]:

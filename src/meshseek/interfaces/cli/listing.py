@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meshseek.errors import BusyError
-from meshseek.interfaces.cli.facet_lines import facets_as_json, facets_as_lines, facets_option
+from meshseek.interfaces.cli.facet_lines import facets_as_lines, facets_option
 from meshseek.interfaces.cli.options import algorithm, application, common, show
 from meshseek.interfaces.cli.searching import FILTER_HELP, parsed_filters
 from meshseek.sizes import sides_in_cm
@@ -97,7 +97,7 @@ def _as_json(shelf: Shelf, algorithm: str) -> dict[str, Any]:
             for listed in shelf.assets
         ],
         "total": shelf.total,
-        **facets_as_json(shelf.facets),
+        **(shelf.facets.as_plain() if shelf.facets else {}),
         "algorithm": algorithm,
         "version": shelf.version,
         "partial": shelf.shares.is_partial,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,12 +12,11 @@ import httpx
 from starlette.concurrency import run_in_threadpool
 
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import BasketError, NotFoundError, ServiceError, UnreadableAssetError
+from meshseek.collecting.local import NOT_HERE, size_of_model
+from meshseek.errors import BasketError, NotFoundError, ServiceError
 from meshseek.interfaces.http.upstream import AWAY, LOOKING, NOT_FETCHED, Upstream
 from meshseek.model import PublishedAsset
-from meshseek.untrusted.files import open_inside
 
-NOT_HERE = "its model is not in the workspace"
 NOT_THERE = "its model is neither in the workspace nor at MESHSEEK_BASE_URL, or it is too large"
 log = logging.getLogger(__name__)
 
@@ -44,10 +41,10 @@ class FoundModels:
         for asset_id, asset in assets.items():
             if asset.model is None:
                 continue
-            path = self.root / asset.model
-            with suppress(OSError, UnreadableAssetError), open_inside(path, self.root) as file:
-                self.sizes[asset_id] = os.fstat(file.fileno()).st_size
-                self.here[asset_id] = path
+            size = size_of_model(self.root, asset.model)
+            if size is not None:
+                self.sizes[asset_id] = size
+                self.here[asset_id] = self.root / asset.model
                 continue
             try:
                 self.there[asset_id] = upstream.address(asset.model)
