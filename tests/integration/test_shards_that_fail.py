@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -174,7 +175,7 @@ def test_a_catalogue_counts_what_answers(workspace: Workspace, conninfo: str, pr
     published(workspace, shards)
     library = open_library(shards, "toy")
     catalogue = Algorithm("toy", library, lambda _: toy())
-    filtered = {"filters": {"creator": ["maker 0", "maker 1"]}, "facets": ["creator"]}
+    filtered: dict[str, Any] = {"filters": {"creator": ["maker 0", "maker 1"]}, "facets": ["creator"]}
     try:
         assert catalogue.browse(Browse()).total == 8
         version = library._asker.source.open_now()  # type: ignore[attr-defined]
