@@ -45,10 +45,11 @@ class Host(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def host(answer: Callable[[Host], None]) -> Iterator[tuple[int, list[str]]]:
+def host(answer: Callable[[Host], None], *, knows_head: bool = False) -> Iterator[tuple[int, list[str]]]:
     """A web server; the values are its port and what it was asked for."""
     asked: list[str] = []
-    handler = type("Handler", (Host,), {"answer": staticmethod(answer), "asked": asked})
+    heads = {"do_HEAD": Host.do_GET} if knows_head else {}
+    handler = type("Handler", (Host,), {"answer": staticmethod(answer), "asked": asked, **heads})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # connections are cut on purpose

@@ -24,7 +24,6 @@ from tests.toy_service import serving_toys
 from meshseek.access.keys import make_key
 from meshseek.access.keys_file import KeysFile
 from meshseek.bootstrap import Meshseek
-from meshseek.collecting.credits import credits_of
 from meshseek.errors import BusyError
 from meshseek.interfaces.http import collected, create_app
 from meshseek.interfaces.http.collected import CollectedZip
@@ -213,6 +212,40 @@ def test_models_from_elsewhere(served_toys: Meshseek) -> None:
     assert "its model is not in the workspace" in zipped(without)["ATTRIBUTION.md"].decode()
 
 
+def test_the_host_is_asked_after_models_before_any_is_sent(served_toys: Meshseek) -> None:
+    """With HEAD, which costs it nothing; a model that it has not is asked for no more."""
+    asked: list[str] = []
+
+    def answer(to: Host) -> None:
+        asked.append(f"{to.command} {to.path}")
+        if to.path == "/glbs/toys/003.glb":
+            to.say(404)
+        else:
+            to.say(200, GLB if to.command == "GET" else b"", Content_Length=str(len(GLB)))
+
+    with host(answer, knows_head=True) as (port, _):
+        got = client_of(served_toys, port).post("/collect", json={"asset_ids": ["toys/002", "toys/003"]})
+
+    assert zipped(got)["models/toys_002.glb"] == GLB
+    assert sorted(asked) == ["GET /glbs/toys/002.glb", "HEAD /glbs/toys/002.glb", "HEAD /glbs/toys/003.glb"]
+
+
+def test_one_zip_too_many_asks_the_host_for_nothing(served_toys: Meshseek, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told to come back first; one that fails before it begins leaves its place to the next."""
+    basket = {"asset_ids": ["toys/002"]}
+    with host(lambda to: to.say(200, GLB)) as (port, asked):
+        client = client_of(served_toys, port)
+        monkeypatch.setattr(collected, "MOST_AT_ONCE", 0)
+        assert message(client.post("/collect", json=basket), 503) == (
+            "too many zips are being sent; try again in a minute"
+        )
+        assert asked == []
+    monkeypatch.setattr(collected, "MOST_AT_ONCE", 1)
+    for _ in range(2):
+        said = message(client_of(served_toys, 9).post("/collect", json=basket), 503)
+        assert said.startswith("the model cannot be fetched")
+
+
 def test_a_host_that_is_away(served_toys: Meshseek) -> None:
     """Then there is no zip at all, and a sentence without its address."""
     said = message(client_of(served_toys, 9).post("/collect", json={"asset_ids": ["toys/002", "toys/003"]}), 503)
@@ -277,7 +310,11 @@ def basket(folder: Path, models: int, size: int) -> CollectedZip:
         assets[str(number)] = PublishedAsset(asset_id=str(number), model=path.name)
     upstream = Upstream(read_settings(workspace=folder))
     found.look_here(assets, upstream)
-    return CollectedZip(credits_of(list(assets), assets), (), found, upstream)
+
+    async def find() -> FoundModels:
+        return found
+
+    return CollectedZip(list(assets), assets, (), upstream, find)
 
 
 async def sent(answer: CollectedZip, *, leave_after: int | None = None) -> tuple[int, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.conftest import drop_databases
 from tests.integration.test_library_on_shards import CHINESE, COUNT, WORDS, write_random
-from tests.toy import toy
+from tests.toy import import_toys, toy
 
 from meshseek.embedders import Embedder
-from meshseek.errors import EmbedderError, NotFoundError, NotPublishedError, QueryError
-from meshseek.model import RELEVANCES, Space
+from meshseek.errors import BusyError, EmbedderError, NotFoundError, NotPublishedError, QueryError
+from meshseek.model import RELEVANCES, Ranked, Space
 from meshseek.pipeline.embed import embed
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
+from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.combining import LIKE
 from meshseek.search.parts import QueryPart
@@ -29,6 +30,7 @@ from meshseek.search.query import Query
 from meshseek.search.service import SearchService
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
+from meshseek.workspace.tables import asset_row
 from meshseek.workspace.workspace import Workspace
 
 PICTURES = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (4, 4, 3), dtype=np.uint8)) for n in range(3)]
@@ -157,6 +159,19 @@ def test_pages_and_filters(
     assert labels <= {WORDS[0]}
 
 
+@pytest.mark.parametrize("heavy", ASSETS)
+def test_an_asset_among_other_parts_passes_their_phrases_or_is_not_found(service: SearchService, heavy: str) -> None:
+    """It is not put first for counting most, and is one result among the others, with a score like theirs."""
+    asked = [QueryPart(asset_id=heavy, weight=3), QueryPart(text='old "lamp"')]
+    query = Query(parts=asked, top_k=COUNT, explain=True, facets=["category"])
+    answer = service.search(query, ["toy"])
+
+    passing = {hit.asset_id for hit in service.search(Query(text='"lamp"', top_k=COUNT), ["toy"]).hits}
+    assert {hit.asset_id for hit in answer.hits} <= passing
+    scores = [hit.score for hit in service.search(replace(query, diverse=False), ["toy"]).hits]
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_scores_rest_on_standard_scores(service: SearchService) -> None:
     """Each part's beside chance: the geometric mean of what is wanted, less what is like the unwanted."""
     asked = [QueryPart(text="red chair", weight=3), QueryPart(image=PICTURES[0]), QueryPart(text="table", weight=-1)]
@@ -220,6 +235,65 @@ def _as_parts(query: Query) -> list[QueryPart]:
     ]
 
 
+class Changing(Library):
+    """Another version goes live just before it is asked for scores for the first time."""
+
+    change: Callable[[], object] | None = None
+
+    def scores(self, *asked: Any) -> list[Ranked]:
+        """What it says then."""
+        change, self.change = self.change, None
+        if change is not None:
+            change()
+        return super().scores(*asked)
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_no_answer_mixes_versions(toys: Workspace, server: Server, changed: int) -> None:
+    """Of whichever algorithm another is published while it is asked, all are asked again."""
+
+    def change() -> None:
+        import_toys(toys, 30, "changed")
+        publish_as(names[changed], toys, server)
+
+    names = ("one", "two")
+    for name in names:
+        publish_as(name, toys, server)
+    libraries = [Changing(server, name) for name in names]
+    service = SearchService([Algorithm(each._algorithm, each, lambda space: toy(space.model)) for each in libraries])
+    before = libraries[changed].published().content
+    query = Query(parts=[QueryPart(text="red chair"), QueryPart(text="lamp", weight=-1)], target="caption")
+    try:
+        service.search(query, names)
+        libraries[changed].change = change
+        answer = service.search(query, names)
+        assert answer.versions[names[changed]] == libraries[changed].published().content != before
+    finally:
+        service.close()
+
+
+def test_filters_are_those_of_the_first_algorithm(toys: Workspace, server: Server) -> None:
+    """What another has published of an asset lets none through."""
+    publish_as("one", toys, server)
+    moved = [replace(each, attributes={"category": "moved"}) for each in toys.assets()]
+    toys.assets_table().append([asset_row(each) for each in moved])
+    publish_as("two", toys, server)
+    service = SearchService([Algorithm(name, Library(server, name), lambda _: toy()) for name in ("one", "two")])
+    try:
+        for parts in ([QueryPart(text="chair")], [QueryPart(text="chair"), QueryPart(text="lamp")]):
+            query = Query(parts=parts, filters={"category": "moved"})
+            assert service.search(query, ["one", "two"]).hits == []
+            assert len(service.search(query, ["two", "one"]).hits) == 10
+    finally:
+        service.close()
+
+
+def publish_as(name: str, workspace: Workspace, server: Server) -> None:
+    """Embed and publish a workspace under a name."""
+    embed(toy(), name, workspace, max_assets=None, reporter=SilentReporter())
+    publish(name, workspace, server, max_assets=None, reporter=SilentReporter())
+
+
 @pytest.mark.parametrize(
     ("names", "error", "words"),
     [
@@ -240,6 +314,48 @@ def test_algorithms_that_cannot_be_asked(
     """Each is told plainly, and the others are not asked alone instead."""
     with pytest.raises(error, match=words):
         service.search(Query(text="chair"), names)
+
+
+def test_many_parts_by_many_algorithms_are_too_much(service: SearchService) -> None:
+    """Each part is a search of each algorithm: so many are too many, and either fewer parts or algorithms are not."""
+    query = Query(parts=[QueryPart(text=word) for word in WORDS[:5]])
+    with pytest.raises(QueryError, match="5 parts by 2 algorithms are 10 searches at once; use fewer parts or fewer"):
+        service.search(query, ["toy", "other"])
+
+    assert service.search(query, ["toy"]).hits
+    assert service.search(replace(query, parts=query.parts[:4]), ["toy", "other"]).hits
+
+
+def test_a_filtered_field_of_a_query_in_parts_is_counted_in_its_own_ranking(service: SearchService) -> None:
+    """Another ranking for each such field would be many searches more; one thing that is asked has them."""
+    options: dict[str, Any] = {"filters": {"category": WORDS[8]}, "facets": ["category"]}
+    several = service.search(Query(parts=[QueryPart(text="red"), QueryPart(text="lamp")], **options), ["toy"])
+    one = service.search(Query(text="red", **options), ["toy"])
+
+    assert several.facets is not None
+    assert one.facets is not None
+    assert {each.value for each in several.facets.labels["category"]} == {WORDS[8]}
+    assert {each.value for each in one.facets.labels["category"]} > {WORDS[8]}
+
+
+def test_assets_are_looked_up_where_they_are(service: SearchService) -> None:
+    """By the algorithm that is named, or else by the first that has them; one that has nothing yet is passed over."""
+    every = SearchService([service.algorithm(name) for name in ("none", "other", "toy")])
+
+    found = every.assets([*ASSETS, "gone/1", "no\0"])
+    assert found == every.assets(ASSETS, "toy") == {each: every.asset(each) for each in ASSETS}
+    assert every.assets(["gone/1"]) == {}
+    for asked, names in ((every, "none"), (SearchService([service.algorithm("none")]), None)):
+        with pytest.raises(NotPublishedError):
+            asked.assets(ASSETS, names)
+
+
+def test_assets_wait_for_their_turn_like_a_search(service: SearchService) -> None:
+    """They are one question to the database however many they are."""
+    busy = Algorithm("toy", service.algorithm("toy").library, lambda _: toy())
+    busy._admission = Admission(1, 0)
+    with busy._admission.admitted(), pytest.raises(BusyError):
+        SearchService([busy]).assets(ASSETS)
 
 
 def test_an_algorithm_whose_model_cannot_be_loaded_is_named(service: SearchService) -> None:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 from tests.conftest import drop_databases
-from tests.toy import embed_toys, import_toys
+from tests.toy import embed_toys, import_toys, toy
 
 from meshseek.errors import DatabaseDownError, DatabaseError, WorkspaceError
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import SilentReporter
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.browsing import Browse
 from meshseek.store.postgres import Server
 from meshseek.store.queries import query
 from meshseek.store.read.files_in_use import files_in_use
-from meshseek.store.shards import LiveRow, Shards
+from meshseek.store.read.opening import open_library
+from meshseek.store.shards import LiveRow, Shards, shard_of
 from meshseek.store.write.live import published_content
 from meshseek.store.write.publisher import Publisher
 from meshseek.store.write.sharded import remove_former
@@ -162,3 +166,31 @@ def test_a_connection_that_only_waits_notices_a_lost_network(conninfo: str, pref
     with server.connect("toy") as connection, server.connect_to_server() as other:
         assert connection.info.get_parameters()["keepalives_idle"] == "30"
         assert other.info.get_parameters()["keepalives_idle"] == "30"
+
+
+def test_a_catalogue_counts_what_answers(workspace: Workspace, conninfo: str, prefix: str) -> None:
+    """Whichever shard is away, and when it answers again: what was counted of others is not told of these."""
+    shards = shards_at(prefix, *3 * [conninfo])
+    shards.may_be_partial = True
+    published(workspace, shards)
+    library = open_library(shards, "toy")
+    catalogue = Algorithm("toy", library, lambda _: toy())
+    filtered: dict[str, Any] = {"filters": {"creator": ["maker 0", "maker 1"]}, "facets": ["creator"]}
+    try:
+        assert catalogue.browse(Browse()).total == 8
+        version = library._asker.source.open_now()  # type: ignore[attr-defined]
+        for away in (None, 0, 1, 2, None):
+            for number, look in enumerate(version.looks):
+                look.stop()
+                look._thread.join()
+                look.failure = "away" if number == away else None
+            here = [asset.asset_id for asset in workspace.assets() if shard_of(asset.asset_id, 3) != away]
+            for wanted in (Browse(), Browse(**filtered)):
+                shelf = catalogue.browse(wanted)
+                assert shelf.shares.is_partial == (away is not None)
+                assert sorted(listed.asset.asset_id for listed in shelf.assets) == sorted(here)
+                assert shelf.total == len(here)
+            assert shelf.facets is not None
+            assert shelf.facets.counted == len(here) == sum(each.count for each in shelf.facets.labels["creator"])
+    finally:
+        library.close()

@@ -82,6 +82,18 @@ def test_what_parts_count() -> None:
     assert split(part("a"), part("b"), part("a"), part("d", 0)) == pytest.approx({"a": 2 / 3, "b": 1 / 3})
 
 
+@pytest.mark.parametrize(
+    ("chair", "wood", "counts"), [(0.5, -100, -100), (0.5, -50, -100), (1e-320, -100, -100), (1e-320, 1, None)]
+)
+def test_what_is_not_wanted_counts_a_hundred_times_as_much_at_most(
+    chair: float, wood: float, counts: float | None
+) -> None:
+    """However little is wanted, for any weight within its bounds may stand beside any other."""
+    shares = split(part("chair", chair), part("wood", wood))
+
+    assert shares == ({"chair": 1.0, "wood": counts} if counts else {"wood": 1.0})
+
+
 def test_phrases_and_sizes_are_of_the_whole() -> None:
     """Every result has all phrases, and the size that any text names; one beside the parts comes first."""
     query = Query(parts=[part('a "red chair"'), part('size~1x2x3 b "oak"')])

@@ -63,7 +63,7 @@ class LocalBasket:
         missing = {
             asset_id: NOT_HERE
             for asset_id, asset in assets.items()
-            if asset.model is not None and not _is_there(workspace, asset.model)
+            if asset.model is not None and size_of_model(workspace.models, asset.model) is None
         }
         given = credits_of(asset_ids, {key: _with_library(asset) for key, asset in assets.items()}, missing)
         return cls(workspace=workspace, credits=given, uses=uses, assets=assets)
@@ -135,10 +135,11 @@ class LocalBasket:
                 out.write(parts.taken())
 
 
-def _is_there(workspace: Workspace, model: str) -> bool:
-    with suppress(OSError, UnreadableAssetError), open_inside(workspace.models / model, workspace.models):
-        return True
-    return False
+def size_of_model(root: Path, model: str) -> int | None:
+    """Bytes of a model below a folder; None where it is not there, or leads elsewhere."""
+    with suppress(OSError, UnreadableAssetError), open_inside(root / model, root) as file:
+        return os.fstat(file.fileno()).st_size
+    return None
 
 
 def _with_library(asset: Asset) -> PublishedAsset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from meshseek.errors import NotFoundError
@@ -21,7 +21,7 @@ from meshseek.search.query_model import Load, QueryModel, Translate
 from meshseek.search.question import Embedded, Question
 from meshseek.search.readiness import Readiness
 from meshseek.search.reranking import Reranking
-from meshseek.search.versions import of_one_version
+from meshseek.search.versions import T, of_one_version
 from meshseek.search.warming import warm_up
 from meshseek.spans import RERANK, Span, spent
 from meshseek.store.postgres import POOL_SIZE
@@ -127,8 +127,8 @@ class Algorithm:
         self._readiness.warm_up()
 
     def _warm_up(self) -> None:
-        of_one_version({self.name: self.library}, lambda live: warm_up(self.library, live[0]))
-        of_one_version({self.name: self.library}, lambda live: self._model.warm_up(live[0].space))
+        self._of_one(lambda live: warm_up(self.library, live))
+        self._of_one(lambda live: self._model.warm_up(live.space))
         self._search(Query(text="chair"))
 
     def health(self, *, general: bool = False) -> str:
@@ -209,7 +209,9 @@ class Algorithm:
         def answer(published: Sequence[Published]) -> _Found:
             asked = ask(query, every, published)
             page = asked.mode.search(self.library, asked.question, plain)
-            assets = self._shown(published[0], page.with_head)
+            for each, live in zip(others, published[1:], strict=True):  # the first is asked for what is shown
+                each.library.expect_live(live)
+            assets = self.library.shown(published[0], page.with_head.ids)
             hits = _hits(assets, page.with_head, asked.judge)
             by_id = {hit.asset_id: hit for hit in hits}
             return _Found(
@@ -244,8 +246,7 @@ class Algorithm:
         mode = mode_for_similar(target)()
         depth = next(tier for tier in TIERS if top_k <= tier)
 
-        def answer(live: Sequence[Published]) -> Similar:
-            (published,) = live
+        def answer(published: Published) -> Similar:
             own = self.library.own_vectors(asset_id)
             if mode.likeness not in own:
                 self.library.expect_asked(asset_id)
@@ -255,37 +256,45 @@ class Algorithm:
             question = Question(published=published, embed=lambda: known, own=own)
             ranking = mode.rank(self.library, question, Request(limit=depth + 1, exact=exact))
             others = Page.of([ranked for ranked in ranking if ranked.asset_id != asset_id][:top_k])
-            hits = _hits(self._shown(published, others), others, Judge(self.library, question))
+            hits = _hits(self.library.shown(published, others.ids), others, Judge(self.library, question))
             return Similar(hits=hits, shares=self.library.shares())
 
         self._note()
         with self._admission.admitted():
-            return of_one_version({self.name: self.library}, answer)
+            return self._of_one(answer)
 
     def browse(self, wanted: Browse) -> Shelf:
         """A page of all that is published, in the order of a catalogue; it raises what :meth:`search` does."""
         self._note()
         with self._admission.admitted():
-            return of_one_version({self.name: self.library}, lambda live: self._browser.page(live[0], wanted))
+            return self._of_one(lambda live: self._browser.page(live, wanted))
+
+    def assets(self, asset_ids: Sequence[str]) -> dict[str, PublishedAsset]:
+        """Those of some assets that are published, by id; it raises what :meth:`search` does."""
+
+        def answer(published: Published) -> dict[str, PublishedAsset]:
+            found = self.library.shown(published, [asset_id for asset_id in asset_ids if "\0" not in asset_id])
+            for asset_id in set(asset_ids) - found.keys():
+                self.library.expect_asked(asset_id)
+            return found
+
+        self._note()
+        with self._admission.admitted():
+            return self._of_one(answer)
+
+    def _of_one(self, ask: Callable[[Published], T]) -> T:
+        """What is answered from one version of its library."""
+        return of_one_version({self.name: self.library}, lambda live: ask(live[0]))
 
     def _note(self) -> None:
         """Let whoever watches the request know who answers it."""
-        watched = spent.get()
-        if watched is not None:
+        if (watched := spent.get()) is not None:
             watched.algorithm = self.name
-
-    def _shown(self, published: Published, page: Page) -> dict[str, PublishedAsset]:
-        return self.library.shown(published, [ranked.asset_id for ranked in page.ranking])
 
 
 def _hits(assets: Mapping[str, PublishedAsset], page: Page, judge: Judging) -> list[Hit]:
     """What is shown of the assets of a page."""
     return [
-        Hit.of(
-            ranked,
-            assets[ranked.asset_id],
-            judge.relevance(ranked),
-            page.duplicates.get(ranked.asset_id, ()),
-        )
-        for ranked in page.ranking
+        Hit.of(each, assets[each.asset_id], judge.relevance(each), page.duplicates.get(each.asset_id, ()))
+        for each in page.ranking
     ]

@@ -11,7 +11,7 @@ from meshseek.model import Condition, PublishedAsset
 from meshseek.search.caching import RecentlyUsed
 from meshseek.search.cursors import cursor_of, place_of
 from meshseek.search.faceting import catalogue_facets, check_facets
-from meshseek.search.filters import Filters, conditions
+from meshseek.search.filters import Filters, conditions, shown
 from meshseek.store.read.facets import Facets
 from meshseek.store.read.library import Library, Shares
 from meshseek.store.read.listing import COLUMNS, Part
@@ -44,7 +44,7 @@ class Browse:
 
     def __post_init__(self) -> None:
         if self.sort not in SORTS:
-            raise QueryError(f"cannot sort by '{self.sort[:_KEPT]}'; choose one of: {', '.join(SORTS)}")
+            raise QueryError(f"cannot sort by '{shown(self.sort)}'; choose one of: {', '.join(SORTS)}")
         if not 1 <= self.limit <= MOST_LISTED:
             raise QueryError(f"limit is {self.limit}; choose 1 to {MOST_LISTED}")
         check_facets(self.facets)
@@ -117,17 +117,7 @@ class Browser:
         shown = places[: wanted.limit]
         assets = self._library.shown(published, [place.asset_id for place in shown])
         shares = self._library.shares()
-        asked = (published.content, shares, part.conditions)
-        total = published.assets
-        if part.conditions:
-            total = self._totals.get(asked, lambda: self._library.passing(published, part.conditions))
-        facets = None
-        if wanted.facets:
-            key = (*asked, tuple(wanted.facets))
-            facets = self._facets.get(
-                key,
-                lambda: catalogue_facets(self._library, published, wanted.facets, part.conditions, total),
-            )
+        total, facets = self._counted(published, part.conditions, tuple(wanted.facets), shares)
         return Shelf(
             assets=[Listed(asset=assets[place.asset_id], added=place.added) for place in shown],
             cursor=cursor_of(shown[-1], wanted.sort, part.conditions) if len(places) > len(shown) else None,
@@ -136,3 +126,24 @@ class Browser:
             version=published.content,
             shares=shares,
         )
+
+    def _counted(
+        self, published: Published, passed: tuple[Condition, ...], fields: tuple[str, ...], shares: Shares
+    ) -> tuple[int, Facets | None]:
+        """How many assets pass, and what they are like.
+
+        Where a shard is away it is counted each time, among those that answer: the next time it may be another.
+        """
+
+        def count() -> int:
+            return self._library.passing(published, passed)
+
+        def facets() -> Facets:
+            return catalogue_facets(self._library, published, fields, passed, total)
+
+        if shares.is_partial:
+            total = count()
+            return total, facets() if fields else None
+        asked = (published.content, passed)
+        total = self._totals.get(asked, count) if passed else published.assets
+        return total, self._facets.get((*asked, fields), facets) if fields else None

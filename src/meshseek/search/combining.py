@@ -69,6 +69,8 @@ class Combining(Mode):
         terms: The first algorithm's come first: only what that one can compare with something wanted is found.
     """
 
+    ranks_once = True
+
     def __init__(self, terms: Sequence[Term]) -> None:
         self.terms = terms
         self._weights = {term.part: term.weight for term in terms}
@@ -82,7 +84,11 @@ class Combining(Mode):
         """Rank by each part that is wanted, and by all together, look up what is missing, then add up."""
         del library, question
         deep = replace(request, limit=MAX_DEPTH if request.exact else max(COMBINED, request.limit))
-        rankings = [term.mode.rank(term.library, term.question, deep) if term.weight > 0 else [] for term in self.terms]
+        finding = self._finding(request)
+        rankings = [
+            term.mode.rank(term.library, term.question, deep) if term.weight > 0 and term.algorithm in finding else []
+            for term in self.terms
+        ]
         found = [*rankings, *self._together(deep)]
         every = list(dict.fromkeys(ranked.asset_id for ranking in found for ranked in ranking))
         told = [_told(term, ranking, every) for term, ranking in zip(self.terms, rankings, strict=True)]
@@ -94,6 +100,15 @@ class Combining(Mode):
         fused.sort(key=lambda ranked: (not ranked.is_named, -ranked.score, ranked.asset_id))
         return fused[: request.limit]
 
+    def ranked(self, library: Library, question: Question, request: Request) -> list[Ranked]:
+        """An asset that is asked for comes first where nothing else is; beside other parts it is one among all."""
+        return (super().ranked if len(self._weights) == 1 else self.rank)(library, question, request)
+
+    def _finding(self, request: Request) -> list[str]:
+        """Algorithms that find assets: where there are conditions the first alone, for others know other attributes."""
+        first = self.terms[0].algorithm
+        return [first] if request.conditions else list(dict.fromkeys(term.algorithm for term in self.terms))
+
     def _is_first(self, term: Term) -> bool:
         return term.algorithm == self.terms[0].algorithm
 
@@ -101,7 +116,7 @@ class Combining(Mode):
         """What lies near the sum of all vectors: in a large library, what fits each part a little is found only so."""
         if len(self._weights) == 1:
             return
-        for algorithm in dict.fromkeys(term.algorithm for term in self.terms):
+        for algorithm in self._finding(request):
             terms = [term for term in self.terms if term.algorithm == algorithm]
             heaviest = max(terms, key=lambda term: term.weight)
             own = {target: summed(terms, target) for target in TARGETS}

@@ -6,12 +6,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from struct import error as StructError  # noqa: N812  # it is one
-from struct import pack, unpack
 from typing import Any, Final
 
 from meshseek.errors import QueryError
 from meshseek.model import Condition
+from meshseek.search.filters import in_single_precision
 from meshseek.store.read.listing import COLUMNS, Key, Place
 
 LONGEST: Final = 4000
@@ -66,7 +65,8 @@ def _is_key(key: Any, by: str) -> bool:
         return False
     if kind == "bigint":
         return isinstance(key, int) and abs(key) < _MOST_SECONDS
-    return isinstance(key, int | float) and _is_single(key)
+    # The database would not take a number that is too small or large for single precision.
+    return isinstance(key, int | float) and in_single_precision(key) == key
 
 
 def _is_whole(text: Key) -> bool:
@@ -75,12 +75,3 @@ def _is_whole(text: Key) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_single(number: float) -> bool:
-    """Whether single precision has just this number: the database would not take one that is too small or large."""
-    try:
-        (single,) = unpack("f", pack("f", number))
-    except (OverflowError, StructError):
-        return False
-    return bool(single == number)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from meshseek.errors import QueryError
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, RELEVANCES, Condition
+from meshseek.search.filters import shown
 from meshseek.store.read.facets import Counts, Facets
-from meshseek.untrusted.text import plain
 
 if TYPE_CHECKING:
     from meshseek.search.asking import Judging
@@ -25,7 +25,6 @@ MOST_COUNTED: Final = 50_000
 """Of up to so many assets of a catalogue each is counted; of more, one of two, of four and so on."""
 FITTING: Final = "fair"
 """Results that fit less are not counted, unless the query asks for them or nothing fits."""
-_SHOWN = 80
 
 
 def check_facets(fields: Sequence[str]) -> None:
@@ -36,7 +35,7 @@ def check_facets(fields: Sequence[str]) -> None:
     """
     for name in fields:
         if name not in FILTER_FIELDS:
-            raise QueryError(f"cannot count '{plain(name)[:_SHOWN]}'; known fields: {', '.join(FILTER_FIELDS)}")
+            raise QueryError(f"cannot count '{shown(name)}'; known fields: {', '.join(FILTER_FIELDS)}")
     if len({*fields}) < len(fields):
         raise QueryError("a field is to be counted twice; name each facet once")
 
@@ -45,13 +44,15 @@ def ranked_facets(library: Library, mode: Mode, question: Question, judge: Judgi
     """Count among the first results of a query that fit; see ``docs/how-to/browse-and-filter.md``.
 
     A field with a filter of its own is counted without it, as if the query were asked so: its other values are what
-    somebody might choose instead.
+    somebody might choose instead. That is another ranking, which a query in parts, or of several algorithms, is not
+    given: there all fields are counted among the same results.
     """
     least = query.min_relevance or FITTING
     wanted = RELEVANCES[: 1 + RELEVANCES.index(least)]
     by_field: dict[str, Counts] = {}
     counted = 0
-    for fields, conditions in _groups(query.facets, query.conditions):
+    groups = [(query.facets, query.conditions)] if mode.ranks_once else _groups(query.facets, query.conditions)
+    for fields, conditions in groups:
         is_main = conditions == query.conditions
         request = replace(query.request(FACETED), conditions=conditions)
         ranking = page.counted if is_main else mode.ranked(library, question, request)
@@ -97,7 +98,7 @@ def catalogue_facets(
 
 def _groups(
     fields: Sequence[str], conditions: tuple[Condition, ...]
-) -> Iterator[tuple[list[str], tuple[Condition, ...]]]:
+) -> Iterator[tuple[Sequence[str], tuple[Condition, ...]]]:
     """Fields that are counted under the same conditions; first those under all, even if there are none."""
     filtered = {condition.field for condition in conditions}
     yield [name for name in fields if name not in filtered], conditions

@@ -27,7 +27,7 @@ def conditions(filters: Filters) -> tuple[Condition, ...]:
 
 def _condition(name: str, value: Any, *, negated: bool) -> Condition:
     if name not in FILTER_FIELDS:
-        raise QueryError(f"cannot filter on '{_shown(name)}'; known fields: {', '.join(FILTER_FIELDS)}")
+        raise QueryError(f"cannot filter on '{shown(name)}'; known fields: {', '.join(FILTER_FIELDS)}")
     while isinstance(value, Mapping) and set(value) == {"not"}:
         value, negated = value["not"], not negated
     if name in NUMBER_FIELDS:
@@ -56,20 +56,27 @@ def _bounds(name: str, value: Any) -> tuple[float | None, float | None]:
 def _number(name: str, value: Any) -> float:
     """A number in single precision, as the database has it: there, one that is too large or too small is an error."""
     try:
-        (number,) = unpack("f", pack("f", float(value)))
+        number = in_single_precision(value)
     except (TypeError, ValueError) as error:
-        got = f"'{_shown(value)}'" if isinstance(value, str) else "something else"
+        got = f"'{shown(value)}'" if isinstance(value, str) else "something else"
         raise QueryError(f"the filter on '{name}' needs numbers; got {got}") from error
-    except OverflowError:
-        number = math.inf
     if not math.isfinite(number):
         raise QueryError(
             f"the filter on '{name}' needs finite numbers, at most 3.4e38; leave out a bound that you do not need"
         )
-    return float(number)
+    return number
 
 
-def _shown(text: str) -> str:
+def in_single_precision(number: float) -> float:
+    """A number as the database has it; infinite where it is too large."""
+    try:
+        (single,) = unpack("f", pack("f", float(number)))
+    except OverflowError:
+        return math.inf
+    return float(single)
+
+
+def shown(text: str) -> str:
     """What somebody gave, on one line and not at length."""
     return plain(text)[:_MOST]
 
@@ -84,7 +91,7 @@ def parse_filter(text: str) -> tuple[str, Any]:
     negated, name = name.endswith("!"), name.removesuffix("!")
     if not equals:
         raise QueryError(
-            f"'{_shown(text)}' is not a filter; write field=word, field!=word or field=10..20; "
+            f"'{shown(text)}' is not a filter; write field=word, field!=word or field=10..20; "
             f"fields: {', '.join(FILTER_FIELDS)}"
         )
     parsed: Any = value

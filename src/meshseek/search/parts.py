@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshseek.errors import QueryError
 from meshseek.language import as_name
 from meshseek.model import Language
 from meshseek.search.caching import picture_key
-from meshseek.untrusted.text import plain
+from meshseek.search.filters import shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,8 +20,6 @@ MAX_PARTS = 8
 """Each wanted one is a search of its own."""
 MAX_PICTURES = 4
 MAX_WEIGHT = 100.0
-_SHOWN = 60
-"""Characters of a text that a message quotes."""
 _DIGITS = 12
 """Of a share: weights that are all multiplied by the same are to give the same shares, however they are rounded."""
 
@@ -56,7 +54,7 @@ class QueryPart:
         """How a message names it."""
         if self.image is not None:
             return "a picture"
-        return f"'{plain(self.text or self.asset_id or '')[:_SHOWN]}'"
+        return f"'{shown(self.text or self.asset_id or '')}'"
 
     @property
     def key(self) -> tuple[str, Hashable, str]:
@@ -72,7 +70,9 @@ class Shared(NamedTuple):
     """Parts that ask the same, as one."""
 
     part: QueryPart
-    """With its share as its weight: of all parts, those above 0 add up to 1."""
+    """One of them, whose weight is of no account."""
+    weight: float
+    """What they count: of all parts, those above 0 add up to 1, and none is below ``-MAX_WEIGHT``."""
     places: tuple[int, ...]
     """Which of the parts these are, from 1 on."""
 
@@ -96,10 +96,10 @@ def shares(parts: Sequence[QueryPart]) -> list[Shared]:
     if not total:
         raise QueryError("nothing is wanted, for all weights are below 0; add a part with a weight above 0")
     split = [
-        Shared(replace(_first(group), weight=round(weight / total, _DIGITS)), tuple(group))
+        Shared(_first(group), round(max(-MAX_WEIGHT, weight / total), _DIGITS), tuple(group))
         for group, weight in zip(groups, sums, strict=True)
     ]
-    return [each for each in split if each.part.weight]
+    return [each for each in split if each.weight]
 
 
 def _weight(same: Sequence[QueryPart]) -> float:

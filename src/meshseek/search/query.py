@@ -123,7 +123,7 @@ class Query:
         split = []
         shared = shares(self.parts)
         alone = len(shared) == 1 or self.cross_modal is not None
-        for part, places in shared:
+        for part, weight, places in shared:
             query = replace(
                 self,
                 parts=(),
@@ -134,12 +134,12 @@ class Query:
                 asset_id=part.asset_id,
                 language=part.language or self.language,
             )
-            if part.weight < 0 and (query.size or phrases(query.text or "")):
+            if weight < 0 and (query.size or phrases(query.text or "")):
                 what = "a size" if query.size else "a phrase in quotes"
                 raise QueryError(
                     f"{part.called} is not wanted and holds {what}, as only what is wanted may; leave it out"
                 )
-            split.append(Share(query=query, weight=part.weight, places=places))
+            split.append(Share(query=query, weight=weight, places=places))
         return tuple(split)
 
     @property

@@ -12,6 +12,8 @@ from meshseek.search.query import Query
 
 MAX_ALGORITHMS = 4
 """That one search asks; each of them takes as long as one search."""
+MAX_SEARCHES = 8
+"""Parts of a query times algorithms."""
 
 
 class SearchService:
@@ -39,13 +41,19 @@ class SearchService:
         """Answer a query by one algorithm, or by several, whose scores are joined.
 
         Raises:
-            QueryError: No algorithm is named, one twice, or too many.
+            QueryError: No algorithm is named, one twice, or too much is asked at once.
             NotFoundError: There is none of a name.
         """
         if not 1 <= len(names) <= MAX_ALGORITHMS:
             raise QueryError(f"{len(names)} algorithms are named; choose 1 to {MAX_ALGORITHMS} of them")
         if len({*names}) < len(names):
             raise QueryError("an algorithm is named twice; name each of them once")
+        parts = max(1, len(query.split))
+        if parts * len(names) > MAX_SEARCHES:
+            raise QueryError(
+                f"{parts} parts by {len(names)} algorithms are {parts * len(names)} searches at once; use fewer parts "
+                f"or fewer algorithms: {MAX_SEARCHES} searches at most"
+            )
         first, *others = map(self.algorithm, names)
         return first.search(query, others)
 
@@ -66,6 +74,28 @@ class SearchService:
             except (NotFoundError, NotPublishedError) as error:
                 failures.append(error)
         raise next((error for error in failures if isinstance(error, NotFoundError)), failures[0])
+
+    def assets(self, asset_ids: Sequence[str], algorithm: str | None = None) -> dict[str, PublishedAsset]:
+        """Those of some assets that are published, by id: as an algorithm has them, or else the first that does.
+
+        Raises:
+            NotFoundError: There is no such algorithm.
+            NotPublishedError: No algorithm that is asked has anything.
+            BusyError: Too many searches are under way.
+            DatabaseDownError: The database cannot be reached.
+        """
+        asked = [*self._algorithms.values()] if algorithm is None else [self.algorithm(algorithm)]
+        found: dict[str, PublishedAsset] = {}
+        failures: list[NotPublishedError] = []
+        for each in asked:
+            left = [asset_id for asset_id in asset_ids if asset_id not in found]
+            try:
+                found |= each.assets(left) if left else {}
+            except NotPublishedError as error:
+                failures.append(error)
+        if len(failures) == len(asked):
+            raise failures[0]
+        return found
 
     def warm_up(self) -> None:
         """Load in the background what the first query of each algorithm needs."""

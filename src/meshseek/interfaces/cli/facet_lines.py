@@ -34,24 +34,6 @@ def facets_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(command)
 
 
-def facets_as_json(facets: Facets | None) -> dict[str, Any]:
-    """Facets as plain values, as the API gives them; nothing where nobody asked."""
-    if facets is None:
-        return {}
-    labels = {
-        name: [{"value": each.value, "count": each.count} for each in counts] for name, counts in facets.labels.items()
-    }
-    numbers = {
-        name: {
-            "min": classes[0].least if classes else None,
-            "max": classes[-1].most if classes else None,
-            "buckets": [{"min": each.least, "max": each.most, "count": each.count} for each in classes],
-        }
-        for name, classes in facets.numbers.items()
-    }
-    return {"facets": {**labels, **numbers}, "counted": facets.counted}
-
-
 def facets_as_lines(facets: Facets | None) -> Iterator[str]:
     """Facets as lines, one for each field."""
     if facets is None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from meshseek.interfaces.cli.facet_lines import facets_as_json, facets_as_lines, facets_option
+from meshseek.errors import BusyError
+from meshseek.interfaces.cli.facet_lines import facets_as_lines, facets_option
 from meshseek.interfaces.cli.options import algorithm, application, common, show
 from meshseek.interfaces.cli.searching import FILTER_HELP, parsed_filters
 from meshseek.sizes import sides_in_cm
@@ -20,6 +21,9 @@ from meshseek.untrusted.text import plain
 if TYPE_CHECKING:
     from meshseek.search.algorithm import Algorithm
     from meshseek.search.browsing import Browse, Listed, Shelf
+
+ATTEMPTS = 2
+"""To list a library that is published meanwhile."""
 
 
 @click.command("list")
@@ -55,12 +59,27 @@ def list_command(
 
 
 def _pages(algorithm: Algorithm, wanted: Browse, limit: int) -> Shelf:
-    """So many assets, from as many pages as it takes; what is told beside them is of the first."""
+    """So many assets of one version, from as many pages as it takes; what is told beside them is of the first.
+
+    Raises:
+        BusyError: Another version is published again and again.
+    """
+    for _ in range(ATTEMPTS):
+        shelf = _of_one_version(algorithm, wanted, limit)
+        if shelf is not None:
+            return shelf
+    raise BusyError("another version was published twice while it was listed; list it when publishing has ended")
+
+
+def _of_one_version(algorithm: Algorithm, wanted: Browse, limit: int) -> Shelf | None:
+    """The same, or None where another version was published meanwhile."""
     first = page = algorithm.browse(wanted)
     assets = [*first.assets]
     while page.cursor is not None and len(assets) < limit:
         rest = min(wanted.limit, limit - len(assets))
         page = algorithm.browse(replace(wanted, cursor=page.cursor, limit=rest, facets=()))
+        if page.version != first.version:
+            return None
         assets += page.assets
     return replace(first, assets=assets, cursor=page.cursor)
 
@@ -78,7 +97,7 @@ def _as_json(shelf: Shelf, algorithm: str) -> dict[str, Any]:
             for listed in shelf.assets
         ],
         "total": shelf.total,
-        **facets_as_json(shelf.facets),
+        **(shelf.facets.as_plain() if shelf.facets else {}),
         "algorithm": algorithm,
         "version": shelf.version,
         "partial": shelf.shares.is_partial,

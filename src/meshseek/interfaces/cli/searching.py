@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from meshseek.interfaces.cli.facet_lines import facets_as_json, facets_as_lines, facets_option
+from meshseek.interfaces.cli.facet_lines import facets_as_lines, facets_option
 from meshseek.interfaces.cli.options import algorithms, application, common, show
 from meshseek.interfaces.cli.parts import Weighted, WeightedPart, asked_for
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
@@ -147,7 +147,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "shards_answered": answer.shares.asked,
         **({"parts": [asdict(part) for part in answer.parts]} if answer.parts else {}),
         **({"algorithms": dict(answer.versions)} if len(answer.versions) > 1 else {}),
-        **facets_as_json(answer.facets),
+        **(answer.facets.as_plain() if answer.facets else {}),
         "took_ms": {"embed": answer.embed_ms, "search": answer.search_ms, "total": answer.total_ms},
     }
 

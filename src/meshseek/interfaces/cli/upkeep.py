@@ -161,6 +161,7 @@ def _watch(meshseek: Meshseek, options: Any, reporter: Reporter, *, as_json: boo
 
 
 def _check(meshseek: Meshseek, reporter: Reporter, *, verify: bool) -> Report:
+    from meshseek.interfaces.outdated import is_outdated
     from meshseek.pipeline.check import check, verify_sources
     from meshseek.pipeline.clean import find_garbage
 
@@ -172,17 +173,10 @@ def _check(meshseek: Meshseek, reporter: Reporter, *, verify: bool) -> Report:
     try:
         report.orphaned = find_garbage(meshseek.workspace, meshseek.databases, list(EMBEDDERS.names)).files
         names = meshseek.workspace.algorithms()
-        report.outdated_publications = [name for name in names if _is_outdated(meshseek, name)]
+        report.outdated_publications = [name for name in names if is_outdated(meshseek, name)]
     except DatabaseError as error:  # what was read of the files is not lost for that
         reporter.say(f"check: what is published and what is orphaned cannot be told: {error}")
     return report
-
-
-def _is_outdated(meshseek: Meshseek, algorithm: str) -> bool:
-    from meshseek.pipeline.publish import is_outdated
-
-    index, first = meshseek.usual_index(algorithm), meshseek.settings.max_assets
-    return is_outdated(algorithm, meshseek.workspace, meshseek.databases, index_kind=index, max_assets=first)
 
 
 def _plan_as_text(planned: Any) -> Iterator[str]:

@@ -14,17 +14,13 @@ from starlette.types import Receive, Scope, Send
 from meshseek import __version__
 from meshseek.access.keys import ANYBODY
 from meshseek.bootstrap import Meshseek
+from meshseek.interfaces.http import browsing, collecting, combined, routes, status
 from meshseek.interfaces.http.access import REFUSED, add_access, close_access
-from meshseek.interfaces.http.browsing import router as browsing
-from meshseek.interfaces.http.collecting import router as collecting_router
-from meshseek.interfaces.http.combined import router as combined_router
 from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import PlainAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.reference import add_reference
-from meshseek.interfaces.http.routes import router
-from meshseek.interfaces.http.status import router as status
 from meshseek.interfaces.http.text_searches import TextSearches
 from meshseek.interfaces.http.threads import Threads
 from meshseek.interfaces.http.upstream import Upstream
@@ -76,12 +72,9 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     )
     app.state.meshseek = meshseek
     app.state.upstream = Upstream(meshseek.settings)
-    app.include_router(router)
-    app.include_router(combined_router)
-    app.include_router(browsing)
     app.state.work_left = work_left_of(meshseek)
-    app.include_router(status)
-    app.include_router(collecting_router)
+    for each in (routes, combined, browsing, status, collecting):
+        app.include_router(each.router)
     add_reference(app)
     add_agents(app)
     app.add_middleware(TextSearches, meshseek=meshseek, threads=threads)

@@ -9,7 +9,7 @@ from fastapi import Query as Parameter
 from pydantic import BaseModel, Field, Json
 
 from meshseek.interfaces.http.access import key_scheme
-from meshseek.interfaces.http.facet_schemas import Faceted, faceted
+from meshseek.interfaces.http.facet_schemas import Faceted
 from meshseek.interfaces.http.results import ListedAsset
 from meshseek.interfaces.http.routes import JSON, LOOKED_UP, Application, refused
 from meshseek.interfaces.http.schemas import DEFAULT_ALGORITHM, NAME, AlgorithmName, Filters, Shared, plain_filters
@@ -40,7 +40,7 @@ class AssetsAnswer(Faceted, Shared):
             total=shelf.total,
             algorithm=algorithm,
             version=shelf.version,
-            **dict(faceted(shelf.facets)),
+            **(shelf.facets.as_plain() if shelf.facets else {}),
             **cls.said(shelf.shares),
         )
 

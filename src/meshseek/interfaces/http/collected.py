@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, BinaryIO, Final
@@ -13,12 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from meshseek.collecting.credits import Credit
+from meshseek.collecting.credits import credits_of
 from meshseek.collecting.notes import notes
 from meshseek.collecting.zips import ZipParts
 from meshseek.errors import BusyError, MeshseekError, ServiceError
 from meshseek.interfaces.http.found_models import FoundModels
 from meshseek.interfaces.http.upstream import AWAY, Upstream
+from meshseek.model import PublishedAsset
 from meshseek.untrusted.files import open_inside
 
 ZIP = "application/zip"
@@ -37,41 +38,50 @@ class CollectedZip(Response):
     """Models and their attribution.
 
     Args:
-        credits_: Of the assets, in the order of the basket.
+        asset_ids: In the order of the basket.
+        assets: Those of them that are there.
         uses: What they are for.
-        found: Where their models are.
-        upstream: The host of those that are not in the workspace.
+        upstream: The host of the models that are not in the workspace.
+        find: Looks where the models are, once it is sure that they may be sent.
     """
 
     media_type = ZIP
     _sent_now = 0
 
-    def __init__(self, credits_: Sequence[Credit], uses: Sequence[str], found: FoundModels, upstream: Upstream) -> None:
+    def __init__(
+        self,
+        asset_ids: Sequence[str],
+        assets: Mapping[str, PublishedAsset],
+        uses: Sequence[str],
+        upstream: Upstream,
+        find: Callable[[], Awaitable[FoundModels]],
+    ) -> None:
         super().__init__()
         del self.headers["Content-Length"]
         self.headers["Content-Disposition"] = f'attachment; filename="{NAME}"'
-        missing = [credit for credit in credits_ if credit.missing is not None]
-        self.headers[MISSING_HEADER] = str(len(missing))
-        self._credits = [credit for credit in credits_ if credit.missing is None]
-        self._notes = notes(credits_, uses)
-        self._found = found
+        self._asset_ids = asset_ids
+        self._assets = assets
+        self._uses = uses
         self._upstream = upstream
-        self._left = found.most_bytes
+        self._find = find
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it.
+        """Look where the models are, and send it.
 
         What fails once it has begun leaves it unfinished: then the server closes the connection, and the client has
         neither the end of the answer nor that of the zip.
 
         Raises:
-            BusyError: Too many are being sent.
+            BusyError: Too many are looked for or sent.
+            BasketError: The models are too much for one zip.
+            ServiceError: The host of models does not answer as it should.
         """
         del scope
         if CollectedZip._sent_now >= MOST_AT_ONCE:
             raise BusyError("too many zips are being sent; try again in a minute")
         CollectedZip._sent_now += 1
         try:
+            self._take(await self._find())
             async with anyio.create_task_group() as tasks:
 
                 async def watch() -> None:
@@ -84,6 +94,15 @@ class CollectedZip(Response):
                 tasks.cancel_scope.cancel()
         finally:
             CollectedZip._sent_now -= 1
+
+    def _take(self, found: FoundModels) -> None:
+        """Get ready to send what was found."""
+        credits_ = credits_of(self._asset_ids, self._assets, found.missing)
+        self._credits = [credit for credit in credits_ if credit.missing is None]
+        self._notes = notes(credits_, self._uses)
+        self._found = found
+        self._left = found.most_bytes
+        self.headers[MISSING_HEADER] = str(len(credits_) - len(self._credits))
 
     async def _begin(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": self.raw_headers})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
@@ -48,8 +48,8 @@ async def collect(meshseek: Application, upstream: ModelHost, basket: Basket) ->
     """The models of assets as a zip, with whom to name for them; what is missing is told inside and in a header."""
     ids, uses = basket.ids, basket.uses
     assets = await run_in_threadpool(_assets, meshseek, ids, basket.algorithm)
-    found = await find_models(ids, assets, meshseek, upstream)
-    return CollectedZip(credits_of(ids, assets, found.missing), uses, found, upstream)
+    find = partial(find_models, ids, assets, meshseek, upstream)
+    return CollectedZip(ids, assets, uses, upstream, find)
 
 
 def _assets(meshseek: Meshseek, asset_ids: list[str], algorithm: str | None) -> Mapping[str, PublishedAsset]:
@@ -59,13 +59,7 @@ def _assets(meshseek: Meshseek, asset_ids: list[str], algorithm: str | None) -> 
         NotFoundError: None is, or there is no such algorithm.
         NotPublishedError: Nothing is published.
     """
-    service = meshseek.search_service
-    if algorithm is not None:
-        service.algorithm(algorithm)
-    assets: dict[str, PublishedAsset] = {}
-    for asset_id in asset_ids:
-        with suppress(NotFoundError):
-            assets[asset_id] = service.asset(asset_id, algorithm)
+    assets = meshseek.search_service.assets(asset_ids, algorithm)
     if not assets:
         raise NotFoundError("none of these assets is here; they may have been taken out meanwhile: search again")
     return assets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from meshseek.store.read.facets import MOST_VALUES, Facets, NumberClass
+from meshseek.store.read.facets import MOST_VALUES
 
 
 class Facet(BaseModel):
@@ -29,15 +29,6 @@ class NumberFacet(BaseModel):
     max: float | None
     buckets: list[NumberBucket] = Field(description="In ascending order, without empty ones")
 
-    @classmethod
-    def of(cls, classes: list[NumberClass]) -> NumberFacet:
-        """From the classes of a field."""
-        return cls(
-            min=classes[0].least if classes else None,
-            max=classes[-1].most if classes else None,
-            buckets=[NumberBucket(min=each.least, max=each.most, count=each.count) for each in classes],
-        )
-
 
 class Faceted(BaseModel):
     """What an answer says of the fields that were asked for."""
@@ -45,17 +36,7 @@ class Faceted(BaseModel):
     facets: dict[str, list[Facet] | NumberFacet] = Field(
         {},
         description=f"By field: values with their counts, the {MOST_VALUES} most frequent first; of numbers their "
-        "spread. A field's own filter is left out where that field is counted",
+        "spread. A field's own filter is left out where that field is counted, unless several parts or algorithms are "
+        "asked",
     )
     counted: int | None = Field(None, description="Assets that were counted; null where no facets were asked for")
-
-
-def faceted(facets: Facets | None) -> Faceted:
-    """What was counted, as an answer says it."""
-    if facets is None:
-        return Faceted(facets={}, counted=None)
-    labels = {
-        name: [Facet(value=each.value, count=each.count) for each in counts] for name, counts in facets.labels.items()
-    }
-    numbers = {name: NumberFacet.of([*classes]) for name, classes in facets.numbers.items()}
-    return Faceted(facets={**labels, **numbers}, counted=facets.counted)

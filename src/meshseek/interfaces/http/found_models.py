@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +12,11 @@ import httpx
 from starlette.concurrency import run_in_threadpool
 
 from meshseek.bootstrap import Meshseek
-from meshseek.errors import BasketError, NotFoundError, ServiceError, UnreadableAssetError
-from meshseek.interfaces.http.upstream import AWAY, NOT_FETCHED, Upstream
+from meshseek.collecting.local import NOT_HERE, size_of_model
+from meshseek.errors import BasketError, NotFoundError, ServiceError
+from meshseek.interfaces.http.upstream import AWAY, LOOKING, NOT_FETCHED, Upstream
 from meshseek.model import PublishedAsset
-from meshseek.untrusted.files import open_inside
 
-LOOKING = 4
-"""Models that are asked after at a time, in one basket."""
-NOT_HERE = "its model is not in the workspace"
 NOT_THERE = "its model is neither in the workspace nor at MESHSEEK_BASE_URL, or it is too large"
 log = logging.getLogger(__name__)
 
@@ -46,10 +41,10 @@ class FoundModels:
         for asset_id, asset in assets.items():
             if asset.model is None:
                 continue
-            path = self.root / asset.model
-            with suppress(OSError, UnreadableAssetError), open_inside(path, self.root) as file:
-                self.sizes[asset_id] = os.fstat(file.fileno()).st_size
-                self.here[asset_id] = path
+            size = size_of_model(self.root, asset.model)
+            if size is not None:
+                self.sizes[asset_id] = size
+                self.here[asset_id] = self.root / asset.model
                 continue
             try:
                 self.there[asset_id] = upstream.address(asset.model)
@@ -82,9 +77,10 @@ class FoundModels:
 
     async def _look_for(self, asset_id: str, url: str, client: httpx.AsyncClient, upstream: Upstream) -> None:
         try:
-            async with upstream.turns, upstream.opened(client, url) as model:
-                if model.size is not None:
-                    self.sizes[asset_id] = model.size
+            async with upstream.looking:
+                size = await upstream.size(client, url)
+            if size is not None:
+                self.sizes[asset_id] = size
         except NotFoundError:
             self.missing[asset_id] = NOT_THERE
             del self.there[asset_id]

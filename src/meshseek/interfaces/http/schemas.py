@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat, StrictStr
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
-from meshseek.interfaces.http.facet_schemas import Faceted, faceted
+from meshseek.interfaces.http.facet_schemas import Faceted
 from meshseek.interfaces.http.results import Result, model_url, view_url
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, PublishedAsset, Relevance
 from meshseek.rerankers import RERANKERS
@@ -219,7 +219,7 @@ class SearchAnswer(Faceted, Shared):
             reranked_by=answer.reranked_by,
             note=answer.general_note,
             **cls.said(answer.shares),
-            **dict(faceted(answer.facets)),
+            **(answer.facets.as_plain() if answer.facets else {}),
             took_ms=Took(
                 embed=round(answer.embed_ms, 2), search=round(answer.search_ms, 2), total=round(answer.total_ms, 2)
             ),

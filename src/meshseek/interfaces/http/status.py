@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
@@ -16,10 +17,15 @@ from meshseek.interfaces.http.routes import Application
 from meshseek.interfaces.http.work_left import WorkLeft
 from meshseek.store.read.published import Published, QueryKind, Target, Tuning
 
+if TYPE_CHECKING:
+    from meshseek.pipeline.overview import SkippedFor
+
 LOOKING_SECONDS: Final = 2.0
 """How long the first who asks waits for what is left to do."""
 NOT_YET: Final = "the workspace is being looked through; ask again in a moment"
-FOR_OPERATORS: Final = "its reason names a file; 'skipped.jsonl' in the folder of the stage says it"
+FOR_OPERATORS: Final = "its reason names a file or a host; 'skipped.jsonl' in the folder of the stage says it"
+_PRIVATE: Final = re.compile(r"[/\\]|\S:\d|\d+\.\d+\.\d+\.\d+")
+"""Of a path, of a host with its port, of an address."""
 
 router = APIRouter(dependencies=[Depends(key_scheme)])
 
@@ -146,15 +152,7 @@ def status(meshseek: Application, request: Request) -> StatusAnswer:
             )
             for name, each in (known.libraries if known else {}).items()
         },
-        skipped=[
-            SkippedStatus(
-                stage=each.stage,
-                reason=each.reason if details else _in_general(each.reason),
-                count=each.count,
-                example=each.example,
-            )
-            for each in (known.skipped if known else ())
-        ],
+        skipped=_skipped(known.skipped if known else (), details=details),
         note=NOT_YET if known is None else known.note if details else known.general_note,
         latency=_latency(metrics),
     )
@@ -165,9 +163,21 @@ def _published(figures: Mapping[str, Published | None], name: str) -> PublishedS
     return None if published is None else PublishedStatus.of(published)
 
 
+def _skipped(every: Sequence[SkippedFor], *, details: bool) -> list[SkippedStatus]:
+    """Why assets were skipped; what sounds the same to a stranger is one."""
+    told: dict[tuple[str, str], SkippedStatus] = {}
+    for each in every:
+        reason = each.reason if details else _in_general(each.reason)
+        row = told.setdefault(
+            (each.stage, reason), SkippedStatus(stage=each.stage, reason=reason, count=0, example=each.example)
+        )
+        row.count += each.count
+    return sorted(told.values(), key=lambda row: -row.count)
+
+
 def _in_general(reason: str) -> str:
     """A reason without paths and addresses."""
-    return FOR_OPERATORS if "/" in reason or "\\" in reason else reason
+    return FOR_OPERATORS if _PRIVATE.search(reason) else reason
 
 
 def _latency(metrics: Metrics) -> dict[str, Latency]:

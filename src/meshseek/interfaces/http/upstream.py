@@ -20,12 +20,16 @@ from meshseek.settings import Settings
 GLB = "model/gltf-binary"
 CONNECTIONS, WAITING = 4, 12
 """Models that are passed on at a time, and requests that wait for their turn; more are told to come back."""
+LOOKING = 4
+"""Models that are asked after at a time, beside those that are passed on."""
 REDIRECTS = 3
 SILENCE = httpx.Timeout(10, connect=5)
 """Seconds that the other side may say nothing; the whole transfer has a bound of its own."""
 AWAY = (TimeoutError, httpx.HTTPError, httpx.InvalidURL)
 """What a host leads to that does not answer."""
 NOT_FETCHED = "the model cannot be fetched from MESHSEEK_BASE_URL; the server's log says why"
+WITHOUT_HEAD = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+"""So answers a host that only sends whole models."""
 _UNPACKED = {"Accept-Encoding": "identity"}
 _DIGITS = 18
 log = logging.getLogger(__name__)
@@ -45,16 +49,12 @@ class Upstream:
         self.most_bytes = 1_000_000 * settings.base_url_megabytes
         self.seconds = settings.base_url_seconds
         self.turns = anyio.CapacityLimiter(CONNECTIONS)
+        self.looking = anyio.CapacityLimiter(LOOKING)
         self._trusted = True if self._base is None else httpx.create_ssl_context()  # takes a tenth of a second
 
     def client(self) -> httpx.AsyncClient:
         """What asks the host, once for each model."""
         return httpx.AsyncClient(timeout=SILENCE, headers=_UNPACKED, verify=self._trusted)
-
-    @property
-    def is_named(self) -> bool:
-        """Whether there is such a host."""
-        return self._base is not None
 
     def model(self, key: str) -> PassedOn:
         """A model as an answer, which asks for it when it is sent.
@@ -86,14 +86,23 @@ class Upstream:
             ServiceError: The host does not answer as it should.
             httpx.HTTPError: Nor at all.
         """
-        answer = await self._asked(client, url)
+        answer = await self._asked(client, "GET", url)
         try:
             yield Opened(self._length(answer), self._content(answer))
         finally:
             await answer.aclose()
 
-    async def _asked(self, client: httpx.AsyncClient, url: str) -> httpx.Response:
-        request = client.build_request("GET", url)
+    async def size(self, client: httpx.AsyncClient, url: str) -> int | None:
+        """Bytes that the host says a model has; None where it does not say. It raises what :meth:`opened` does."""
+        answer = await self._asked(client, "HEAD", url)
+        await answer.aclose()
+        if answer.status_code in WITHOUT_HEAD:
+            async with self.opened(client, url) as model:
+                return model.size
+        return self._length(answer)
+
+    async def _asked(self, client: httpx.AsyncClient, method: str, url: str) -> httpx.Response:
+        request = client.build_request(method, url)
         for _ in range(1 + REDIRECTS):
             answer = await client.send(request, stream=True)
             if answer.next_request is None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
 from meshseek.bootstrap import Meshseek
+from meshseek.interfaces.outdated import is_outdated
 
 if TYPE_CHECKING:
     from meshseek.pipeline.overview import Overview
@@ -30,12 +33,12 @@ class WorkLeft:
         self._lock = Lock()
         self._looking: Event | None = None
         self._known: Overview | None = None
-        self._looked_at = 0.0
+        self._looked_at = -math.inf
 
     def told(self, seconds: float) -> Overview | None:
         """What was last seen; where nothing was yet, and it takes longer than so many seconds, None."""
         with self._lock:
-            is_old = self._known is None or time.monotonic() - self._looked_at > REMEMBERED_SECONDS
+            is_old = time.monotonic() - self._looked_at > REMEMBERED_SECONDS
             if is_old and self._looking is None:
                 self._begin()
             looking = self._looking
@@ -68,12 +71,7 @@ def work_left_of(meshseek: Meshseek) -> WorkLeft:
 
     def look() -> Overview:
         from meshseek.pipeline.overview import overview  # noqa: PLC0415  # searches need no pipeline
-        from meshseek.pipeline.publish import is_outdated  # noqa: PLC0415  # likewise
 
-        def outdated(name: str) -> bool:
-            index, first = meshseek.usual_index(name), meshseek.settings.max_assets
-            return is_outdated(name, meshseek.workspace, meshseek.databases, index_kind=index, max_assets=first)
-
-        return overview(meshseek.workspace, outdated)
+        return overview(meshseek.workspace, partial(is_outdated, meshseek))
 
     return WorkLeft(look)

@@ -57,6 +57,11 @@ class Page:
         return cls(ranking, {}, ranking)
 
     @property
+    def ids(self) -> list[str]:
+        """Those of its assets."""
+        return [ranked.asset_id for ranked in self.ranking]
+
+    @property
     def with_head(self) -> Page:
         """The first of the whole ranking, then the rest of the page."""
         first = {ranked.asset_id for ranked in self.head}
@@ -71,6 +76,9 @@ class Mode(ABC):
     """The kinds of queries that it can answer; others are refused before anything is embedded."""
     likeness: ClassVar[Target | None] = "appearance"
     """The vector of an asset by which it finds others like it; None where it cannot."""
+
+    ranks_once: ClassVar[bool] = False
+    """Whether a ranking is so much work that none is made only to count what it holds."""
 
     @abstractmethod
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:

@@ -123,6 +123,22 @@ class Facets:
             },
         )
 
+    def as_plain(self) -> dict[str, Any]:
+        """As values that JSON has: labels with their counts, and of numbers the spread."""
+        labels = {
+            name: [{"value": each.value, "count": each.count} for each in counts]
+            for name, counts in self.labels.items()
+        }
+        numbers = {
+            name: {
+                "min": classes[0].least if classes else None,
+                "max": classes[-1].most if classes else None,
+                "buckets": [{"min": each.least, "max": each.most, "count": each.count} for each in classes],
+            }
+            for name, classes in self.numbers.items()
+        }
+        return {"facets": {**labels, **numbers}, "counted": self.counted}
+
 
 def most_frequent(counts: Mapping[str, int]) -> list[ValueCount]:
     """The first values, most frequent first."""

@@ -205,9 +205,7 @@ class Library(Versions, Catalogue, Listing):
         if known is None or known[0] != published.content:
             background = Background.read(self._reader, published.space.dim)
             # Last, for another version may go live while it is read; its vectors may have another length.
-            (row,) = self._reader.rows(query("content_seen"), {})
-            if row["content"] != published.content:
-                raise VersionChangedError
+            self.expect_live(published)
             self._background = known = (published.content, background)
         return known[1]
 

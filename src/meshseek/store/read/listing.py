@@ -102,11 +102,7 @@ class Listing:
         """
         asked = {"fields": list(fields), "limit": MOST_VALUES}
         rows = self._counted(published, _statement("label_counts"), asked)
-        return Counts.of(
-            {**row, "least": None, "most": None}
-            for row in rows
-            if row["field"] is not None and row["value"] is not None
-        )
+        return Counts.of(row for row in rows if row["field"] is not None and row["value"] is not None)
 
     def counts(
         self, published: Published, fields: Sequence[str], conditions: Sequence[Condition], share: int = 1

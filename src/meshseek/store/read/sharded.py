@@ -114,6 +114,10 @@ class ShardedLibrary(Library):
         self._looked_at = time.monotonic()
         return self._known
 
+    def expect_live(self, published: Published) -> None:
+        """See that what every shard said so far is of a version."""
+        self._asker.each(lambda part: part.expect_live(published))
+
     def sampled(self, kind: QueryKind, count: int) -> list[tuple[str, NDArray[np.float16]]]:
         """Vectors that stand for queries, and the assets that they are of."""
         return merged_samples(self._asker.each(lambda part: part.sampled(kind, count)), count)

@@ -61,6 +61,17 @@ class Versions:
         recently = time.monotonic() - self._looked_at < REMEMBERED_SECONDS
         return self._known if self._known and recently else self.published()
 
+    def expect_live(self, published: Published) -> None:
+        """See that what was read so far is of a version.
+
+        Raises:
+            VersionChangedError: It is no longer live.
+        """
+        (row,) = self._reader.rows(query("content_seen"), {})
+        if row["content"] != published.content:
+            self._reader.differs()
+            raise VersionChangedError
+
     @property
     def known(self) -> Published | None:
         """What was published when that was last looked at; nobody is asked."""
