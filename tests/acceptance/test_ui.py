@@ -85,6 +85,7 @@ def test_every_state_is_a_link(page: Page, context: BrowserContext, ui_url: str)
     category = facet.locator("span").inner_text()
     facet.click()
     expect(page.locator("#chips")).to_contain_text(f"Category: {category}")
+    results(page).first.wait_for()
     for each in results(page).all():
         expect(each).to_have_accessible_name(re.compile(re.escape(category)))
     results(page).first.click()
