@@ -208,44 +208,27 @@ def test_too_many_tries_are_told(tmp_path: Path) -> None:
 
 
 def test_a_revoked_key_is_forgotten(tmp_path: Path) -> None:
-    """Whether the door hears of it or what is behind: the browser forgets it, and the form says why."""
+    """Whether the door hears of it or what is behind, all lead to the form; it says why, and the browser forgets."""
     inside, api = Inside(), Api()
 
     async def asking(browser: httpx.AsyncClient) -> list[httpx.Response]:
         first = await browser.post("/gradio_api/run/predict", headers=with_key())
         inside.refuses = True
-        return [first, await browser.post("/gradio_api/run/predict", headers=with_key())]
+        refused = await browser.post("/gradio_api/run/predict", headers=with_key())
+        del api.names[KEY]
+        paths = ("/assets/1.js", "/", refused.headers["location"], "/sign-in")
+        return [first, refused, *[await browser.get(path, headers=with_key()) for path in paths]]
 
-    first, refused = visit(tmp_path, api, asking, inside=inside)
-    del api.names[KEY]
-    later = visit(tmp_path, api, lambda browser: browser.get("/", headers=with_key()))
-    form = visit(tmp_path, api, lambda browser: browser.get(later.headers["location"]))
+    first, refused, part, page, *forms = visit(tmp_path, api, asking, inside=inside)
 
-    assert first.status_code == 200
-    assert (refused.status_code, refused.headers["location"]) == (401, "/sign-in?reason=refused")
-    assert later.status_code == 303
-    for answer in (refused, later):
-        assert 'meshseek=""' in answer.headers["set-cookie"]
-        assert "max-age=0" in answer.headers["set-cookie"].lower()
-    assert "no longer accepted" in form.text
-
-
-def test_a_refused_part_leaves_the_reason_to_the_page(tmp_path: Path) -> None:
-    """Parts of an open page, as its pictures, may be asked for before its visitor does anything; they lead nowhere."""
-    api = Api()
-    del api.names[KEY]
-
-    async def asking(browser: httpx.AsyncClient) -> list[httpx.Response]:
-        paths = ("/assets/1.js", "/", "/sign-in")
-        return [await browser.get(path, headers=with_key()) for path in paths]
-
-    part, page, form = visit(tmp_path, api, asking)
-
-    assert (part.status_code, "set-cookie" in part.headers) == (401, False)
-    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?reason=refused")
-    assert "no longer accepted" in form.text
-    for answer in (page, form):
-        assert 'meshseek=""' in answer.headers["set-cookie"]
+    assert [each.status_code for each in (first, refused, part, page)] == [200, 401, 401, 303]
+    assert {each.headers["location"] for each in (refused, page)} == {"/sign-in?reason=refused"}
+    for kept in (refused, part, page):  # whoever comes after it is to be told why as well
+        assert "set-cookie" not in kept.headers
+    for form in forms:
+        assert "no longer accepted" in form.text
+        assert 'meshseek=""' in form.headers["set-cookie"]
+        assert "max-age=0" in form.headers["set-cookie"].lower()
 
 
 def test_a_key_goes_on_while_the_api_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,6 @@ from meshseek.interfaces.ui.sign_in import (
     key_of,
     sign_in,
     sign_out,
-    without_cookie,
 )
 from meshseek.interfaces.ui.visitors import Rooms, Visitor
 
@@ -103,21 +102,19 @@ class Door:
 
 
 def to_sign_in(request: Request, standing: Standing) -> Response:
-    """Lead a person to the form, and tell a script."""
+    """Lead a person to the form, and tell a script.
+
+    A key that is refused stays with the browser until the form has said why: else whichever part of an open page is
+    asked for first would take the reason along.
+    """
     is_refused = standing.verdict == "refused"
     address = f"{SIGN_IN}?reason=refused" if is_refused else SIGN_IN
     if request.url.path != "/":
         headers = {"Location": address, "Cache-Control": "no-store"}
-        answer = refusal(HTTPException(HTTPStatus.UNAUTHORIZED, "sign in first", headers))
-    elif request.headers.get("sec-fetch-site") == "cross-site":
-        answer = form(
-            again=0
-        )  # a link from elsewhere: the browser sends the cookie when the page itself asks once more
-    else:
-        answer = RedirectResponse(address, HTTPStatus.SEE_OTHER)
-    # A picture that is refused leads nobody to the form: without the cookie, who comes later would not be told why.
-    is_led = request.url.path == "/" or request.method == "POST"
-    return without_cookie(request, answer) if is_refused and is_led else answer
+        return refusal(HTTPException(HTTPStatus.UNAUTHORIZED, "sign in first", headers))
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        return form(again=0)  # a link from elsewhere: the browser sends the cookie when the page itself asks once more
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
 
 class _Ending:
