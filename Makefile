@@ -141,6 +141,9 @@ bench-shards: $(VENV)/.installed-dev  ## Measure three shards beside one server:
 bench-facets: $(VENV)/.installed-dev  ## Measure facets beside searches without them, and pages of a catalogue
 	$(BIN)/python benchmarks/facets.py $(ARGS)
 
+bench-page: $(VENV)/.installed-dev  ## Measure a running page in a browser: make bench-page ARGS="http://127.0.0.1:7860"
+	PYTHONPATH=. $(BIN)/python benchmarks/page.py $(ARGS)
+
 bench-access: $(VENV)/.installed-dev  ## Measure what hosts, keys, limits and bounded connections cost a request
 	$(BIN)/python benchmarks/access.py
 
@@ -156,4 +159,4 @@ bench-tree: $(VENV)/.installed-dev  ## Measure import, status and update on a G-
 clean:  ## Remove what the tools leave behind; the workspace stays
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 
-.PHONY: help setup demo test test-cluster test-nightly test-collections hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-combined bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-facets bench-access bench-publish bench-update bench-tree clean
+.PHONY: help setup demo test test-cluster test-nightly test-collections hostile chaos test-lowest test-newest lock lite-data openapi fuzz soak check sbom bench bench-combined bench-embed bench-cluster bench-captions bench-replicas bench-search bench-ingest bench-serve bench-shards bench-facets bench-page bench-access bench-publish bench-update bench-tree clean

@@ -85,10 +85,10 @@ def is_ours(url: str) -> bool:
 
 @contextlib.contextmanager
 def serving_page(
-    api_url: str, log: Path, *options: str, tracebacks_allowed: bool = False, **environment: str
+    api_url: str, log: Path, *options: str, port: int = 0, tracebacks_allowed: bool = False, **environment: str
 ) -> Iterator[str]:
     """Run the page as a process of its own; the value is its address."""
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "meshseek.interfaces.ui", "--port", str(port), "--api-url", api_url, *options]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **environment})

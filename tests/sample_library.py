@@ -19,6 +19,7 @@ from meshseek.store.postgres import Server
 from meshseek.translators import TranslatorOptions
 from meshseek.translators.existing import Existing
 from meshseek.workspace.workspace import Workspace
+from tests.format_models import ktx2_glb
 from tests.shared_lite import shared_lite
 
 SAMPLES = 20
@@ -27,7 +28,7 @@ SIZE = 128
 ODD_ID = "古董 家具/50% off? #1 椅子"
 """Slash, spaces, Chinese and all that means something in a URL."""
 BARE_ID = "bare"
-"""An asset without captions, tags and licence."""
+"""A box without captions, tags and licence, whose picture is compressed: red above, blue below."""
 
 
 def make_models(folder: Path) -> Path:
@@ -35,7 +36,7 @@ def make_models(folder: Path) -> Path:
     made = make_sample_assets(folder, SAMPLES)
     (made / ODD_ID).parent.mkdir(exist_ok=True)
     shutil.copy(made / "chair-0001.glb", made / f"{ODD_ID}.glb")
-    shutil.copy(made / "cup-0001.glb", made / f"{BARE_ID}.glb")
+    (made / f"{BARE_ID}.glb").write_bytes(ktx2_glb("uastc"))
     texts = ("an antique wooden chair", "一把古董木椅", "Antique", "Living room", "seat;antique", "Meshseek", "CC0-1.0")
     with (made / "captions.csv").open("a", encoding="utf-8", newline="") as file:
         csv.writer(file).writerow((ODD_ID, *texts))

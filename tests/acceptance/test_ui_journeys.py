@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
-from tests.browsing import opened, results, search, seen_in_3d, visiting
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from tests.browsing import PATIENCE, opened, results, search, seen_in_3d, visiting
+from tests.sample_library import BARE_ID
 
+REDDISH = 0.02
+"""Share of a picture that a red model takes at least."""
 PHONE, SCREEN = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 
@@ -67,6 +73,39 @@ def test_assets_are_collected(context: BrowserContext, ui_url: str) -> None:
     page.evaluate("""() => localStorage.setItem('meshseek-basket', '["gone/for-ever", 7]')""")
     opened(page, f"{ui_url}/?place=basket")
     expect(page.locator(".basket")).to_contain_text("empty")
+
+
+def test_copies_stand_behind_the_first(context: BrowserContext, ui_url: str) -> None:
+    """Assets that look the same are one tile, whose panel names them; all are shown where somebody wants that."""
+    page = opened(context.new_page(), f"{ui_url}/?q=antique+chair")
+    stacked = page.locator("#results .stacked .tile-link")
+    expect(stacked).to_contain_text("and one like it")
+    stacked.click()
+    copies = page.locator("#details dd", has_text="show all")
+    copies.get_by_role("link").first.click()
+    expect(page.locator("#details code").first).to_have_text(re.compile("chair-0001|椅子"))
+    opened(page, f"{ui_url}/?q=antique+chair")
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("Show copies one by one").check()
+    expect(page).to_have_url(re.compile("copies=1"))
+    expect(stacked).to_have_count(0)
+    expect(results(page).first).to_be_visible()
+
+
+def test_a_compressed_model_is_shown(context: BrowserContext, ui_url: str) -> None:
+    """Its picture, which browsers cannot read, was decoded when it was imported: half of it is red."""
+    page = opened(context.new_page(), f"{ui_url}/?asset={BARE_ID}")
+    canvas = seen_in_3d(page)
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not is_red(canvas):
+        assert time.monotonic() < deadline, "the model has no red"
+        page.wait_for_timeout(200)
+
+
+def is_red(canvas: Locator) -> bool:
+    """Whether much of a canvas is clearly more red than anything else."""
+    red, green, blue = np.moveaxis(np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"), int), 2, 0)
+    return bool(np.mean((red > 2 * green) & (red > 2 * blue)) > REDDISH)
 
 
 def test_all_is_done_by_keys(context: BrowserContext, ui_url: str) -> None:

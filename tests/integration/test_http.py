@@ -107,12 +107,14 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "explanation": None,
             "caption_en": "an antique wooden chair",
             "caption_zh": "一把古董木椅",
+            "basis": first["basis"],
             "duplicates": [],
             "viewpoint_id": first["viewpoint_id"],
             "thumbnail_url": f"{asset_path(ODD_ID)}/views/{first['viewpoint_id']}?algorithm=lite&v={version}",
             "model_url": f"{asset_path(ODD_ID)}/model?algorithm=lite&v={version}",
             "attributes": None,
         }
+        assert "words" in first["basis"]
         assert first["viewpoint_id"] in range(VIEWS)
         assert first["attributes"]["category"] == "Living room"
         assert first["attributes"]["tags"] == ["seat", "antique"]

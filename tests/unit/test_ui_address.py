@@ -21,6 +21,7 @@ STATES = st.builds(
     target=st.sampled_from(("", *TARGETS)),
     cross_modal=st.booleans(),
     plain=st.booleans(),
+    copies=st.booleans(),
     algorithm=st.sampled_from(("", "lite")),
     against=st.sampled_from(("", "siglip")),
     count=st.integers(4, MOST),

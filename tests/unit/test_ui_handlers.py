@@ -48,7 +48,7 @@ class Api:
         if path == "/health":
             return {"algorithms": self.algorithms}
         if path == "/openapi.json":
-            fields = {"target": {"anyOf": [{"enum": ["both"]}]}, "facets": {}}
+            fields = {"target": {"anyOf": [{"enum": ["both"]}]}, "facets": {}, "collapsed": {}}
             schemas = {"TextSearch": {"properties": fields}}
             return {"paths": {"/search": {}, "/assets": {}}, "components": {"schemas": schemas}}
         if path == "/assets":
@@ -219,6 +219,13 @@ def test_only_what_is_not_there_is_missing_from_the_basket(api: Api, visit: Visi
     assert changes[visit.page.answers.results] == ""
     assert "The status is 429." in changes[visit.page.answers.summary]
     assert changes[visit.page.asking.retry].active
+
+
+def test_copies_are_stacked_unless_somebody_wants_them_all(api: Api, visit: Visit) -> None:
+    """Which the API is asked for, by the address."""
+    visit.show("?q=chair")
+    visit.show("?q=chair&copies=1")
+    assert [each.get("collapsed") for each in api.to("/search/text")] == [True, None]
 
 
 def test_all_pages_of_a_query_are_cut_from_one_ranking(api: Api, visit: Visit) -> None:

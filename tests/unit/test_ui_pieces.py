@@ -15,7 +15,7 @@ from meshseek.interfaces.ui.explanation import figure, why
 from meshseek.interfaces.ui.finding import Found, agreement
 from meshseek.interfaces.ui.pieces import piece
 from meshseek.interfaces.ui.summing_up import chips, compared, facets, summary
-from meshseek.interfaces.ui.tiles_shown import Tiles, bases
+from meshseek.interfaces.ui.tiles_shown import Tiles
 from meshseek.interfaces.ui.wording import Wording
 
 EVIL = "<script>alert(1)</script>"
@@ -78,13 +78,22 @@ def test_older_api_leaves_the_score_on_the_tile() -> None:
 
 
 def test_tiles_say_what_a_match_rests_on() -> None:
-    """By the parts that weigh in, or by what was compared."""
-    parts = {"caption": 0.7, "caption_standard": 4.0, "appearance": 0.2, "appearance_standard": 0.5, "words": 1.0}
+    """As a letter each, and in words for those who do not see it; an older API does not tell."""
+    rests = Result(asset_id="a", score=1, basis=("caption", "words"))
 
-    assert bases("both", Explanation(parts=parts)) == ["caption"]
-    assert bases("both", Explanation(parts={**parts, "appearance_standard": 3.0})) == ["caption", "appearance"]
-    assert bases("appearance", None) == ["appearance"]
-    assert bases("both", None) == []
+    assert tile(rests)["basis_words"] == "captions, exact words"
+    assert tile(Result(asset_id="a", score=1))["basis"] == ()
+
+
+def test_copies_stand_behind_the_first() -> None:
+    """A tile says how many there are, its panel which, and both lead to them."""
+    result = Result(asset_id="a", score=1, duplicates=("b/c", "d"))
+    assert tile(result)["copies"] == "and 2 like it"
+    assert tile(Result(asset_id="a", score=1, duplicates=("b/c",)), CHINESE)["copies"] == "另有 1 个相同"
+    shown = panel(State.read("?q=chair"), ENGLISH, Asset(asset_id="a"), result, "http://api")
+    drawn = piece("panel", ENGLISH, asset=shown, trouble="", reasons="")
+    assert 'href="?q=chair&amp;asset=b%2Fc">b/c</a>' in drawn
+    assert 'href="?q=chair&amp;copies=1">show all</a>' in drawn
 
 
 def test_summary_says_where_nothing_is_close() -> None:

@@ -58,6 +58,8 @@ class Result(Listed, frozen=True):
     """Comparable within one answer only."""
     relevance: str | None = None
     """``strong``, ``fair`` or ``weak``."""
+    basis: tuple[str, ...] = ()
+    """What the match rests on most: ``caption``, ``appearance``, ``words``."""
     duplicates: tuple[str, ...] = ()
     """Assets that look the same, where they were collapsed into this one."""
     explanation: Explanation | None = None

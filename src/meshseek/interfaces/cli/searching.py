@@ -14,6 +14,7 @@ from meshseek.interfaces.cli.options import algorithms, application, common, sho
 from meshseek.interfaces.cli.parts import Weighted, WeightedPart, asked_for
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
 from meshseek.rerankers import RERANKERS
+from meshseek.search.basis import basis
 from meshseek.search.modes import MODES
 from meshseek.untrusted.text import plain
 
@@ -129,6 +130,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
                 "caption_zh": hit.caption_chinese,
                 "viewpoint_id": hit.viewpoint_id,
                 "attributes": dict(hit.attributes),
+                "basis": list(basis(hit.parts)),
                 "duplicates": list(hit.duplicates),
                 **({"explanation": _explanation(hit)} if answer.explained else {}),
             }

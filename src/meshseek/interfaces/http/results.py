@@ -9,6 +9,7 @@ from urllib.parse import quote, quote_plus
 from pydantic import BaseModel, Field
 
 from meshseek.model import Hit, Relevance
+from meshseek.search.basis import Basis, basis
 from meshseek.search.browsing import Listed
 
 
@@ -46,6 +47,9 @@ class Result(BaseModel):
     thumbnail_url: str | None
     model_url: str | None
     attributes: dict[str, Any]
+    basis: list[Basis] = Field(
+        description="What the match rests on most; empty where the query is its name"
+    )
     duplicates: list[str] = Field(description="Assets that look the same, where they were collapsed into this one")
     explanation: Explanation | None = Field(None, description="What its score rests on, where that was asked for")
 
@@ -64,6 +68,7 @@ class Result(BaseModel):
             else view_url(hit.asset_id, hit.thumbnail, algorithm, hit.version),
             model_url=None if hit.model is None else model_url(hit.asset_id, algorithm, hit.version),
             attributes=dict(hit.attributes),
+            basis=list(basis(hit.parts)),
             duplicates=list(hit.duplicates),
             explanation=Explanation.of(hit) if explained else None,
         )

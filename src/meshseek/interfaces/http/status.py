@@ -45,8 +45,16 @@ class MeasuredStatus(BaseModel):
     @classmethod
     def of(cls, tuning: Tuning) -> MeasuredStatus:
         """From what was measured."""
-        names = ("target", "recall", "recall_at_least", "share_lost", "p50_ms", "queries", "tuned_at")
-        return cls(query=tuning.kind, **{name: getattr(tuning, name) for name in names})
+        return cls(
+            target=tuning.target,
+            query=tuning.kind,
+            recall=tuning.recall,
+            recall_at_least=tuning.recall_at_least,
+            share_lost=tuning.share_lost,
+            p50_ms=tuning.p50_ms,
+            queries=tuning.queries,
+            tuned_at=tuning.tuned_at,
+        )
 
 
 class PublishedStatus(BaseModel):
@@ -67,14 +75,17 @@ class PublishedStatus(BaseModel):
     @classmethod
     def of(cls, published: Published) -> PublishedStatus:
         """From what was last seen."""
-        names = ("assets", "english_captions", "chinese_captions", "views", "published_at")
         space = published.space
         return cls(
-            **{name: getattr(published, name) for name in names},
+            assets=published.assets,
+            english_captions=published.english_captions,
+            chinese_captions=published.chinese_captions,
+            views=published.views,
             model=space.model,
             revision=space.revision,
             dim=space.dim,
             index=published.index_kind,
+            published_at=published.published_at,
             version=published.content,
             measured=[MeasuredStatus.of(tuning) for tuning in published.tunings],
         )

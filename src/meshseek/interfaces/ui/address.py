@@ -24,7 +24,7 @@ LONGEST = 20_000
 TARGETS = ("caption", "appearance", "both", "words")
 LANGUAGES = ("english", "chinese")
 SORTS = ("-date", "date", "name", "-name", "faces", "-faces", "size", "-size")
-SWITCHES = {"cross": "cross_modal", "plain": "plain"}
+SWITCHES = {"cross": "cross_modal", "plain": "plain", "copies": "copies"}
 TEXTS = ("algorithm", "against", "asset")
 ONE_OF: Mapping[str, tuple[str, ...]] = {
     "target": TARGETS,
@@ -75,6 +75,8 @@ class State:
     cross_modal: bool = False
     plain: bool = False
     """Whether results come strictly by their scores."""
+    copies: bool = False
+    """Whether assets that look the same are results of their own."""
     algorithm: str = ""
     against: str = ""
     """The algorithm that is compared with."""
@@ -109,8 +111,9 @@ class State:
     def wanted(self) -> tuple[Any, ...]:
         """What the results depend on; two states that are equal in it show the same ones."""
         filters = tuple(sorted(self.filters.items()))
-        chosen = (self.language, self.target, self.cross_modal, self.plain, self.algorithm, self.against)
-        return (self.parts, *chosen, self.count, filters, self.sort, self.place)
+        switched = (self.cross_modal, self.plain, self.copies)
+        chosen = (self.language, self.target, self.algorithm, self.against, self.count, self.sort, self.place)
+        return (self.parts, *switched, *chosen, filters)
 
     @property
     def asked_filters(self) -> dict[str, Any]:

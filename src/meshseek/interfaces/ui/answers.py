@@ -92,6 +92,8 @@ class Search:
     """Compare words with views, a picture with captions; else the API chooses, unless a target is named."""
     varied: bool = True
     """Neighbours differ where the API thinks that it suits; else nowhere."""
+    collapsed: bool = False
+    """Assets that look the same are one result."""
     explain: bool = False
     facets: tuple[str, ...] = ()
     """Fields whose values are counted."""
@@ -108,9 +110,10 @@ class Search:
         """The fields that all kinds of search have in common; what was not chosen is left to the API."""
         crossing = {"cross_modal": True} if self.cross_modal else {}
         plain = {} if self.varied else {"diverse": False}
+        stacked = {"collapsed": True} if self.collapsed else {}
         explained = {"explain": True} if self.explain else {}
         counted = {"facets": list(self.facets)} if self.facets else {}  # on each page: it is another ranking without
-        return {**self.likeness, "offset": offset, **crossing, **plain, **explained, **counted}
+        return {**self.likeness, "offset": offset, **crossing, **plain, **stacked, **explained, **counted}
 
     @property
     def likeness(self) -> dict[str, Any]:

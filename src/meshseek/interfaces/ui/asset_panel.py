@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from meshseek.collecting.names import readable
 from meshseek.interfaces.ui.address import Part, State
-from meshseek.interfaces.ui.answers import Asset, Listed
+from meshseek.interfaces.ui.answers import Asset, Listed, Result
 from meshseek.interfaces.ui.commands import asset_commands, search_commands
 from meshseek.interfaces.ui.tiles_shown import fit, tile_picture
 from meshseek.interfaces.ui.wording import Wording
@@ -17,6 +17,7 @@ from meshseek.sizes import size_of
 
 STRIP: Final = 96
 """Side of the small pictures of all views."""
+MOST_COPIES: Final = 8
 LONG: Final = 10
 """Centimetres from which on their fractions are left out."""
 PERSON_CM: Final = 170.0
@@ -58,6 +59,8 @@ def panel(
         "fit": words,
         "relevance": relevance,
         "facts": _facts(asset.attributes, wording),
+        "copies": _copies(state, listed),
+        "every_copy": state.link(copies=True),
         "size": size(asset.attributes, wording),
         "person": beside_person(asset.attributes),
         "licence": _licence(asset.attributes.get("licence"), wording),
@@ -131,6 +134,12 @@ def _views(state: State, asset: Asset, chosen: int | None) -> list[dict[str, Any
         {"link": state.link(view=viewpoint), "picture": tile_picture(url, STRIP), "chosen": viewpoint == chosen}
         for viewpoint, url in zip(asset.viewpoint_ids, asset.view_urls, strict=False)
     ]
+
+
+def _copies(state: State, listed: Listed | None) -> list[tuple[str, str]]:
+    """The first assets that stand behind a result because they look the same, with where they are shown."""
+    copies = listed.duplicates if isinstance(listed, Result) else ()
+    return [(each, state.link(asset=each, view=None)) for each in copies[:MOST_COPIES]]
 
 
 def _facts(attributes: Mapping[str, Any], wording: Wording) -> list[tuple[str, str]]:

@@ -89,6 +89,7 @@ class Bar:
             options.language: (language, ("language",)),
             options.cross_modal: (state.cross_modal, ("cross_modal",)),
             options.varied: (not state.plain, ("plain",)),
+            options.copies: (state.copies, ("copies",)),
             options.count: (state.count, ("count",)),
             options.note: (note, ("algorithm",)),
         }

@@ -80,6 +80,7 @@ def _connect(blocks: gr.Blocks, page: Page, client: ApiClient, cache: FileCache,
     for part in (options.algorithm, options.against, options.target, options.language):
         part.input(None, part, js=f"(value) => meshseek.set('{part.elem_id}', value)", **EVENT)
     options.cross_modal.input(None, options.cross_modal, js="(value) => meshseek.set('cross', value)", **EVENT)
+    options.copies.input(None, options.copies, js="(value) => meshseek.set('copies', value)", **EVENT)
     options.varied.input(None, options.varied, js="(value) => meshseek.set('plain', !value)", **EVENT)
     options.count.release(None, options.count, js="(value) => meshseek.set('count', value)", **EVENT)
 
@@ -89,6 +90,6 @@ def _answered(page: Page) -> list[Any]:
     return [
         *(page.account, page.notice, asking.retry, asking.shown, questions.words, questions.bar),
         *(options.algorithm, options.against, options.target, options.language, options.cross_modal, options.varied),
-        *(options.count, options.note),
+        *(options.copies, options.count, options.note),
         *(answers.facets, answers.chips, answers.summary, answers.results, answers.model, answers.details),
     ]

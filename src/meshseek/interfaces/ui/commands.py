@@ -48,7 +48,8 @@ def _options(state: State) -> dict[str, Any]:
         "filters": state.asked_filters,
     }
     plain = {"diverse": False} if state.plain else {}
-    return {**{name: value for name, value in chosen.items() if value}, **plain, "top_k": state.count}
+    stacked = {} if state.copies else {"collapsed": True}
+    return {**{name: value for name, value in chosen.items() if value}, **plain, **stacked, "top_k": state.count}
 
 
 def _parts(state: State) -> list[dict[str, Any]]:
@@ -92,6 +93,7 @@ def _command(state: State) -> str:
         words += [f"--{option}", value] if value else []
     words += ["--cross-modal"] if state.cross_modal else []
     words += ["--not-diverse"] if state.plain else []
+    words += [] if state.copies else ["--collapsed"]
     words += _filter_words(state.filters)
     return _line("search", first.value if is_plain else "", [*words, "--top-k", str(state.count)])
 

@@ -82,7 +82,7 @@ class Finder:
 
     def search(self, state: State) -> Search:
         """The search of a state."""
-        counted = FACETS if "facets" in self._abilities.options else ()
+        able = self._abilities.options
         return Search(
             parts=tuple(self._asked(part) for part in state.parts),
             algorithm=state.algorithm or self._otherwise,
@@ -90,8 +90,9 @@ class Finder:
             language=state.language or None,
             cross_modal=state.cross_modal,
             varied=not state.plain,
+            collapsed=not state.copies and "collapsed" in able,
             filters=state.asked_filters,
-            facets=counted,
+            facets=FACETS if "facets" in able else (),
             limit=state.count,
         )
 

@@ -111,11 +111,10 @@ class Handlers:
 
     def _found(self, state: State, found: Found, sides: list[dict[str, Any]]) -> Changes:
         answers, wording = self._page.answers, self._wording
-        target = found.answer.target if found.answer else ""
         given: dict[str, Any] = {"title": self._title(state), "tiles": [], "sides": sides, "more": "", "deepest": 0}
         given["empty"] = [] if found.results or not found.can_browse else _hints(state, wording)
         if not sides:
-            given["tiles"] = Tiles(state, wording, target).all(found.results)
+            given["tiles"] = Tiles(state, wording).all(found.results)
             given["more"] = state.link(pages=state.pages + 1) if found.more else ""
             given["deepest"] = len(found.results) if not found.more and state.pages > 1 else 0
         above = "" if state.parts or state.filters else start(state, wording, found)
@@ -147,7 +146,7 @@ class Handlers:
                     "name": name if isinstance(name, str) else " + ".join(name),
                     "about": wording("compare.agreed", number=len(agreed), all=len(mine.results)),
                     "trouble": wrong,
-                    "tiles": Tiles(state, wording, answer.target if answer else "").all(mine.results, agreed),
+                    "tiles": Tiles(state, wording).all(mine.results, agreed),
                 }
             )
         return sides

@@ -40,6 +40,7 @@ class Options:
     language: gr.Dropdown
     cross_modal: gr.Checkbox
     varied: gr.Checkbox
+    copies: gr.Checkbox
     count: gr.Slider
     note: gr.HTML
 
@@ -152,6 +153,7 @@ def _options() -> Options:
             with gr.Column(min_width=140, elem_id="switches"):
                 cross_modal = gr.Checkbox(label=_said("options.cross"), container=False, elem_id="cross")
                 varied = gr.Checkbox(value=True, label=_said("options.varied"), container=False, elem_id="varied")
+                copies = gr.Checkbox(label=_said("options.copies"), container=False, elem_id="copies")
             count = gr.Slider(
                 FEWEST, MOST, value=USUAL, step=4, label=_said("options.count"), min_width=170, elem_id="count"
             )
@@ -163,6 +165,7 @@ def _options() -> Options:
         language=language,
         cross_modal=cross_modal,
         varied=varied,
+        copies=copies,
         count=count,
         note=note,
     )

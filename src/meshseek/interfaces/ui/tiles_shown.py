@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from meshseek.interfaces.ui.address import Part, State
-from meshseek.interfaces.ui.answers import Explanation, Listed, Result
+from meshseek.interfaces.ui.answers import Listed, Result
 from meshseek.interfaces.ui.explanation import figure
 from meshseek.interfaces.ui.wording import Wording
 
-BASES: Final = ("caption", "appearance", "words")
 SMALL, LARGE = 192, 384
 """Sides of a tile's picture, for screens of one and of two dots a pixel."""
-SHARE: Final = 0.4
-"""A part counts as what a match rests on from so much of the largest part on."""
 MOST_CATEGORY: Final = 24
 
 
@@ -39,29 +36,17 @@ def fit(asset: Listed, wording: Wording) -> tuple[str, str]:
     return wording.known(f"relevance.{word}", figure(asset.score)), word if word in {"strong", "fair", "weak"} else ""
 
 
-def bases(target: str, explanation: Explanation | None) -> list[str]:
-    """What a match rests on: names of :data:`BASES`."""
-    parts = explanation.parts if explanation else {}
-    said = {name: _contribution(name, parts) for name in BASES if name in parts}
-    if not said:
-        return [target] if target in BASES else []
-    most = max(said.values())
-    return [name for name, value in said.items() if value > 0 and value >= SHARE * most]
-
-
 class Tiles:
     """Makes tiles of a state.
 
     Args:
         state: Of the page; tiles lead to others.
         wording: What is written on them.
-        target: What the results were compared with.
     """
 
-    def __init__(self, state: State, wording: Wording, target: str = "") -> None:
+    def __init__(self, state: State, wording: Wording) -> None:
         self._state = state
         self._wording = wording
-        self._target = target
 
     def all(self, assets: Iterable[Listed], agreed: Mapping[str, int] | None = None) -> list[dict[str, Any]]:
         """A tile for each asset.
@@ -78,7 +63,7 @@ class Tiles:
         words, relevance = fit(asset, wording)
         category = str(asset.attributes.get("category") or "")
         copies = len(asset.duplicates) if isinstance(asset, Result) else 0
-        basis = bases(self._target, asset.explanation if isinstance(asset, Result) else None)
+        basis = asset.basis if isinstance(asset, Result) else ()
         named = wording("agreed", rank=agreed) if agreed else ""
         return {
             "asset_id": asset.asset_id,
@@ -94,11 +79,7 @@ class Tiles:
             "label": f"{' · '.join(each for each in (words, category, named) if each)}: {caption}".removeprefix(": "),
             "basis": basis,
             "basis_words": wording("list").join(wording(f"basis.{name}") for name in basis),
-            "copies": wording("tile.copies", number=copies) if copies else "",
+            "copies": wording.count("tile.copies", copies) if copies else "",
             "agreed": named,
             "chosen": asset.asset_id == state.asset,
         }
-
-
-def _contribution(name: str, parts: Mapping[str, float]) -> float:
-    return parts.get(f"{name}_standard", parts[name]) * parts.get(f"{name}_weight", 1.0)
