@@ -114,7 +114,7 @@ def test_words_find_the_asset_that_is_described(api: httpx.Client) -> None:
             "model_url": f"{asset_path(ODD_ID)}/model?algorithm=lite&v={version}",
             "attributes": None,
         }
-        assert "words" in first["basis"]
+        assert "caption" in first["basis"]
         assert first["viewpoint_id"] in range(VIEWS)
         assert first["attributes"]["category"] == "Living room"
         assert first["attributes"]["tags"] == ["seat", "antique"]

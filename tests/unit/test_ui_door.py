@@ -360,7 +360,7 @@ def test_whatever_the_page_does_not_need_is_closed(tmp_path: Path) -> None:
         *(
             f"/gradio_api/{name}"
             for name in (
-                *("user", "login_check", "token", "app_id", "dev/reload", "runs", "deep_link", "info", "openapi.json"),
+                *("user", "login_check", "token", "app_id/", "dev/reload", "runs", "deep_link", "info", "openapi.json"),
                 *(
                     "custom_component/a/client/b/c",
                     "proxy=http://evil.example/",

@@ -47,9 +47,7 @@ class Result(BaseModel):
     thumbnail_url: str | None
     model_url: str | None
     attributes: dict[str, Any]
-    basis: list[Basis] = Field(
-        description="What the match rests on most; empty where the query is its name"
-    )
+    basis: list[Basis] = Field(description="What the match rests on most; empty where the query is its name")
     duplicates: list[str] = Field(description="Assets that look the same, where they were collapsed into this one")
     explanation: Explanation | None = Field(None, description="What its score rests on, where that was asked for")
 

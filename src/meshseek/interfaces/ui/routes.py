@@ -14,9 +14,11 @@ from meshseek.interfaces.ui.uploads import UPLOAD
 
 TILES, MODELS, ZIP = "/tiles/", "/models/", "/basket.zip"
 FILE = "/gradio_api/file="
+APP_ID = "/gradio_api/app_id"
+"""By it an open page learns that the server was started anew, and loads itself again."""
 READ, SENT = frozenset({"GET", "HEAD"}), frozenset({"POST"})
 PATHS = {
-    **dict.fromkeys(("/", "/theme.css", "/favicon.ico"), READ),
+    **dict.fromkeys(("/", "/theme.css", "/favicon.ico", APP_ID), READ),
     **dict.fromkeys((EVENT, UPLOAD, ZIP, SIGN_OUT), SENT),
     SIGN_IN: READ | SENT,
 }
