@@ -20,6 +20,8 @@ from tests.sample_library import BARE_ID
 
 COLOURED = 0.02
 """Share of a picture that a coloured model takes at least."""
+SETTLED_MS = 500
+"""In which pictures that were on their way arrive."""
 PHONE, SCREEN = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
 
 
@@ -75,6 +77,21 @@ def test_assets_are_collected(context: BrowserContext, ui_url: str) -> None:
     expect(page.locator(".basket")).to_contain_text("empty")
 
 
+def test_nothing_of_what_was_found_before_stays(context: BrowserContext, ui_url: str) -> None:
+    """Searches replace each other: the browser keeps no results that are shown no longer."""
+    page = opened(context.new_page(), ui_url)
+    session = context.new_cdp_session(page)
+    held = []
+    for things in (("chair", "lamp"), ("sofa", "table", "cup", "bed", "chair", "lamp")):
+        for words in things:
+            search(page, words)
+            expect(page).to_have_title(f"{words} · Meshseek")
+        page.wait_for_timeout(SETTLED_MS)
+        session.send("HeapProfiler.collectGarbage")
+        held.append(session.send("Memory.getDOMCounters")["nodes"])
+    assert held[1] < 1.5 * held[0]
+
+
 def test_copies_stand_behind_the_first(context: BrowserContext, ui_url: str) -> None:
     """Assets that look the same are one tile, whose panel names them; all are shown where somebody wants that."""
     page = opened(context.new_page(), f"{ui_url}/?q=antique+chair")
@@ -93,7 +110,7 @@ def test_copies_stand_behind_the_first(context: BrowserContext, ui_url: str) -> 
 
 
 def test_a_compressed_model_is_shown(context: BrowserContext, ui_url: str) -> None:
-    """Its picture, which browsers cannot read, was decoded when it was imported: all is where its red meets its blue."""
+    """Its picture, which browsers cannot read, was decoded at import: all of it is where the red meets the blue."""
     page = opened(context.new_page(), f"{ui_url}/?asset={BARE_ID}")
     canvas = seen_in_3d(page)
     deadline = time.monotonic() + PATIENCE / 1000

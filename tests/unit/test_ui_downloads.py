@@ -21,6 +21,7 @@ from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.downloads import ZIPS_AT_ONCE, add_downloads
 from meshseek.interfaces.ui.files import FileCache
 from meshseek.interfaces.ui.refusals import refusal
+from meshseek.interfaces.ui.tiles_shown import DENSE
 from meshseek.interfaces.ui.visitors import Visitor
 
 
@@ -70,6 +71,20 @@ def test_browsers_keep_no_tile_in_place_of_another(app: FastAPI) -> None:
             return [(await client.get(tile)).headers["cache-control"] for tile in tiles]
 
     assert asyncio.run(run()) == ["private, max-age=3600", "no-store", "private, max-age=3600"]
+
+
+def test_dense_screens_have_larger_tiles(app: FastAPI) -> None:
+    """By the browser's cookie; the small pictures of all views are large enough as they are."""
+
+    async def run() -> list[int]:
+        async with visiting(app) as client:
+            tile, strip = ("/tiles/assets/good/views/0?side=192", "/tiles/assets/good/views/0?side=96")
+            plain = [(await client.get(tile)).content]
+            client.cookies.set(DENSE, "1")
+            dense = [(await client.get(each)).content for each in (tile, strip)]
+            return [Image.open(io.BytesIO(picture)).width for picture in plain + dense]
+
+    assert asyncio.run(run()) == [192, 384, 96]
 
 
 def test_a_few_zips_are_packed_at_a_time(app: FastAPI) -> None:

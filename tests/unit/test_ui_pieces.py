@@ -280,7 +280,10 @@ def test_commands_take_no_name_for_an_option() -> None:
     curl, _, collect = asset_commands("http://api", "-rf/-o x").values()
     assert curl.startswith("curl -o o_x.glb ")
     assert collect == "meshseek collect --out o_x -- '-rf/-o x'"
-    assert search_commands("http://api", State.read("?q=-lamp"))["CLI"] == "meshseek search --collapsed --top-k 24 -- -lamp"
+    assert (
+        search_commands("http://api", State.read("?q=-lamp"))["CLI"]
+        == "meshseek search --collapsed --top-k 24 -- -lamp"
+    )
     assert "--like -a" in search_commands("http://api", State.read("?like=-a"))["CLI"]
 
 

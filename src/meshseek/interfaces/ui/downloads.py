@@ -24,10 +24,10 @@ from meshseek.interfaces.ui.bodies import read_body
 from meshseek.interfaces.ui.client import ApiClient, coded
 from meshseek.interfaces.ui.files import FileCache, Pictures
 from meshseek.interfaces.ui.routes import MODELS, TILES, ZIP
-from meshseek.interfaces.ui.tiles_shown import LARGE, SMALL
+from meshseek.interfaces.ui.tiles_shown import DENSE, LARGE, SMALL
 from meshseek.interfaces.ui.visitors import Visitor
 
-SIDES: Final = frozenset({STRIP, SMALL, LARGE})
+SIDES: Final = frozenset({STRIP, SMALL})
 NONE: Final = "none"
 """Stands for a view where there is none."""
 KEPT: Final = {"Cache-Control": "private, max-age=3600"}
@@ -58,7 +58,7 @@ def add_downloads(app: FastAPI, client: ApiClient, cache: FileCache) -> None:
         if side not in SIDES:
             raise HTTPException(HTTPStatus.NOT_FOUND, "there is no tile of this size")
         url = None if path == NONE else _asked(request, TILES)
-        made = pictures(request).tile(url, side)
+        made = pictures(request).tile(url, LARGE if side == SMALL and DENSE in request.cookies else side)
         if made.is_asked:
             return _kept(request, made.path, WEBP)
         return FileResponse(made.path, media_type=WEBP, headers={"Cache-Control": "no-store"})

@@ -1,7 +1,7 @@
 /* What the page does in the browser itself: its language, its address, pictures that come by dropping and pasting,
    keys, the basket and what was searched before. All else is told by the server, which is asked with the address. */
 (() => {
-  const {SAID, COOKIE, MOST_TAKEN, PICTURE_BYTES, EVENT, UPLOAD} = __GIVEN__;
+  const {SAID, COOKIE, DENSE, MOST_TAKEN, PICTURE_BYTES, EVENT, UPLOAD} = __GIVEN__;
   const BASKET = 'meshseek-basket', PAST = 'meshseek-past';
   const MOST_PAST = 20, AGAIN_MS = 2000, PATIENCE_MS = 150;
   const PICTURES = /^image\/(png|jpe?g|webp|gif|bmp|tiff)$/;
@@ -20,6 +20,7 @@
   Object.defineProperty(navigator, 'languages', {get: () => [locale]});
   document.documentElement.lang = locale;
   const words = (name) => SAID[name][language];
+  document.cookie = `${DENSE}=1; path=/; max-age=${devicePixelRatio > 1 ? 31536000 : 0}; samesite=lax`;
 
   /* Storage may be full or forbidden: then nothing is remembered. */
   const remembered = (store, name) => { try { return JSON.parse(store.getItem(name)) || []; } catch { return []; } };

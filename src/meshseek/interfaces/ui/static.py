@@ -10,6 +10,7 @@ from markupsafe import Markup
 from meshseek.interfaces.ui.basket import MOST_TAKEN
 from meshseek.interfaces.ui.events import EVENT
 from meshseek.interfaces.ui.pieces import piece
+from meshseek.interfaces.ui.tiles_shown import DENSE
 from meshseek.interfaces.ui.uploads import PICTURE_BYTES, UPLOAD
 from meshseek.interfaces.ui.wording import COOKIE, Wording, catalogue
 
@@ -34,7 +35,7 @@ def script() -> str:
     """What the browser runs before anything else."""
     said = {key: each for key, each in catalogue().items() if key.startswith(IN_BROWSER)}
     source = Path(__file__).with_name("page.js").read_text("utf-8")
-    given = {"SAID": said, "COOKIE": COOKIE, "MOST_TAKEN": MOST_TAKEN, "PICTURE_BYTES": PICTURE_BYTES}
+    given = {"SAID": said, "COOKIE": COOKIE, "DENSE": DENSE, "MOST_TAKEN": MOST_TAKEN, "PICTURE_BYTES": PICTURE_BYTES}
     told = json.dumps({**given, "EVENT": EVENT, "UPLOAD": UPLOAD}, ensure_ascii=False).replace("</", "<\\/")
     hidden = "<style>html:lang(zh) .en, html:lang(en) .zh { display: none; }</style>"
     return f"{hidden}<script>{source.replace('__GIVEN__', told)}</script>"

@@ -12,6 +12,9 @@ from meshseek.interfaces.ui.wording import Wording
 
 SMALL, LARGE = 192, 384
 """Sides of a tile's picture, for screens of one and of two dots a pixel."""
+DENSE: Final = "meshseek-dense"
+"""Cookie of browsers on screens of the second kind. With ``srcset`` they would find out by themselves, but Chromium
+never lets go of an image that has one, nor of all that was found beside it."""
 MOST_CATEGORY: Final = 24
 
 
@@ -70,7 +73,6 @@ class Tiles:
             "link": state.link(asset=asset.asset_id, view=None),
             "like": State(parts=(Part(kind="like", value=asset.asset_id),), algorithm=state.algorithm).link(),
             "picture": tile_picture(asset.thumbnail_url),
-            "larger": tile_picture(asset.thumbnail_url, LARGE) if asset.thumbnail_url else "",
             "caption": caption,
             "language": language,
             "fit": words,
