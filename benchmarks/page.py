@@ -191,9 +191,10 @@ def _size(url: str) -> int:
 
 def _listening(url: str) -> psutil.Process:
     """The process behind an address of this machine."""
-    port = urlsplit(url).port
-    listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN and each.laddr]
-    return psutil.Process(next(each.pid for each in listening if each.laddr[1] == port))
+    port = urlsplit(url).port or 80
+    sockets = psutil.net_connections("tcp")
+    by_port = {each.laddr.port: each.pid for each in sockets if each.laddr and each.status == psutil.CONN_LISTEN}
+    return psutil.Process(by_port[port])
 
 
 def _row(name: str, took: list[float], limit: str) -> dict[str, Any]:
