@@ -172,7 +172,7 @@ def _search(page: Page, words: str) -> float:
 
 
 def _words() -> Iterator[str]:
-    """Words by two, none twice in a lot; then the same again."""
+    """Words by two; each pair once, then all of them again."""
     return (f"{look} {thing}" for look, thing in cycle(product(LOOKS, THINGS)))
 
 

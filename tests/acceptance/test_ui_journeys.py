@@ -119,12 +119,6 @@ def test_a_compressed_model_is_shown(context: BrowserContext, ui_url: str) -> No
         page.wait_for_timeout(200)
 
 
-def is_purple(canvas: Locator) -> bool:
-    """Whether much of a canvas is clearly more red and blue than green."""
-    red, green, blue = np.moveaxis(np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"), int), 2, 0)
-    return bool(np.mean((red > 2 * green) & (blue > 2 * green)) > COLOURED)
-
-
 def test_all_is_done_by_keys(context: BrowserContext, ui_url: str) -> None:
     """Who has no mouse searches, goes through the tiles, looks at one, unfolds its reasons, and comes back."""
     page = opened(context.new_page(), ui_url)
@@ -179,3 +173,9 @@ def troubles(page: Page) -> list[str]:
         for each in found
         if each["impact"] in {"serious", "critical"}
     ]
+
+
+def is_purple(canvas: Locator) -> bool:
+    """Whether much of a canvas is clearly more red and blue than green."""
+    red, green, blue = np.moveaxis(np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"), int), 2, 0)
+    return bool(np.mean((red > 2 * green) & (blue > 2 * green)) > COLOURED)

@@ -13,14 +13,15 @@
   const kept = (document.cookie.match(new RegExp(`(?:^|; )${COOKIE}=(en|zh)`)) || [])[1];
   const wished = (navigator.languages || [navigator.language]).map((name) => name.toLowerCase().split('-')[0]);
   const language = ['en', 'zh'].includes(asked) ? asked : kept || wished.find((name) => name === 'en' || name === 'zh') || 'en';
-  const keepLanguage = (name) => { document.cookie = `${COOKIE}=${name}; path=/; max-age=31536000; samesite=lax`; };
-  keepLanguage(language);
+  const keep = (name, value, seconds = 31536000) => { document.cookie = `${name}=${value}; path=/; max-age=${seconds}; samesite=lax`; };
+  keep(COOKIE, language);
   const locale = language === 'zh' ? 'zh-CN' : 'en';
   Object.defineProperty(navigator, 'language', {get: () => locale});
   Object.defineProperty(navigator, 'languages', {get: () => [locale]});
   document.documentElement.lang = locale;
   const words = (name) => SAID[name][language];
-  document.cookie = `${DENSE}=1; path=/; max-age=${devicePixelRatio > 1 ? 31536000 : 0}; samesite=lax`;
+  if (devicePixelRatio > 1) keep(DENSE, 1);
+  else keep(DENSE, '', 0);
 
   /* Storage may be full or forbidden: then nothing is remembered. */
   const remembered = (store, name) => { try { return JSON.parse(store.getItem(name)) || []; } catch { return []; } };
@@ -253,7 +254,7 @@
       button.setAttribute('aria-expanded', String(shown));
     },
     language: () => {
-      keepLanguage(language === 'zh' ? 'en' : 'zh');
+      keep(COOKIE, language === 'zh' ? 'en' : 'zh');
       const rest = fields().filter(([name]) => name !== 'lang');
       location.replace(rest.length ? `?${new URLSearchParams(rest)}` : location.pathname);
     },
