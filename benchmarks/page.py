@@ -6,7 +6,6 @@ Run it with ``make bench-page ARGS="http://127.0.0.1:7860"`` beside a running ``
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator
 from itertools import cycle, islice, product
 from pathlib import Path
@@ -20,6 +19,8 @@ from common import Report
 from playwright.sync_api import Browser, CDPSession, Page
 from tests.browsing import launched, results, seen_in_3d
 
+LOOK_MS = 2000
+"""How long somebody looks at results before they choose one."""
 TIMES = 5
 """How often the page is opened, and a model is looked at."""
 SEARCHES = 200
@@ -48,6 +49,25 @@ THINGS = (
     "bath",
 )
 CLOCK = "addEventListener('keydown', (event) => { if (event.key === 'Enter') window.asked = performance.now(); }, true)"
+DRAWN = """
+  const drawn = WebGL2RenderingContext.prototype.drawElements;
+  WebGL2RenderingContext.prototype.drawElements = function (...given) {
+    drawn.apply(this, given);
+    if (window.seen || this.getParameter(this.FRAMEBUFFER_BINDING)) return;
+    const [width, height] = [this.drawingBufferWidth, this.drawingBufferHeight];
+    const pixels = new Uint8Array(4 * width * height);
+    this.readPixels(0, 0, width, height, this.RGBA, this.UNSIGNED_BYTE, pixels);
+    let covered = 0;
+    for (let at = 3; at < pixels.length; at += 4) covered += pixels[at] > 0;
+    if (covered > 0.01 * width * height) requestAnimationFrame(() => { window.seen = performance.now(); });
+  };
+  addEventListener('click', () => { window.asked = performance.now(); window.seen = 0; }, true);
+"""
+"""Notes when a model is seen: the frame after the first one in which it covers a part of the canvas."""
+SEEN = """() => new Promise((resolve) => {
+  const look = () => { if (window.seen) resolve(window.seen - window.asked); else setTimeout(look, 20); };
+  look();
+})"""
 COMPLETE = """(words) => new Promise((resolve) => {
   const look = () => {
     const title = document.querySelector('#results [data-title]')?.dataset.title;
@@ -104,16 +124,17 @@ def searched(browser: Browser, url: str) -> Iterator[dict[str, Any]]:
 
 
 def looked_at(browser: Browser, url: str, api_url: str) -> dict[str, Any]:
-    """From the click on a tile until the model is drawn, each time anew; the viewer itself was fetched before."""
+    """From the click on a tile, after a look at the results, until the model is drawn; each page is opened anew."""
     asset_id, size = _model_of(api_url)
     page, took = _ready(browser, url), []
+    page.add_init_script(DRAWN)
     for _ in range(TIMES + 1):
         page.goto(f"{url}/?like={asset_id}")
         results(page).first.wait_for()
-        started = time.perf_counter()
+        page.wait_for_timeout(LOOK_MS)
         page.locator(f'#results .tile-link[data-asset="{asset_id}"]').click()
+        took.append(page.evaluate(SEEN))
         seen_in_3d(page)
-        took.append(1000 * (time.perf_counter() - started))
     page.context.close()
     return {"GLB bytes": size, "first": took[0], **_row("panel", took[1:], "panel")}
 

@@ -49,6 +49,7 @@ def create_app(options: PageOptions, folder: Path) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         cleaning = asyncio.create_task(uploads.clean_regularly())
         yield
+        cache.close()
         cleaning.cancel()
         with suppress(asyncio.CancelledError):
             await cleaning

@@ -11,6 +11,7 @@ from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.files import FileCache, Pictures
 from meshseek.interfaces.ui.handlers import Changes, Handlers, Values
 from meshseek.interfaces.ui.layout import Page, lay_out
+from meshseek.interfaces.ui.tiles_shown import DENSE
 from meshseek.interfaces.ui.visitors import Rooms, Visitor
 from meshseek.interfaces.ui.wording import COOKIE, Wording, preferred
 
@@ -66,7 +67,7 @@ def _connect(blocks: gr.Blocks, page: Page, client: ApiClient, cache: FileCache,
     def answer(values: Values, request: gr.Request) -> Changes:
         visitor: Visitor = request.state.visitor
         own = client_of(client, visitor)
-        pictures = Pictures(own, cache, visitor.room)
+        pictures = Pictures(own, cache, visitor.room, dense=DENSE in request.cookies)
         handlers = Handlers(page, own, pictures, wording_of(request))
         return handlers.show(values, visitor, rooms)
 
@@ -74,9 +75,6 @@ def _connect(blocks: gr.Blocks, page: Page, client: ApiClient, cache: FileCache,
     for start in (blocks.load, asking.retry.tick, asking.go.click):
         shown = start(answer, asked, _answered(page), js=GIVEN, **EVENT)
         shown.then(None, js=ARRIVED, **EVENT)
-    say = "(words) => meshseek.say(words)"
-    for asks in (questions.words.submit, questions.search.click):
-        asks(None, questions.words, js=say, **EVENT)
     for part in (options.algorithm, options.against, options.target, options.language):
         part.input(None, part, js=f"(value) => meshseek.set('{part.elem_id}', value)", **EVENT)
     options.cross_modal.input(None, options.cross_modal, js="(value) => meshseek.set('cross', value)", **EVENT)

@@ -24,7 +24,7 @@ from meshseek.interfaces.ui.bodies import read_body
 from meshseek.interfaces.ui.client import ApiClient, coded
 from meshseek.interfaces.ui.files import FileCache, Pictures
 from meshseek.interfaces.ui.routes import MODELS, TILES, ZIP
-from meshseek.interfaces.ui.tiles_shown import DENSE, LARGE, SMALL
+from meshseek.interfaces.ui.tiles_shown import DENSE, SMALL
 from meshseek.interfaces.ui.visitors import Visitor
 
 SIDES: Final = frozenset({STRIP, SMALL})
@@ -51,14 +51,14 @@ def add_downloads(app: FastAPI, client: ApiClient, cache: FileCache) -> None:
 
     def pictures(request: Request) -> Pictures:
         visitor: Visitor = request.state.visitor
-        return Pictures(client_of(client, visitor), cache, visitor.room)
+        return Pictures(client_of(client, visitor), cache, visitor.room, dense=DENSE in request.cookies)
 
     @app.api_route(TILES + "{path:path}", methods=["GET", "HEAD"])
     def tile(request: Request, path: str, side: int = SMALL) -> Response:
         if side not in SIDES:
             raise HTTPException(HTTPStatus.NOT_FOUND, "there is no tile of this size")
         url = None if path == NONE else _asked(request, TILES)
-        made = pictures(request).tile(url, LARGE if side == SMALL and DENSE in request.cookies else side)
+        made = pictures(request).tile(url, side)
         if made.is_asked:
             return _kept(request, made.path, WEBP)
         return FileResponse(made.path, media_type=WEBP, headers={"Cache-Control": "no-store"})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from typing import NamedTuple
@@ -17,6 +19,7 @@ from meshseek.interfaces.ui.answers import Asset
 from meshseek.interfaces.ui.client import ApiClient, coded
 from meshseek.interfaces.ui.glb import diagonal, read_document, unsupported_compression
 from meshseek.interfaces.ui.tiles import write_plain_tile, write_tile
+from meshseek.interfaces.ui.tiles_shown import LARGE, SMALL
 
 CACHE_BYTES = 500_000_000
 MODEL_BYTES = 100_000_000
@@ -25,6 +28,8 @@ FRESH_SECONDS = 3600
 """How long a file is shown before it is asked for again; the API says the same of its views."""
 MADE_AT_ONCE = 8
 """Downloads and tiles, over all visitors."""
+AHEAD_AT_ONCE, MOST_AHEAD = 4, 200
+"""Files that are made before somebody asks for them, and how many may wait for that; more are made when asked for."""
 TILE_NAME, MODEL_NAME = "tile.webp", "model.glb"
 
 
@@ -40,11 +45,15 @@ class FileCache:
         self.folder = folder
         self._limit = limit
         self._known: OrderedDict[Path, tuple[float, int]] = OrderedDict()
+        self._total = 0
         self._lock = Lock()
         self._making = BoundedSemaphore(MADE_AT_ONCE)
+        self._makers: dict[Path, tuple[Lock, int]] = {}
+        self._ahead = ThreadPoolExecutor(AHEAD_AT_ONCE, "ahead")
+        self._room_ahead = BoundedSemaphore(MOST_AHEAD)
 
     def file(self, room: str, key: str, name: str, make: Callable[[Path], None]) -> Path:
-        """The file of a key, which ``make`` writes; where two threads make the same file, either one is good.
+        """The file of a key, which ``make`` writes; where two threads want the same file, one waits for the other.
 
         Args:
             room: Files are kept apart by it.
@@ -53,11 +62,53 @@ class FileCache:
             make: Writes it; a few are made at a time, over all rooms.
         """
         path = self.folder / room / hashlib.sha256(key.encode()).hexdigest()[:32] / name
+        if not self._is_fresh(path):
+            with self._alone(path):
+                if not self._is_fresh(path):
+                    self._make(path, make)
+        return path
+
+    def ahead(self, ask: Callable[[], object]) -> None:
+        """Ask for a file that somebody is about to want, in another thread; not when too many are waiting for that.
+
+        Args:
+            ask: Raises nothing.
+        """
+        if self._room_ahead.acquire(blocking=False):
+            try:
+                self._ahead.submit(ask).add_done_callback(lambda _: self._room_ahead.release())
+            except RuntimeError:  # closed
+                self._room_ahead.release()
+
+    def close(self) -> None:
+        """Make nothing ahead any longer."""
+        self._ahead.shutdown(wait=False, cancel_futures=True)
+
+    def _is_fresh(self, path: Path) -> bool:
+        """Whether a file is good to be shown; if so, it is used."""
         with self._lock:
             made, _ = self._known.get(path, (float("-inf"), 0))
-            if time.monotonic() - made < FRESH_SECONDS and path.is_file():
-                self._known.move_to_end(path)
-                return path
+            if time.monotonic() - made >= FRESH_SECONDS or not path.is_file():
+                return False
+            self._known.move_to_end(path)
+            return True
+
+    @contextmanager
+    def _alone(self, path: Path) -> Iterator[None]:
+        """While it lasts, no other thread makes the same file."""
+        with self._lock:
+            maker, waiting = self._makers.get(path, (Lock(), 0))
+            self._makers[path] = maker, waiting + 1
+        try:
+            with maker:
+                yield
+        finally:
+            with self._lock:
+                maker, waiting = self._makers.pop(path)
+                if waiting > 1:
+                    self._makers[path] = maker, waiting - 1
+
+    def _make(self, path: Path, make: Callable[[Path], None]) -> None:
         unfinished = path.with_name(uuid4().hex)
         with self._lock:  # a folder that something is in does not go
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +120,6 @@ class FileCache:
         finally:
             with self._lock:
                 self._remove(unfinished)
-        return path
 
     @staticmethod
     def _remove(path: Path) -> None:
@@ -81,14 +131,14 @@ class FileCache:
 
     def _add(self, unfinished: Path, path: Path) -> None:
         with self._lock:
+            _, before = self._known.pop(path, (0.0, 0))
             self._known[path] = (time.monotonic(), unfinished.stat().st_size)
             unfinished.replace(path)
-            self._known.move_to_end(path)
-            total = sum(size for _, size in self._known.values())
-            while total > self._limit and len(self._known) > 1:
+            self._total += self._known[path][1] - before
+            while self._total > self._limit and len(self._known) > 1:
                 oldest, (_, freed) = self._known.popitem(last=False)
                 self._remove(oldest)
-                total -= freed
+                self._total -= freed
 
 
 class Tile(NamedTuple):
@@ -114,20 +164,29 @@ class Pictures:
         client: Where they come from.
         cache: Where they are kept.
         room: Of the visitor whom they are for.
+        dense: Whether their screen has two dots a pixel.
     """
 
-    def __init__(self, client: ApiClient, cache: FileCache, room: str) -> None:
+    def __init__(self, client: ApiClient, cache: FileCache, room: str, *, dense: bool = False) -> None:
         self._client = client
         self._cache = cache
         self._room = room
+        self._usual = LARGE if dense else SMALL
 
-    def tile(self, url: str | None, side: int) -> Tile:
+    def prepare(self, urls: Iterable[str | None]) -> None:
+        """Make tiles ahead, of the usual size; what fails is tried again when it is asked for."""
+        for url in urls:
+            if url is not None:
+                self._cache.ahead(partial(self.tile, url))
+
+    def tile(self, url: str | None, side: int = SMALL) -> Tile:
         """The tile of a view; a plain one where there is no view or it cannot be had.
 
         Args:
             url: Of the view, as the API gives it.
-            side: Of the tile, in pixels.
+            side: Of the tile as it is seen, in pixels.
         """
+        side = self._usual if side == SMALL else side
         try:
             if url is not None:
                 file = self._file(f"{side} {url}", TILE_NAME, lambda file: self._make_tile(url, file, side))

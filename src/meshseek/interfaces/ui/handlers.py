@@ -11,7 +11,7 @@ import gradio as gr
 
 from meshseek.errors import MeshseekError, ServiceError
 from meshseek.interfaces.ui import summing_up
-from meshseek.interfaces.ui.address import State
+from meshseek.interfaces.ui.address import USUAL, State
 from meshseek.interfaces.ui.answers import Abilities, Health
 from meshseek.interfaces.ui.bar import Bar
 from meshseek.interfaces.ui.basket import Basket, Given
@@ -100,6 +100,7 @@ class Handlers:
         if found is None or not is_as_long:
             earlier = found if is_same and before is not None and state.pages >= before.pages else None
             found, second = finder.find(state, earlier), None
+            self._prepare(found, earlier)
         if second is None and state.parts and state.against not in {"", state.algorithm or known.otherwise}:
             second, trouble = self._second(state, finder)
         shown = replace(known, state=state, found=found, second=None if trouble else second)
@@ -108,6 +109,11 @@ class Handlers:
         if found is not known.found or shown.second is not known.second or trouble or is_looked_at:
             changes |= self._found(state, found, self._sides(state, found, second, trouble) if second else [])
         return changes
+
+    def _prepare(self, found: Found, earlier: Found | None) -> None:
+        """Make the pictures of new results while the browser is still being told of them."""
+        new = found.results[len(earlier.results) if earlier else 0 :]
+        self._pictures.prepare(each.thumbnail_url for each in new[:USUAL])
 
     def _found(self, state: State, found: Found, sides: list[dict[str, Any]]) -> Changes:
         answers, wording = self._page.answers, self._wording

@@ -1,7 +1,7 @@
 /* What the page does in the browser itself: its language, its address, pictures that come by dropping and pasting,
    keys, the basket and what was searched before. All else is told by the server, which is asked with the address. */
 (() => {
-  const {SAID, COOKIE, DENSE, MOST_TAKEN, PICTURE_BYTES, EVENT, UPLOAD} = __GIVEN__;
+  const {SAID, COOKIE, DENSE, MOST_TAKEN, PICTURE_BYTES, EVENT, UPLOAD, VIEWER} = __GIVEN__;
   const BASKET = 'meshseek-basket', PAST = 'meshseek-past';
   const MOST_PAST = 20, AGAIN_MS = 2000, PATIENCE_MS = 150;
   const PICTURES = /^image\/(png|jpe?g|webp|gif|bmp|tiff)$/;
@@ -36,8 +36,9 @@
   const press = () => {
     const button = find('#go');
     if (!button) return;
-    busy();
     button.click();
+    clearTimeout(busy.timer);
+    busy.timer = setTimeout(busy, PATIENCE_MS); // what comes at once needs no curtain, which would cost it time
     clearTimeout(press.timer); // Gradio may drop a click that comes just as the one before is answered
     press.timer = setTimeout(() => { if (sent !== wanted) press(); }, 1000);
   };
@@ -58,6 +59,7 @@
   };
   const fields = () => [...new URLSearchParams(location.search)];
   const going = (pairs, replace) => go(`?${new URLSearchParams(pairs)}`, replace);
+  const typed = () => find('#words textarea, #words input');
   const isPart = ([name]) => /^(q|like|picture)(\*|$)/.test(name);
   const fresh = (pairs) => pairs.filter(([name]) => !['pages', 'asset', 'view', 'place', 'sort'].includes(name));
   const set = (name, value) => {
@@ -114,6 +116,7 @@
     };
     try {
       const answer = await fetched(...given);
+      clearTimeout(busy.timer);
       if (answer.ok) tell('');
       else if (answer.status !== 401) failed(answer.status >= 500);
       return answer;
@@ -213,8 +216,17 @@
     const past = remembered(sessionStorage, PAST).filter((each) => each.address !== address);
     remember(sessionStorage, PAST, [{label, address}, ...past].slice(0, MOST_PAST));
   };
-  const settle = () => document.body.classList.remove('searching', 'asking');
-  const arrived = () => setTimeout(() => {
+  /* The 3D view is fetched when the first results stand, so that the first model need not wait for it. */
+  const warm = () => {
+    if (navigator.connection?.saveData) return;
+    (window.requestIdleCallback || setTimeout)(() => VIEWER.forEach((name) => { import(name).catch(() => { /* then later */ }); }));
+  };
+  const frames = (number, then) => { number ? requestAnimationFrame(() => frames(number - 1, then)) : then(); };
+  const settle = () => {
+    clearTimeout(busy.timer);
+    document.body.classList.remove('searching', 'asking');
+  };
+  const arrived = () => frames(2, () => { // Gradio draws what came in the next one
     const moved = from !== location.search;
     from = location.search;
     settle();
@@ -223,8 +235,10 @@
     note(label);
     showPast();
     decorate();
+    if (!arrived.before) warm();
+    arrived.before = true;
     if (moved && document.body.classList.contains('with-asset') && innerWidth <= 900) find('#panel')?.scrollTo(0, 0);
-  }, PATIENCE_MS / 3);
+  });
   addEventListener('DOMContentLoaded', decorate);
   new MutationObserver(() => {
     clearTimeout(decorate.timer);
@@ -263,11 +277,12 @@
     empty: () => { remember(localStorage, BASKET, []); decorate(); ask(); },
   };
   addEventListener('click', (event) => {
-    const on = event.target instanceof Element ? event.target.closest('a[href^="?"], [data-take], [data-copy], [data-do]') : null;
+    const on = event.target instanceof Element ? event.target.closest('a[href^="?"], [data-take], [data-copy], [data-do], #search') : null;
     if (!on || event.defaultPrevented) return;
     if (on.dataset.take !== undefined) take(on.dataset.take);
     else if (on.dataset.copy !== undefined) copy(on);
     else if (on.dataset.do) DONE[on.dataset.do](on);
+    else if (on.id === 'search') say(typed().value);
     else if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     else {
       event.preventDefault();
@@ -308,7 +323,10 @@
       all('.tile-link').find((tile) => tile.dataset.asset === id)?.focus();
     } else if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
-      find('#words textarea, #words input')?.focus();
+      typed()?.focus();
+    } else if (event.key === 'Enter' && on === typed() && !event.isComposing) {
+      event.preventDefault();
+      say(on.value);
     } else if (event.key === 'Enter' && on.closest?.('[data-range]')) {
       bound(on.closest('[data-range]'));
     } else if (on.id === 'also' && event.key === 'Enter' && on.value.trim()) {
@@ -332,5 +350,5 @@
     [sent, lost] = [wanted, false];
     return [location.search, JSON.stringify(basket)];
   };
-  window.meshseek = {set, say, arrived, given};
+  window.meshseek = {set, arrived, given};
 })();

@@ -31,4 +31,11 @@ def notice(wording: Wording, text: str, kind: str = "problem") -> Markup:
 @cache
 def _environment() -> Environment:
     loader = FileSystemLoader(Path(__file__).with_name("pieces"))
-    return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    return Environment(
+        loader=loader,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+    )
