@@ -104,8 +104,8 @@ class State:
 
     @property
     def words(self) -> str:
-        """The first words."""
-        return next((part.value for part in self.parts if part.kind == "q"), "")
+        """The first words that results should be like."""
+        return next((part.value for part in self.parts if part.kind == "q" and part.weight > 0), "")
 
     @property
     def wanted(self) -> tuple[Any, ...]:
@@ -191,7 +191,7 @@ class _Reading:
     def _part(self, kind: Any, value: str, weight: str) -> None:
         number = _number(weight) if weight else 1.0
         if number is None or len(self._parts) == MOST_PARTS:
-            self._troubles.append(("link.part", value))
+            self._troubles.append(("link.weight", weight) if number is None else ("link.part", value))
             return
         self._parts.append(Part(kind=kind, value=value, weight=max(-HEAVIEST, min(number, HEAVIEST))))
 

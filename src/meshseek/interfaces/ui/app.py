@@ -20,6 +20,7 @@ from meshseek.interfaces.ui.blocks import build
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.door import LEAD_BACK, Door
 from meshseek.interfaces.ui.downloads import GLB, add_downloads
+from meshseek.interfaces.ui.environment import neutral_environment
 from meshseek.interfaces.ui.events import Events
 from meshseek.interfaces.ui.files import FileCache
 from meshseek.interfaces.ui.first import First
@@ -99,6 +100,13 @@ def _add_routes(app: FastAPI, rooms: Rooms, uploads: Uploads) -> None:
             raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such file")
         kind = GLB if mine.suffix == ".glb" else None  # pictures are shown as what their names end in
         return FileResponse(mine, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
+
+    if (light := neutral_environment()) is not None:
+        name, module = light
+
+        @app.api_route(f"/assets/{name}", methods=["GET", "HEAD"])
+        def environment() -> Response:
+            return Response(module, media_type="text/javascript", headers={"Cache-Control": "private, max-age=3600"})
 
     @app.exception_handler(HTTPException)
     async def refused(_: Request, error: HTTPException) -> Response:

@@ -46,8 +46,11 @@ def panel(
     alone = State(parts=(like,), algorithm=state.algorithm, asset=asset.asset_id)
     asked = replace(state, algorithm=state.algorithm or otherwise or "")
     searches, assets = search_commands(api_url, asked), asset_commands(api_url, asset.asset_id)
-    said = [{"name": wording("panel.this_asset", how=how), "text": text} for how, text in assets.items()]
-    said += [{"name": wording("panel.this_search", how=how), "text": text} for how, text in searches.items()]
+    said = [
+        {"name": wording(key, how=wording.known(f"how.{how}", how)), "text": text}
+        for key, commands in (("panel.this_asset", assets), ("panel.this_search", searches))
+        for how, text in commands.items()
+    ]
     return {
         "id": asset.asset_id,
         "captions": _captions(asset, wording),
@@ -90,8 +93,8 @@ def size(attributes: Mapping[str, Any], wording: Wording) -> str:
         return ""
     if not known.is_known:
         return wording("size.unknown", size=" × ".join(f"{side:.3g}" for side in known.sides))
-    sides = " × ".join(f"{side:.{0 if side >= LONG else 1}f}" for side in known.sides)
-    return wording("size.likely" if known.is_likely else "size.sure", size=sides)
+    width, depth, height = (f"{side:.{0 if side >= LONG else 1}f}" for side in known.sides)
+    return wording("size.likely" if known.is_likely else "size.sure", width=width, depth=depth, height=height)
 
 
 def beside_person(attributes: Mapping[str, Any]) -> dict[str, Any] | None:

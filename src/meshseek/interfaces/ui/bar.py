@@ -19,6 +19,13 @@ ORDER = ("lite", "siglip", "qwen")
 """Algorithms that are known here, as menus show them."""
 
 
+def part_label(part: Part, wording: Wording) -> str:
+    """What a part of a query is called."""
+    if part.kind == "picture":
+        return wording("part.picture")
+    return part.value if part.kind == "q" else wording("part.like", what=part.value.rpartition("/")[2])
+
+
 class Bar:
     """Brings the search bar to what a state says.
 
@@ -96,13 +103,12 @@ class Bar:
 
     def _chip(self, state: State, index: int, part: Part) -> dict[str, Any]:
         file = self._uploads.get(part.value) if part.kind == "picture" else None
-        said = {"q": part.value, "like": self._wording("part.like", what=part.value.rpartition("/")[2])}
         rest = state.parts[:index] + state.parts[index + 1 :]
         if len(rest) == 1:
             rest = (replace(rest[0], weight=1.0),)
         return {
             "kind": part.kind,
-            "label": said.get(part.kind, self._wording("part.picture")),
+            "label": part_label(part, self._wording),
             "picture": f"/gradio_api/file={file}" if file else "",
             "weight": part.weight,
             "figure": f"{part.weight:g}".replace("-", "−"),

@@ -94,6 +94,7 @@ class Basket:
             missing=wording.count("basket.missing", len(ids) - len(assets)) if len(assets) < len(ids) else "",
             uses=uses,
             warnings=told.warnings if told else (),
+            allowed=bool(use and told and not told.warnings),
             text=told.text if told else "",
         )
 

@@ -12,8 +12,10 @@ from functools import partial
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
+from meshseek.collecting.names import readable
 from meshseek.errors import InputError, MeshseekError
 from meshseek.interfaces.ui.answers import Asset
 from meshseek.interfaces.ui.client import ApiClient, coded
@@ -30,7 +32,7 @@ MADE_AT_ONCE = 8
 """Downloads and tiles, over all visitors."""
 AHEAD_AT_ONCE, MOST_AHEAD = 4, 200
 """Files that are made before somebody asks for them, and how many may wait for that; more are made when asked for."""
-TILE_NAME, MODEL_NAME = "tile.webp", "model.glb"
+TILE_NAME = "tile.webp"
 
 
 class FileCache:
@@ -202,7 +204,9 @@ class Pictures:
         Raises:
             MeshseekError: It cannot be had now.
         """
-        return self._file(url, MODEL_NAME, lambda file: self._client.download(url, file, MODEL_BYTES))
+        asset_id = unquote(urlsplit(url).path).removesuffix("/model")
+        name = f"{readable(asset_id.rpartition('/')[2])}.glb"  # by which the 3D view saves it
+        return self._file(url, name, lambda file: self._client.download(url, file, MODEL_BYTES))
 
     def model(self, asset: Asset) -> Model | None:
         """The model to show; None where the asset has none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from meshseek.errors import MeshseekError, ServiceError
 from meshseek.interfaces.ui import summing_up
 from meshseek.interfaces.ui.address import USUAL, State
 from meshseek.interfaces.ui.answers import Abilities, Health
-from meshseek.interfaces.ui.bar import Bar
+from meshseek.interfaces.ui.bar import Bar, part_label
 from meshseek.interfaces.ui.basket import Basket, Given
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.files import Pictures
@@ -204,10 +204,11 @@ class Handlers:
         return {self._page.notice: "".join(told)}
 
     def _title(self, state: State) -> str:
-        said: Sequence[str] = [
-            self._wording("part.picture") if part.kind == "picture" else part.value for part in state.parts
-        ]
-        return " + ".join(said)
+        title = ""
+        for part in state.parts:
+            between = " − " if part.weight < 0 else " + " if title else ""
+            title += between + part_label(part, self._wording)
+        return title.strip()
 
 
 def _hints(state: State, wording: Wording) -> list[dict[str, str]]:

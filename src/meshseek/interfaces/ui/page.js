@@ -70,13 +70,18 @@
     const pairs = fresh(fields()), name = weight === 1 ? kind : `${kind}*${weight}`;
     going([...pairs.filter(isPart), [name, value], ...pairs.filter((pair) => !isPart(pair))]);
   };
-  const say = (text) => {
-    const said = (text || '').trim(), pairs = fresh(fields());
-    const at = pairs.findIndex(([name]) => /^q(\*|$)/.test(name));
+  const AVOIDED = 'q*-0.5', MINUS = /(^|\s)[-−–](?:"([^"]+)"|(\p{L}\S*))/gu;
+  const say = (text) => { // words with a minus before them are parts of their own, as results should not be like them
+    const pairs = fresh(fields()), avoided = [];
+    const rest = (text || '').replace(MINUS, (_, space, phrase, word) => { avoided.push(phrase || word); return space; }).trim();
+    const at = pairs.findIndex(([name]) => /^q($|\*(?!-))/.test(name));
+    const said = rest || pairs.some((pair, index) => isPart(pair) && index !== at) ? rest : (text || '').trim();
     if (said && at >= 0) pairs[at] = [pairs[at][0], said];
     else if (said) pairs.unshift(['q', said]);
     else if (at >= 0) pairs.splice(at, 1);
-    going(pairs);
+    const known = pairs.filter(([name]) => name === AVOIDED).map(([, value]) => value);
+    const more = said === rest ? avoided.filter((word) => !known.includes(word)).map((word) => [AVOIDED, word]) : [];
+    going([...pairs.filter(isPart), ...more, ...pairs.filter((pair) => !isPart(pair))]);
   };
   const weigh = (index, weight) => {
     let seen = -1;
@@ -213,6 +218,8 @@
     const pairs = fields().filter(([name]) => !['asset', 'view', 'pages'].includes(name));
     if (!label || !pairs.some(isPart)) return;
     const address = `?${new URLSearchParams(pairs)}`;
+    const filters = pairs.filter(([name]) => name.startsWith('f.')).map(([, value]) => value);
+    label = [label, ...filters].join(' · ');
     const past = remembered(sessionStorage, PAST).filter((each) => each.address !== address);
     remember(sessionStorage, PAST, [{label, address}, ...past].slice(0, MOST_PAST));
   };
@@ -237,7 +244,9 @@
     decorate();
     if (!arrived.before) warm();
     arrived.before = true;
-    if (moved && document.body.classList.contains('with-asset') && innerWidth <= 900) find('#panel')?.scrollTo(0, 0);
+    if (!moved || !document.body.classList.contains('with-asset')) return;
+    if (innerWidth <= 900) find('#panel')?.scrollTo(0, 0);
+    else find('.tile-link[aria-current]')?.scrollIntoView({block: 'nearest'}); // the list has become narrower, and longer
   });
   addEventListener('DOMContentLoaded', decorate);
   new MutationObserver(() => {
@@ -274,7 +283,12 @@
     },
     picture: () => find('#picture-file')?.click(),
     close: () => go(closed()),
-    empty: () => { remember(localStorage, BASKET, []); decorate(); ask(); },
+    empty: () => {
+      if (!confirm(words('js.empty'))) return;
+      remember(localStorage, BASKET, []);
+      decorate();
+      ask();
+    },
   };
   addEventListener('click', (event) => {
     const on = event.target instanceof Element ? event.target.closest('a[href^="?"], [data-take], [data-copy], [data-do], #search') : null;
@@ -324,6 +338,8 @@
     } else if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       typed()?.focus();
+    } else if (event.key === 'ArrowDown' && on === typed()) {
+      find('#results .tile-link')?.focus();
     } else if (event.key === 'Enter' && on === typed() && !event.isComposing) {
       event.preventDefault();
       say(on.value);

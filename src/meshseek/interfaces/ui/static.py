@@ -35,7 +35,7 @@ def style() -> str:
 
 
 def viewer() -> list[str]:
-    """Addresses of that, which browsers fetch while nobody waits for them; the names have each version's own endings."""
+    """Addresses of that, for browsers to fetch while nobody waits; the names have each version's own endings."""
     folder = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
     return sorted(f"/assets/{file.name}" for name in VIEWER for file in folder.glob(f"{name}-*.js"))
 

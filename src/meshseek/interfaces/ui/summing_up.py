@@ -32,13 +32,17 @@ def summary(state: State, wording: Wording, found: Found) -> Markup:
         ]
         given: dict[str, Any] = {"count": wording.count("assets", total), "sorts": sorts}
         return piece("summary", wording, **{**_nothing(), **given})
+    has_words = any(part.kind == "q" for part in state.parts)
+    fits = answer.counted if found.facets and not answer.nothing_close else None
     took = wording("summary.took", number=max(round(answer.took_ms.total), 1)) if answer.took_ms else ""
     given = {
         "count": wording.count("results", number),
+        "fits": wording("summary.fits", number=f"{fits:,}") if fits is not None and fits < number else "",
         "took": took,
         "partial": answer.partial,
         "nothing_close": answer.nothing_close and number,
-        "language": wording.known(f"language.{answer.query_type}"),
+        "without_filters": state.link(filters={}) if state.filters else "",
+        "language": wording.known(f"language.{answer.query_type}") if has_words else "",
         "translated": answer.translated_query,
         "compared": compared(answer, wording),
     }
@@ -117,9 +121,14 @@ def _numbers(name: str, known: Spread, state: State, wording: Wording) -> dict[s
         "bars": bars,
         "low": figure_of(chosen.low),
         "high": figure_of(chosen.high),
-        "least": figure_of(known.min),
-        "most": figure_of(known.max),
+        "least": _rounded(known.min),
+        "most": _rounded(known.max),
     }
+
+
+def _rounded(value: float | None) -> str:
+    """A number as people write it; what the database keeps of 45.4 has more digits."""
+    return "" if value is None else figure_of(round(value, 1))
 
 
 def _labelled(name: str, value: str, wording: Wording) -> str:
@@ -136,5 +145,5 @@ def _bounds(each: Filter) -> str:
 
 def _nothing() -> Mapping[str, Any]:
     """What a line says nothing of."""
-    names = ("took", "partial", "nothing_close", "language", "translated", "compared", "sorts")
-    return dict.fromkeys(names)
+    names = ("fits", "took", "partial", "nothing_close", "language", "translated", "compared", "sorts")
+    return dict.fromkeys((*names, "without_filters"))

@@ -1,0 +1,64 @@
+"""The light in the 3D view: what Gradio's viewer brings is tinted, which makes white things lilac."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import gradio
+from PIL import Image as Pillow
+
+NAME: Final = "defaultEnvironment-*.js"
+MAGIC: Final = bytes((0x86, 0x16, 0x87, 0x96, 0xF6, 0xD6, 0x96, 0x36))
+"""Begins an environment as Babylon.js stores it: then come a description in JSON, a zero byte, and pictures."""
+BEGINS, ENDS = ";base64,", "`"
+
+
+@cache
+def neutral_environment() -> tuple[str, str] | None:
+    """The name and content of the viewer's module with its light, made grey; None where Gradio has another one.
+
+    Babylon.js, "EnvironmentTextureTools": irradiance is told by the coefficients of spherical harmonics for red, green
+    and blue, reflections by pictures in which alpha divides all three colours.
+    """
+    folder = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
+    for file in folder.glob(NAME):
+        before, mark, rest = file.read_text("utf-8").partition(BEGINS)
+        encoded, end, after = rest.partition(ENDS)
+        try:
+            grey = _grey(base64.b64decode(encoded))
+        except (LookupError, TypeError, ValueError, OSError):  # of another version; its own light is better than none
+            continue
+        return file.name, f"{before}{mark}{base64.b64encode(grey).decode()}{end}{after}"
+    return None
+
+
+def _grey(stored: bytes) -> bytes:
+    if not stored.startswith(MAGIC):
+        raise ValueError("not an environment")
+    described, _, pictures = stored.removeprefix(MAGIC).partition(b"\0")
+    described_as: dict[str, Any] = json.loads(described)
+    irradiance = described_as["irradiance"]
+    irradiance |= {
+        name: [sum(value) / len(value)] * len(value) for name, value in irradiance.items() if isinstance(value, list)
+    }
+    made = io.BytesIO()
+    for picture in (*described_as["specular"]["mipmaps"], *irradiance.get("irradianceTexture", {}).get("faces", ())):
+        first = picture["position"]
+        grey = _grey_picture(pictures[first : first + picture["length"]])
+        picture |= {"position": made.tell(), "length": len(grey)}
+        made.write(grey)
+    return MAGIC + json.dumps(described_as).encode() + b"\0" + made.getvalue()
+
+
+def _grey_picture(content: bytes) -> bytes:
+    with Pillow.open(io.BytesIO(content), formats=("PNG", "WEBP")) as picture:
+        alpha = picture.convert("RGBA").getchannel("A")
+        grey = picture.convert("RGB").convert("L")
+        made = io.BytesIO()
+        Pillow.merge("RGBA", (grey, grey, grey, alpha)).save(made, picture.format or "PNG", lossless=True)
+        return made.getvalue()
