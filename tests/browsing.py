@@ -118,7 +118,7 @@ def search(page: Page, words: str) -> None:
 
 def results(page: Page) -> Locator:
     """The tiles of the results, once no others are on their way."""
-    return page.locator("body:not(.asking) #results .tile-link")
+    return page.locator("#results:not([aria-busy]) .tile-link")
 
 
 def seen_in_3d(page: Page) -> Locator:

@@ -18,6 +18,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.browsing import PATIENCE, opened, results, search, seen_in_3d, visiting
 from tests.sample_library import BARE_ID
 
+from meshseek.interfaces.ui.environment import neutral_environment
+
 COLOURED = 0.02
 """Share of a picture that a coloured model takes at least."""
 SETTLED_MS = 500
@@ -64,6 +66,7 @@ def test_assets_are_collected(context: BrowserContext, ui_url: str) -> None:
     expect(results(page)).to_have_count(2)
     expect(page.locator(".basket")).to_contain_text("Attribution")
     page.get_by_label("Meant for").select_option("commercial")
+    expect(page.locator(".basket")).to_contain_text("All of these may be used for this.")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download all 2").click()
     names = zipfile.ZipFile(io.BytesIO(Path(download.value.path()).read_bytes())).namelist()
@@ -72,9 +75,50 @@ def test_assets_are_collected(context: BrowserContext, ui_url: str) -> None:
 
     other = opened(context.new_page(), ui_url)
     expect(other.locator("#basket-count")).to_have_text("2")
+    page.once("dialog", lambda asked: asked.dismiss())
+    page.get_by_role("button", name="Empty it").click()
+    expect(results(page)).to_have_count(2)
+    page.once("dialog", lambda asked: asked.accept())
+    page.get_by_role("button", name="Empty it").click()
+    expect(page.locator(".basket")).to_contain_text("empty")
     page.evaluate("""() => localStorage.setItem('meshseek-basket', '["gone/for-ever", 7]')""")
     opened(page, f"{ui_url}/?place=basket")
     expect(page.locator(".basket")).to_contain_text("empty")
+
+
+def test_words_with_a_minus_are_left_out(context: BrowserContext, ui_url: str) -> None:
+    """They become parts that count against; the box holds what is wanted, and other words leave the rest as it is."""
+    page = opened(context.new_page(), ui_url)
+    search(page, '-"office chair" t-shirt chair -red')
+    expect(page).to_have_url(f"{ui_url}/?q=t-shirt+chair&q*-0.5=office+chair&q*-0.5=red")
+    expect(page.locator(".part.without .what")).to_have_text(["office chair", "red"])
+    expect(page).to_have_title("t-shirt chair − office chair − red · Meshseek")
+    search(page, "lamp -red")
+    expect(page).to_have_url(f"{ui_url}/?q=lamp&q*-0.5=office+chair&q*-0.5=red")
+    expect(page.locator("#words").locator("input, textarea")).to_have_value("lamp")
+    opened(page, ui_url)
+    search(page, "-red")
+    expect(page).to_have_url(f"{ui_url}/?q=-red")
+
+
+def test_the_panel_stands_beside_what_was_clicked(context: BrowserContext, ui_url: str) -> None:
+    """However far down the list that is; though the list has become longer, the tile is still to be seen."""
+    page = opened(context.new_page(), f"{ui_url}/?q=chair")
+    last = results(page).last
+    last.click()
+    for part in (page.locator("#close"), last):
+        expect(part).to_be_in_viewport()
+
+
+def test_white_is_white_in_3d(context: BrowserContext, ui_url: str) -> None:
+    """Its light is the grey one, and the viewer can read it."""
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    with page.expect_response(re.compile("defaultEnvironment-.*js")) as light:
+        seen_in_3d(opened(page, f"{ui_url}/?asset={BARE_ID}"))
+    assert light.value.text() == (neutral_environment() or ("", ""))[1]
+    assert not [text for text in said if "environment texture" in text]
 
 
 def test_nothing_of_what_was_found_before_stays(context: BrowserContext, ui_url: str) -> None:
@@ -126,8 +170,9 @@ def test_all_is_done_by_keys(context: BrowserContext, ui_url: str) -> None:
     page.keyboard.press("/")
     page.keyboard.insert_text("chair")
     page.keyboard.press("Enter")
-    expect(page.locator("#summary")).to_contain_text("results")
-    results(page).first.focus()
+    expect(page.locator("#summary")).to_contain_text("The best")
+    page.keyboard.press("ArrowDown")
+    expect(results(page).first).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(results(page).nth(1)).to_be_focused()
     page.keyboard.press("Enter")

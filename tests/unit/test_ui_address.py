@@ -63,7 +63,7 @@ def test_what_is_no_address_is_the_start(address: object) -> None:
         ("?q=chair&sort=price", ("link.value", "price")),
         ("?q=chair&count=lots", ("link.value", "lots")),
         ("?q=chair&utm_source=mail", ("link.unknown", "utm_source")),
-        ("?q=chair&q*nan=wood", ("link.part", "wood")),
+        ("?q=chair&q*nan=wood", ("link.weight", "nan")),
     ],
 )
 def test_what_a_link_says_wrongly_is_told(address: str, trouble: tuple[str, str]) -> None:

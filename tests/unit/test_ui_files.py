@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
+from tests.waiting import eventually
 
 from meshseek.errors import ImageError, InputError
 from meshseek.interfaces.ui.answers import Asset
@@ -43,6 +45,54 @@ def test_cache_makes_a_file_once(tmp_path: Path) -> None:
     assert first == second
     assert first.read_text() == "content"
     assert len(made) == 1
+
+
+def test_two_threads_make_a_file_once(tmp_path: Path) -> None:
+    """The second waits for the first, and takes what it made; where that failed, it tries itself."""
+    begun, go_on = threading.Event(), threading.Event()
+    made: list[Path] = []
+
+    def slow(file: Path) -> None:
+        begun.set()
+        go_on.wait(10)
+        raise InputError("no")
+
+    def make(file: Path) -> None:
+        made.append(file)
+        file.write_text("content")
+
+    cache = FileCache(tmp_path)
+    with ThreadPoolExecutor(3) as threads:
+        failing = threads.submit(cache.file, "room", "key", "a.txt", slow)
+        begun.wait(10)
+        others = [threads.submit(cache.file, "room", "key", "a.txt", make) for _ in range(2)]
+        assert not made
+        go_on.set()
+        assert len({other.result(10) for other in others}) == 1
+        assert isinstance(failing.exception(10), InputError)
+    assert len(made) == 1
+
+
+def test_tiles_are_made_before_they_are_asked_for(tmp_path: Path) -> None:
+    """Of the size of the visitor's screen, and once; what fails ahead, and after the cache was closed, harms nobody."""
+    asked: list[str] = []
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200 if request.url.path == "/good" else 500, content=picture.getvalue())
+
+    cache = FileCache(tmp_path)
+    pictures = Pictures(ApiClient("http://api.test", httpx.MockTransport(answer)), cache, "mary", dense=True)
+    pictures.prepare(["/good", None, "/bad"])
+    eventually(lambda: sorted(asked) == ["/bad", "/good"])
+    with Image.open(pictures.tile("/good").path) as tile:
+        assert tile.size == (384, 384)
+    assert asked.count("/good") == 1
+    assert pictures.tile("/bad").is_asked is False
+    cache.close()
+    pictures.prepare(["/good"])
 
 
 def test_cache_forgets_what_was_not_used(tmp_path: Path) -> None:

@@ -210,17 +210,17 @@ def test_figures_have_digits_that_say_something(value: float, said: str) -> None
     [
         (
             {"size": {"width": 0.6, "depth": 0.055, "height": 2, "unit": "m", "certainty": "stated"}},
-            "60 × 5.5 × 200 cm",
+            "60 wide × 5.5 deep × 200 cm high",
         ),
         (
             {"size": {"width": 0.6, "depth": 0.5, "height": 2, "unit": "m", "certainty": "likely"}},
-            "60 × 50 × 200 cm, likely",
+            "60 wide × 50 deep × 200 cm high, likely",
         ),
         (
             {"size": {"width": 45, "depth": 0.12345, "height": 90, "unit": None, "certainty": "unknown"}},
             "45 × 0.123 × 90, in an unknown unit",
         ),
-        ({"dimensions_cm": [60, 5.5, 200]}, "60 × 5.5 × 200 cm"),
+        ({"dimensions_cm": [60, 5.5, 200]}, "60 wide × 5.5 deep × 200 cm high"),
         ({"size": {"width": "<b>", "depth": None, "height": 90, "unit": None, "certainty": "unknown"}}, ""),
         ({"size": None}, ""),
         ({"dimensions_cm": "<b>"}, ""),

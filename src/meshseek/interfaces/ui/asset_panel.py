@@ -9,7 +9,7 @@ from typing import Any, Final
 from meshseek.collecting.names import readable
 from meshseek.interfaces.ui.address import Part, State
 from meshseek.interfaces.ui.answers import Asset, Listed, Result
-from meshseek.interfaces.ui.commands import asset_commands, search_commands
+from meshseek.interfaces.ui.commands import CLI, asset_commands, search_commands
 from meshseek.interfaces.ui.tiles_shown import fit, tile_picture
 from meshseek.interfaces.ui.wording import Wording
 from meshseek.licences import terms
@@ -47,7 +47,7 @@ def panel(
     asked = replace(state, algorithm=state.algorithm or otherwise or "")
     searches, assets = search_commands(api_url, asked), asset_commands(api_url, asset.asset_id)
     said = [
-        {"name": wording(key, how=wording.known(f"how.{how}", how)), "text": text}
+        {"name": wording(key, how=wording("panel.cli") if how == CLI else how), "text": text}
         for key, commands in (("panel.this_asset", assets), ("panel.this_search", searches))
         for how, text in commands.items()
     ]

@@ -11,7 +11,8 @@ from urllib.parse import quote
 from meshseek.collecting.names import readable
 from meshseek.interfaces.ui.address import Filter, State, bounds_of
 
-NAMES = ("curl", "Python", "CLI")
+CLI = "CLI"
+NAMES = ("curl", "Python", CLI)
 
 
 def asset_commands(api_url: str, asset_id: str) -> dict[str, str]:

@@ -36,6 +36,7 @@
   const press = () => {
     const button = find('#go');
     if (!button) return;
+    find('#results')?.setAttribute('aria-busy', 'true');
     button.click();
     clearTimeout(busy.timer);
     busy.timer = setTimeout(busy, PATIENCE_MS); // what comes at once needs no curtain, which would cost it time
@@ -232,6 +233,7 @@
   const settle = () => {
     clearTimeout(busy.timer);
     document.body.classList.remove('searching', 'asking');
+    find('#results')?.removeAttribute('aria-busy');
   };
   const arrived = () => frames(2, () => { // Gradio draws what came in the next one
     const moved = from !== location.search;
