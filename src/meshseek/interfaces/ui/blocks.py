@@ -80,7 +80,6 @@ def _connect(blocks: gr.Blocks, page: Page, client: ApiClient, cache: FileCache,
     options.cross_modal.input(None, options.cross_modal, js="(value) => meshseek.set('cross', value)", **EVENT)
     options.copies.input(None, options.copies, js="(value) => meshseek.set('copies', value)", **EVENT)
     options.varied.input(None, options.varied, js="(value) => meshseek.set('plain', !value)", **EVENT)
-    options.count.release(None, options.count, js="(value) => meshseek.set('count', value)", **EVENT)
 
 
 def _answered(page: Page) -> list[Any]:

@@ -310,6 +310,7 @@
     const on = event.target;
     if (on.dataset?.weight !== undefined) weigh(Number(on.dataset.weight), Number(on.value));
     else if (on.dataset?.set) set(on.dataset.set, on.value);
+    else if (on.closest?.('#count')) set('count', on.value);
     else if (on.id === 'use') ask();
     else if (on.id === 'picture-file' && on.files[0]) { upload(on.files[0]); on.value = ''; }
   });

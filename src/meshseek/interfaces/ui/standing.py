@@ -15,6 +15,8 @@ from meshseek.interfaces.ui.shown import Shown
 from meshseek.interfaces.ui.wording import Wording
 
 Rows = list[tuple[str, str]]
+UNUSED = ("not published", "nothing is published")
+"""How the API says, to strangers and to those who may know more, that nobody has brought an algorithm into use."""
 
 
 def standing(client: ApiClient, wording: Wording, known: Shown) -> Markup:
@@ -27,8 +29,8 @@ def standing(client: ApiClient, wording: Wording, known: Shown) -> Markup:
     algorithms = [
         {
             "name": name,
-            "ready": each.state == READY,
-            "state": wording.known(f"state.{each.state}", each.state),
+            "kind": "good" if each.state == READY else "plain" if each.state.startswith(UNUSED) else "bad",
+            "state": _state(each.state, wording),
             "rows": _algorithm(each, wording),
         }
         for name, each in told.algorithms.items()
@@ -48,6 +50,11 @@ def standing(client: ApiClient, wording: Wording, known: Shown) -> Markup:
         if rows
     ]
     return piece("status", wording, algorithms=algorithms, cards=cards, note=told.note)
+
+
+def _state(state: str, wording: Wording) -> str:
+    key = UNUSED[0] if state.startswith(UNUSED) else state
+    return wording.known(f"state.{key}", state)
 
 
 def _algorithm(each: AlgorithmStatus, wording: Wording) -> Rows:
