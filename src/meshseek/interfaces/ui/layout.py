@@ -155,7 +155,14 @@ def _options() -> Options:
                 varied = gr.Checkbox(value=True, label=_said("options.varied"), container=False, elem_id="varied")
                 copies = gr.Checkbox(label=_said("options.copies"), container=False, elem_id="copies")
             count = gr.Slider(
-                FEWEST, MOST, value=USUAL, step=4, label=_said("options.count"), min_width=170, elem_id="count"
+                FEWEST,
+                MOST,
+                value=USUAL,
+                step=4,
+                label=_said("options.count"),
+                min_width=170,
+                elem_id="count",
+                interactive=True,  # though Gradio is told nothing of what is chosen
             )
         note = _html(elem_id="note")
     return Options(
