@@ -75,8 +75,9 @@
   const say = (text) => { // words with a minus before them are parts of their own, as results should not be like them
     const pairs = fresh(fields()), avoided = [];
     const rest = (text || '').replace(MINUS, (_, space, phrase, word) => { avoided.push(phrase || word); return space; }).trim();
-    const at = pairs.findIndex(([name]) => /^q($|\*(?!-))/.test(name));
-    const said = rest || pairs.some((pair, index) => isPart(pair) && index !== at) ? rest : (text || '').trim();
+    const isWanted = (pair) => isPart(pair) && !pair[0].includes('*-');
+    const at = pairs.findIndex((pair) => isWanted(pair) && pair[0].startsWith('q'));
+    const said = rest || pairs.some((pair, index) => isWanted(pair) && index !== at) ? rest : (text || '').trim();
     if (said && at >= 0) pairs[at] = [pairs[at][0], said];
     else if (said) pairs.unshift(['q', said]);
     else if (at >= 0) pairs.splice(at, 1);
