@@ -11,7 +11,7 @@ import pytest
 from meshseek.errors import InputError
 from meshseek.interfaces import ui
 from meshseek.interfaces.ui.client import coded
-from meshseek.interfaces.ui.wording import Wording, catalogue, preferred
+from meshseek.interfaces.ui.wording import Wording, catalogue, labels, preferred
 
 NAMES = {"Meshseek", "GLB", "JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF", "MB"}
 """Words that are the same in Chinese."""
@@ -45,6 +45,16 @@ def test_no_message_is_half_translated() -> None:
         assert words <= NAMES, key
         assert not re.search(r"[\u3400-\u9fff\u3000-\u303f\uff00-\uffef]", message["en"]), key
         assert re.search(r"[\u3000-\u9fff\uff00-\uffef]", message["zh"]), key
+
+
+def test_common_labels_are_told_in_chinese() -> None:
+    """Whatever the case of their letters; what is not known stays as the library has it."""
+    assert (Wording("zh").label("Living room"), Wording("zh").label("living room")) == ("客厅", "客厅")
+    assert Wording("zh").label("Steampunk zeppelin") == "Steampunk zeppelin"
+    assert Wording("en").label("Living room") == "Living room"
+    for english, chinese in labels().items():
+        assert english == english.lower()
+        assert re.fullmatch(r"[\u4e00-\u9fff]+", chinese), english
 
 
 def test_every_message_is_said_somewhere() -> None:

@@ -11,7 +11,7 @@ from meshseek.interfaces.ui.address import Part, State
 from meshseek.interfaces.ui.answers import Asset, Listed, Result
 from meshseek.interfaces.ui.commands import CLI, asset_commands, search_commands
 from meshseek.interfaces.ui.tiles_shown import fit, tile_picture
-from meshseek.interfaces.ui.wording import Wording
+from meshseek.interfaces.ui.wording import LABELLED, Wording
 from meshseek.licences import terms
 from meshseek.sizes import size_of
 
@@ -147,14 +147,15 @@ def _copies(state: State, listed: Listed | None) -> list[tuple[str, str]]:
 
 def _facts(attributes: Mapping[str, Any], wording: Wording) -> list[tuple[str, str]]:
     names = ("category", "library", "faces", "tags", "creator")
-    said = [(wording(f"field.{name}"), _told(attributes.get(name))) for name in names]
+    said = [(wording(f"field.{name}"), _told(name, attributes.get(name), wording)) for name in names]
     return [(name, value) for name, value in said if value]
 
 
-def _told(value: Any) -> str:
+def _told(name: str, value: Any, wording: Wording) -> str:
     if isinstance(value, int):
         return f"{value:,}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")
+    words = [str(each) for each in (value if isinstance(value, list) else [value]) if each]
+    return wording("list").join(wording.label(each) if name in LABELLED else each for each in words)
 
 
 def _licence(name: Any, wording: Wording) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ def start(state: State, wording: Wording, found: Found) -> Markup:
     ]
     shown = [
         {
-            "label": each.value,
+            "label": wording.label(each.value),
             "count": f"{each.count:,}",
             "link": state.link(filters={"category": Filter(values=(each.value,))}),
         }

@@ -11,7 +11,7 @@ from meshseek.interfaces.ui.address import SORTS, Filter, State, figure_of
 from meshseek.interfaces.ui.answers import Answer, Facet, Spread
 from meshseek.interfaces.ui.finding import FACETS, Found
 from meshseek.interfaces.ui.pieces import piece
-from meshseek.interfaces.ui.wording import Wording
+from meshseek.interfaces.ui.wording import LABELLED, Wording
 from meshseek.model import NUMBER_FIELDS
 
 FEW: Final = 8
@@ -136,7 +136,9 @@ def _labelled(name: str, value: str, wording: Wording) -> str:
 
 
 def _value(name: str, value: str, wording: Wording) -> str:
-    return wording.known(f"permits.{value}", value) if name == "permits" else value
+    if name == "permits":
+        return wording.known(f"permits.{value}", value)
+    return wording.label(value) if name in LABELLED else value
 
 
 def _bounds(each: Filter) -> str:

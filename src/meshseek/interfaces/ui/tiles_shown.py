@@ -64,7 +64,7 @@ class Tiles:
         wording, state = self._wording, self._state
         caption, language = title(asset, wording)
         words, relevance = fit(asset, wording)
-        category = str(asset.attributes.get("category") or "")
+        category = wording.label(str(asset.attributes.get("category") or ""))
         copies = len(asset.duplicates) if isinstance(asset, Result) else 0
         basis = asset.basis if isinstance(asset, Result) else ()
         named = wording("agreed", rank=agreed) if agreed else ""

@@ -13,6 +13,8 @@ from meshseek.errors import MeshseekError
 Language = Literal["en", "zh"]
 COOKIE: Final = "meshseek-language"
 """In which the browser keeps what its user chose."""
+LABELLED: Final = ("category", "tags")
+"""Fields whose values are words, not names."""
 CODE: Final = "error."
 """Begins the keys of sentences for the API's error codes."""
 
@@ -41,6 +43,10 @@ class Wording:
         """Likewise, where there is such a message."""
         return self(key) if key in catalogue() else otherwise
 
+    def label(self, value: str) -> str:
+        """A category or tag of a library, where it is a common one; libraries have theirs in English as a rule."""
+        return labels().get(value.lower(), value) if self.chinese else value
+
     def count(self, key: str, number: int) -> str:
         """The message for so many."""
         return self(f"{key}.one" if number == 1 else f"{key}.many", number=f"{number:,}")
@@ -58,6 +64,13 @@ class Wording:
 def catalogue() -> Mapping[str, Mapping[Language, str]]:
     """All messages: by key, by language."""
     read: dict[str, dict[Language, str]] = json.loads(Path(__file__).with_name("wording.json").read_text("utf-8"))
+    return read
+
+
+@cache
+def labels() -> Mapping[str, str]:
+    """Common categories and tags in Chinese, by what they are in English: of furniture libraries, and Sketchfab's."""
+    read: dict[str, str] = json.loads(Path(__file__).with_name("labels.json").read_text("utf-8"))
     return read
 
 
