@@ -647,6 +647,38 @@ def test_unknown_routes_methods_and_facets(api: httpx.Client) -> None:
     refused(api.get("/facets/category", params={"algorithm": "x"}), 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("/assets?category=Office&limit=1", "category: there is no such parameter; there are: algorithm, filters, sort"),
+        ("/assets/cup-0001/similar?topk=1", "topk: there is no such parameter; there are: algorithm, target, top_k"),
+        ("/assets/cup-0001?asset_id=1", "asset_id: there is no such parameter; there are: algorithm"),
+        ("/assets/cup-0001/views/0/camera?version=1", "version: there is no such parameter; there are: algorithm, v"),
+        ("/status?algorithm=lite", "algorithm: there is no such parameter; nothing is asked in this address"),
+        ("/access?=", ": there is no such parameter; nothing"),
+    ],
+)
+def test_a_parameter_that_a_route_has_not_is_refused(api: httpx.Client, asked: str, words: str) -> None:
+    """As a field is that a body may not have: it would have no effect, and nobody would know."""
+    assert refused(api.get(asked), 422, "invalid").startswith(f"query.{words}")
+
+
+def test_what_is_asked_beside_a_body_is_refused(api: httpx.Client) -> None:
+    """By words, which go past the framework, and otherwise."""
+    for path, body in (("/search/text", {"query": "chair"}), ("/attribution", {"asset_ids": [BARE_ID]})):
+        message = refused(api.post(f"{path}?top_k=1", json=body), 422, "invalid")
+        assert message == "query.top_k: there is no such parameter; nothing is asked in this address"
+
+
+def test_probes_and_pages_take_what_is_added_to_their_addresses(api: httpx.Client) -> None:
+    """Such as the time, so that no cache answers; and the addresses that an answer names are whole."""
+    for path in ("/health", "/live", "/ready", "/metrics", "/docs", "/openapi.json"):
+        assert api.get(f"{path}?now=1").status_code == 200
+    first = find(api, "cup", top_k=1)[0]
+    for path in (first["model_url"], first["thumbnail_url"]):
+        assert api.get(path).status_code == 200
+
+
 def test_many_at_once(api: httpx.Client) -> None:
     """Forty searches side by side, of every kind, are answered as alone."""
     alone = {query: find(api, query) for query in ("chair", "桌子", "lamp", "blue vase")}

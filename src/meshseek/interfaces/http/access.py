@@ -44,10 +44,14 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 }
 """What every route may answer before it is asked."""
 
+UNKNOWN: dict[int | str, dict[str, Any]] = {
+    422: {"model": ErrorAnswer, "description": "The address names a parameter; nothing is asked in it"}
+}
+
 router = APIRouter()
 
 
-@router.get("/access", dependencies=[Depends(key_scheme)])
+@router.get("/access", dependencies=[Depends(key_scheme)], responses=UNKNOWN)
 async def access(request: Request) -> AccessAnswer:
     """Whether a key is needed, and what the one that was sent allows; 401 if it is not good."""
     gate: Gate = request.app.state.gate

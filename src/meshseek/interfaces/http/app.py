@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter, run_sync
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.types import Receive, Scope, Send
 
 from meshseek import __version__
@@ -20,6 +20,7 @@ from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import PlainAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
+from meshseek.interfaces.http.parameters import expect_known_parameters
 from meshseek.interfaces.http.reference import add_reference
 from meshseek.interfaces.http.text_searches import TextSearches
 from meshseek.interfaces.http.threads import Threads
@@ -66,6 +67,7 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        dependencies=[Depends(expect_known_parameters)],
         responses=REFUSED,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
@@ -87,7 +89,10 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
 
 
 async def _warm_up(app: FastAPI) -> None:
-    """Send queries that will be refused: the first one builds the routes, which takes a tenth of a second."""
+    """Send queries that will be refused: the first one builds the routes, which takes a tenth of a second, and so does
+    the description, by which parameters are known.
+    """
+    app.openapi()
 
     async def ask_inside(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": {"caller": ANYBODY}}, receive, send)

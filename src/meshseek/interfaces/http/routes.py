@@ -168,7 +168,11 @@ def similar(
     responses=refused(*FILE, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
 )
 def model(
-    meshseek: Application, upstream: ModelHost, asset_id: AssetId, algorithm: AlgorithmName | None = None
+    meshseek: Application,
+    upstream: ModelHost,
+    asset_id: AssetId,
+    algorithm: AlgorithmName | None = None,
+    v: Version = None,  # noqa: ARG001  # only makes the address of each version another one
 ) -> Response:
     """The asset's GLB, from the workspace or from ``BASE_URL``."""
     try:
