@@ -650,7 +650,10 @@ def test_unknown_routes_methods_and_facets(api: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ("/assets?category=Office&limit=1", "category: there is no such parameter; there are: algorithm, filters, sort"),
+        (
+            "/assets?category=Office&limit=1",
+            "category: there is no such parameter; there are: algorithm, filters, sort",
+        ),
         ("/assets/cup-0001/similar?topk=1", "topk: there is no such parameter; there are: algorithm, target, top_k"),
         ("/assets/cup-0001?asset_id=1", "asset_id: there is no such parameter; there are: algorithm"),
         ("/assets/cup-0001/views/0/camera?version=1", "version: there is no such parameter; there are: algorithm, v"),

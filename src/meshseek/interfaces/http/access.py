@@ -18,6 +18,7 @@ from meshseek.interfaces.http.gate import Access, Gate, missing
 from meshseek.interfaces.http.hosts import Hosts
 from meshseek.interfaces.http.rates import Rates
 from meshseek.interfaces.http.schemas import ErrorAnswer
+from meshseek.interfaces.http.subjects import Subject
 from meshseek.settings import Settings
 
 
@@ -48,7 +49,7 @@ UNKNOWN: dict[int | str, dict[str, Any]] = {
     422: {"model": ErrorAnswer, "description": "The address names a parameter; nothing is asked in it"}
 }
 
-router = APIRouter()
+router = APIRouter(tags=[Subject.SERVICE])
 
 
 @router.get("/access", dependencies=[Depends(key_scheme)], responses=UNKNOWN)

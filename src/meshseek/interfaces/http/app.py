@@ -9,6 +9,7 @@ import httpx
 from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter, run_sync
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from meshseek import __version__
@@ -22,6 +23,7 @@ from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
 from meshseek.interfaces.http.parameters import expect_known_parameters
 from meshseek.interfaces.http.reference import add_reference
+from meshseek.interfaces.http.subjects import TAGS
 from meshseek.interfaces.http.text_searches import TextSearches
 from meshseek.interfaces.http.threads import Threads
 from meshseek.interfaces.http.upstream import Upstream
@@ -33,8 +35,13 @@ THREADS = 160
 DESCRIPTION = """
 Finds 3D assets by words in English or Chinese, or by a picture.
 
-Without `cross_modal` a text is compared with captions and a picture with views; with it, a text with views and a
-picture with captions. `target` names the comparison itself: `caption`, `appearance`, or `both`, fused by rank.
+Unless something else is asked, a text is compared with captions, views and exact words together, a picture alone with
+views. With `cross_modal` true, a text is compared with views and a picture with captions; with false, each with its own
+kind alone. `target` names the comparison itself and wins: `caption`, `appearance`, `words` (exact words), or `both`,
+which adds the standard scores of captions and of views, and for a text what exact words are worth.
+
+A name that is not known is refused, in a body as in an address; `/live`, `/ready`, `/health` and `/metrics` take
+whatever is added to their addresses.
 """
 
 
@@ -69,6 +76,8 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         lifespan=lifespan,
         dependencies=[Depends(expect_known_parameters)],
         responses=REFUSED,
+        openapi_tags=TAGS,
+        generate_unique_id_function=_name,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
     )
@@ -88,11 +97,14 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     return app
 
 
+def _name(route: APIRoute) -> str:
+    """Of a route in the description, and so of a method in clients that are made of it: that of its function."""
+    return route.name
+
+
 async def _warm_up(app: FastAPI) -> None:
-    """Send queries that will be refused: the first one builds the routes, which takes a tenth of a second, and so does
-    the description, by which parameters are known.
-    """
-    app.openapi()
+    """Send queries that will be refused: the first one builds the routes, which takes a tenth of a second."""
+    app.openapi()  # takes as long, and the first one that names a parameter needs it
 
     async def ask_inside(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": {"caller": ANYBODY}}, receive, send)

@@ -18,20 +18,21 @@ from meshseek.interfaces.http.access import key_scheme
 from meshseek.interfaces.http.baskets import AttributionAnswer, Basket, CreditItem
 from meshseek.interfaces.http.collected import MISSING_HEADER, ZIP, CollectedZip
 from meshseek.interfaces.http.found_models import find_models
-from meshseek.interfaces.http.routes import Application, ModelHost, refused
+from meshseek.interfaces.http.routes import BINARY, Application, ModelHost, refused
+from meshseek.interfaces.http.subjects import Subject
 from meshseek.model import PublishedAsset
 
 BODY_BYTES = 1_000_000
 _REFUSED = (400, 404, 409, 413, 422, 503)
 _ZIPPED: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {ZIP: {}},
+        "content": {ZIP: BINARY},
         "description": "Models, ATTRIBUTION.md and attribution.csv; a zip that was cut off is not whole",
         "headers": {MISSING_HEADER: {"schema": {"type": "integer"}, "description": "Models that are not in it"}},
     }
 }
 
-router = APIRouter(dependencies=[Depends(key_scheme)])
+router = APIRouter(dependencies=[Depends(key_scheme)], tags=[Subject.COLLECTING])
 
 
 @router.post("/attribution", responses=refused(*_REFUSED), max_body_size=BODY_BYTES)
