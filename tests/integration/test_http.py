@@ -597,6 +597,15 @@ def test_an_unknown_asset_is_not_found(api: httpx.Client, asset_id: str, rest: s
     refused(answer, 404, "not_found")
 
 
+def test_the_id_that_was_asked_for_is_named(api: httpx.Client) -> None:
+    """Not more of the address; that an asset cannot be compared is told where it would have been."""
+    for rest in ("", "/model", "/views/0", "/views/0/camera"):
+        told = refused(api.get(f"/assets/chairs/nope{rest}"), 404, "not_found")
+        assert told == "there is no asset 'chairs/nope' here; check the id"
+    told = refused(api.get("/assets/nope/similar"), 404, "not_found")
+    assert told == "there is no asset 'nope' here that can be compared; check the id"
+
+
 def test_paths_are_not_left(api_url: str) -> None:
     """Dots that a client would resolve are sent as they are, and lead nowhere."""
     url = httpx.URL(api_url)

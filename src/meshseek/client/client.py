@@ -17,11 +17,13 @@ from meshseek.client.answers import (
     Asset,
     AssetPage,
     Attribution,
+    Collected,
     Facet,
     Facets,
     Health,
     SearchAnswer,
 )
+from meshseek.client.collected import MISSING_HEADER, missing_in
 from meshseek.client.connection import MOST_BYTES, Connection
 from meshseek.client.questions import FORM_NAME, Part, Picture, SearchOptions, form, given, part_body, picture
 from meshseek.client.standing import Status
@@ -219,8 +221,11 @@ class Client:
         *,
         use: str | None = None,
         most: int = MOST_FILE_BYTES,
-    ) -> Path:
-        """Write a zip of models with their attribution to a file, whole or not at all; returns its path.
+    ) -> Collected:
+        """Write a zip of models with their attribution to a file, whole or not at all.
+
+        What is missing, an id that no asset has among it, is told by what this returns, and does not keep the others
+        from being collected; it is refused where none of the assets is there.
 
         Args:
             asset_ids: Of the assets.
@@ -229,8 +234,14 @@ class Client:
             most: Bytes that it may have.
         """
         body = {"asset_ids": list(asset_ids), **given({"use": use})}
-        self.connection.save("POST", "/collect", Path(path), most=most, json=body)
-        return Path(path)
+        file = Path(path)
+        told = self.connection.save("POST", "/collect", file, most=most, json=body)
+        if told.get(MISSING_HEADER, "0") == "0":
+            return Collected(path=file)
+        try:
+            return Collected(path=file, missing=missing_in(file, asset_ids))
+        except ValueError as error:
+            raise self.connection.not_understood() from error
 
     def download(
         self,

@@ -151,8 +151,8 @@ class Connection:
                 return body
             raise refusal(self.url, answer.status_code, body)
 
-    def save(self, method: str, path: str, file: Path, *, most: int, **content: Any) -> None:
-        """Write a good answer to a file, which is whole or as it was.
+    def save(self, method: str, path: str, file: Path, *, most: int, **content: Any) -> Mapping[str, str]:
+        """Write a good answer to a file, which is whole or as it was; returns the answer's headers.
 
         Args:
             method: Of HTTP.
@@ -172,6 +172,7 @@ class Connection:
                 with whole_file(file) as draft, draft.open("wb") as target:
                     for chunk in self._chunks(answer, most):
                         target.write(chunk)
+                return answer.headers
         except OSError as error:
             raise InputError(f"cannot write {file}: {error.strerror or error}; choose another place") from error
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Response
 from starlette.concurrency import run_in_threadpool
 
 from meshseek.bootstrap import Meshseek
-from meshseek.collecting.cautions import warnings_of
+from meshseek.collecting.cautions import unknown_of, warnings_of
 from meshseek.collecting.credits import credits_of
 from meshseek.collecting.notes import markdown
 from meshseek.errors import NotFoundError
@@ -41,7 +41,8 @@ def attribution(meshseek: Application, basket: Basket) -> AttributionAnswer:
     ids, uses = basket.ids, basket.uses
     given = credits_of(ids, _assets(meshseek, ids, basket.algorithm))
     items = [CreditItem.of(credit, uses) for credit in given]
-    return AttributionAnswer(items=items, text=markdown(given, uses), warnings=warnings_of(given, uses))
+    warnings = [*warnings_of(given, uses), *unknown_of(given)]
+    return AttributionAnswer(items=items, text=markdown(given, uses), warnings=warnings)
 
 
 @router.post("/collect", response_class=Response, responses={**refused(*_REFUSED), **_ZIPPED}, max_body_size=BODY_BYTES)

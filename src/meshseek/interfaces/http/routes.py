@@ -196,8 +196,9 @@ def model(
     try:
         key = meshseek.search_service.asset(asset_id, algorithm).model
     except NotFoundError:
-        # An id may itself end in "/model": then this is the address of that asset.
-        return JSONResponse(asset(meshseek, f"{asset_id}/model", algorithm).model_dump())
+        with suppress(NotFoundError):  # an id may itself end in "/model": then this is the address of that asset
+            return JSONResponse(asset(meshseek, f"{asset_id}/model", algorithm).model_dump())
+        raise
     if key is None:
         raise NotFoundError(f"asset '{asset_id}' has no model file")
     with suppress(OSError, UnreadableAssetError):
