@@ -122,6 +122,10 @@ def test_the_library_comes_page_by_page() -> None:
     assert [page.assets[0].asset_id for page in pages] == ["2", "3"]
     first = {"sort": "-faces", "limit": "1", "filters": '{"category": "Chairs"}'}
     assert asked == [first, first | {"cursor": "next"}, first | {"cursor": "next"}]
+    assert list(client(handler).assets(filters={"category": "Chairs"}, faces={"max": 5}))
+    assert asked[-1] == {"limit": "50", "filters": '{"category": "Chairs", "faces": {"max": 5}}'}
+    assert list(client(handler).assets())
+    assert asked[-1] == {"limit": "50"}
 
 
 def test_an_error_has_the_words_of_the_api() -> None:
@@ -138,6 +142,8 @@ def test_an_error_has_the_words_of_the_api() -> None:
         (httpx.Response(502, text="<html>"), "status", 502),
         (httpx.Response(302, headers={"Location": "http://evil.example"}), "status", 302),
         (httpx.Response(500, json={"error": "down"}), "status", 500),
+        (httpx.Response(404, json={"detail": "Not Found"}), "not_understood", 404),
+        (httpx.Response(405, text="no"), "not_understood", 405),
         (httpx.Response(422, json={"error": {"message": "no words"}}), "unnamed", 422),
         (httpx.Response(200, json=[1]), "not_understood", None),
         (httpx.Response(200, content=b"[" * 100_000), "not_understood", None),
@@ -249,6 +255,27 @@ def test_a_key_goes_to_the_one_service(sent: list[httpx.Request]) -> None:
     assert key not in str(caught.value)
     with pytest.raises(InputError, match="'meshseek keys add NAME'"):
         asked.with_key(f"{key}\n")
+
+
+def test_who_has_no_key_is_told_how_the_client_takes_one() -> None:
+    """The service's own words are for those who send requests by hand; with a key, what it says of that counts."""
+    told = {"error": {"code": "unauthorized", "message": "send it in the header", "request_id": "7"}}
+    asked = client(lambda _: httpx.Response(401, json=told))
+    with pytest.raises(ApiError, match=r"^this service needs a key; give one as in Client\(url, key\)$") as caught:
+        asked.search("chair")
+    assert (caught.value.code, caught.value.status, caught.value.request_id) == ("unauthorized", 401, "7")
+    with pytest.raises(ApiError, match=r"^send it in the header$"):
+        asked.with_key(make_key("artist", "read")[0]).search("chair")
+
+
+def test_what_is_closed_is_told(sent: list[httpx.Request], tmp_path: Path) -> None:
+    """As a mistake of the caller, with the cure; the same connections are closed for every key."""
+    with recording(sent) as asked:
+        other = asked.with_key(make_key("artist", "read")[0])
+    for ask in (lambda: asked.search("chair"), other.health, lambda: asked.download("a", tmp_path / "a.glb")):
+        with pytest.raises(InputError, match="this client is closed; make another one, or ask inside its 'with' block"):
+            ask()
+    assert sent == []
 
 
 @pytest.mark.parametrize("url", ["", "meshseek", "ftp://host", "http://", "http://host:port"])

@@ -38,11 +38,11 @@ class Client:
 
     Use it in a ``with`` block, or call :meth:`close`. Each method raises :class:`meshseek.errors.ApiError` where the
     service refuses, fails or does not answer, and :class:`meshseek.errors.InputError` where something is wrong with
-    what it was given: a picture that cannot be read, a file that cannot be written.
+    what it was given: a picture that cannot be read, a file that cannot be written, or if it was closed.
 
     Args:
         url: Where the service is.
-        key: As ``meshseek keys add NAME`` shows it, where the service needs one.
+        key: As ``meshseek keys add NAME`` shows it, where the service needs one; no variable is read for it.
         timeout: Seconds that the service may be silent.
         retries: How often it is asked again while it says that it is busy, after the time that it names. Nothing else
             is sent twice, except what only reads and whose connection broke.
@@ -145,7 +145,8 @@ class Client:
         limit: int = 50,
         algorithm: str | None = None,
         facets: Sequence[str] = (),
-        **filters: Any,
+        filters: Mapping[str, Any] | None = None,
+        **fields: Any,
     ) -> Iterator[AssetPage]:
         """The library, page by page; the next page is asked for when it is wanted.
 
@@ -154,11 +155,13 @@ class Client:
             limit: Assets of a page, 1 to 200.
             algorithm: Whose published library.
             facets: Fields whose values are to be counted.
-            filters: By field, as in a search: ``category="Chairs"``, ``faces={"max": 5000}``.
+            filters: What must hold, by field, as in a search.
+            fields: More of it: ``category="Chairs"``, ``faces={"max": 5000}``.
         """
         cursor: str | None = None
+        wanted = {**(filters or {}), **fields}
         while True:
-            page = self.page(cursor, sort=sort, limit=limit, algorithm=algorithm, facets=facets, filters=filters)
+            page = self.page(cursor, sort=sort, limit=limit, algorithm=algorithm, facets=facets, filters=wanted)
             yield page
             cursor = page.cursor
             if cursor is None:
