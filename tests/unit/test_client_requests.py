@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -18,10 +18,13 @@ from pydantic import ValidationError
 
 import meshseek
 from meshseek.access.keys import make_key
-from meshseek.client import Client
+from meshseek.client import Client, Likeness, QueryType, Relevance, Sort, Target
 from meshseek.client.questions import PICTURE_BYTES
 from meshseek.errors import ApiError, InputError
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.model import LANGUAGES, RELEVANCES
+from meshseek.search.browsing import SORTS
+from meshseek.search.modes import MODES
 
 ROOT = Path(__file__).parents[2]
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -303,6 +306,19 @@ def test_what_cannot_be_asked_is_told(sent: list[httpx.Request], tmp_path: Path)
             asked.search(image=tmp_path / path)
     assert sent == []
     assert MAX_IMAGE_BYTES < PICTURE_BYTES
+
+
+def test_the_choices_of_the_client_are_those_of_the_api(sent: list[httpx.Request]) -> None:
+    """Its types name them, so that a type checker knows a wrong one; the others are the API's to refuse."""
+    assert {*get_args(Sort)} == {*SORTS}
+    assert get_args(Relevance) == RELEVANCES
+    assert get_args(QueryType) == ("auto", *LANGUAGES)
+    assert {*get_args(Target)} <= {*MODES.names}
+    assert {*get_args(Likeness)} == {name for name in get_args(Target) if MODES.load(name).likeness}
+
+    asked = recording(sent, {"assets": []})
+    asked.page(sort="price")  # type: ignore[arg-type]
+    assert sent[0].url.params["sort"] == "price"
 
 
 def test_the_kept_reference_is_that_of_the_source() -> None:

@@ -16,7 +16,7 @@ from meshseek.client.answers import (
     SearchAnswer,
 )
 from meshseek.client.client import Client
-from meshseek.client.questions import Part, SearchOptions
+from meshseek.client.questions import Likeness, Part, QueryType, Relevance, SearchOptions, Sort, Target
 from meshseek.client.standing import Status
 
 __all__ = [
@@ -29,10 +29,15 @@ __all__ = [
     "Credit",
     "Facet",
     "Health",
+    "Likeness",
     "Listed",
     "Part",
+    "QueryType",
+    "Relevance",
     "Result",
     "SearchAnswer",
     "SearchOptions",
+    "Sort",
     "Status",
+    "Target",
 ]

@@ -25,7 +25,18 @@ from meshseek.client.answers import (
 )
 from meshseek.client.collected import MISSING_HEADER, missing_in
 from meshseek.client.connection import MOST_BYTES, Connection
-from meshseek.client.questions import FORM_NAME, Part, Picture, SearchOptions, form, given, part_body, picture
+from meshseek.client.questions import (
+    FORM_NAME,
+    Likeness,
+    Part,
+    Picture,
+    SearchOptions,
+    Sort,
+    form,
+    given,
+    part_body,
+    picture,
+)
 from meshseek.client.standing import Status
 from meshseek.errors import InputError
 
@@ -127,7 +138,7 @@ class Client:
         return self.connection.asked(SearchAnswer, "POST", "/search", json={"parts": bodies, **given(options)})
 
     def similar(
-        self, asset_id: str, *, algorithm: str | None = None, target: str | None = None, top_k: int | None = None
+        self, asset_id: str, *, algorithm: str | None = None, target: Likeness | None = None, top_k: int | None = None
     ) -> SearchAnswer:
         """Find assets like one asset: by ``appearance``, or by the ``target`` that is named."""
         params = given({"algorithm": algorithm, "target": target, "top_k": top_k})
@@ -141,7 +152,7 @@ class Client:
     def assets(
         self,
         *,
-        sort: str | None = None,
+        sort: Sort | None = None,
         limit: int = 50,
         algorithm: str | None = None,
         facets: Sequence[str] = (),
@@ -151,7 +162,7 @@ class Client:
         """The library, page by page; the next page is asked for when it is wanted.
 
         Args:
-            sort: ``name``, ``faces``, ``size`` or ``date``; with ``-`` before it, backwards.
+            sort: The order; with ``-`` before it, backwards.
             limit: Assets of a page, 1 to 200.
             algorithm: Whose published library.
             facets: Fields whose values are to be counted.
@@ -171,7 +182,7 @@ class Client:
         self,
         cursor: str | None = None,
         *,
-        sort: str | None = None,
+        sort: Sort | None = None,
         limit: int = 50,
         algorithm: str | None = None,
         facets: Sequence[str] = (),
@@ -206,13 +217,13 @@ class Client:
         """How the service and its library stand."""
         return self.connection.asked(Status, "GET", "/status")
 
-    def attribution(self, asset_ids: Sequence[str], *, use: str | None = None) -> Attribution:
+    def attribution(self, asset_ids: Sequence[str], *, use: str | Sequence[str] | None = None) -> Attribution:
         """Whom to name for assets.
 
         Args:
             asset_ids: Of the assets.
-            use: What is intended, such as ``commercial`` or ``modification``: what a licence does not allow is warned
-                of.
+            use: What is intended, of ``commercial``, ``modification`` and ``no-credit``: what a licence does not allow
+                is warned of.
         """
         body = {"asset_ids": list(asset_ids), **given({"use": use})}
         return self.connection.asked(Attribution, "POST", "/attribution", json=body)
@@ -222,7 +233,7 @@ class Client:
         asset_ids: Sequence[str],
         path: str | os.PathLike[str],
         *,
-        use: str | None = None,
+        use: str | Sequence[str] | None = None,
         most: int = MOST_FILE_BYTES,
     ) -> Collected:
         """Write a zip of models with their attribution to a file, whole or not at all.
