@@ -6,6 +6,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,10 +31,20 @@ def document() -> str:
     parts = [HEAD]
     for name, title in FILES.items():
         parts.append(f"## {title}\n")
+        choices = [*_choices(SOURCE / name)]
+        parts += [*choices, ""] if choices else []
         parts += [line for node, source in _classes(SOURCE / name) for line in _class(node, source)]
     parts.append("## Errors\n")
     errors = [pair for pair in _classes(ROOT / "src" / "meshseek" / "errors.py") if pair[0].name in ERRORS]
     return "\n".join([*parts, *(line for node, source in errors for line in _class(node, source))])
+
+
+def _choices(path: Path) -> Iterator[str]:
+    """The public names of a module for values of which one is given."""
+    body = ast.parse(path.read_text("utf-8")).body
+    for node, following in pairwise(body):
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Literal["):
+            yield f"* `{ast.unparse(node)}`{_told(following)}"
 
 
 def _classes(path: Path) -> Iterator[tuple[ast.ClassDef, str]]:
@@ -62,11 +73,15 @@ def _fields(node: ast.ClassDef) -> Iterator[str]:
     for part, following in zip(node.body, [*node.body[1:], None], strict=True):
         if not isinstance(part, ast.AnnAssign):
             continue
-        told = ""
-        if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
-            told = f": {_prose(str(following.value.value))}"
         default = f" = {ast.unparse(part.value)}" if part.value is not None else ""
-        yield f"* `{ast.unparse(part.target)}: {ast.unparse(part.annotation)}{default}`{told}"
+        yield f"* `{ast.unparse(part.target)}: {ast.unparse(part.annotation)}{default}`{_told(following)}"
+
+
+def _told(following: ast.stmt | None) -> str:
+    """What is said of a name in the text after it."""
+    if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
+        return f": {_prose(str(following.value.value))}"
+    return ""
 
 
 def _method(node: ast.FunctionDef, source: str) -> Iterator[str]:

@@ -223,8 +223,9 @@ class ApiError(MeshseekError):
     Args:
         message: What is wrong and the cure, as the service says it.
         code: The API's word for it, such as ``not_found``, ``query``, ``busy`` or ``unauthorized``; or, where it said
-            nothing: ``unreachable``, ``timeout``, ``not_understood`` (this is no Meshseek, or another version) or
-            ``too_large``.
+            nothing: ``unreachable``, ``timeout``, ``not_understood`` (this is no Meshseek, or another version),
+            ``status`` (something between, such as a proxy, refused with its own words), ``unnamed`` (an older
+            Meshseek, which gave a message without a code) or ``too_large``.
         status: Of HTTP; None where there was no answer.
         request_id: By which the service's log knows the request.
     """

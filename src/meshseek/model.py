@@ -234,6 +234,8 @@ class Hit:
     caption_chinese: str | None
     model: str | None
     attributes: Attributes
+    view_folder: Path | None = None
+    """As in :class:`PublishedAsset`."""
     version: str = ""
     """Changes whenever anything of the asset is published otherwise than before."""
     relevance: Relevance = "fair"
@@ -259,6 +261,7 @@ class Hit:
             caption_chinese=next(iter(asset.captions_chinese), None),
             model=asset.model,
             attributes=asset.attributes,
+            view_folder=asset.view_folder,
             version=asset.version,
             relevance=relevance,
             parts=ranked.parts,

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,10 +23,11 @@ from tests.toy import embed_toys, import_toys, publish_toys, toy, toy_algorithm
 from meshseek.access.keys import make_key
 from meshseek.access.keys_file import KeysFile
 from meshseek.errors import BusyError
+from meshseek.interfaces.cli.files import files_of
 from meshseek.interfaces.cli.listing import _pages
 from meshseek.interfaces.http.recent import Recent
 from meshseek.interfaces.http.status import FOR_OPERATORS
-from meshseek.model import FILTER_FIELDS
+from meshseek.model import FILTER_FIELDS, PublishedAsset
 from meshseek.pipeline import overview
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.browsing import SORTS, Browse, Shelf
@@ -217,7 +219,33 @@ def test_the_command_line_turns_pages(library: ServedLibrary, monkeypatch: pytes
     """As many as it takes."""
     monkeypatch.setattr("meshseek.search.browsing.MOST_LISTED", 6)
     page = json.loads(run_here(["list", "--limit", "15", "--json"], library.environment).stdout)
-    assert len({asset["asset_id"] for asset in page["assets"]}) == 15
+    first = {asset["asset_id"] for asset in page["assets"]}
+    assert len(first) == 15
+    rest = json.loads(run_here(["list", "--cursor", page["cursor"], "--json"], library.environment).stdout)
+    assert rest["cursor"] is None
+    assert first | {asset["asset_id"] for asset in rest["assets"]} == {*library.asset_ids}
+    ended = run_here(["list", "--cursor", page["cursor"], "--sort", "size"], library.environment)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+
+
+def test_the_command_line_names_the_files_of_assets(library: ServedLibrary) -> None:
+    """Paths of the model and of the view that is shown, where they are files of this machine."""
+    listed = json.loads(run_here(["list", "--json"], library.environment).stdout)["assets"]
+    found = json.loads(run_here(["search", "chair", "--target", "caption", "--json"], library.environment).stdout)
+    for asset in (*listed, *found["results"]):
+        assert Path(asset["model_path"]).read_bytes()[:4] == b"glTF"
+        assert Path(asset["thumbnail_path"]).read_bytes()[:4] == b"\x89PNG"
+        assert all(Path(asset[name]).is_absolute() for name in ("model_path", "thumbnail_path"))
+    assert {asset["viewpoint_id"] for asset in listed} == {0}
+
+
+def test_files_that_are_not_here_have_no_path(tmp_path: Path) -> None:
+    """Models that lie on another server, views in a tar, and what has neither."""
+    workspace = Workspace(tmp_path)
+    nowhere = PublishedAsset(asset_id="a", model="a.glb", view_folder=Path("views/a"), viewpoint_ids=(0,))
+    for asset in (nowhere, PublishedAsset(asset_id="b")):
+        assert files_of(workspace, asset, 0) == {"model_path": None, "thumbnail_path": None}
+    assert files_of(workspace, nowhere, None)["thumbnail_path"] is None
 
 
 class Changing(Algorithm):

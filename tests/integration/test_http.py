@@ -597,6 +597,15 @@ def test_an_unknown_asset_is_not_found(api: httpx.Client, asset_id: str, rest: s
     refused(answer, 404, "not_found")
 
 
+def test_the_id_that_was_asked_for_is_named(api: httpx.Client) -> None:
+    """Not more of the address; that an asset cannot be compared is told where it would have been."""
+    for rest in ("", "/model", "/views/0", "/views/0/camera"):
+        told = refused(api.get(f"/assets/chairs/nope{rest}"), 404, "not_found")
+        assert told == "there is no asset 'chairs/nope' here; check the id"
+    told = refused(api.get("/assets/nope/similar"), 404, "not_found")
+    assert told == "there is no asset 'nope' here that can be compared; check the id"
+
+
 def test_paths_are_not_left(api_url: str) -> None:
     """Dots that a client would resolve are sent as they are, and lead nowhere."""
     url = httpx.URL(api_url)
@@ -645,6 +654,41 @@ def test_unknown_routes_methods_and_facets(api: httpx.Client) -> None:
     refused(api.get("/search/text"), 405, "method_not_allowed")
     refused(api.get("/facets/price"), 404, "not_found")
     refused(api.get("/facets/category", params={"algorithm": "x"}), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (
+            "/assets?category=Office&limit=1",
+            "category: there is no such parameter; there are: algorithm, filters, sort",
+        ),
+        ("/assets/cup-0001/similar?topk=1", "topk: there is no such parameter; there are: algorithm, target, top_k"),
+        ("/assets/cup-0001?asset_id=1", "asset_id: there is no such parameter; there are: algorithm"),
+        ("/assets/cup-0001/views/0/camera?version=1", "version: there is no such parameter; there are: algorithm, v"),
+        ("/status?algorithm=lite", "algorithm: there is no such parameter; nothing is asked in this address"),
+        ("/access?=", ": there is no such parameter; nothing"),
+    ],
+)
+def test_a_parameter_that_a_route_has_not_is_refused(api: httpx.Client, asked: str, words: str) -> None:
+    """As a field is that a body may not have: it would have no effect, and nobody would know."""
+    assert refused(api.get(asked), 422, "invalid").startswith(f"query.{words}")
+
+
+def test_what_is_asked_beside_a_body_is_refused(api: httpx.Client) -> None:
+    """By words, which go past the framework, and otherwise."""
+    for path, body in (("/search/text", {"query": "chair"}), ("/attribution", {"asset_ids": [BARE_ID]})):
+        message = refused(api.post(f"{path}?top_k=1", json=body), 422, "invalid")
+        assert message == "query.top_k: there is no such parameter; nothing is asked in this address"
+
+
+def test_probes_and_pages_take_what_is_added_to_their_addresses(api: httpx.Client) -> None:
+    """Such as the time, so that no cache answers; and the addresses that an answer names are whole."""
+    for path in ("/health", "/live", "/ready", "/metrics", "/docs", "/openapi.json"):
+        assert api.get(f"{path}?now=1").status_code == 200
+    first = find(api, "cup", top_k=1)[0]
+    for path in (first["model_url"], first["thumbnail_url"]):
+        assert api.get(path).status_code == 200
 
 
 def test_many_at_once(api: httpx.Client) -> None:

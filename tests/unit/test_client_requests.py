@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -18,10 +18,13 @@ from pydantic import ValidationError
 
 import meshseek
 from meshseek.access.keys import make_key
-from meshseek.client import Client
+from meshseek.client import Client, Likeness, QueryType, Relevance, Sort, Target
 from meshseek.client.questions import PICTURE_BYTES
 from meshseek.errors import ApiError, InputError
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.model import LANGUAGES, RELEVANCES
+from meshseek.search.browsing import SORTS
+from meshseek.search.modes import MODES
 
 ROOT = Path(__file__).parents[2]
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -122,6 +125,10 @@ def test_the_library_comes_page_by_page() -> None:
     assert [page.assets[0].asset_id for page in pages] == ["2", "3"]
     first = {"sort": "-faces", "limit": "1", "filters": '{"category": "Chairs"}'}
     assert asked == [first, first | {"cursor": "next"}, first | {"cursor": "next"}]
+    assert list(client(handler).assets(filters={"category": "Chairs"}, faces={"max": 5}))
+    assert asked[-1] == {"limit": "50", "filters": '{"category": "Chairs", "faces": {"max": 5}}'}
+    assert list(client(handler).assets())
+    assert asked[-1] == {"limit": "50"}
 
 
 def test_an_error_has_the_words_of_the_api() -> None:
@@ -138,6 +145,8 @@ def test_an_error_has_the_words_of_the_api() -> None:
         (httpx.Response(502, text="<html>"), "status", 502),
         (httpx.Response(302, headers={"Location": "http://evil.example"}), "status", 302),
         (httpx.Response(500, json={"error": "down"}), "status", 500),
+        (httpx.Response(404, json={"detail": "Not Found"}), "not_understood", 404),
+        (httpx.Response(405, text="no"), "not_understood", 405),
         (httpx.Response(422, json={"error": {"message": "no words"}}), "unnamed", 422),
         (httpx.Response(200, json=[1]), "not_understood", None),
         (httpx.Response(200, content=b"[" * 100_000), "not_understood", None),
@@ -251,6 +260,27 @@ def test_a_key_goes_to_the_one_service(sent: list[httpx.Request]) -> None:
         asked.with_key(f"{key}\n")
 
 
+def test_who_has_no_key_is_told_how_the_client_takes_one() -> None:
+    """The service's own words are for those who send requests by hand; with a key, what it says of that counts."""
+    told = {"error": {"code": "unauthorized", "message": "send it in the header", "request_id": "7"}}
+    asked = client(lambda _: httpx.Response(401, json=told))
+    with pytest.raises(ApiError, match=r"^this service needs a key; give one as in Client\(url, key\)$") as caught:
+        asked.search("chair")
+    assert (caught.value.code, caught.value.status, caught.value.request_id) == ("unauthorized", 401, "7")
+    with pytest.raises(ApiError, match=r"^send it in the header$"):
+        asked.with_key(make_key("artist", "read")[0]).search("chair")
+
+
+def test_what_is_closed_is_told(sent: list[httpx.Request], tmp_path: Path) -> None:
+    """As a mistake of the caller, with the cure; the same connections are closed for every key."""
+    with recording(sent) as asked:
+        other = asked.with_key(make_key("artist", "read")[0])
+    for ask in (lambda: asked.search("chair"), other.health, lambda: asked.download("a", tmp_path / "a.glb")):
+        with pytest.raises(InputError, match="this client is closed; make another one, or ask inside its 'with' block"):
+            ask()
+    assert sent == []
+
+
 @pytest.mark.parametrize("url", ["", "meshseek", "ftp://host", "http://", "http://host:port"])
 def test_what_is_no_address_is_told(url: str) -> None:
     """With one that is."""
@@ -276,6 +306,19 @@ def test_what_cannot_be_asked_is_told(sent: list[httpx.Request], tmp_path: Path)
             asked.search(image=tmp_path / path)
     assert sent == []
     assert MAX_IMAGE_BYTES < PICTURE_BYTES
+
+
+def test_the_choices_of_the_client_are_those_of_the_api(sent: list[httpx.Request]) -> None:
+    """Its types name them, so that a type checker knows a wrong one; the others are the API's to refuse."""
+    assert {*get_args(Sort)} == {*SORTS}
+    assert get_args(Relevance) == RELEVANCES
+    assert get_args(QueryType) == ("auto", *LANGUAGES)
+    assert {*get_args(Target)} <= {*MODES.names}
+    assert {*get_args(Likeness)} == {name for name in get_args(Target) if MODES.load(name).likeness}
+
+    asked = recording(sent, {"assets": []})
+    asked.page(sort="price")  # type: ignore[arg-type]
+    assert sent[0].url.params["sort"] == "price"
 
 
 def test_the_kept_reference_is_that_of_the_source() -> None:

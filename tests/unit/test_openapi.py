@@ -61,3 +61,32 @@ def test_the_page_of_the_api_needs_nothing_from_elsewhere(document: dict[str, An
         assert f'id="{name}"' in answer.text
         assert all(f"<code>{field}</code>" in answer.text for field in schema["properties"])
     assert client.get("/redoc").status_code == 404
+
+
+def test_files_are_described_as_bytes(document: dict[str, Any]) -> None:
+    """And as nothing else where all went well, so that a client that is made of it does not read a GLB as JSON."""
+    files = {
+        "model": {"model/gltf-binary"},
+        "view": {"image/png", "image/jpeg", "image/webp"},
+        "collect": {"application/zip"},
+    }
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for status in {"200", "206"} & operation["responses"].keys():
+                content = operation["responses"][status]["content"]
+                if operation["operationId"] in files:
+                    assert content.keys() == files[operation["operationId"]]
+                    assert all(kind == {"schema": {"type": "string", "format": "binary"}} for kind in content.values())
+                else:
+                    assert all("format" not in kind["schema"] for kind in content.values())
+                    assert all(kind["schema"] for kind in content.values())
+
+
+def test_routes_have_names_and_subjects(document: dict[str, Any]) -> None:
+    """Short names, each once, which clients that are made of the description call their methods; one subject each."""
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len({*names}) == len(names)
+    assert {"search_text", "search_image", "search_combined", "assets", "asset", "model", "collect"} < {*names}
+    subjects = {tag["name"] for tag in document["tags"]}
+    assert [tags for operation in operations if len(tags := operation["tags"]) != 1 or not {*tags} < subjects] == []

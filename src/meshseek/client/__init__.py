@@ -7,6 +7,7 @@ from meshseek.client.answers import (
     AssetPage,
     Attribution,
     CatalogueAsset,
+    Collected,
     Credit,
     Facet,
     Health,
@@ -15,7 +16,7 @@ from meshseek.client.answers import (
     SearchAnswer,
 )
 from meshseek.client.client import Client
-from meshseek.client.questions import Part, SearchOptions
+from meshseek.client.questions import Likeness, Part, QueryType, Relevance, SearchOptions, Sort, Target
 from meshseek.client.standing import Status
 
 __all__ = [
@@ -24,13 +25,19 @@ __all__ = [
     "Attribution",
     "CatalogueAsset",
     "Client",
+    "Collected",
     "Credit",
     "Facet",
     "Health",
+    "Likeness",
     "Listed",
     "Part",
+    "QueryType",
+    "Relevance",
     "Result",
     "SearchAnswer",
     "SearchOptions",
+    "Sort",
     "Status",
+    "Target",
 ]

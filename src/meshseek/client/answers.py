@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field, RootModel
@@ -203,6 +204,18 @@ class Attribution(BaseModel, frozen=True):
     text: str
     """Markdown, to be kept beside the models."""
     warnings: tuple[str, ...] = ()
+    """Licences that forbid a use or say nothing of it, and ids that no asset has; a sentence each."""
+
+
+class Collected(BaseModel, frozen=True):
+    """A zip that was written; whatever takes a path takes it, too."""
+
+    path: Path
+    missing: dict[str, str] = {}
+    """By asset whose model is not in it: why. An id that no asset has is among them."""
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
 
 class Health(BaseModel, frozen=True):

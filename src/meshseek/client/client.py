@@ -17,13 +17,26 @@ from meshseek.client.answers import (
     Asset,
     AssetPage,
     Attribution,
+    Collected,
     Facet,
     Facets,
     Health,
     SearchAnswer,
 )
+from meshseek.client.collected import MISSING_HEADER, missing_in
 from meshseek.client.connection import MOST_BYTES, Connection
-from meshseek.client.questions import FORM_NAME, Part, Picture, SearchOptions, form, given, part_body, picture
+from meshseek.client.questions import (
+    FORM_NAME,
+    Likeness,
+    Part,
+    Picture,
+    SearchOptions,
+    Sort,
+    form,
+    given,
+    part_body,
+    picture,
+)
 from meshseek.client.standing import Status
 from meshseek.errors import InputError
 
@@ -36,11 +49,11 @@ class Client:
 
     Use it in a ``with`` block, or call :meth:`close`. Each method raises :class:`meshseek.errors.ApiError` where the
     service refuses, fails or does not answer, and :class:`meshseek.errors.InputError` where something is wrong with
-    what it was given: a picture that cannot be read, a file that cannot be written.
+    what it was given: a picture that cannot be read, a file that cannot be written, or if it was closed.
 
     Args:
         url: Where the service is.
-        key: As ``meshseek keys add NAME`` shows it, where the service needs one.
+        key: As ``meshseek keys add NAME`` shows it, where the service needs one; no variable is read for it.
         timeout: Seconds that the service may be silent.
         retries: How often it is asked again while it says that it is busy, after the time that it names. Nothing else
             is sent twice, except what only reads and whose connection broke.
@@ -125,7 +138,7 @@ class Client:
         return self.connection.asked(SearchAnswer, "POST", "/search", json={"parts": bodies, **given(options)})
 
     def similar(
-        self, asset_id: str, *, algorithm: str | None = None, target: str | None = None, top_k: int | None = None
+        self, asset_id: str, *, algorithm: str | None = None, target: Likeness | None = None, top_k: int | None = None
     ) -> SearchAnswer:
         """Find assets like one asset: by ``appearance``, or by the ``target`` that is named."""
         params = given({"algorithm": algorithm, "target": target, "top_k": top_k})
@@ -139,24 +152,27 @@ class Client:
     def assets(
         self,
         *,
-        sort: str | None = None,
+        sort: Sort | None = None,
         limit: int = 50,
         algorithm: str | None = None,
         facets: Sequence[str] = (),
-        **filters: Any,
+        filters: Mapping[str, Any] | None = None,
+        **fields: Any,
     ) -> Iterator[AssetPage]:
         """The library, page by page; the next page is asked for when it is wanted.
 
         Args:
-            sort: ``name``, ``faces``, ``size`` or ``date``; with ``-`` before it, backwards.
+            sort: The order; with ``-`` before it, backwards.
             limit: Assets of a page, 1 to 200.
             algorithm: Whose published library.
             facets: Fields whose values are to be counted.
-            filters: By field, as in a search: ``category="Chairs"``, ``faces={"max": 5000}``.
+            filters: What must hold, by field, as in a search.
+            fields: More of it: ``category="Chairs"``, ``faces={"max": 5000}``.
         """
         cursor: str | None = None
+        wanted = {**(filters or {}), **fields}
         while True:
-            page = self.page(cursor, sort=sort, limit=limit, algorithm=algorithm, facets=facets, filters=filters)
+            page = self.page(cursor, sort=sort, limit=limit, algorithm=algorithm, facets=facets, filters=wanted)
             yield page
             cursor = page.cursor
             if cursor is None:
@@ -166,7 +182,7 @@ class Client:
         self,
         cursor: str | None = None,
         *,
-        sort: str | None = None,
+        sort: Sort | None = None,
         limit: int = 50,
         algorithm: str | None = None,
         facets: Sequence[str] = (),
@@ -201,13 +217,13 @@ class Client:
         """How the service and its library stand."""
         return self.connection.asked(Status, "GET", "/status")
 
-    def attribution(self, asset_ids: Sequence[str], *, use: str | None = None) -> Attribution:
+    def attribution(self, asset_ids: Sequence[str], *, use: str | Sequence[str] | None = None) -> Attribution:
         """Whom to name for assets.
 
         Args:
             asset_ids: Of the assets.
-            use: What is intended, such as ``commercial`` or ``modification``: what a licence does not allow is warned
-                of.
+            use: What is intended, of ``commercial``, ``modification`` and ``no-credit``: what a licence does not allow
+                is warned of.
         """
         body = {"asset_ids": list(asset_ids), **given({"use": use})}
         return self.connection.asked(Attribution, "POST", "/attribution", json=body)
@@ -217,10 +233,13 @@ class Client:
         asset_ids: Sequence[str],
         path: str | os.PathLike[str],
         *,
-        use: str | None = None,
+        use: str | Sequence[str] | None = None,
         most: int = MOST_FILE_BYTES,
-    ) -> Path:
-        """Write a zip of models with their attribution to a file, whole or not at all; returns its path.
+    ) -> Collected:
+        """Write a zip of models with their attribution to a file, whole or not at all.
+
+        What is missing, an id that no asset has among it, is told by what this returns, and does not keep the others
+        from being collected; it is refused where none of the assets is there.
 
         Args:
             asset_ids: Of the assets.
@@ -229,8 +248,14 @@ class Client:
             most: Bytes that it may have.
         """
         body = {"asset_ids": list(asset_ids), **given({"use": use})}
-        self.connection.save("POST", "/collect", Path(path), most=most, json=body)
-        return Path(path)
+        file = Path(path)
+        told = self.connection.save("POST", "/collect", file, most=most, json=body)
+        if told.get(MISSING_HEADER, "0") == "0":
+            return Collected(path=file)
+        try:
+            return Collected(path=file, missing=missing_in(file, asset_ids))
+        except ValueError as error:
+            raise self.connection.not_understood() from error
 
     def download(
         self,

@@ -27,6 +27,7 @@ MOST_BYTES: Final = 64_000_000
 BUSY: Final = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
 LONGEST_WAIT: Final = 10.0
 """Seconds. A service that is busy says when to come back, and is waited for at most so long each time."""
+CLOSED: Final = "this client is closed; make another one, or ask inside its 'with' block"
 NO_ADDRESS: Final = "the API's address is not valid; give one such as http://127.0.0.1:8000"
 SAFE: Final = frozenset({"GET", "HEAD"})
 Model = TypeVar("Model", bound=BaseModel)
@@ -149,10 +150,10 @@ class Connection:
             body = self._body(answer, most or MOST_BYTES)
             if answer.is_success or answer.status_code == also:
                 return body
-            raise refusal(self.url, answer.status_code, body)
+            raise self._refusal(answer, body)
 
-    def save(self, method: str, path: str, file: Path, *, most: int, **content: Any) -> None:
-        """Write a good answer to a file, which is whole or as it was.
+    def save(self, method: str, path: str, file: Path, *, most: int, **content: Any) -> Mapping[str, str]:
+        """Write a good answer to a file, which is whole or as it was; returns the answer's headers.
 
         Args:
             method: Of HTTP.
@@ -168,10 +169,11 @@ class Connection:
         try:
             with self._streamed(method, path, **content) as answer:
                 if not answer.is_success:
-                    raise refusal(self.url, answer.status_code, self._body(answer, MOST_BYTES))
+                    raise self._refusal(answer, self._body(answer, MOST_BYTES))
                 with whole_file(file) as draft, draft.open("wb") as target:
                     for chunk in self._chunks(answer, most):
                         target.write(chunk)
+                return answer.headers
         except OSError as error:
             raise InputError(f"cannot write {file}: {error.strerror or error}; choose another place") from error
 
@@ -206,6 +208,10 @@ class Connection:
             request = self._http.build_request(method, path, headers=self._headers, **content)
             try:
                 answer = self._http.send(request, stream=True)
+            except RuntimeError as error:
+                if not self._http.is_closed:
+                    raise
+                raise InputError(CLOSED) from error
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 if not broken or not left:  # a connection that was kept may have been closed meanwhile
                     raise
@@ -217,6 +223,9 @@ class Connection:
             answer.close()
             left -= 1
             time.sleep(_seconds(wait))
+
+    def _refusal(self, answer: httpx.Response, body: bytes) -> ApiError:
+        return refusal(self.url, answer.status_code, body, has_key=bool(self._headers))
 
     def _body(self, answer: httpx.Response, most: int) -> bytes:
         return b"".join(self._chunks(answer, most))

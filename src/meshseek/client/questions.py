@@ -12,6 +12,16 @@ from typing import Any, Final, Literal, TypedDict
 from meshseek.errors import InputError, UnreadableAssetError
 from meshseek.untrusted.files import open_regular
 
+Target = Literal["caption", "appearance", "words", "both"]
+"""What to compare with: captions, views, exact words, or all of them together."""
+Likeness = Literal["caption", "appearance", "both"]
+"""By what assets are alike."""
+Sort = Literal["name", "-name", "faces", "-faces", "size", "-size", "date", "-date"]
+"""An order of the library: by name, faces, longest side or first import; with a minus backwards."""
+Relevance = Literal["strong", "fair", "weak"]
+"""How well a result fits."""
+QueryType = Literal["auto", "english", "chinese"]
+"""The language of words; ``auto`` tells it by their script."""
 Picture = str | os.PathLike[str] | bytes
 """Path of a picture, or what is in it."""
 PICTURE_BYTES: Final = 30_000_000
@@ -27,7 +37,7 @@ class Part(TypedDict, total=False):
     asset_id: str
     weight: float
     """1 where it is left out; negative for what is not wanted."""
-    query_type: Literal["auto", "english", "chinese"]
+    query_type: QueryType
 
 
 class SearchOptions(TypedDict, total=False):
@@ -35,10 +45,10 @@ class SearchOptions(TypedDict, total=False):
 
     algorithm: str | Sequence[str]
     """Name of an embedding algorithm; several are fused."""
-    query_type: Literal["auto", "english", "chinese"]
+    query_type: QueryType
     """Language of the words."""
-    target: str | None
-    """What to compare with: ``caption``, ``appearance``, ``words`` or ``both``."""
+    target: Target | None
+    """What to compare with."""
     cross_modal: bool
     """Compare words with views, a picture with captions."""
     top_k: int
@@ -46,10 +56,10 @@ class SearchOptions(TypedDict, total=False):
     offset: int
     """First result of the page."""
     filters: Mapping[str, Any]
-    """By field a word, a list of words, a number, ``{"min": ..., "max": ...}``, or ``{"not": ...}``."""
+    """By field a word, a list of words, a number, ``{"min": ..., "max": ...}``, or ``{"not": ...}``; sizes in cm."""
     size: str
     """Prefer about this width x depth x height in cm, such as ``60x60x90``."""
-    min_relevance: Literal["strong", "fair", "weak"]
+    min_relevance: Relevance
     collapsed: bool
     """Assets that look the same count as one."""
     diverse: bool

@@ -24,6 +24,11 @@ def warnings_of(credits_: Iterable[Credit], uses: Sequence[str]) -> list[str]:
     return [warning for credit in credits_ if credit.missing != GONE for warning in _warnings(credit, uses)]
 
 
+def unknown_of(credits_: Iterable[Credit]) -> list[str]:
+    """Of which ids there is no asset, a sentence each."""
+    return [f"'{plain(credit.asset_id)}': {GONE}" for credit in credits_ if credit.missing == GONE]
+
+
 def _warnings(credit: Credit, uses: Sequence[str]) -> Iterator[str]:
     asset, licence = plain(credit.asset_id), credit.terms.licence
     for use in uses:

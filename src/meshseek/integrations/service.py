@@ -12,7 +12,7 @@ import httpx
 from pydantic import RootModel
 
 from meshseek.client.connection import Connection
-from meshseek.client.refusals import STATUS
+from meshseek.client.refusals import NOT_UNDERSTOOD, STATUS
 from meshseek.errors import ApiError, InputError, NotFoundError, ServiceError
 
 RETRIES: Final = 3
@@ -73,9 +73,10 @@ def _told() -> Iterator[None]:
         yield
     except ApiError as error:
         status = error.status or HTTPStatus.SERVICE_UNAVAILABLE
-        if status == HTTPStatus.NOT_FOUND and error.code != STATUS:
+        is_ours = error.code not in {STATUS, NOT_UNDERSTOOD}
+        if status == HTTPStatus.NOT_FOUND and is_ours:
             raise NotFoundError(str(error)) from error
-        refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and error.code != STATUS
+        refused = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and is_ours
         raise (InputError if refused else ServiceError)(str(error)) from error
 
 

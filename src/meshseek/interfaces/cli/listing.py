@@ -13,6 +13,7 @@ import click
 
 from meshseek.errors import BusyError
 from meshseek.interfaces.cli.facet_lines import facets_as_lines, facets_option
+from meshseek.interfaces.cli.files import files_of
 from meshseek.interfaces.cli.options import algorithm, application, common, show
 from meshseek.interfaces.cli.searching import FILTER_HELP, parsed_filters
 from meshseek.sizes import sides_in_cm
@@ -21,6 +22,7 @@ from meshseek.untrusted.text import plain
 if TYPE_CHECKING:
     from meshseek.search.algorithm import Algorithm
     from meshseek.search.browsing import Browse, Listed, Shelf
+    from meshseek.workspace.workspace import Workspace
 
 ATTEMPTS = 2
 """To list a library that is published meanwhile."""
@@ -36,6 +38,7 @@ ATTEMPTS = 2
     help="name, faces, size (the longest side) or date (of the first import); with a minus before it, descending.",
 )
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Assets at most.")
+@click.option("--cursor", help="Go on after an earlier list of the same order and filters: what its --json gave.")
 @facets_option
 @common
 def list_command(
@@ -44,6 +47,7 @@ def list_command(
     filters: tuple[str, ...],
     sort: str,
     limit: int,
+    cursor: str | None,
     facets: tuple[str, ...],
     workspace: Path | None,
     max_assets: int | None,
@@ -52,10 +56,12 @@ def list_command(
     """List what is published, filtered and in an order."""
     from meshseek.search.browsing import MOST_LISTED, Browse
 
-    wanted = Browse(filters=parsed_filters(filters), sort=sort, limit=min(limit, MOST_LISTED), facets=facets)
+    page = min(limit, MOST_LISTED)
+    wanted = Browse(filters=parsed_filters(filters), sort=sort, limit=page, cursor=cursor, facets=facets)
     with application(workspace=workspace, max_assets=max_assets, needs="published") as meshseek:
         shelf = _pages(meshseek.search_service.algorithm(algorithm), wanted, limit)
-    show(_as_json(shelf, algorithm), as_json=as_json, text=_as_text(shelf))
+        value = _as_json(shelf, algorithm, meshseek.workspace) if as_json else None
+    show(value, as_json=as_json, text=_as_text(shelf))
 
 
 def _pages(algorithm: Algorithm, wanted: Browse, limit: int) -> Shelf:
@@ -84,18 +90,10 @@ def _of_one_version(algorithm: Algorithm, wanted: Browse, limit: int) -> Shelf |
     return replace(first, assets=assets, cursor=page.cursor)
 
 
-def _as_json(shelf: Shelf, algorithm: str) -> dict[str, Any]:
+def _as_json(shelf: Shelf, algorithm: str, workspace: Workspace) -> dict[str, Any]:
     return {
-        "assets": [
-            {
-                "asset_id": listed.asset.asset_id,
-                "caption_en": next(iter(listed.asset.captions_english), None),
-                "caption_zh": next(iter(listed.asset.captions_chinese), None),
-                "attributes": dict(listed.asset.attributes),
-                "added": None if listed.added is None else _moment(listed.added).isoformat(),
-            }
-            for listed in shelf.assets
-        ],
+        "assets": [_listed_as_json(listed, workspace) for listed in shelf.assets],
+        "cursor": shelf.cursor,
         "total": shelf.total,
         **(shelf.facets.as_plain() if shelf.facets else {}),
         "algorithm": algorithm,
@@ -103,6 +101,20 @@ def _as_json(shelf: Shelf, algorithm: str) -> dict[str, Any]:
         "partial": shelf.shares.is_partial,
         "shards": shelf.shares.all,
         "shards_answered": shelf.shares.asked,
+    }
+
+
+def _listed_as_json(listed: Listed, workspace: Workspace) -> dict[str, Any]:
+    asset = listed.asset
+    viewpoint_id = next(iter(asset.viewpoint_ids), None)
+    return {
+        "asset_id": asset.asset_id,
+        "caption_en": next(iter(asset.captions_english), None),
+        "caption_zh": next(iter(asset.captions_chinese), None),
+        "viewpoint_id": viewpoint_id,
+        **files_of(workspace, asset, viewpoint_id),
+        "attributes": dict(asset.attributes),
+        "added": None if listed.added is None else _moment(listed.added).isoformat(),
     }
 
 

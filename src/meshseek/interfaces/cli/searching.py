@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meshseek.interfaces.cli.facet_lines import facets_as_lines, facets_option
+from meshseek.interfaces.cli.files import files_of
 from meshseek.interfaces.cli.options import algorithms, application, common, show
 from meshseek.interfaces.cli.parts import Weighted, WeightedPart, asked_for
 from meshseek.model import FILTER_FIELDS, LANGUAGES, RELEVANCES, Hit, Language
@@ -20,9 +21,11 @@ from meshseek.untrusted.text import plain
 
 if TYPE_CHECKING:
     from meshseek.search.algorithm import Answer
+    from meshseek.workspace.workspace import Workspace
 
 FILTER_HELP = (
-    f"field=word, field!=word or faces=100..5000; may be given several times. Fields: {', '.join(FILTER_FIELDS)}."
+    "field=word, field!=word or faces=100..5000; may be given several times. Fields: "
+    f"{', '.join(FILTER_FIELDS)}. Width, depth and height are in cm, as in height=60..90."
 )
 target_option = click.option(
     "--target", type=click.Choice(MODES.names), help="What to compare with; takes precedence over --cross-modal."
@@ -115,11 +118,17 @@ def search_command(
         if query.rerank is not None:
             meshseek.reranking.prepare(query.rerank)  # whoever typed this waits for it anyway
         answer = meshseek.search_service.search(query, algorithms)
-    show(answer_as_json(answer), as_json=as_json, text=answer_as_text(answer))
+        value = answer_as_json(answer, meshseek.workspace) if as_json else None
+    show(value, as_json=as_json, text=answer_as_text(answer))
 
 
-def answer_as_json(answer: Answer) -> dict[str, Any]:
-    """An answer as plain values."""
+def answer_as_json(answer: Answer, workspace: Workspace | None = None) -> dict[str, Any]:
+    """An answer as plain values.
+
+    Args:
+        answer: It.
+        workspace: Has the files of its assets; None to say nothing of them.
+    """
     return {
         "results": [
             {
@@ -129,6 +138,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
                 "caption_en": hit.caption_english,
                 "caption_zh": hit.caption_chinese,
                 "viewpoint_id": hit.viewpoint_id,
+                **({} if workspace is None else files_of(workspace, hit, hit.thumbnail)),
                 "attributes": dict(hit.attributes),
                 "basis": list(basis(hit.parts)),
                 "duplicates": list(hit.duplicates),

@@ -18,6 +18,7 @@ from meshseek.interfaces.http.gate import Access, Gate, missing
 from meshseek.interfaces.http.hosts import Hosts
 from meshseek.interfaces.http.rates import Rates
 from meshseek.interfaces.http.schemas import ErrorAnswer
+from meshseek.interfaces.http.subjects import Subject
 from meshseek.settings import Settings
 
 
@@ -44,10 +45,14 @@ REFUSED: dict[int | str, dict[str, Any]] = {
 }
 """What every route may answer before it is asked."""
 
-router = APIRouter()
+UNKNOWN: dict[int | str, dict[str, Any]] = {
+    422: {"model": ErrorAnswer, "description": "The address names a parameter; nothing is asked in it"}
+}
+
+router = APIRouter(tags=[Subject.SERVICE])
 
 
-@router.get("/access", dependencies=[Depends(key_scheme)])
+@router.get("/access", dependencies=[Depends(key_scheme)], responses=UNKNOWN)
 async def access(request: Request) -> AccessAnswer:
     """Whether a key is needed, and what the one that was sent allows; 401 if it is not good."""
     gate: Gate = request.app.state.gate

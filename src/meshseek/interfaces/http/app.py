@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import httpx
 from anyio import CapacityLimiter
 from anyio.to_thread import current_default_thread_limiter, run_sync
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from meshseek import __version__
@@ -20,7 +21,9 @@ from meshseek.interfaces.http.deadline import Deadline
 from meshseek.interfaces.http.failures import PlainAsJson, add_error_handlers
 from meshseek.interfaces.http.logs import write_logs
 from meshseek.interfaces.http.observation import add_observation
+from meshseek.interfaces.http.parameters import expect_known_parameters
 from meshseek.interfaces.http.reference import add_reference
+from meshseek.interfaces.http.subjects import TAGS
 from meshseek.interfaces.http.text_searches import TextSearches
 from meshseek.interfaces.http.threads import Threads
 from meshseek.interfaces.http.upstream import Upstream
@@ -32,8 +35,13 @@ THREADS = 160
 DESCRIPTION = """
 Finds 3D assets by words in English or Chinese, or by a picture.
 
-Without `cross_modal` a text is compared with captions and a picture with views; with it, a text with views and a
-picture with captions. `target` names the comparison itself: `caption`, `appearance`, or `both`, fused by rank.
+Unless something else is asked, a text is compared with captions, views and exact words together, a picture alone with
+views. With `cross_modal` true, a text is compared with views and a picture with captions; with false, each with its own
+kind alone. `target` names the comparison itself and wins: `caption`, `appearance`, `words` (exact words), or `both`,
+which adds the standard scores of captions and of views, and for a text what exact words are worth.
+
+A name that is not known is refused, in a body as in an address; `/live`, `/ready`, `/health` and `/metrics` take
+whatever is added to their addresses.
 """
 
 
@@ -66,7 +74,10 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        dependencies=[Depends(expect_known_parameters)],
         responses=REFUSED,
+        openapi_tags=TAGS,
+        generate_unique_id_function=_name,
         docs_url=None,  # FastAPI's pages load scripts from elsewhere
         redoc_url=None,
     )
@@ -86,8 +97,14 @@ def create_app(meshseek: Meshseek | None = None) -> FastAPI:
     return app
 
 
+def _name(route: APIRoute) -> str:
+    """Of a route in the description, and so of a method in clients that are made of it: that of its function."""
+    return route.name
+
+
 async def _warm_up(app: FastAPI) -> None:
     """Send queries that will be refused: the first one builds the routes, which takes a tenth of a second."""
+    app.openapi()  # takes as long, and the first one that names a parameter needs it
 
     async def ask_inside(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": {"caller": ANYBODY}}, receive, send)

@@ -95,4 +95,6 @@ class AttributionAnswer(BaseModel):
 
     items: list[CreditItem]
     text: str = Field(description="The same as Markdown, to be kept beside the models")
-    warnings: list[str] = Field(description="Licences that forbid a use or say nothing of it, a sentence each")
+    warnings: list[str] = Field(
+        description="Licences that forbid a use or say nothing of it, and ids that no asset has; a sentence each"
+    )

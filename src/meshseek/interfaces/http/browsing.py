@@ -13,6 +13,7 @@ from meshseek.interfaces.http.facet_schemas import Faceted
 from meshseek.interfaces.http.results import ListedAsset
 from meshseek.interfaces.http.routes import JSON, LOOKED_UP, Application, refused
 from meshseek.interfaces.http.schemas import DEFAULT_ALGORITHM, NAME, AlgorithmName, Filters, Shared, plain_filters
+from meshseek.interfaces.http.subjects import Subject
 from meshseek.model import FILTER_FIELDS
 from meshseek.search.browsing import MOST_LISTED, USUAL_LISTED, Browse, Shelf
 from meshseek.search.cursors import LONGEST
@@ -72,7 +73,7 @@ class AssetsAsked(BaseModel):
         )
 
 
-@router.get("/assets", response_model=AssetsAnswer, responses=refused(*LOOKED_UP))
+@router.get("/assets", response_model=AssetsAnswer, responses=refused(*LOOKED_UP), tags=[Subject.LIBRARY])
 def assets(meshseek: Application, asked: Annotated[AssetsAsked, Parameter()]) -> Response:
     """All assets, filtered and sorted, page by page; assets that have nothing to be sorted by come last."""
     shelf = meshseek.search_service.algorithm(asked.algorithm).browse(asked.wanted())

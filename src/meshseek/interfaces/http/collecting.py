@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Response
 from starlette.concurrency import run_in_threadpool
 
 from meshseek.bootstrap import Meshseek
-from meshseek.collecting.cautions import warnings_of
+from meshseek.collecting.cautions import unknown_of, warnings_of
 from meshseek.collecting.credits import credits_of
 from meshseek.collecting.notes import markdown
 from meshseek.errors import NotFoundError
@@ -18,20 +18,21 @@ from meshseek.interfaces.http.access import key_scheme
 from meshseek.interfaces.http.baskets import AttributionAnswer, Basket, CreditItem
 from meshseek.interfaces.http.collected import MISSING_HEADER, ZIP, CollectedZip
 from meshseek.interfaces.http.found_models import find_models
-from meshseek.interfaces.http.routes import Application, ModelHost, refused
+from meshseek.interfaces.http.routes import BINARY, Application, ModelHost, refused
+from meshseek.interfaces.http.subjects import Subject
 from meshseek.model import PublishedAsset
 
 BODY_BYTES = 1_000_000
 _REFUSED = (400, 404, 409, 413, 422, 503)
 _ZIPPED: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {ZIP: {}},
+        "content": {ZIP: BINARY},
         "description": "Models, ATTRIBUTION.md and attribution.csv; a zip that was cut off is not whole",
         "headers": {MISSING_HEADER: {"schema": {"type": "integer"}, "description": "Models that are not in it"}},
     }
 }
 
-router = APIRouter(dependencies=[Depends(key_scheme)])
+router = APIRouter(dependencies=[Depends(key_scheme)], tags=[Subject.COLLECTING])
 
 
 @router.post("/attribution", responses=refused(*_REFUSED), max_body_size=BODY_BYTES)
@@ -40,7 +41,8 @@ def attribution(meshseek: Application, basket: Basket) -> AttributionAnswer:
     ids, uses = basket.ids, basket.uses
     given = credits_of(ids, _assets(meshseek, ids, basket.algorithm))
     items = [CreditItem.of(credit, uses) for credit in given]
-    return AttributionAnswer(items=items, text=markdown(given, uses), warnings=warnings_of(given, uses))
+    warnings = [*warnings_of(given, uses), *unknown_of(given)]
+    return AttributionAnswer(items=items, text=markdown(given, uses), warnings=warnings)
 
 
 @router.post("/collect", response_class=Response, responses={**refused(*_REFUSED), **_ZIPPED}, max_body_size=BODY_BYTES)

@@ -22,6 +22,7 @@ from meshseek.interfaces.http.schemas import (
     SearchAnswer,
     SearchOptions,
 )
+from meshseek.interfaces.http.subjects import Subject
 from meshseek.model import Language
 from meshseek.search.algorithm import Answer
 from meshseek.search.asking import AnsweredPart
@@ -138,7 +139,13 @@ class CombinedAnswer(SearchAnswer):
         return cls(**dict(SearchAnswer.of(answer)), parts=parts, algorithms=dict(answer.versions))
 
 
-@router.post("/search", response_model=CombinedAnswer, responses=SEARCHED, max_body_size=COMBINED_BYTES)
+@router.post(
+    "/search",
+    response_model=CombinedAnswer,
+    responses=SEARCHED,
+    max_body_size=COMBINED_BYTES,
+    tags=[Subject.SEARCH],
+)
 def search_combined(meshseek: Application, caller: Asking, search: CombinedSearch) -> Response:
     """Find assets by several texts, pictures and assets together, each with a weight, which may be negative."""
     free = is_free(caller, search)

@@ -13,13 +13,15 @@ from pydantic import BaseModel, Field
 from meshseek.interfaces.http.access import key_scheme
 from meshseek.interfaces.http.metrics import Metrics
 from meshseek.interfaces.http.standing import Standing, Status
+from meshseek.interfaces.http.subjects import Subject
 
 READY_SECONDS: Final = 2.0
 """How long whoever asks whether we are ready waits at most; a database that takes longer is as good as lost."""
 PROBES: Final = 8
 """Probes that wait at a time, in threads of their own: whatever else goes on, they are answered."""
 
-router = APIRouter()
+router = APIRouter(tags=[Subject.SERVICE])
+TEXT: Final = {"schema": {"type": "string"}}
 _threads = CapacityLimiter(PROBES)
 
 
@@ -54,7 +56,7 @@ async def ready(request: Request, response: Response) -> Ready:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
+    responses={200: {"content": dict.fromkeys(("text/plain", "application/openmetrics-text"), TEXT)}},
     dependencies=[Depends(key_scheme)],
 )
 async def metrics(request: Request) -> Response:

@@ -38,6 +38,7 @@ from meshseek.interfaces.http.schemas import (
     TargetName,
     TextSearch,
 )
+from meshseek.interfaces.http.subjects import Subject
 from meshseek.interfaces.http.upstream import GLB, Upstream
 from meshseek.model import LABEL_FIELDS
 from meshseek.search.admission import Admission
@@ -52,6 +53,8 @@ PICTURES = Admission(running=2, waiting=14)
 CACHED, ASKED_AGAIN = {"Cache-Control": "max-age=3600"}, {"Cache-Control": "no-cache"}
 """A picture may be kept where its address names the version of its asset that is published."""
 JSON = "application/json"
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+"""Of content that is no text, as OpenAPI describes it."""
 _WORDS = {
     400: "What was sent cannot be read",
     404: "There is no such algorithm, asset, view or file",
@@ -105,7 +108,11 @@ Version = Annotated[
 AssetId = Annotated[str, PathParameter(description="As search results give it; slashes may stay")]
 
 
-@router.get("/health", responses={503: {"model": Health, "description": "No algorithm can answer yet"}})
+@router.get(
+    "/health",
+    responses={503: {"model": Health, "description": "No algorithm can answer yet"}},
+    tags=[Subject.SERVICE],
+)
 def health(meshseek: Application, request: Request, response: Response) -> Health:
     """Whether queries can be answered, by algorithm; 503 until one of them can."""
     states = meshseek.search_service.health(general=not sees_details(request.scope))
@@ -115,7 +122,13 @@ def health(meshseek: Application, request: Request, response: Response) -> Healt
     return Health(status="ready" if ready else "unavailable", algorithms=states)
 
 
-@router.post("/search/text", response_model=SearchAnswer, responses=SEARCHED, max_body_size=FIELD_BYTES)
+@router.post(
+    "/search/text",
+    response_model=SearchAnswer,
+    responses=SEARCHED,
+    max_body_size=FIELD_BYTES,
+    tags=[Subject.SEARCH],
+)
 def search_text(meshseek: Application, caller: Asking, search: TextSearch) -> Response:
     """Find assets by words in English or Chinese."""
     language = None if search.query_type == "auto" else search.query_type
@@ -125,7 +138,11 @@ def search_text(meshseek: Application, caller: Asking, search: TextSearch) -> Re
 
 
 @router.post(
-    "/search/image", response_model=SearchAnswer, responses=SEARCHED, max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES
+    "/search/image",
+    response_model=SearchAnswer,
+    responses=SEARCHED,
+    max_body_size=MAX_IMAGE_BYTES + FIELD_BYTES,
+    tags=[Subject.SEARCH],
 )
 def search_image(
     meshseek: Application, caller: Asking, search: Annotated[ImageSearch, Form(media_type=FORM)]
@@ -138,7 +155,7 @@ def search_image(
     return _written(algorithm.search(query))
 
 
-@router.get("/facets/{attribute}", responses=refused(*LOOKED_UP))
+@router.get("/facets/{attribute}", responses=refused(*LOOKED_UP), tags=[Subject.LIBRARY])
 def facets(meshseek: Application, attribute: FieldName, algorithm: AlgorithmName = DEFAULT_ALGORITHM) -> list[Facet]:
     """The values of a filter field, most frequent first."""
     if attribute not in LABEL_FIELDS:
@@ -147,7 +164,7 @@ def facets(meshseek: Application, attribute: FieldName, algorithm: AlgorithmName
     return [Facet(value=value, count=count) for value, count in library.facet(attribute)]
 
 
-@router.get("/assets/{asset_id:path}/similar", responses=refused(*LOOKED_UP))
+@router.get("/assets/{asset_id:path}/similar", responses=refused(*LOOKED_UP), tags=[Subject.SEARCH])
 def similar(
     meshseek: Application,
     asset_id: AssetId,
@@ -165,17 +182,23 @@ def similar(
 @router.get(
     "/assets/{asset_id:path}/model",
     response_class=Response,
-    responses=refused(*FILE, content={GLB: {}, JSON: {"schema": {"$ref": "#/components/schemas/AssetAnswer"}}}),
+    responses=refused(*FILE, content={GLB: BINARY}),
+    tags=[Subject.LIBRARY],
 )
 def model(
-    meshseek: Application, upstream: ModelHost, asset_id: AssetId, algorithm: AlgorithmName | None = None
+    meshseek: Application,
+    upstream: ModelHost,
+    asset_id: AssetId,
+    algorithm: AlgorithmName | None = None,
+    v: Version = None,  # noqa: ARG001  # only makes the address of each version another one
 ) -> Response:
     """The asset's GLB, from the workspace or from ``BASE_URL``."""
     try:
         key = meshseek.search_service.asset(asset_id, algorithm).model
     except NotFoundError:
-        # An id may itself end in "/model": then this is the address of that asset.
-        return JSONResponse(asset(meshseek, f"{asset_id}/model", algorithm).model_dump())
+        with suppress(NotFoundError):  # an id may itself end in "/model": then this is the address of that asset
+            return JSONResponse(asset(meshseek, f"{asset_id}/model", algorithm).model_dump())
+        raise
     if key is None:
         raise NotFoundError(f"asset '{asset_id}' has no model file")
     with suppress(OSError, UnreadableAssetError):
@@ -186,7 +209,8 @@ def model(
 @router.get(
     "/assets/{asset_id:path}/views/{viewpoint_id}",
     response_class=Response,
-    responses=refused(*FILE, content={kind: {} for kind in PICTURE_TYPES.values()}),
+    responses=refused(*FILE, content=dict.fromkeys(PICTURE_TYPES.values(), BINARY)),
+    tags=[Subject.LIBRARY],
 )
 def view(
     meshseek: Application,
@@ -203,6 +227,7 @@ def view(
     "/assets/{asset_id:path}/views/{viewpoint_id}/camera",
     response_class=Response,
     responses=refused(*FILE, content={JSON: {"schema": {"type": "object"}}}),
+    tags=[Subject.LIBRARY],
 )
 def camera(
     meshseek: Application,
@@ -215,7 +240,7 @@ def camera(
     return _of_view(meshseek, open_camera, asset_id, viewpoint_id, (algorithm, v))
 
 
-@router.get("/assets/{asset_id:path}", responses=refused(*LOOKED_UP))
+@router.get("/assets/{asset_id:path}", responses=refused(*LOOKED_UP), tags=[Subject.LIBRARY])
 def asset(meshseek: Application, asset_id: AssetId, algorithm: AlgorithmName | None = None) -> AssetAnswer:
     """All that is known of one asset; without an algorithm, from the first that publishes it."""
     return AssetAnswer.of(meshseek.search_service.asset(asset_id, algorithm), algorithm)

@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from meshseek.interfaces.http.access import key_scheme
 from meshseek.interfaces.http.failures import sees_details
 from meshseek.interfaces.http.metrics import Metrics
-from meshseek.interfaces.http.routes import Application
+from meshseek.interfaces.http.routes import Application, refused
+from meshseek.interfaces.http.subjects import Subject
 from meshseek.interfaces.http.work_left import WorkLeft
 from meshseek.store.read.published import Published, QueryKind, Target, Tuning
 
@@ -27,7 +28,7 @@ FOR_OPERATORS: Final = "its reason names a file or a host; 'skipped.jsonl' in th
 _PRIVATE: Final = re.compile(r"[/\\]|\S:\d|\d+\.\d+\.\d+\.\d+")
 """Of a path, of a host with its port, of an address."""
 
-router = APIRouter(dependencies=[Depends(key_scheme)])
+router = APIRouter(dependencies=[Depends(key_scheme)], tags=[Subject.SERVICE])
 
 
 class MeasuredStatus(BaseModel):
@@ -136,7 +137,7 @@ class StatusAnswer(BaseModel):
     latency: dict[str, Latency] = Field(description="By route, of those that were asked")
 
 
-@router.get("/status")
+@router.get("/status", responses=refused(422))
 def status(meshseek: Application, request: Request) -> StatusAnswer:
     """What is published of each algorithm, what is still to do, what was skipped and why, and how fast searches are.
 

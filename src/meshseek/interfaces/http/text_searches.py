@@ -56,7 +56,8 @@ def _search_in(scope: Scope, message: Message) -> TextSearch | None:
     """What is asked for; None where the framework has to look at it, which says what is wrong."""
     kind = next((value for name, value in scope["headers"] if name == b"content-type"), None)
     body: bytes = message.get("body", b"")
-    if kind != b"application/json" or not body or message.get("more_body") or len(body) > FIELD_BYTES:
+    is_plain = kind == b"application/json" and not scope["query_string"]
+    if not is_plain or not body or message.get("more_body") or len(body) > FIELD_BYTES:
         return None
     try:
         return TextSearch.model_validate(json.loads(body))  # the same steps as the framework's
