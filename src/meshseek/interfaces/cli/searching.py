@@ -19,7 +19,7 @@ from meshseek.search.modes import MODES
 from meshseek.untrusted.text import plain
 
 if TYPE_CHECKING:
-    from meshseek.search.algorithm import Answer
+    from meshseek.search.answer import Answer
 
 FILTER_HELP = (
     f"field=word, field!=word or faces=100..5000; may be given several times. Fields: {', '.join(FILTER_FIELDS)}."
@@ -141,6 +141,7 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "query_type": answer.query_type,
         "cross_modal": answer.cross_modal,
         "target": answer.target,
+        "hint": answer.hint,
         "translated_query": answer.translated_query,
         "reranked_by": answer.reranked_by,
         "note": answer.note,
@@ -160,6 +161,8 @@ def answer_as_text(answer: Answer) -> str:
     if answer.nothing_close:
         lines.append(f"nothing here is close to this{'; these are the nearest' if lines else ''}")
     lines = lines or ["nothing found"]
+    if answer.hint:
+        lines.append(f"({answer.hint})")
     if answer.shares.is_partial:
         lines.append(f"(only {answer.shares.asked} of {answer.shares.all} shards answered; better ones may be missing)")
     translated = dict.fromkeys([answer.translated_query, *(part.translated for part in answer.parts)])

@@ -28,6 +28,9 @@ class AssetsAnswer(Faceted, Shared):
     assets: list[ListedAsset]
     cursor: str | None = Field(description="To be given for the next page; null where this is the last")
     total: int = Field(description="Assets that pass the filters, on all pages")
+    hint: str | None = Field(
+        description="Where none does because a filter names what no asset has: that, and what there is instead"
+    )
     algorithm: str
     version: str = Field(description="Names what was published when this was asked; another publication, another name")
 
@@ -38,6 +41,7 @@ class AssetsAnswer(Faceted, Shared):
             assets=[ListedAsset.of(listed, algorithm) for listed in shelf.assets],
             cursor=shelf.cursor,
             total=shelf.total,
+            hint=shelf.hint,
             algorithm=algorithm,
             version=shelf.version,
             **(shelf.facets.as_plain() if shelf.facets else {}),

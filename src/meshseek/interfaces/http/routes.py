@@ -41,7 +41,7 @@ from meshseek.interfaces.http.schemas import (
 from meshseek.interfaces.http.upstream import GLB, Upstream
 from meshseek.model import LABEL_FIELDS
 from meshseek.search.admission import Admission
-from meshseek.search.algorithm import Answer
+from meshseek.search.answer import Answer
 from meshseek.search.query import MAX_TOP_K, Query
 from meshseek.untrusted.files import open_inside
 from meshseek.workspace.view_files import open_camera, open_view

@@ -14,7 +14,7 @@ from meshseek.interfaces.http.facet_schemas import Faceted
 from meshseek.interfaces.http.results import Result, model_url, view_url
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, PublishedAsset, Relevance
 from meshseek.rerankers import RERANKERS
-from meshseek.search.algorithm import Answer
+from meshseek.search.answer import Answer
 from meshseek.search.explaining import EXPLAINED
 from meshseek.search.modes import MAX_DEPTH, MODES
 from meshseek.search.query import MAX_TEXT, MAX_TOP_K
@@ -201,6 +201,9 @@ class SearchAnswer(Faceted, Shared):
     target: str
     translated_query: str | None = Field(description="The English words that were searched for a Chinese query, if any")
     reranked_by: str | None = Field(description="What put the first results in order; null if nothing did")
+    hint: str | None = Field(
+        description="Where nothing is found because a filter names what no asset has: that, and what there is instead"
+    )
     note: str | None = Field(description="Of a reranking that was asked for: why it was not done, or what it took")
     took_ms: Took
 
@@ -217,6 +220,7 @@ class SearchAnswer(Faceted, Shared):
             target=answer.target,
             translated_query=answer.translated_query,
             reranked_by=answer.reranked_by,
+            hint=answer.hint,
             note=answer.general_note,
             **cls.said(answer.shares),
             **(answer.facets.as_plain() if answer.facets else {}),
