@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from meshseek.collecting.asked import checked_ids, checked_uses
 from meshseek.collecting.credits import Credit
-from meshseek.interfaces.http.schemas import AlgorithmName, Word
+from meshseek.interfaces.filter_form import Word
+from meshseek.interfaces.http.schemas import AlgorithmName
 from meshseek.licences import USES, Demand, Permission, Verdict
 
 MOST_ASSETS = 500

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Response
 from fastapi import Query as Parameter
 from pydantic import BaseModel, Field, Json
 
+from meshseek.interfaces.filter_form import NAME, Filters, plain_filters
 from meshseek.interfaces.http.access import key_scheme
 from meshseek.interfaces.http.facet_schemas import Faceted
 from meshseek.interfaces.http.results import ListedAsset
 from meshseek.interfaces.http.routes import JSON, LOOKED_UP, Application, refused
-from meshseek.interfaces.http.schemas import DEFAULT_ALGORITHM, NAME, AlgorithmName, Filters, Shared, plain_filters
+from meshseek.interfaces.http.schemas import DEFAULT_ALGORITHM, AlgorithmName, Shared
 from meshseek.model import FILTER_FIELDS
 from meshseek.search.browsing import MOST_LISTED, USUAL_LISTED, Browse, Shelf
 from meshseek.search.cursors import LONGEST

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, Json
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.interfaces.filter_form import FIELDS, NAME, FieldName, Filters, plain_filters
 from meshseek.interfaces.http.facet_schemas import Faceted
 from meshseek.interfaces.http.results import Result, model_url, view_url
-from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, PublishedAsset, Relevance
+from meshseek.model import PublishedAsset, Relevance
 from meshseek.rerankers import RERANKERS
 from meshseek.search.answer import Answer
 from meshseek.search.explaining import EXPLAINED
@@ -25,10 +25,6 @@ from meshseek.store.read.published import QueryType as AnsweredQueryType
 DEFAULT_ALGORITHM = "lite"
 FIELD_BYTES = 100_000
 """More than all fields of a search together; a picture comes on top."""
-
-NAME, WORD, WORDS, FIELDS = 100, 1_000, 100, 20
-"""Characters of a name and of a filter's word, words of a filter, and filters. A bound on a text also refuses half a
-character (a lone surrogate), which JSON can hold, but neither an answer nor a database."""
 
 AlgorithmName = Annotated[
     str,
@@ -46,37 +42,7 @@ TargetName = Annotated[
     str,
     Field(description="What to compare with", max_length=NAME, json_schema_extra={"enum": [*MODES.names]}),
 ]
-Word = Annotated[StrictStr, Field(max_length=WORD)]
-Words = Annotated[list[Word], Field(max_length=WORDS)]
-FieldName = Annotated[str, Field(max_length=NAME, json_schema_extra={"enum": [*FILTER_FIELDS]})]
 QueryType = Literal["auto", "english", "chinese"]
-
-
-class Bounds(BaseModel):
-    """Numbers within bounds, both included."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    min: float | None = None
-    max: float | None = None
-
-
-class Not(BaseModel):
-    """Everything but this."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    excluded: Word | Words | StrictFloat | Bounds = Field(alias="not")
-
-
-Filters = Annotated[
-    dict[FieldName, Word | Words | StrictFloat | Bounds | Not],
-    Field(
-        max_length=FIELDS,
-        description=f"By field a word, or words of which one must hold ({', '.join(LABEL_FIELDS)}), or a number, or "
-        f"min and max ({', '.join(NUMBER_FIELDS)}); inside `not` for everything else",
-    ),
-]
 
 
 class SearchOptions(BaseModel):
@@ -123,15 +89,6 @@ class SearchOptions(BaseModel):
             "filters": plain_filters(self.filters),
             "size": None if self.size is None else Size.parse(self.size),
         }
-
-
-def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
-    """Filters as a query takes them."""
-    return {name: _plain(value) for name, value in filters.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else value
 
 
 class TextSearch(SearchOptions):
