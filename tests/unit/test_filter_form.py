@@ -47,12 +47,12 @@ def api() -> Iterator[TestClient]:
 )
 def test_a_filter_that_is_none_is_told_in_the_words_of_its_field(api: TestClient, filters: Any, message: str) -> None:
     """In a search by words, by parts and by a picture, and in the catalogue."""
-    picture = {"files": {"file": ("a.png", b"none")}, "data": {"filters": json.dumps(filters)}}
+    form = {"filters": json.dumps(filters)}
     for answer in (
         api.post("/search/text", json={"query": "chair", "filters": filters}),
         api.post("/search", json={"parts": [{"text": "chair"}], "filters": filters}),
-        api.post("/search/image", **picture),
-        api.get("/assets", params={"filters": json.dumps(filters)}),
+        api.post("/search/image", files={"file": ("a.png", b"none")}, data=form),
+        api.get("/assets", params=form),
     ):
         assert answer.status_code == 422
         told = answer.json()["error"]["message"]

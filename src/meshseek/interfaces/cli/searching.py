@@ -39,6 +39,7 @@ cross_modal_option = click.option(
 @click.argument("text", required=False)
 @click.option("--image", "images", type=click.Path(path_type=Path), multiple=True, help="Search with this picture.")
 @click.option("--like", multiple=True, metavar="ASSET_ID", help="Search for what is like this asset.")
+@click.option("--others-only", is_flag=True, help="Leave out the assets that --like names.")
 @click.option("--without", multiple=True, metavar="TEXT", help="What is not wanted.")
 @click.option(
     "--part",

@@ -63,6 +63,7 @@ class SearchOptions(BaseModel):
         description=f"First result of the page; pages reach to result {MAX_DEPTH}",
         json_schema_extra={"minimum": 0, "maximum": MAX_DEPTH - 1},
     )
+    others_only: bool = Field(default=False, description="Leave out the assets that parts name by `asset_id`")
     filters: Filters = {}
     exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
