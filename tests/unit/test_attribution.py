@@ -138,11 +138,11 @@ def test_what_is_written_of_an_asset() -> None:
         in text
     )
     assert "  * File: models/chairs\\_red.glb; asset chairs/red\n" in text
-    assert f"## {MISSING}: 1 of 2 models\n\n* gone: there is no such asset any longer\n" in text
+    assert f"## {MISSING}: 1 of 2 models\n\n* gone: no asset here has this id\n" in text
     rows = list(csv.DictReader(io.StringIO(notes(given_)["attribution.csv"].decode("utf-8-sig"))))
     assert [row["file"] for row in rows] == ["models/chairs_red.glb", MISSING]
     assert rows[0]["demands"] == "credit"
-    assert rows[1]["missing"] == "there is no such asset any longer"
+    assert rows[1]["missing"] == "no asset here has this id"
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Catalogue:
         """
         rows = [] if "\0" in asset_id else self._reader.rows(query("asset"), {"asset_id": asset_id})
         if not rows:
-            raise NotFoundError(f"there is no asset '{asset_id}' here that can be compared; check the id")
+            raise NotFoundError(f"there is no asset '{asset_id}' here; check the id")
         return published_asset(rows[0])
 
     def own_vectors(self, asset_id: str) -> dict[Target, NDArray[np.float32]]:
