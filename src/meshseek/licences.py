@@ -21,6 +21,8 @@ USES: Final[Mapping[str, Permission]] = {
 """What somebody may want to do, by the name that people give it, and the permission that it takes."""
 PERMITS: Final[tuple[Permission, ...]] = get_args(Permission)
 """All of them."""
+USE_NAMES: Final[tuple[str, ...]] = tuple(dict.fromkeys((*USES, *PERMITS)))
+"""What uses may be called: a permission names the use that takes it."""
 
 _URL = re.compile(
     r"(?:https?://)?(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)"

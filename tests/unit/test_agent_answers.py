@@ -18,7 +18,7 @@ from PIL import Image
 from meshseek.client import Client
 from meshseek.client.answers import Asset, AssetPage, Result
 from meshseek.errors import InputError
-from meshseek.interfaces.mcp.arguments import GetAsset, SearchAssets, SearchAssetsHere
+from meshseek.interfaces.mcp.arguments import CollectAttribution, GetAsset, SearchAssets, SearchAssetsHere
 from meshseek.interfaces.mcp.contact_sheet import COLUMNS, MOST, MOST_BYTES, SIDE, contact_sheet
 from meshseek.interfaces.mcp.tools import Reply, Tools, _file_name
 from meshseek.interfaces.mcp.wording import (
@@ -98,7 +98,7 @@ def test_values_of_fields_are_told_in_short() -> None:
     page = AssetPage.model_validate({"assets": [], "facets": {"category": counts, "tags": [], "faces": {"min": 1}}})
     (line,) = facet_notes(page)
     assert line.startswith("category: room 0 100, room 1 99, ")
-    assert line.endswith("room 14 86, ...")
+    assert line.endswith("room 14 86 and more")
 
 
 @given(asset_id=some.text(min_size=1, max_size=500), caption=WORDS, licence=WORDS, creator=WORDS)
@@ -243,6 +243,12 @@ def test_the_service_chooses_the_algorithm() -> None:
 def test_null_is_as_good_as_left_out(given: dict[str, Any]) -> None:
     """Models send it, or a text of no characters, for all that they do not use."""
     assert SearchAssets.model_validate(given) == SearchAssets.model_validate({"text": "a"})
+
+
+def test_a_use_is_named_as_what_permits_it() -> None:
+    """In the words of the filter, or in those that other ways of asking have."""
+    for use in ("modification", "changes"):
+        assert CollectAttribution.model_validate({"asset_ids": ["a"], "use": use}).use == "changes"
 
 
 def test_filters_may_be_a_text_of_json() -> None:

@@ -145,6 +145,11 @@ def test_what_is_written_of_an_asset() -> None:
     assert rows[1]["missing"] == "no asset here has this id"
 
 
+def test_a_use_may_be_named_as_the_permission_that_it_takes() -> None:
+    """Filters have the one word, uses the other; it is one and the same use."""
+    assert checked_uses(["changes", "commercial", "modification"]) == ("modification", "commercial")
+
+
 @pytest.mark.parametrize(
     ("licence", "uses", "warned"),
     [

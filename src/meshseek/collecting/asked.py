@@ -37,8 +37,8 @@ def checked_uses(uses: Iterable[str]) -> tuple[str, ...]:
     Raises:
         BasketError: A use is not known.
     """
-    by_permission = {permission: use for use, permission in USES.items()}
-    asked = tuple(dict.fromkeys(by_permission.get(use, use) for use in uses))  # type: ignore[call-overload]
+    by_permission: dict[str, str] = {permission: use for use, permission in USES.items()}
+    asked = tuple(dict.fromkeys(by_permission.get(use, use) for use in uses))
     for use in asked:
         if use not in USES:
             raise BasketError(f"there is no use '{use}'; choose one of: {', '.join(USES)}")

@@ -8,7 +8,7 @@ from struct import pack, unpack
 from typing import Any
 
 from meshseek.errors import QueryError
-from meshseek.licences import PERMITS, USES
+from meshseek.licences import PERMITS, USE_NAMES, USES
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, Condition
 from meshseek.untrusted.text import plain
 
@@ -45,7 +45,7 @@ def _condition(name: str, value: Any, *, negated: bool) -> Condition:
 
 def _permission(word: str) -> str:
     """What a licence has to permit, by the name that it has there or the one that a use has."""
-    if word not in (*USES, *USES.values()):
+    if word not in USE_NAMES:
         raise QueryError(
             f"'{shown(word)}' is nothing that a filter on 'permits' knows; choose of: {', '.join(PERMITS)}"
         )

@@ -34,7 +34,7 @@ def _told(library: Library, field: str, value: str) -> str:
     if not known:
         return f"no asset here has any {field}: leave this filter out"
     named = list(dict.fromkeys([*near(value, known), *known]))
-    more = ", ..." if len(named) > MOST_NAMED else ""
+    more = " and more" if len(named) > MOST_NAMED else ""
     called = _CALLED.get(field, f"the {field}")
     return f"no asset here has {called} '{shown(value)}'; there are: {', '.join(map(shown, named[:MOST_NAMED]))}{more}"
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from meshseek.client.questions import PICTURE_BYTES
 from meshseek.interfaces.filter_form import Filters
-from meshseek.licences import USES
+from meshseek.licences import PERMITS, USES, Permission
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS
 
 MOST_RESULTS = 20
@@ -32,19 +32,23 @@ def _parsed(filters: Any) -> Any:
     return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
+def _as_permission(use: Any) -> Any:
+    """The permission that a use takes, where it is named by that of the use."""
+    return USES.get(use, use) if isinstance(use, str) else use
+
+
 AssetId = Annotated[str, Field(min_length=1, max_length=_ID, description="An asset's id, as results show it")]
 TopK = Annotated[int, Field(ge=1, le=MOST_RESULTS, description=f"How many results, 1 to {MOST_RESULTS}")]
-
 
 Offset = Annotated[
     int, Field(ge=0, lt=DEEPEST, description="First result, to go on after a page: 10 for the second ten")
 ]
+_Filters = Annotated[Filters, BeforeValidator(_parsed)]
 Where = Annotated[
-    Filters,
-    BeforeValidator(_parsed),
+    _Filters,
     Field(
         description=f"What must hold, by field. {', '.join(LABEL_FIELDS)}: a word, or a list of words of which one "
-        f"must hold; permits is what the licence allows: {', '.join(USES)}. {', '.join(NUMBER_FIELDS)}: a number or "
+        f"must hold; permits is what the licence allows: {', '.join(PERMITS)}. {', '.join(NUMBER_FIELDS)}: a number or "
         '{"min": 40, "max": 60}; width, depth and height in cm. {"not": ...} for everything else.',
     ),
 ]
@@ -113,7 +117,7 @@ class SimilarAssets(_Arguments):
     target: Literal["appearance", "caption", "both"] = Field(
         "both", description="In what they should be alike: how they look, what they are (caption), or both"
     )
-    filters: Where = {}
+    filters: Annotated[_Filters, Field(description="As in search_assets")] = {}
     top_k: TopK = 10
     offset: Offset = 0
 
@@ -122,6 +126,6 @@ class CollectAttribution(_Arguments):
     """Assets that are used, and for what."""
 
     asset_ids: list[AssetId] = Field(min_length=1, max_length=MOST_IDS, description="Ids of the assets that are used")
-    use: Literal["commercial", "modification", "changes", "no-credit"] | None = Field(
+    use: Annotated[Permission, BeforeValidator(_as_permission)] | None = Field(
         None, description="What they are used for; what a licence does not allow is then warned of"
     )

@@ -110,7 +110,7 @@ def facet_notes(page: AssetPage) -> list[str]:
     for name, counts in page.facets.items():
         values = [] if isinstance(counts, Spread) else counts
         told = ", ".join(f"{_cut(each.value, _NAME)} {each.count:,}" for each in values[:_VALUES])
-        lines += [f"{name}: {told}{', ...' if len(values) > _VALUES else ''}"] if told else []
+        lines += [f"{name}: {told}{' and more' if len(values) > _VALUES else ''}"] if told else []
     return [*lines, PARTLY] if page.partial else lines
 
 
