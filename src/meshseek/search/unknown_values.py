@@ -19,6 +19,8 @@ MOST_COMPARED: Final = 1_000
 MOST_NAMED: Final = 10
 """Values that there are, named in the place of one that there is not."""
 _NEAR: Final = 4
+_LONGEST: Final = 80
+"""Characters that are compared, for it takes far longer for long ones."""
 _CALLED: Final = {"tags": "the tag", "permits": "a licence that permits"}
 
 
@@ -41,7 +43,7 @@ def _told(library: Library, field: str, value: str) -> str:
 
 def near(value: str, known: Sequence[str]) -> list[str]:
     """Those of the known values that may have been meant: in other letters, with more around it, or nearly spelt so."""
-    wanted = value.casefold().strip()
+    wanted = value.casefold().strip()[:_LONGEST]
     folded: dict[str, list[str]] = {}
     for name in known:
         folded.setdefault(name.casefold(), []).append(name)

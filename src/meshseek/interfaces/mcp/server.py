@@ -43,9 +43,10 @@ WAITING: Final = 32
 LONGEST: Final = 1_000
 """Characters of an error."""
 INSTRUCTIONS: Final = (
-    "Meshseek finds 3D models (GLB) in the user's own library. Search with search_assets, look at the numbered contact "
-    "sheet, then get_asset for the one that you choose: it gives a GLB that a 3D program imports at once, at true size "
-    "(1 unit = 1 m, Y up). Before work is published, call collect_attribution with the ids that were used."
+    "Meshseek finds 3D models (GLB) in the user's own library. Search with search_assets (without arguments it lists "
+    "what there is), look at the numbered contact sheet, then get_asset for the one that you choose: it gives a GLB "
+    "that a 3D program imports at once, at true size (1 unit = 1 m, Y up). Before work is published, call "
+    "collect_attribution with the ids that were used."
 )
 _NO_KEY: Final = "unauthorized"
 _KEY: Final = "name MESHSEEK_API_KEY with one under 'env' in the agent's configuration"
