@@ -224,7 +224,7 @@ def test_bad_input_is_one_sentence(api_url: str) -> None:
                 "the filter on 'height' takes a number",
             ),
             ("search_assets", {"filters": "height<80"}, "filters: give a JSON object by field"),
-            ("search_assets", {"filters": {"permits": "comercial"}}, "choose of: commercial, changes, no-credit"),
+            ("search_assets", {"filters": {"permits": "comercial"}}, "there are: commercial, changes, no-credit"),
             ("search_assets", {"text": "chair", "offset": 1_000}, "offset: input should be less than 1000"),
             ("search_assets", {"text": " "}, "the query is empty"),
             ("search_assets", {"text": "x" * 5_000}, "at most"),

@@ -63,8 +63,11 @@ def test_filters_become_conditions(filters: dict[str, Any], expected: Condition)
         ({"category": {"min": 1}}, "is not a word"),
         ({"category": [1]}, "is not a word"),
         ({"tags": "a\0"}, "NUL"),
-        ({"permits": "comercial"}, "'comercial' is nothing .* choose of: commercial, changes, no-credit"),
-        ({"permits": {"not": ["commercial", ""]}}, "choose of: commercial"),
+        (
+            {"permits": "comercial"},
+            "the filter on 'permits' knows no 'comercial'; there are: commercial, changes, no-credit",
+        ),
+        ({"permits": {"not": ["commercial", ""]}}, "there are: commercial"),
         ({"height": {"min": 90, "max": 60}}, "has a min, 90, above its max, 60: nothing passes; swap them"),
         ({"faces": {"not": {"min": "2", "max": "1"}}}, "swap them"),
     ],

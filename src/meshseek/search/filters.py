@@ -46,9 +46,7 @@ def _condition(name: str, value: Any, *, negated: bool) -> Condition:
 def _permission(word: str) -> str:
     """What a licence has to permit, by the name that it has there or the one that a use has."""
     if word not in USE_NAMES:
-        raise QueryError(
-            f"'{shown(word)}' is nothing that a filter on 'permits' knows; choose of: {', '.join(PERMITS)}"
-        )
+        raise QueryError(f"the filter on 'permits' knows no '{shown(word)}'; there are: {', '.join(PERMITS)}")
     return USES.get(word, word)
 
 
