@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Permission = Literal["commercial", "changes", "no-credit"]
 """Commercial use; changed versions may be passed on; the author need not be named."""
@@ -19,6 +19,10 @@ USES: Final[Mapping[str, Permission]] = {
     "no-credit": "no-credit",
 }
 """What somebody may want to do, by the name that people give it, and the permission that it takes."""
+PERMITS: Final[tuple[Permission, ...]] = get_args(Permission)
+"""All of them."""
+USE_NAMES: Final[tuple[str, ...]] = tuple(dict.fromkeys((*USES, *PERMITS)))
+"""What uses may be called: a permission names the use that takes it."""
 
 _URL = re.compile(
     r"(?:https?://)?(?:www\.)?creativecommons\.org/(?:licenses|publicdomain)/([a-z-]+)"

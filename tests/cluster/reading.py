@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from meshseek.errors import MeshseekError
-from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.answer import Answer
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -333,6 +334,29 @@ def test_what_cannot_be_browsed_is_told(wrong: dict[str, Any], message: str) -> 
     """In one line."""
     with pytest.raises(QueryError, match=message):
         Browse(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("filters", "hint"),
+    [
+        ({"category": "Chair"}, "no asset here has the category 'Chair'; there are: chair, bed, lamp, table"),
+        (
+            {"category": ["lmp", "x\n"]},
+            "no asset here has the category 'lmp'; there are: lamp, .*; .* the category 'x ';",
+        ),
+        ({"tags": "rod", "height": {"min": 10}}, "no asset here has the tag 'rod'; there are: red, "),
+        ({"creator": "Anna"}, "^no asset here has any creator: leave this filter out$"),
+        ({"category": "chair", "faces": {"min": 100_000}}, None),
+        ({"category": {"not": "Chair"}, "faces": {"min": 100_000}}, None),
+        ({"category": ["Chair", "chair"]}, None),
+    ],
+)
+def test_a_value_that_nothing_has_is_told(both: Both, filters: dict[str, Any], hint: str | None) -> None:
+    """Where it leaves nothing to be found: with what there is instead, the nearest first, in one line."""
+    for algorithm in (both.one, both.shards):
+        searched = algorithm.search(Query(text="red chair", filters=filters)).hint
+        for told in (searched, algorithm.browse(Browse(filters=filters)).hint):
+            assert told is None if hint is None else told and re.search(hint, told), told
 
 
 def test_an_import_notes_when_an_asset_came(

@@ -15,7 +15,8 @@ from meshseek.interfaces.http.schemas import SearchAnswer
 from meshseek.model import RELEVANCES, Language
 from meshseek.pipeline.calibrate import calibrate, captions_find_views
 from meshseek.relevance import FEWEST, trust_in
-from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.answer import Answer
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library

@@ -124,7 +124,7 @@ def test_the_library_and_what_it_holds(client: Client, tmp_path: Path) -> None:
     assert [item.asset_id for item in told.items] == [ODD_ID, BARE_ID]
     assert told.items[0].verdicts == {"commercial": "allowed"}
     assert len(told.warnings) == 1
-    assert client.attribution([ODD_ID, "no/pe"]).warnings == ("'no/pe': there is no such asset here",)
+    assert client.attribution([ODD_ID, "no/pe"]).warnings == ("'no/pe': no asset here has this id",)
     collected = client.collect([ODD_ID, BARE_ID], tmp_path / "chosen.zip")
     assert (collected.path, collected.missing) == (tmp_path / "chosen.zip", {})
     with zipfile.ZipFile(collected) as packed:
@@ -135,7 +135,7 @@ def test_the_library_and_what_it_holds(client: Client, tmp_path: Path) -> None:
 def test_what_is_not_collected_is_told(client: Client, tmp_path: Path) -> None:
     """By its id as it was asked for, whatever a table makes of it; the others are there."""
     collected = client.collect(["no/pe", ODD_ID, "=gone", ODD_ID], tmp_path / "chosen.zip")
-    assert collected.missing == dict.fromkeys(("no/pe", "=gone"), "there is no such asset here")
+    assert collected.missing == dict.fromkeys(("no/pe", "=gone"), "no asset here has this id")
     with zipfile.ZipFile(collected) as packed:
         assert sum(name.endswith(".glb") for name in packed.namelist()) == 1
     with pytest.raises(ApiError, match="none of these assets is here"):

@@ -111,11 +111,11 @@ def test_an_asset_that_was_taken_out_meanwhile(api: httpx.Client) -> None:
 
     assert answer.headers["x-missing-models"] == "1"
     assert list(files) == ["ATTRIBUTION.md", "attribution.csv", "models/chair-0001.glb"]
-    assert "## MISSING: 1 of 2 models\n\n* chairs/gone: there is no such asset here" in files["ATTRIBUTION.md"].decode()
+    assert "## MISSING: 1 of 2 models\n\n* chairs/gone: no asset here has this id" in files["ATTRIBUTION.md"].decode()
     assert [row["file"] for row in table(files)] == ["models/chair-0001.glb", "MISSING"]
     told = api.post("/attribution", json=asked).json()
-    assert told["items"][1]["missing"] == "there is no such asset here"
-    assert told["warnings"] == ["'chairs/gone': there is no such asset here"]
+    assert told["items"][1]["missing"] == "no asset here has this id"
+    assert told["warnings"] == ["'chairs/gone': no asset here has this id"]
 
 
 @pytest.mark.parametrize("route", ["/collect", "/attribution"])

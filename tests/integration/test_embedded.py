@@ -427,8 +427,9 @@ def test_a_copy_of_a_running_workspace_is_refused(workspace: Path, tmp_path: Pat
     server.start_detached()
     shutil.copytree(workspace, copy, ignore=shutil.ignore_patterns("*.lock"))
     assert not EmbeddedServer(copy).is_running()
-    with pytest.raises(DatabaseDownError, match=r"was copied while a server used .*copy it again"):
+    with pytest.raises(DatabaseDownError, match=r"was copied while a server used .*copy it again") as refused:
         EmbeddedServer(copy).acquire()
+    assert refused.value.in_general.startswith("the database cannot be started before somebody mends")
     assert server.is_running()
     server.stop()
 
@@ -536,8 +537,9 @@ def test_a_moved_workspace_keeps_its_database(new_workspace: Path) -> None:
     with EmbeddedServer(moved) as server:
         assert ask(server.acquire(), "select answer from kept") == 42
         shutil.copytree(moved, new_workspace)
-        with pytest.raises(DatabaseDownError, match=r"is a copy of .*moved.*publish again"):
+        with pytest.raises(DatabaseDownError, match=r"is a copy of .*moved.*publish again") as refused:
             EmbeddedServer(new_workspace).acquire()
+        assert refused.value.in_general.startswith("the database cannot be started before somebody mends")
     assert_nothing_is_left(moved)
     remove_cluster(moved)
 

@@ -83,10 +83,16 @@ def words(name: str) -> st.SearchStrategy[Any]:
     return st.one_of(st.sampled_from(WORDS[name]), st.lists(st.sampled_from(WORDS[name]), max_size=4))
 
 
+def in_order(bounds: tuple[int | None, int | None]) -> dict[str, int | None]:
+    """The lower bound first, where there are two."""
+    low, high = bounds if None in bounds else sorted(bound for bound in bounds if bound is not None)
+    return {"min": low, "max": high}
+
+
 BOUND = st.one_of(st.none(), st.integers(-10, 10 * COUNT + 10))
 BOUNDS = st.tuples(BOUND, BOUND).filter(lambda found: found != (None, None))
 PLAIN: dict[str, st.SearchStrategy[Any]] = {name: words(name) for name in WORDS}
-PLAIN["faces"] = BOUNDS.map(lambda found: dict(zip(("min", "max"), found, strict=True)))
+PLAIN["faces"] = BOUNDS.map(in_order)
 FILTERS = st.fixed_dictionaries(
     {}, optional={name: st.one_of(plain, plain.map(lambda value: {"not": value})) for name, plain in PLAIN.items()}
 )

@@ -18,7 +18,8 @@ from tests.toy import embed_toys, toy
 from meshseek.model import LABEL_FIELDS, Asset, ViewSet
 from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
-from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.answer import Answer
 from meshseek.search.parts import QueryPart
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server

@@ -28,6 +28,7 @@ from meshseek.bootstrap import Meshseek
 from meshseek.interfaces.http import create_app
 from meshseek.interfaces.mcp.contact_sheet import MOST_BYTES, SIDE
 from meshseek.interfaces.mcp.over_http import Inside
+from meshseek.interfaces.mcp.tools import _file_name
 from meshseek.interfaces.mcp.wording import MOST_TOKENS, tokens
 from meshseek.settings import read_settings
 
@@ -126,23 +127,88 @@ def test_every_way_of_asking_over_http(api_url: str) -> None:
         assert ODD_ID in text_of(await client.call_tool("search_assets", by_picture))
         asked = {"text": "椅子", "size": "60x60x90", "top_k": 2, "offset": 2}
         assert "\n3. " in text_of(await client.call_tool("search_assets", asked))
-        like = {"like": BARE_ID, "text": "cup", "top_k": 3}
-        assert f'Search for "cup" and what is like {BARE_ID}: 3 results' in text_of(
-            await client.call_tool("search_assets", like)
+        like = text_of(await client.call_tool("search_assets", {"like": BARE_ID, "text": "cup", "top_k": 3}))
+        assert like.startswith(
+            f'Search for "cup" and what is like {BARE_ID}: 3 results, best first; more with offset 3.'
         )
+        assert f". {BARE_ID} [" not in like
         alike = await client.call_tool("similar_assets", {"asset_id": ODD_ID, "top_k": 7})
         assert sheet_of(alike).size == (5 * SIDE, 2 * SIDE)
-        assert f"Assets like {ODD_ID} by appearance: 7 results" in text_of(alike)
+        assert f"Assets like {ODD_ID} by both: 7 results" in text_of(alike)
+        some = {"asset_id": ODD_ID, "target": "appearance", "filters": {"category": "Kitchen"}, "offset": 1}
+        assert "; Kitchen; " in text_of(await client.call_tool("similar_assets", some)).replace("   ", "; ")
         bare = text_of(await client.call_tool("get_asset", {"asset_id": BARE_ID}))
         assert "licence: unknown licence" in bare
         assert "glb: http://127.0.0.1:" in bare
         asked = {"asset_ids": [ODD_ID, BARE_ID, "gone"], "use": "commercial"}
         credits_ = text_of(await client.call_tool("collect_attribution", asked)).splitlines()
         assert credits_[0].startswith(f"Warning: '{BARE_ID}': nothing says that commercial use is allowed")
-        assert credits_[1] == "Warning: 'gone': there is no such asset here"
+        assert credits_[1] == "Warning: 'gone': no asset here has this id"
         assert any(line.startswith("gone: ") for line in credits_)
         assert any(line.startswith("* Antique by Meshseek, CC0-1.0") for line in credits_)
         assert any(line.startswith("CC0-1.0: May be used for anything") for line in credits_)
+
+    over_http(api_url, calls)
+
+
+def test_what_is_not_wanted_comes_last(api_url: str) -> None:
+    """Words that the results should not be like."""
+
+    async def calls(client: Client) -> None:
+        async def first(**arguments: Any) -> list[str]:
+            found = text_of(await client.call_tool("search_assets", {"top_k": 20, **arguments}))
+            return re.findall(r"^\d+\. (\S+)-\d+ ", found, re.MULTILINE)
+
+        assert (await first(text="furniture to sit on"))[0] == "chair"
+        assert "chair" not in (await first(text="furniture to sit on", without="chair"))[:3]
+
+    over_http(api_url, calls)
+
+
+def test_filters_alone_list_the_library(api_url: str) -> None:
+    """By name, with the categories and tags to filter by; pages end where it does, and say so."""
+
+    async def calls(client: Client) -> None:
+        async def said(**arguments: Any) -> list[str]:
+            found = text_of(await client.call_tool("search_assets", arguments))
+            assert tokens(found) <= MOST_TOKENS
+            return found.splitlines()
+
+        everything = await said()
+        assert everything[0].startswith("Assets of the library, 22 in all: 10 results, by name; more with offset 10.")
+        assert re.match(r"category: [A-Z]\w.* \d+, ", everything[1])
+        assert everything[2].startswith("tags: ")
+        shown = [line for offset in (0, 10, 20) for line in await said(offset=offset) if re.match(r"\d+\. ", line)]
+        assert [int(line.partition(".")[0]) for line in shown] == list(range(1, 23))
+        assert len({line.split()[1] for line in shown}) == 22
+        assert "these are the last" in (await said(offset=20))[0]
+        assert await said(offset=22) == [
+            "Assets of the library, 22 in all: no result has the number 23; the pages before have all that there are."
+        ]
+        some = await said(filters={"category": "Living room", "height": {"min": 10}})
+        assert some[0].startswith("Assets that pass the filters, ")
+        (none,) = await said(filters={"category": "living rom"})
+        assert none.startswith(
+            "Assets that pass the filters: nothing found. No asset here has the category 'living rom'; "
+        )
+        assert "there are: Living room, " in none
+
+    over_http(api_url, calls)
+
+
+def test_the_end_of_a_search_is_told(api_url: str) -> None:
+    """And a filter on what nothing has."""
+
+    async def calls(client: Client) -> None:
+        async def first(**arguments: Any) -> str:
+            return text_of(await client.call_tool("search_assets", arguments)).splitlines()[0]
+
+        assert "more with offset 10." in await first(text="chair")
+        assert "results 21 to 22, best first; these are the last." in await first(text="chair", offset=20)
+        beyond = 'Search for "chair": no result has the number 23; the pages before have all that there are.'
+        assert await first(text="chair", offset=22) == beyond
+        wrong = await first(text="desk", filters={"licence": "CC0"})
+        assert wrong == ("Search for \"desk\": nothing found. No asset here has the licence 'CC0'; there are: CC0-1.0.")
 
     over_http(api_url, calls)
 
@@ -152,7 +218,15 @@ def test_bad_input_is_one_sentence(api_url: str) -> None:
 
     async def calls(client: Client) -> None:
         for tool, arguments, words in (
-            ("search_assets", {}, "give text, a picture, or the id of an asset"),
+            ("search_assets", {"without": "wood"}, "without and size need text, a picture or like beside them"),
+            (
+                "search_assets",
+                {"text": "chair", "filters": {"height": {"lt": 80}}},
+                "the filter on 'height' takes a number",
+            ),
+            ("search_assets", {"filters": "height<80"}, "filters: give a JSON object by field"),
+            ("search_assets", {"filters": {"permits": "comercial"}}, "there are: commercial, changes, no-credit"),
+            ("search_assets", {"text": "chair", "offset": 1_000}, "offset: input should be less than 1000"),
             ("search_assets", {"text": " "}, "the query is empty"),
             ("search_assets", {"text": "x" * 5_000}, "at most"),
             ("search_assets", {"text": "chair", "top_k": 200}, "top_k: input should be less than or equal to 20"),
@@ -162,7 +236,7 @@ def test_bad_input_is_one_sentence(api_url: str) -> None:
             ("search_assets", {"image_path": "/etc/passwd"}, "there is no argument 'image_path'"),
             ("search_assets", {"image_base64": "%%%"}, "is no base64"),
             ("search_assets", {"image_base64": "AAAA"}, "PNG"),
-            ("get_asset", {"asset_id": "none"}, "none"),
+            ("get_asset", {"asset_id": "none"}, "there is no asset 'none' here; check the id"),
             ("get_asset", {}, "asset_id: field required"),
             ("similar_assets", {"asset_id": "none"}, "none"),
             ("delete_assets", {}, "there are search_assets, get_asset"),
@@ -189,11 +263,12 @@ def test_over_stdio_models_and_pictures_are_files(api_url: str, tmp_path: Path) 
         sheet_of(asset).crop((0, 0, SIDE, SIDE)).save(photo)
         found = await client.call_tool("search_assets", {"image_path": str(photo), "top_k": 3})
         assert ODD_ID in text_of(found)
+        assert "get_asset saves a GLB on this machine and gives its path." in text_of(found).splitlines()
         assert "cannot read" in await refused(client, "search_assets", image_path=str(secret))
         two = {"image_path": str(photo), "image_base64": "AAAA"}
         assert "not both" in await refused(client, "search_assets", **two)
 
-    over_stdio(api_url, tmp_path, calls)
+    over_stdio(f"{api_url}/mcp", tmp_path, calls)
     (glb,) = map(Path, saved)
     assert glb.parent == tmp_path
     assert glb.read_bytes()[:4] == b"glTF"
@@ -205,6 +280,7 @@ def test_the_guide_s_configuration_and_calls_work(api_url: str, tmp_path: Path) 
     blocks = [json.loads(block) for block in re.findall(r"^ *```json\n(.*?)```", page, re.DOTALL | re.MULTILINE)]
     (configured,) = blocks[0]["mcpServers"].values()
     tools = re.findall(r"^\d\. `(\w+)`", page, re.MULTILINE)
+    assert page.count(f"/models/{_file_name('chairs/red')}") == 2
     assert configured["args"][:2] == ["mcp", "--url"]
     assert configured["command"] == "meshseek"
 
@@ -224,7 +300,9 @@ def test_over_stdio_a_service_that_is_away_or_refuses_is_told(api_url: str, tmp_
         assert "run 'meshseek serve' there" in await refused(client, "search_assets", text="chair")
 
     async def no_key(client: Client) -> None:
-        assert "this is no key" in await refused(client, "search_assets", text="chair")
+        told = await refused(client, "search_assets", text="chair")
+        assert told.startswith("this is no key")
+        assert told.endswith("name MESHSEEK_API_KEY with one under 'env' in the agent's configuration")
 
     over_stdio("http://127.0.0.1:9", tmp_path, away)
     over_stdio(api_url, tmp_path, no_key, MESHSEEK_API_KEY=make_key("x", "read")[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from meshseek.errors import EmbedderError
 from meshseek.model import Asset, Role
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.modes import MODES
+from meshseek.search.parts import QueryPart
 from meshseek.search.query import Query
 from meshseek.search.question import Question
 from meshseek.store.postgres import Server
@@ -109,6 +111,23 @@ def test_copies_of_the_asset_that_is_named_are_collapsed_into_it(algorithm: Algo
     hits = algorithm.search(Query(text=seen(crowd)[0], target="appearance", collapsed=True)).hits
     assert hits[0].asset_id == seen(crowd)[0]
     assert seen(crowd)[-COPIES] in hits[0].duplicates
+
+
+@pytest.mark.parametrize("beside", [[], [QueryPart(text="red chair", weight=-0.5)]], ids=["alone", "in parts"])
+def test_only_others_are_found(algorithm: Algorithm, crowd: Crowd, beside: list[QueryPart]) -> None:
+    """All that would be found but the asset that is asked for, page by page, whether it comes first or not."""
+    name = seen(crowd)[0]
+    parts = [QueryPart(asset_id=name), *beside]
+
+    def found(**options: Any) -> list[str]:
+        query = Query(parts=parts, target="appearance", diverse=False, **options)
+        return [hit.asset_id for hit in algorithm.search(query).hits]
+
+    everything = found(top_k=60)
+    assert name in everything
+    others = [asset_id for asset_id in everything if asset_id != name]
+    pages = [found(top_k=10, offset=offset, others_only=True) for offset in range(0, 50, 10)]
+    assert [asset_id for page in pages for asset_id in page] == others[:50]
 
 
 def test_an_id_needs_no_model(library: Library, crowd: Crowd) -> None:

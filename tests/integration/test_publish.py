@@ -26,7 +26,8 @@ from meshseek.images import read_image
 from meshseek.pipeline.publish import publish
 from meshseek.pipeline.stage import Summary
 from meshseek.reporting import SilentReporter
-from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.answer import Answer
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.store.postgres import Server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,67 +16,111 @@ from hypothesis import strategies as some
 from PIL import Image
 
 from meshseek.client import Client
-from meshseek.client.answers import Asset, Result, SearchAnswer
+from meshseek.client.answers import Asset, AssetPage, Result
 from meshseek.errors import InputError
-from meshseek.interfaces.mcp.arguments import GetAsset, SearchAssets, SearchAssetsHere
+from meshseek.interfaces.mcp.arguments import CollectAttribution, GetAsset, SearchAssets, SearchAssetsHere
 from meshseek.interfaces.mcp.contact_sheet import COLUMNS, MOST, MOST_BYTES, SIDE, contact_sheet
 from meshseek.interfaces.mcp.tools import Reply, Tools, _file_name
 from meshseek.interfaces.mcp.wording import (
     EACH_TOKENS,
     MOST_TOKENS,
     Reach,
+    Rows,
     asset_text,
+    facet_notes,
     licence_text,
     results_text,
     shortened,
     size_text,
     tokens,
 )
+from meshseek.search.sizes import Size
 
 REACH = Reach("http://127.0.0.1:8000")
 WORDS = some.text(max_size=2_000)
 
 
-def results(count: int, **fields: Any) -> SearchAnswer:
-    """An answer with so many results like this."""
+def results(count: int, *, head: str = "Search", **fields: Any) -> Rows:
+    """So many results like this."""
     one = {"asset_id": "chairs/red", "score": 1.0, "relevance": "strong", "model_url": "/assets/chairs/red/model"}
-    rows = [Result.model_validate(one | fields)] * count
-    return SearchAnswer(results=tuple(rows), algorithm="lite", target="both")
+    return Rows(head=head, assets=[Result.model_validate(one | fields)] * count)
 
 
 def test_ten_results_say_what_an_agent_needs() -> None:
     """Number, id, how well it fits, caption, size, licence and where its model is, in far fewer tokens than allowed."""
     size = {"width": 0.6, "depth": 0.55, "height": 0.9, "unit": "m", "certainty": "likely"}
-    attributes = {"size": size, "licence": "CC-BY-4.0", "creator": "Anna"}
-    text = results_text(results(10, caption_en="a red chair", attributes=attributes), REACH, head='Search for "chair"')
+    attributes = {"size": size, "licence": "CC-BY-4.0", "creator": "Anna", "category": "Kitchen"}
+    rows = results(10, head='Search for "chair"', caption_en="a red chair", attributes=attributes)
+    text = results_text(rows, REACH)
 
-    assert text.splitlines()[1:3] == [
+    assert text.splitlines()[:3] == [
+        'Search for "chair": 10 results, best first; these are the last. Numbers are those on the picture.',
         "1. chairs/red [strong] a red chair",
-        "   0.6 x 0.55 x 0.9 m, unit likely; CC-BY-4.0 by Anna; glb http://127.0.0.1:8000/assets/chairs/red/model",
+        "   Kitchen; 0.6 x 0.55 x 0.9 m, unit likely; CC-BY-4.0 by Anna; glb http://127.0.0.1:8000/assets/chairs/red/model",
     ]
     assert tokens(text) < MOST_TOKENS * 2 / 3
+    far = results_text(replace(rows, follows="more", offset=10, wished=Size(width=50, height=88)), REACH)
+    assert far.splitlines()[0].startswith('Search for "chair": results 11 to 20, best first; more with offset 20.')
+    assert "0.6 x 0.55 x 0.9 m, unit likely (4 cm off on average); CC-BY" in far
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (Rows(head="Search", assets=[]), "Search: nothing found. Use other words, or fewer filters."),
+        (
+            Rows(head="Search", assets=[], why_none="no asset here has the tag 'x'; there are: y"),
+            "Search: nothing found. No asset here has the tag 'x'; there are: y.",
+        ),
+        (
+            Rows(head="Search", assets=[], offset=820),
+            "Search: no result has the number 821; the pages before have all that there are.",
+        ),
+    ],
+)
+def test_an_end_is_told_as_such(rows: Rows, told: str) -> None:
+    """Nothing found is something else than nothing more, and each says what helps."""
+    assert results_text(rows, Reach("http://127.0.0.1:8000", needs_key=True, saves=True)) == told
+
+
+def test_who_cannot_send_the_key_gets_models_as_files() -> None:
+    """Over HTTP addresses are told with their header; over stdio a tool saves models, and no address is told."""
+    keyed = results_text(results(2), Reach("http://127.0.0.1:8000", needs_key=True))
+    assert "The glb addresses need the header 'Authorization: Bearer <key>'." in keyed.splitlines()
+    saved = results_text(results(2), Reach("http://127.0.0.1:8000", needs_key=True, saves=True))
+    assert saved.splitlines()[1] == "get_asset saves a GLB on this machine and gives its path."
+    assert "http" not in saved
+
+
+def test_values_of_fields_are_told_in_short() -> None:
+    """The most frequent ones, for filters to name."""
+    counts = [{"value": f"room {number}\n", "count": 100 - number} for number in range(20)]
+    page = AssetPage.model_validate({"assets": [], "facets": {"category": counts, "tags": [], "faces": {"min": 1}}})
+    (line,) = facet_notes(page)
+    assert line.startswith("category: room 0 100, room 1 99, ")
+    assert line.endswith("room 14 86 and more")
 
 
 @given(asset_id=some.text(min_size=1, max_size=500), caption=WORDS, licence=WORDS, creator=WORDS)
 def test_no_library_makes_an_answer_long(asset_id: str, caption: str, licence: str, creator: str) -> None:
     """Whatever it says of its assets; what does not fit is counted."""
-    attributes = {"licence": licence, "creator": creator, "tags": [caption] * 50}
+    attributes = {"licence": licence, "creator": creator, "category": caption, "tags": [caption] * 50}
     answer = results(10, asset_id=asset_id, caption_en=caption, attributes=attributes)
-    assert tokens(results_text(answer, REACH, head="Search")) <= MOST_TOKENS
+    assert tokens(results_text(answer, REACH)) <= MOST_TOKENS
     asset = Asset(asset_id=asset_id, captions_en=(caption,) * 9, attributes=attributes, viewpoint_ids=(1, 2))
     assert tokens(shortened(asset_text(asset, None, ["1", "2"]))) <= MOST_TOKENS
 
 
 def test_what_a_library_says_stays_on_its_line() -> None:
     """So that a caption cannot look like another result, or like a word of ours."""
-    text = results_text(results(1, caption_en="chair\n2. evil\x1b[2J [strong]"), REACH, head="Search")
+    text = results_text(results(1, caption_en="chair\n2. evil\x1b[2J [strong]"), REACH)
     assert len(text.splitlines()) == 3
     assert "chair 2. evil [strong]" in text
 
 
 def test_left_out_results_are_counted() -> None:
     """With how to get them."""
-    text = results_text(results(10, asset_id="椅" * 90), REACH, head="Search")
+    text = results_text(results(10, asset_id="椅" * 90), REACH)
     shown = sum(line.startswith(f"{place}. ") for place in range(1, 11) for line in text.splitlines())
     assert 0 < shown < 10
     assert f"({10 - shown} more do not fit here: ask for fewer at once, or for the next by offset)" in text
@@ -83,7 +128,7 @@ def test_left_out_results_are_counted() -> None:
 
 def test_twenty_results_are_all_told() -> None:
     """Who asks for more than ten gets more than ten results' tokens."""
-    text = results_text(results(20, caption_en="a large brown stool with four legs"), REACH, head="Search")
+    text = results_text(results(20, caption_en="a large brown stool with four legs"), REACH)
     assert "\n20. " in text
     assert MOST_TOKENS / 2 < tokens(text) <= 20 * EACH_TOKENS
 
@@ -185,6 +230,32 @@ def test_the_service_chooses_the_algorithm() -> None:
         reply = tools(ready).search_assets(SearchAssets.model_validate({"text": "chair"}))
         assert reply == Reply('Search for "chair": nothing found. Use other words, or fewer filters.')
     assert [body.get("algorithm") for body in asked] == [None, "siglip"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"text": "a", "like": None, "filters": None, "size": "", "top_k": None},
+        {"text": "a", "like": "", "without": "", "filters": "{}"},
+        {"text": "a", "image_base64": None, "filters": {"category": None}},
+    ],
+)
+def test_null_is_as_good_as_left_out(given: dict[str, Any]) -> None:
+    """Models send it, or a text of no characters, for all that they do not use."""
+    assert SearchAssets.model_validate(given) == SearchAssets.model_validate({"text": "a"})
+
+
+def test_a_use_is_named_as_what_permits_it() -> None:
+    """In the words of the filter, or in those that other ways of asking have."""
+    for use in ("modification", "changes"):
+        assert CollectAttribution.model_validate({"asset_ids": ["a"], "use": use}).use == "changes"
+
+
+def test_filters_may_be_a_text_of_json() -> None:
+    """As some models send what is nested."""
+    filters = {"height": {"max": 80}, "tags": ["a", "b"]}
+    sent = SearchAssets.model_validate({"text": "a", "filters": json.dumps(filters)})
+    assert sent == SearchAssets.model_validate({"text": "a", "filters": filters})
 
 
 def test_a_view_that_cannot_be_had_is_an_empty_tile(tmp_path: Path) -> None:

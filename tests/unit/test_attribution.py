@@ -138,11 +138,16 @@ def test_what_is_written_of_an_asset() -> None:
         in text
     )
     assert "  * File: models/chairs\\_red.glb; asset chairs/red\n" in text
-    assert f"## {MISSING}: 1 of 2 models\n\n* gone: there is no such asset here\n" in text
+    assert f"## {MISSING}: 1 of 2 models\n\n* gone: no asset here has this id\n" in text
     rows = list(csv.DictReader(io.StringIO(notes(given_)["attribution.csv"].decode("utf-8-sig"))))
     assert [row["file"] for row in rows] == ["models/chairs_red.glb", MISSING]
     assert rows[0]["demands"] == "credit"
-    assert rows[1]["missing"] == "there is no such asset here"
+    assert rows[1]["missing"] == "no asset here has this id"
+
+
+def test_a_use_may_be_named_as_the_permission_that_it_takes() -> None:
+    """Filters have the one word, uses the other; it is one and the same use."""
+    assert checked_uses(["changes", "commercial", "modification"]) == ("modification", "commercial")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from meshseek.errors import QueryError
 from meshseek.licences import permissions
 from meshseek.model import Condition
 from meshseek.search.filters import conditions, parse_filter
+from meshseek.search.unknown_values import near
 from meshseek.store.read.statistics import Statistics
 from meshseek.store.write.labels import figures_of, labels_of
 
@@ -29,6 +30,8 @@ from meshseek.store.write.labels import figures_of, labels_of
         ({"height": 3}, Condition(field="height", minimum=3, maximum=3)),
         ({"faces": {"not": {"max": 5}}}, Condition(field="faces", maximum=5, negated=True)),
         ({"faces": ["500"]}, Condition(field="faces", minimum=500, maximum=500)),
+        ({"permits": "modification"}, Condition(field="permits", values=("changes",))),
+        ({"permits": ["changes", "no-credit"]}, Condition(field="permits", values=("changes", "no-credit"))),
         ({"faces": {"not": ["500"]}}, Condition(field="faces", minimum=500, maximum=500, negated=True)),
         (
             {"width": {"min": -3e38, "max": 1e-60}},
@@ -60,6 +63,13 @@ def test_filters_become_conditions(filters: dict[str, Any], expected: Condition)
         ({"category": {"min": 1}}, "is not a word"),
         ({"category": [1]}, "is not a word"),
         ({"tags": "a\0"}, "NUL"),
+        (
+            {"permits": "comercial"},
+            "the filter on 'permits' knows no 'comercial'; there are: commercial, changes, no-credit",
+        ),
+        ({"permits": {"not": ["commercial", ""]}}, "there are: commercial"),
+        ({"height": {"min": 90, "max": 60}}, "has a min, 90, above its max, 60: nothing passes; swap them"),
+        ({"faces": {"not": {"min": "2", "max": "1"}}}, "swap them"),
     ],
 )
 def test_what_is_no_filter_is_refused(filters: dict[str, Any], message: str) -> None:
@@ -89,6 +99,23 @@ def test_a_filter_without_a_value_is_refused() -> None:
     """The message shows the forms."""
     with pytest.raises(QueryError, match=r"write field=word, field!=word or field=10..20"):
         parse_filter("category")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("office", ["Office", "Home office"]),
+        ("Ofice", ["Office"]),
+        ("CC0", ["CC0-1.0"]),
+        ("KITCHEN", ["Kitchen", "kitchen"]),
+        ("", []),
+        ("椅", ["椅子"]),
+    ],
+)
+def test_values_that_may_have_been_meant(value: str, expected: list[str]) -> None:
+    """In other letters first, then those that have it in them, then those that are nearly spelt so."""
+    known = ["Kitchen", "kitchen", "Home office", "Office", "CC0-1.0", "椅子"]
+    assert near(value, known)[: len(expected) or 1] == expected
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import io
 import json
 from pathlib import Path
 
+import gradio
 import pytest
 from PIL import Image
 
-from meshseek.interfaces.ui import environment
 from meshseek.interfaces.ui.environment import MAGIC, neutral_environment
 from meshseek.interfaces.ui.static import VIEWER, viewer
 
@@ -40,7 +40,7 @@ def test_a_viewer_with_another_light_keeps_it(tmp_path: Path, monkeypatch: pytes
     folder = tmp_path / "templates" / "frontend" / "assets"
     folder.mkdir(parents=True)
     (folder / "defaultEnvironment-1.js").write_text(module)
-    monkeypatch.setattr(environment.gradio, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(gradio, "__file__", str(tmp_path / "__init__.py"))
 
     assert neutral_environment.__wrapped__() is None
 

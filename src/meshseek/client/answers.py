@@ -132,6 +132,8 @@ class SearchAnswer(Counted, frozen=True):
     cross_modal: bool = False
     nothing_close: bool = False
     """Whether even the best result fits weakly."""
+    hint: str | None = None
+    """Where nothing is found because a filter names what no asset has: that, and what there is instead."""
     partial: bool = False
     """Whether a shard of the library did not answer."""
     translated_query: str | None = None
@@ -165,6 +167,8 @@ class AssetPage(Counted, frozen=True):
     """Asks for the next page; None on the last one."""
     total: int | None = None
     """Assets that pass the filters."""
+    hint: str | None = None
+    """Where none does because a filter names what no asset has: that, and what there is instead."""
     algorithm: str | None = None
     version: str | None = None
     partial: bool = False

@@ -55,6 +55,8 @@ class SearchOptions(TypedDict, total=False):
     """Results, 1 to 200; 10 where it is left out."""
     offset: int
     """First result of the page."""
+    others_only: bool
+    """Leave out the assets that are named by ``like`` or ``asset_id``."""
     filters: Mapping[str, Any]
     """By field a word, a list of words, a number, ``{"min": ..., "max": ...}``, or ``{"not": ...}``; sizes in cm."""
     size: str

@@ -32,12 +32,13 @@ def checked_ids(asset_ids: Iterable[str], most: int | None = None) -> list[str]:
 
 
 def checked_uses(uses: Iterable[str]) -> tuple[str, ...]:
-    """What somebody wants to do, each once.
+    """What somebody wants to do, each once; the name of a permission is as good as that of the use that takes it.
 
     Raises:
         BasketError: A use is not known.
     """
-    asked = tuple(dict.fromkeys(uses))
+    by_permission: dict[str, str] = {permission: use for use, permission in USES.items()}
+    asked = tuple(dict.fromkeys(by_permission.get(use, use) for use in uses))
     for use in asked:
         if use not in USES:
             raise BasketError(f"there is no use '{use}'; choose one of: {', '.join(USES)}")

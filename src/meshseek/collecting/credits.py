@@ -13,7 +13,7 @@ from meshseek.untrusted.text import plain
 
 MODELS = "models"
 """Folder of the models beside the attribution."""
-GONE = "there is no such asset here"
+GONE = "no asset here has this id"
 NO_MODEL = "it has no model"
 LONGEST = 300
 """Characters of what an asset says of itself; the rest is left out."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from meshseek.errors import NotFoundError
 from meshseek.model import RELEVANCES, Hit, PublishedAsset
 from meshseek.search.admission import Admission, all_admitted
-from meshseek.search.asking import AnsweredPart, Asked, Judging, Searched, ask, explained
+from meshseek.search.answer import Answer, Similar
+from meshseek.search.asking import Asked, Judging, Searched, ask, explained
 from meshseek.search.browsing import Browse, Browser, Shelf
 from meshseek.search.faceting import ranked_facets
 from meshseek.search.figures import CacheFigures, Figures, QueueFigures
@@ -21,61 +22,17 @@ from meshseek.search.query_model import Load, QueryModel, Translate
 from meshseek.search.question import Embedded, Question
 from meshseek.search.readiness import Readiness
 from meshseek.search.reranking import Reranking
+from meshseek.search.unknown_values import hint
 from meshseek.search.versions import T, of_one_version
 from meshseek.search.warming import warm_up
 from meshseek.spans import RERANK, Span, spent
 from meshseek.store.postgres import POOL_SIZE
 from meshseek.store.read.facets import Facets
-from meshseek.store.read.library import WHOLE, Library, Request, Shares
+from meshseek.store.read.library import Library, Request, Shares
 from meshseek.store.read.published import Published, QueryType
 
 WAITING = 28
 """Searches of an algorithm that wait for others to end; more are turned away."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The hits of one query, and what it took."""
-
-    hits: Sequence[Hit]
-    nothing_close: bool
-    """Whether even the best of all assets fits weakly: there is probably nothing like this here."""
-    algorithm: str
-    version: str
-    """Digest of all that the version holds that was asked."""
-    query_type: QueryType
-    cross_modal: bool
-    target: str
-    embed_ms: float
-    search_ms: float
-    total_ms: float
-    explained: bool = False
-    """Whether it was asked what scores rest on."""
-    shares: Shares = WHOLE
-    """How many shards of the library it comes from."""
-    facets: Facets | None = None
-    """What its first results are like; None where nobody asked."""
-    translated_query: str | None = None
-    """The English words that were searched in place of a Chinese query."""
-    reranked_by: str | None = None
-    """Name of the reranker that put the first results in order; None where none was asked, or it could not."""
-    note: str | None = None
-    """What became of the reranking that was asked for: why it could not be done, or what it took."""
-    general_note: str | None = None
-    """The same for strangers: without addresses and paths."""
-    parts: Sequence[AnsweredPart] = ()
-    """What became of each part of a query in parts."""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """What was asked by each algorithm, of which the first is :attr:`algorithm`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Similar:
-    """Assets like one asset, best first."""
-
-    hits: Sequence[Hit]
-    shares: Shares
-    """How many shards of the library they come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +49,7 @@ class _Found:
     assets: Mapping[str, PublishedAsset]
     """All that was found, by id."""
     shares: Shares
+    hint: str | None
     facets: Facets | None
 
 
@@ -193,6 +151,7 @@ class Algorithm:
             total_ms=1000 * ((time.perf_counter() if query.rerank else searched) - started),
             explained=query.explain,
             shares=found.shares,
+            hint=found.hint,
             facets=found.facets,
             translated_query=found.asked.translated,
             reranked_by=query.rerank if outcome and outcome.order else None,
@@ -222,6 +181,7 @@ class Algorithm:
                 versions={each.name: live.content for each, live in zip(every, published, strict=True)},
                 assets=assets,
                 shares=min((each.library.shares() for each in every), key=lambda part: part.asked - part.all),
+                hint=None if page.ranking else hint(self.library, query.conditions),
                 facets=ranked_facets(self.library, asked.mode, asked.question, asked.judge, plain, page)
                 if query.facets
                 else None,

@@ -12,6 +12,7 @@ from meshseek.search.caching import RecentlyUsed
 from meshseek.search.cursors import cursor_of, place_of
 from meshseek.search.faceting import catalogue_facets, check_facets
 from meshseek.search.filters import Filters, conditions, shown
+from meshseek.search.unknown_values import hint
 from meshseek.store.read.facets import Facets
 from meshseek.store.read.library import Library, Shares
 from meshseek.store.read.listing import COLUMNS, Part
@@ -88,6 +89,8 @@ class Shelf:
     """Assets that pass the filters, on all pages."""
     facets: Facets | None
     """None where nobody asked."""
+    hint: str | None
+    """Why no asset passes: a filter names what none has; None where some do, or for another reason."""
     version: str
     """Digest of all that the version holds that the page is of."""
     shares: Shares
@@ -123,6 +126,7 @@ class Browser:
             cursor=cursor_of(shown[-1], wanted.sort, part.conditions) if len(places) > len(shown) else None,
             total=total,
             facets=facets,
+            hint=None if total else hint(self._library, part.conditions),
             version=published.content,
             shares=shares,
         )

@@ -8,6 +8,7 @@ from struct import pack, unpack
 from typing import Any
 
 from meshseek.errors import QueryError
+from meshseek.licences import PERMITS, USE_NAMES, USES
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, Condition
 from meshseek.untrusted.text import plain
 
@@ -38,7 +39,15 @@ def _condition(name: str, value: Any, *, negated: bool) -> Condition:
         raise QueryError(f"the filter on '{name}' is not a word; only {', '.join(NUMBER_FIELDS)} have a min and a max")
     if any("\0" in word for word in words):
         raise QueryError("a filter's value holds a NUL character; leave it out")
-    return Condition(field=name, values=tuple(words), negated=negated)
+    values = tuple(map(_permission, words)) if name == "permits" else tuple(words)
+    return Condition(field=name, values=values, negated=negated)
+
+
+def _permission(word: str) -> str:
+    """What a licence has to permit, by the name that it has there or the one that a use has."""
+    if word not in USE_NAMES:
+        raise QueryError(f"the filter on 'permits' knows no '{shown(word)}'; there are: {', '.join(PERMITS)}")
+    return USES.get(word, word)
 
 
 def _bounds(name: str, value: Any) -> tuple[float | None, float | None]:
@@ -50,6 +59,10 @@ def _bounds(name: str, value: Any) -> tuple[float | None, float | None]:
     if not set(whole) <= {"min", "max"} or all(bound is None for bound in whole.values()):
         raise QueryError(f'the filter on \'{name}\' has no bounds; write {{"min": 10, "max": 20}}, or one of the two')
     minimum, maximum = (None if whole.get(key) is None else _number(name, whole[key]) for key in ("min", "max"))
+    if minimum is not None and maximum is not None and minimum > maximum:
+        raise QueryError(
+            f"the filter on '{name}' has a min, {minimum:g}, above its max, {maximum:g}: nothing passes; swap them"
+        )
     return minimum, maximum
 
 

@@ -57,6 +57,8 @@ class Query:
     """Id of an asset, which comes first, and then what is like it."""
     parts: Sequence[QueryPart] = ()
     """Instead of one of these, several of them together."""
+    others_only: bool = False
+    """Leave out the assets that are asked for by their ids."""
     language: Language | None = None
     """Language of the text; None tells it by the script."""
     cross_modal: bool | None = None
@@ -141,6 +143,12 @@ class Query:
                 )
             split.append(Share(query=query, weight=weight, places=places))
         return tuple(split)
+
+    @property
+    def left_out(self) -> set[str]:
+        """Ids of assets that are not to be found."""
+        asked = [self.asset_id, *(part.asset_id for part in self.parts)] if self.others_only else []
+        return {asset_id for asset_id in asked if asset_id is not None}
 
     @property
     def plain(self) -> Query:

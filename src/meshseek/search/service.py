@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from meshseek.errors import MeshseekError, NotFoundError, NotPublishedError, QueryError
 from meshseek.model import PublishedAsset
-from meshseek.search.algorithm import Algorithm, Answer
+from meshseek.search.algorithm import Algorithm
+from meshseek.search.answer import Answer
 from meshseek.search.figures import Figures
 from meshseek.search.query import Query
 

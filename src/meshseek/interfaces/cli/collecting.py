@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meshseek.interfaces.cli.options import application, show, workspace_options
-from meshseek.licences import USES
+from meshseek.licences import USE_NAMES
 
 if TYPE_CHECKING:
     from meshseek.collecting.local import LocalBasket
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     help="Where to: a zip, or a folder that is not there yet.",
 )
 @click.option(
-    "--use", "uses", multiple=True, type=click.Choice(list(USES)), help="Warn where a licence does not allow this."
+    "--use", "uses", multiple=True, type=click.Choice(USE_NAMES), help="Warn where a licence does not allow this."
 )
 @click.option("--from", "listed", type=click.Path(path_type=Path), help="A file with more ids, one a line.")
 @click.option("--blender", is_flag=True, help="Make the folder an asset library for Blender, where bpy is installed.")
@@ -44,7 +44,7 @@ def collect_command(
     The exit status is 1 if a model is missing in the workspace, or Blender cannot read one; the others are collected,
     and what is missing is told in the files.
     """
-    from meshseek.collecting.asked import checked_ids, ids_in
+    from meshseek.collecting.asked import checked_ids, checked_uses, ids_in
     from meshseek.collecting.local import LocalBasket
     from meshseek.errors import BasketError
 
@@ -54,7 +54,7 @@ def collect_command(
         raise BasketError("a library for Blender is a folder; give --out a name without .zip")
     ids = checked_ids([*asset_ids, *(ids_in(listed) if listed else ())])
     with application(workspace=workspace, needs="workspace") as meshseek:
-        basket = LocalBasket.read(meshseek.workspace, ids, tuple(dict.fromkeys(uses)), with_views=blender)
+        basket = LocalBasket.read(meshseek.workspace, ids, checked_uses(uses), with_views=blender)
         if is_zip:
             basket.write_zip(out)
         told = {} if is_zip else _write_folder(basket, out, meshseek.settings.asset_seconds if blender else None)

@@ -95,6 +95,7 @@ def _as_json(shelf: Shelf, algorithm: str, workspace: Workspace) -> dict[str, An
         "assets": [_listed_as_json(listed, workspace) for listed in shelf.assets],
         "cursor": shelf.cursor,
         "total": shelf.total,
+        "hint": shelf.hint,
         **(shelf.facets.as_plain() if shelf.facets else {}),
         "algorithm": algorithm,
         "version": shelf.version,
@@ -121,6 +122,8 @@ def _listed_as_json(listed: Listed, workspace: Workspace) -> dict[str, Any]:
 def _as_text(shelf: Shelf) -> str:
     lines = [_line(listed) for listed in shelf.assets]
     lines.append(f"{len(shelf.assets):,} of {shelf.total:,} assets" if lines else "no asset passes")
+    if shelf.hint:
+        lines.append(f"({shelf.hint})")
     if shelf.shares.is_partial:
         lines.append(f"(only {shelf.shares.asked} of {shelf.shares.all} shards answered; assets may be missing)")
     return "\n".join([*lines, *facets_as_lines(shelf.facets)])

@@ -20,7 +20,7 @@ from meshseek.search.modes import MODES
 from meshseek.untrusted.text import plain
 
 if TYPE_CHECKING:
-    from meshseek.search.algorithm import Answer
+    from meshseek.search.answer import Answer
     from meshseek.workspace.workspace import Workspace
 
 FILTER_HELP = (
@@ -42,6 +42,7 @@ cross_modal_option = click.option(
 @click.argument("text", required=False)
 @click.option("--image", "images", type=click.Path(path_type=Path), multiple=True, help="Search with this picture.")
 @click.option("--like", multiple=True, metavar="ASSET_ID", help="Search for what is like this asset.")
+@click.option("--others-only", is_flag=True, help="Leave out the assets that --like names.")
 @click.option("--without", multiple=True, metavar="TEXT", help="What is not wanted.")
 @click.option(
     "--part",
@@ -151,6 +152,7 @@ def answer_as_json(answer: Answer, workspace: Workspace | None = None) -> dict[s
         "query_type": answer.query_type,
         "cross_modal": answer.cross_modal,
         "target": answer.target,
+        "hint": answer.hint,
         "translated_query": answer.translated_query,
         "reranked_by": answer.reranked_by,
         "note": answer.note,
@@ -170,6 +172,8 @@ def answer_as_text(answer: Answer) -> str:
     if answer.nothing_close:
         lines.append(f"nothing here is close to this{'; these are the nearest' if lines else ''}")
     lines = lines or ["nothing found"]
+    if answer.hint:
+        lines.append(f"({answer.hint})")
     if answer.shares.is_partial:
         lines.append(f"(only {answer.shares.asked} of {answer.shares.all} shards answered; better ones may be missing)")
     translated = dict.fromkeys([answer.translated_query, *(part.translated for part in answer.parts)])

@@ -8,12 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from meshseek.collecting.asked import checked_ids, checked_uses
 from meshseek.collecting.credits import Credit
-from meshseek.interfaces.http.schemas import AlgorithmName, Word
-from meshseek.licences import USES, Demand, Permission, Verdict
+from meshseek.interfaces.filter_form import Word
+from meshseek.interfaces.http.schemas import AlgorithmName
+from meshseek.licences import USE_NAMES, Demand, Permission, Verdict
 
 MOST_ASSETS = 500
 
-Use = Annotated[StrictStr, Field(max_length=100, description="What they are for", json_schema_extra={"enum": [*USES]})]
+Use = Annotated[
+    StrictStr, Field(max_length=100, description="What they are for", json_schema_extra={"enum": [*USE_NAMES]})
+]
 
 
 class Basket(BaseModel):

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends, Response
 from fastapi import Query as Parameter
 from pydantic import BaseModel, Field, Json
 
+from meshseek.interfaces.filter_form import NAME, Filters, plain_filters
 from meshseek.interfaces.http.access import key_scheme
 from meshseek.interfaces.http.facet_schemas import Faceted
 from meshseek.interfaces.http.results import ListedAsset
 from meshseek.interfaces.http.routes import JSON, LOOKED_UP, Application, refused
-from meshseek.interfaces.http.schemas import DEFAULT_ALGORITHM, NAME, AlgorithmName, Filters, Shared, plain_filters
+from meshseek.interfaces.http.schemas import DEFAULT_ALGORITHM, AlgorithmName, Shared
 from meshseek.interfaces.http.subjects import Subject
 from meshseek.model import FILTER_FIELDS
 from meshseek.search.browsing import MOST_LISTED, USUAL_LISTED, Browse, Shelf
@@ -29,6 +30,9 @@ class AssetsAnswer(Faceted, Shared):
     assets: list[ListedAsset]
     cursor: str | None = Field(description="To be given for the next page; null where this is the last")
     total: int = Field(description="Assets that pass the filters, on all pages")
+    hint: str | None = Field(
+        description="Where none does because a filter names what no asset has: that, and what there is instead"
+    )
     algorithm: str
     version: str = Field(description="Names what was published when this was asked; another publication, another name")
 
@@ -39,6 +43,7 @@ class AssetsAnswer(Faceted, Shared):
             assets=[ListedAsset.of(listed, algorithm) for listed in shelf.assets],
             cursor=shelf.cursor,
             total=shelf.total,
+            hint=shelf.hint,
             algorithm=algorithm,
             version=shelf.version,
             **(shelf.facets.as_plain() if shelf.facets else {}),

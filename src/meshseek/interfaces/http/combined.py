@@ -24,7 +24,7 @@ from meshseek.interfaces.http.schemas import (
 )
 from meshseek.interfaces.http.subjects import Subject
 from meshseek.model import Language
-from meshseek.search.algorithm import Answer
+from meshseek.search.answer import Answer
 from meshseek.search.asking import AnsweredPart
 from meshseek.search.parts import MAX_PARTS, MAX_PICTURES, MAX_WEIGHT, QueryPart, expect_few
 from meshseek.search.query import MAX_TEXT, Query

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +25,7 @@ from meshseek.errors import (
     NotPublishedError,
 )
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.interfaces.filter_form import wrong_filters
 from meshseek.interfaces.http.request_ids import request_id
 
 RETRY_SECONDS = "1"
@@ -42,6 +45,7 @@ _PLAIN = {
     ),
 }
 """Our words for what the framework refuses: a part of a file that cannot be had, and a body that is too large."""
+_NO_JSON = {"json_invalid", "model_attributes_type"}
 log = logging.getLogger(__name__)
 
 
@@ -129,10 +133,18 @@ def _deliberate(request: Request, error: Exception) -> JSONResponse:
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body")
-    message = f"{place}: {first['msg']}" if place else first["msg"]
-    return error_answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", message)
+    return error_answer(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", _wrong(error.errors()))
+
+
+def _wrong(errors: Sequence[Mapping[str, Any]]) -> str:
+    """The first thing that is wrong with what was sent, in one sentence."""
+    first = errors[0]
+    parts = [str(part) for part in first["loc"] if part != "body"]
+    if first["loc"][:1] == ("body",) and first["type"] in _NO_JSON:
+        where = f" at character {parts[0]}" if parts else ""
+        return f"the body is no JSON object{where}; send one, with the header 'Content-Type: {JSON_TYPE}'"
+    place = ".".join(parts)
+    return wrong_filters(errors) or (f"{place}: {first['msg']}" if place else str(first["msg"]))
 
 
 def _http(_: Request, error: Exception) -> JSONResponse:

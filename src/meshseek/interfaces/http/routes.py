@@ -17,6 +17,7 @@ from meshseek.access.keys import Caller
 from meshseek.bootstrap import Meshseek
 from meshseek.errors import NotFoundError, UnreadableAssetError
 from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.filter_form import NAME, FieldName
 from meshseek.interfaces.http.access import check_scope, key_scheme
 from meshseek.interfaces.http.facet_schemas import Facet
 from meshseek.interfaces.http.failures import sees_details
@@ -25,11 +26,9 @@ from meshseek.interfaces.http.results import Result
 from meshseek.interfaces.http.schemas import (
     DEFAULT_ALGORITHM,
     FIELD_BYTES,
-    NAME,
     AlgorithmName,
     AssetAnswer,
     ErrorAnswer,
-    FieldName,
     Health,
     ImageSearch,
     SearchAnswer,
@@ -42,7 +41,7 @@ from meshseek.interfaces.http.subjects import Subject
 from meshseek.interfaces.http.upstream import GLB, Upstream
 from meshseek.model import LABEL_FIELDS
 from meshseek.search.admission import Admission
-from meshseek.search.algorithm import Answer
+from meshseek.search.answer import Answer
 from meshseek.search.query import MAX_TOP_K, Query
 from meshseek.untrusted.files import open_inside
 from meshseek.workspace.view_files import open_camera, open_view

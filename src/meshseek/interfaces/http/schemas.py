@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import UploadFile
-from pydantic import BaseModel, ConfigDict, Field, Json, StrictFloat, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, Json
 
 from meshseek.embedders import EMBEDDERS
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.interfaces.filter_form import FIELDS, NAME, FieldName, Filters, plain_filters
 from meshseek.interfaces.http.facet_schemas import Faceted
 from meshseek.interfaces.http.results import Result, model_url, view_url
-from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, NUMBER_FIELDS, PublishedAsset, Relevance
+from meshseek.model import PublishedAsset, Relevance
 from meshseek.rerankers import RERANKERS
-from meshseek.search.algorithm import Answer
+from meshseek.search.answer import Answer
 from meshseek.search.explaining import EXPLAINED
 from meshseek.search.modes import MAX_DEPTH, MODES
 from meshseek.search.query import MAX_TEXT, MAX_TOP_K
@@ -25,10 +25,6 @@ from meshseek.store.read.published import QueryType as AnsweredQueryType
 DEFAULT_ALGORITHM = "lite"
 FIELD_BYTES = 100_000
 """More than all fields of a search together; a picture comes on top."""
-
-NAME, WORD, WORDS, FIELDS = 100, 1_000, 100, 20
-"""Characters of a name and of a filter's word, words of a filter, and filters. A bound on a text also refuses half a
-character (a lone surrogate), which JSON can hold, but neither an answer nor a database."""
 
 AlgorithmName = Annotated[
     str,
@@ -46,37 +42,7 @@ TargetName = Annotated[
     str,
     Field(description="What to compare with", max_length=NAME, json_schema_extra={"enum": [*MODES.names]}),
 ]
-Word = Annotated[StrictStr, Field(max_length=WORD)]
-Words = Annotated[list[Word], Field(max_length=WORDS)]
-FieldName = Annotated[str, Field(max_length=NAME, json_schema_extra={"enum": [*FILTER_FIELDS]})]
 QueryType = Literal["auto", "english", "chinese"]
-
-
-class Bounds(BaseModel):
-    """Numbers within bounds, both included."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    min: float | None = None
-    max: float | None = None
-
-
-class Not(BaseModel):
-    """Everything but this."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    excluded: Word | Words | StrictFloat | Bounds = Field(alias="not")
-
-
-Filters = Annotated[
-    dict[FieldName, Word | Words | StrictFloat | Bounds | Not],
-    Field(
-        max_length=FIELDS,
-        description=f"By field a word, or words of which one must hold ({', '.join(LABEL_FIELDS)}), or a number, or "
-        f"min and max ({', '.join(NUMBER_FIELDS)}); inside `not` for everything else",
-    ),
-]
 
 
 class SearchOptions(BaseModel):
@@ -97,6 +63,7 @@ class SearchOptions(BaseModel):
         description=f"First result of the page; pages reach to result {MAX_DEPTH}",
         json_schema_extra={"minimum": 0, "maximum": MAX_DEPTH - 1},
     )
+    others_only: bool = Field(default=False, description="Leave out the assets that parts name by `asset_id`")
     filters: Filters = {}
     exact: bool = Field(default=False, description="Compare with everything instead of asking the index")
     collapsed: bool = Field(default=False, description="Assets that look the same count as one result")
@@ -123,15 +90,6 @@ class SearchOptions(BaseModel):
             "filters": plain_filters(self.filters),
             "size": None if self.size is None else Size.parse(self.size),
         }
-
-
-def plain_filters(filters: Mapping[str, Any]) -> dict[str, Any]:
-    """Filters as a query takes them."""
-    return {name: _plain(value) for name, value in filters.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else value
 
 
 class TextSearch(SearchOptions):
@@ -201,6 +159,9 @@ class SearchAnswer(Faceted, Shared):
     target: str
     translated_query: str | None = Field(description="The English words that were searched for a Chinese query, if any")
     reranked_by: str | None = Field(description="What put the first results in order; null if nothing did")
+    hint: str | None = Field(
+        description="Where nothing is found because a filter names what no asset has: that, and what there is instead"
+    )
     note: str | None = Field(description="Of a reranking that was asked for: why it was not done, or what it took")
     took_ms: Took
 
@@ -217,6 +178,7 @@ class SearchAnswer(Faceted, Shared):
             target=answer.target,
             translated_query=answer.translated_query,
             reranked_by=answer.reranked_by,
+            hint=answer.hint,
             note=answer.general_note,
             **cls.said(answer.shares),
             **(answer.facets.as_plain() if answer.facets else {}),

@@ -19,15 +19,15 @@ def serve(url: str, key: str | None, models: Path) -> None:
     """Serve until standard input closes.
 
     Args:
-        url: Where the API is.
+        url: Where the API is; the address of its ``/mcp``, as agents name it over HTTP, is as good.
         key: For it, where it needs one.
         models: Folder in which GLBs are put.
 
     Raises:
         InputError: The address or the key is none.
     """
-    with Client(url, key) as client:
-        tools = Tools(client, Reach(client.url, needs_key=key is not None), models)
+    with Client(url.rstrip("/").removesuffix("/mcp"), key) as client:
+        tools = Tools(client, Reach(client.url, needs_key=key is not None, saves=True), models)
         anyio.run(_serve, make_server(lambda _: tools, here=True))
 
 

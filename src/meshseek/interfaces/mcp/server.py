@@ -25,7 +25,8 @@ from mcp.types import (
 from pydantic import BaseModel, ValidationError
 
 from meshseek import __version__
-from meshseek.errors import MeshseekError
+from meshseek.errors import ApiError, MeshseekError
+from meshseek.interfaces.filter_form import wrong_filters
 from meshseek.interfaces.mcp.arguments import (
     CollectAttribution,
     GetAsset,
@@ -42,10 +43,13 @@ WAITING: Final = 32
 LONGEST: Final = 1_000
 """Characters of an error."""
 INSTRUCTIONS: Final = (
-    "Meshseek finds 3D models (GLB) in the user's own library. Search with search_assets, look at the numbered contact "
-    "sheet, then get_asset for the one that you choose: it gives a GLB that a 3D program imports at once, at true size "
-    "(1 unit = 1 m, Y up). Before work is published, call collect_attribution with the ids that were used."
+    "Meshseek finds 3D models (GLB) in the user's own library. Search with search_assets (without arguments it lists "
+    "what there is), look at the numbered contact sheet, then get_asset for the one that you choose: it gives a GLB "
+    "that a 3D program imports at once, at true size (1 unit = 1 m, Y up). Before work is published, call "
+    "collect_attribution with the ids that were used."
 )
+_NO_KEY: Final = "unauthorized"
+_KEY: Final = "name MESHSEEK_API_KEY with one under 'env' in the agent's configuration"
 _SHEET = "A JPEG contact sheet comes with it: tile N is result N at its best view."
 
 log = logging.getLogger(__name__)
@@ -66,13 +70,15 @@ class _Kind:
 
 def _kinds(*, here: bool) -> dict[str, _Kind]:
     glb = "the path of the GLB, saved on this machine" if here else "the URL of the GLB"
+    row = "licence and author" if here else "licence and author, and the URL of its GLB"
     return {
         "search_assets": _Kind(
             SearchAssetsHere if here else SearchAssets,
             Tools.search_assets,
             "Find 3D assets by words (English or Chinese), by a picture, by another asset, or by several together. "
-            "Gives at most top_k results, best first: number, id, how well it fits (strong, fair or weak), caption, "
-            f"size in metres as width x depth x height, licence and author, and the URL of its GLB. {_SHEET}",
+            "Filters alone list what passes them; without anything, the library is listed, with the categories and "
+            "tags that filters may name. Gives at most top_k results, best first: number, id, how well it fits "
+            f"(strong, fair or weak), caption, category, size in metres as width x depth x height, {row}. {_SHEET}",
         ),
         "get_asset": _Kind(
             GetAsset,
@@ -84,7 +90,8 @@ def _kinds(*, here: bool) -> dict[str, _Kind]:
         "similar_assets": _Kind(
             SimilarAssets,
             Tools.similar_assets,
-            f"Assets like one asset, by how they look or by what they are. Results as in search_assets. {_SHEET}",
+            "Assets like one asset, by how they look, by what they are, or both; filters hold as in search_assets, and "
+            f"results are as there. {_SHEET}",
         ),
         "collect_attribution": _Kind(
             CollectAttribution,
@@ -130,7 +137,7 @@ def make_server(tools_for: ToolsFor, *, here: bool) -> Server[Any]:
         except ValidationError as error:
             return _refused(_first(error))
         except MeshseekError as error:
-            return _refused(str(error))
+            return _refused(_with_cure(error) if here else str(error))
         except Exception:
             log.exception("unforeseen error in %s", params.name)
             return _refused("something went wrong in Meshseek; its log says what")
@@ -166,9 +173,19 @@ def _refused(message: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=sentence)], is_error=True)
 
 
+def _with_cure(error: MeshseekError) -> str:
+    """What is wrong, with what helps an agent that started this program: it sends no headers of its own."""
+    if isinstance(error, ApiError) and error.code == _NO_KEY:
+        return f"{str(error).partition(';')[0]}; {_KEY}"
+    return str(error)
+
+
 def _first(error: ValidationError) -> str:
     """The first thing that is wrong with what was given, in one sentence."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    errors = error.errors(include_url=False, include_input=False)
+    if said := wrong_filters(errors):
+        return said
+    first = errors[0]
     place = ".".join(map(str, first["loc"])) or "the arguments"
     if first["type"] == "extra_forbidden":
         return f"there is no argument '{place[:100]}'; the tool's description names those that there are"

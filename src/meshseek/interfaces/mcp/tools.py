@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Final
 
 from meshseek.client import Client
-from meshseek.client.answers import Asset, Result
-from meshseek.client.questions import SearchOptions, picture
+from meshseek.client.answers import Asset, AssetPage, Listed, SearchAnswer
+from meshseek.client.questions import Part, SearchOptions, picture
 from meshseek.collecting.names import readable
 from meshseek.errors import InputError, MeshseekError
 from meshseek.files import make_folder
 from meshseek.images import MAX_IMAGE_BYTES, read_image
+from meshseek.interfaces.filter_form import plain_filters
 from meshseek.interfaces.mcp.arguments import (
+    DEEPEST,
     CollectAttribution,
     GetAsset,
     SearchAssets,
@@ -26,12 +28,25 @@ from meshseek.interfaces.mcp.arguments import (
     SimilarAssets,
 )
 from meshseek.interfaces.mcp.contact_sheet import contact_sheet
-from meshseek.interfaces.mcp.wording import Reach, asset_text, attribution_text, results_text, shortened
+from meshseek.interfaces.mcp.wording import (
+    Reach,
+    Rows,
+    asset_text,
+    attribution_text,
+    facet_notes,
+    notes_of,
+    results_text,
+    shortened,
+)
+from meshseek.search.sizes import Size
 
 READERS: Final = 4
 """Views of one answer that are fetched at a time."""
 MOST_VIEWS: Final = 10
 """Of one asset on its contact sheet."""
+MOST_LISTED: Final = 200
+"""Assets of one page of the API's."""
+LISTED_FACETS: Final = ("category", "tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +71,18 @@ class Tools:
     """Folder on the agent's machine where GLBs are put; None where that machine is not this one."""
 
     def search_assets(self, asked: SearchAssets) -> Reply:
-        """Find assets."""
-        head, image = f"Search for {_named(asked)}", _image(asked)
-        options: SearchOptions = {"top_k": asked.top_k, "offset": asked.offset, "filters": asked.filters}
+        """Find assets; or list those that pass the filters, where nothing is looked for."""
+        image, named = _image(asked), _named(asked)
+        if not named:
+            return self._list(asked)
+        options = self._options(asked)
         if asked.size:
             options["size"] = asked.size
-        if algorithm := self.client.health().otherwise:
-            options["algorithm"] = algorithm
-        answer = self.client.search(asked.text, image=image, like=asked.like, **options)
-        first = asked.offset + 1
-        text = results_text(answer, self.reach, first=first, head=head)
-        return Reply(text, self._sheet(answer.results, first))
+        if asked.like:
+            options["others_only"] = True
+        parts: list[Part] | None = [{"text": asked.without, "weight": -1.0}] if asked.without else None
+        answer = self.client.search(asked.text, image=image, like=asked.like, parts=parts, **options)
+        return self._found(answer, asked, f"Search for {named}", None if asked.size is None else Size.parse(asked.size))
 
     def get_asset(self, asked: GetAsset) -> Reply:
         """Tell of one asset, and bring its model where the agent's 3D program finds it."""
@@ -80,16 +96,83 @@ class Tools:
 
     def similar_assets(self, asked: SimilarAssets) -> Reply:
         """Find assets like one."""
-        algorithm = self.client.health().otherwise
-        answer = self.client.similar(asked.asset_id, algorithm=algorithm, target=asked.target, top_k=asked.top_k)
-        text = results_text(answer, self.reach, head=f"Assets like {asked.asset_id} by {asked.target}")
-        return Reply(text, self._sheet(answer.results, 1))
+        options: SearchOptions = {**self._options(asked), "target": asked.target, "diverse": False, "others_only": True}
+        answer = self.client.search(like=asked.asset_id, **options)
+        return self._found(answer, asked, f"Assets like {asked.asset_id} by {asked.target}")
 
     def collect_attribution(self, asked: CollectAttribution) -> Reply:
         """Tell whom to name."""
         return Reply(attribution_text(self.client.attribution(asked.asset_ids, use=asked.use)))
 
-    def _sheet(self, results: Sequence[Result], first: int) -> bytes | None:
+    def _options(self, asked: SearchAssets | SimilarAssets) -> SearchOptions:
+        """What both searches have in common. One result more than is shown tells whether any follow."""
+        is_last = asked.offset + asked.top_k >= DEEPEST
+        options: SearchOptions = {"top_k": asked.top_k + (not is_last), "offset": asked.offset}
+        options["filters"] = plain_filters(asked.filters)
+        if algorithm := self.client.health().otherwise:
+            options["algorithm"] = algorithm
+        return options
+
+    def _found(
+        self, answer: SearchAnswer, asked: SearchAssets | SimilarAssets, head: str, wished: Size | None = None
+    ) -> Reply:
+        shown = answer.results[: asked.top_k]
+        is_cut = bool(shown) and asked.offset + len(shown) >= DEEPEST
+        return self._reply(
+            Rows(
+                head=head,
+                assets=shown,
+                order="best first",
+                offset=asked.offset,
+                follows="unknown" if is_cut else "more" if len(answer.results) > len(shown) else "none",
+                notes=notes_of(answer),
+                why_none=answer.hint or "use other words, or fewer filters",
+                wished=wished,
+            )
+        )
+
+    def _list(self, asked: SearchAssets) -> Reply:
+        """What passes the filters, by name, and what there is of the fields that most filters name.
+
+        Raises:
+            InputError: Something is asked for that only a search knows.
+        """
+        if asked.without or asked.size:
+            raise InputError(
+                "without and size need text, a picture or like beside them; for sizes that must hold, filter by width, "
+                "depth and height"
+            )
+        page = self._page(asked)
+        shown = "Assets that pass the filters" if asked.filters else "Assets of the library"
+        return self._reply(
+            Rows(
+                head=f"{shown}, {page.total:,} in all" if page.total else shown,
+                assets=page.assets,
+                order="by name",
+                offset=asked.offset,
+                follows="none" if page.cursor is None else "more",
+                notes=[] if page.hint else facet_notes(page),
+                why_none=page.hint or "use fewer filters",
+            )
+        )
+
+    def _page(self, asked: SearchAssets) -> AssetPage:
+        """The page that begins at an offset; pages are known by where the one before ended."""
+        filters = plain_filters(asked.filters)
+        algorithm = self.client.health().otherwise
+        cursor, left = None, asked.offset
+        while left:
+            before = self.client.page(cursor, limit=min(left, MOST_LISTED), algorithm=algorithm, filters=filters)
+            cursor, left = before.cursor, left - len(before.assets)
+            if cursor is None:
+                return before.model_copy(update={"assets": ()})
+        facets = LISTED_FACETS if cursor is None else ()
+        return self.client.page(cursor, limit=asked.top_k, algorithm=algorithm, filters=filters, facets=facets)
+
+    def _reply(self, rows: Rows) -> Reply:
+        return Reply(results_text(rows, self.reach), self._sheet(rows.assets, rows.offset + 1))
+
+    def _sheet(self, results: Sequence[Listed], first: int) -> bytes | None:
         pictures = self._pictures([result.thumbnail_url for result in results])
         numbers = map(str, range(first, first + len(results)))
         tiles = list(zip(numbers, pictures, strict=True))
@@ -154,18 +237,12 @@ def _at_home(path: str) -> Path:
 
 
 def _named(asked: SearchAssets) -> str:
-    """What is asked for, in a few words.
-
-    Raises:
-        InputError: Nothing is.
-    """
+    """What is looked for, in a few words; none where nothing is."""
     with_picture = asked.image_base64 or (isinstance(asked, SearchAssetsHere) and asked.image_path)
     words = [f'"{asked.text[:100]}"' if asked.text else "", "the picture" if with_picture else ""]
     words.append(f"what is like {asked.like}" if asked.like else "")
     named = " and ".join(filter(None, words))
-    if not named:
-        raise InputError("there is nothing to search for; give text, a picture, or the id of an asset as like")
-    return named
+    return f'{named} without "{asked.without[:100]}"' if named and asked.without else named
 
 
 def _file_name(asset_id: str) -> str:

@@ -6,11 +6,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from meshseek.client.answers import Asset, Attribution, Result, SearchAnswer
-from meshseek.sizes import CM, size_of
+from meshseek.client.answers import Asset, AssetPage, Attribution, Listed, Result, SearchAnswer, Spread
+from meshseek.search.sizes import Size
+from meshseek.sizes import CM, sides_in_cm, size_of
 from meshseek.untrusted.text import plain
 
 MOST_TOKENS: Final = 1_500
@@ -21,6 +22,9 @@ _PIECES: Final = re.compile(r"[A-Za-z]+|[0-9]|[^\sA-Za-z0-9]")
 _CAPTION, _NAME, _TAGS, _LINE = 100, 40, 120, 300
 _ADDRESS: Final = 80
 """Tokens that the address of a model may have in a list: of ids in Chinese it is three times as long as they are."""
+_VALUES: Final = 15
+"""Of a field, where they are told for filters to name."""
+PARTLY: Final = "A part of the library did not answer; assets may be missing."
 _NEVER_NAMED: Final = "unknown licence"
 
 
@@ -32,6 +36,8 @@ class Reach:
     """Of the API, as the agent's machine knows it."""
     needs_key: bool = False
     """Whether the key has to be sent with it."""
+    saves: bool = False
+    """Whether a tool saves them on the agent's machine: then nobody needs their addresses, nor the key."""
 
     def model(self, asset_id: str) -> str:
         """Where an asset's GLB is."""
@@ -43,33 +49,69 @@ def tokens(text: str) -> int:
     return math.ceil(sum(math.ceil(len(piece) / 4) if piece.isascii() else 1.5 for piece in _PIECES.findall(text)))
 
 
-def results_text(answer: SearchAnswer, reach: Reach, *, first: int = 1, head: str) -> str:
-    """Results by number, as many as fit.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A page of assets that is to be told."""
 
-    Args:
-        answer: Of the API.
-        reach: To the models.
-        first: Number of the first result.
-        head: What they are results of.
-    """
-    if not answer.results:
-        return f"{head}: nothing found. Use other words, or fewer filters."
-    lines = [f"{head}: {len(answer.results)} results, best first; numbers are those on the picture."]
-    if answer.nothing_close:
-        lines.append("Even the best fits weakly: probably nothing here is like this.")
-    if answer.partial:
-        lines.append("A part of the library did not answer; better ones may be missing.")
-    if reach.needs_key:
+    head: str
+    """What they are."""
+    assets: Sequence[Listed]
+    order: str = "best first"
+    offset: int = 0
+    follows: Literal["more", "none", "unknown"] = "none"
+    """What comes after them."""
+    notes: Sequence[str] = ()
+    """Lines that are to be read before them."""
+    why_none: str = "use other words, or fewer filters"
+    """What helps where there is none."""
+    wished: Size | None = None
+    """By how much each differs from this size is told."""
+
+    @property
+    def first_line(self) -> str:
+        """How many there are, and whether there are more."""
+        if not self.assets and self.offset:
+            return f"{self.head}: no result has the number {self.offset + 1}; the pages before have all that there are."
+        if not self.assets:
+            return f"{self.head}: nothing found. {self.why_none[0].upper()}{self.why_none[1:]}."
+        end = self.offset + len(self.assets)
+        which = f"{len(self.assets)} results" if not self.offset else f"results {self.offset + 1} to {end}"
+        after = {"more": f"more with offset {end}", "none": "these are the last", "unknown": "no page goes further"}
+        return f"{self.head}: {which}, {self.order}; {after[self.follows]}. Numbers are those on the picture."
+
+
+def results_text(rows: Rows, reach: Reach) -> str:
+    """Assets by number, as many as fit, and how a 3D program gets at their models."""
+    lines = [rows.first_line, *rows.notes]
+    if rows.assets and reach.saves:
+        lines.append("get_asset saves a GLB on this machine and gives its path.")
+    elif rows.assets and reach.needs_key:
         lines.append("The glb addresses need the header 'Authorization: Bearer <key>'.")
-    most = max(MOST_TOKENS, EACH_TOKENS * len(answer.results))
-    left = most - tokens("\n".join(lines)) - tokens(_left_out(len(answer.results)))
-    for place, result in enumerate(answer.results):
-        row = _row(first + place, result, reach)
+    most = max(MOST_TOKENS, EACH_TOKENS * len(rows.assets))
+    left = most - tokens("\n".join(lines)) - tokens(_left_out(len(rows.assets)))
+    for place, asset in enumerate(rows.assets):
+        row = _row(rows.offset + 1 + place, asset, rows.wished, reach)
         left -= tokens(row)
         if left < 0:
-            return "\n".join([*lines, _left_out(len(answer.results) - place)])
+            return "\n".join([*lines, _left_out(len(rows.assets) - place)])
         lines.append(row)
     return "\n".join(lines)
+
+
+def notes_of(answer: SearchAnswer) -> list[str]:
+    """What is to be known before the results of a search are read."""
+    lines = ["Even the best fits weakly: probably nothing here is like this."] if answer.nothing_close else []
+    return [*lines, PARTLY] if answer.partial else lines
+
+
+def facet_notes(page: AssetPage) -> list[str]:
+    """The values of fields that were counted, the most frequent first, for filters to name."""
+    lines = []
+    for name, counts in page.facets.items():
+        values = [] if isinstance(counts, Spread) else counts
+        told = ", ".join(f"{_cut(each.value, _NAME)} {each.count:,}" for each in values[:_VALUES])
+        lines += [f"{name}: {told}{' and more' if len(values) > _VALUES else ''}"] if told else []
+    return [*lines, PARTLY] if page.partial else lines
 
 
 def asset_text(asset: Asset, glb: str | None, numbers: Sequence[str]) -> str:
@@ -140,16 +182,32 @@ def shortened(text: str) -> str:
     return text + end
 
 
-def _row(place: int, result: Result, reach: Reach) -> str:
-    caption = _cut(result.caption_en or result.caption_zh, _CAPTION)
-    fits = f" [{result.relevance}]" if result.relevance else ""
-    copies = f" (+{len(result.duplicates)} that look the same)" if result.duplicates else ""
-    address = reach.model(result.asset_id)
+def _row(place: int, asset: Listed, wished: Size | None, reach: Reach) -> str:
+    found = asset if isinstance(asset, Result) else None
+    caption = _cut(asset.caption_en or asset.caption_zh, _CAPTION)
+    fits = f" [{found.relevance}]" if found and found.relevance else ""
+    copies = f" (+{len(found.duplicates)} that look the same)" if found and found.duplicates else ""
+    size = size_text(asset.attributes).replace(" (width x depth x height)", "") + _difference(asset, wished)
+    facts = [_cut(asset.attributes.get("category"), _NAME), size, licence_text(asset.attributes), _glb(asset, reach)]
+    return f"{place}. {asset.asset_id}{fits} {caption}{copies}\n   {'; '.join(filter(None, facts))}"
+
+
+def _glb(asset: Listed, reach: Reach) -> str:
+    """Where the model is, where that is not told of all of them."""
+    if not asset.model_url:
+        return "no model file"
+    address = reach.model(asset.asset_id)
     known = address if tokens(address) <= _ADDRESS else "by get_asset"
-    glb = f"; glb {known}" if result.model_url else "; no model file"
-    facts = f"{size_text(result.attributes)}; {licence_text(result.attributes)}"
-    short = facts.replace(" (width x depth x height)", "")
-    return f"{place}. {result.asset_id}{fits} {caption}{copies}\n   {short}{glb}"
+    return "" if reach.saves else f"glb {known}"
+
+
+def _difference(asset: Listed, wished: Size | None) -> str:
+    """By how much the sides differ from a wished size, where that can be said."""
+    sides = sides_in_cm(asset.attributes)
+    if wished is None or sides is None:
+        return ""
+    off = wished.difference(sides)
+    return "" if math.isnan(off) else f" ({off:.0f} cm off on average)"
 
 
 def _left_out(count: int) -> str:

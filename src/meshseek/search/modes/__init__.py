@@ -116,14 +116,14 @@ class Mode(ABC):
         judged = 0 if query.rerank is None else MAX_CANDIDATES
         page: list[Ranked] = []
         counted: list[Ranked] = []
-        seen: set[str] = set()
+        seen = query.left_out
         duplicates: dict[str, tuple[str, ...]] = {}
         tiers = SIZED_TIERS if query.size else DIVERSE_TIERS if query.is_diverse else TIERS
         for depth in tiers[1:] if query.collapsed or query.facets else tiers:
             ranking = self.ranked(library, question, query.request(depth))
-            counted = counted or ranking
+            counted = counted or [each for each in ranking if each.asset_id not in query.left_out]
             more = list({each.asset_id: each for each in ranking if each.asset_id not in seen}.values())
-            if not seen:
+            if not page:
                 more = self._reordered(library, question, query, more)
             seen.update(each.asset_id for each in more)
             if query.collapsed:

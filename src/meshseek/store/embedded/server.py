@@ -23,7 +23,7 @@ from typing import Self
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from meshseek.errors import DatabaseDownError, DatabaseError
+from meshseek.errors import LOG, DatabaseDownError, DatabaseError
 from meshseek.files import write_whole
 from meshseek.store.embedded.binaries import programs
 from meshseek.store.embedded.cluster import keeper_exists, processes, refuse_strangers
@@ -48,6 +48,8 @@ _LONGEST_PAUSE = 0.5
 _WORD_SECONDS = 5.0
 _UNSEEN_WORDS = 6
 _IN_USE_SECONDS = 2.0
+_LASTING = f"the database cannot be started before somebody mends what is wrong with it; {LOG}"
+"""What strangers are told: that it will not pass by itself."""
 _FULL = ("too many clients", "remaining connection slots")
 
 _servers: weakref.WeakSet[EmbeddedServer] = weakref.WeakSet()
@@ -101,9 +103,13 @@ class EmbeddedServer:
                 return _conninfo(self._answering() or self._start())
             except OSError as error:
                 self.release()
-                raise unusable(self._home, error) from error
-            except BaseException:
+                refusal = unusable(self._home, error)
+                refusal.general = _LASTING
+                raise refusal from error
+            except BaseException as error:
                 self.release()
+                if isinstance(error, DatabaseDownError):
+                    error.general = _LASTING
                 raise
 
     def release(self) -> None:

@@ -15,10 +15,12 @@ from meshseek.store.queries import query
 from meshseek.store.read.reader import AS_IT_IS
 from meshseek.store.read.rows import published_asset, vectors_of
 from meshseek.store.read.statements import statement
+from meshseek.store.read.statistics import named_labels, read_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from meshseek.model import Condition
     from meshseek.store.read.published import Target
     from meshseek.store.read.reader import Reader
 
@@ -66,6 +68,11 @@ class Catalogue:
         """The values of an attribute and how many assets have each, most frequent first."""
         rows = self._reader.rows(query("facet"), {"field": attribute, "limit": limit})
         return [(row["value"], row["count"]) for row in rows]
+
+    def unknown_labels(self, conditions: Sequence[Condition]) -> list[tuple[str, str]]:
+        """Field and value of each word that conditions name and no asset of the whole library has."""
+        known = read_labels(self._reader, conditions)
+        return [label for label in named_labels(conditions) if label not in known]
 
     def likeness(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """Unit vectors that tell how alike assets are: of captions, or of views where an asset has no captions.

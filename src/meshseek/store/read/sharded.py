@@ -219,6 +219,10 @@ class ShardedLibrary(Library):
         """The values of an attribute and how many assets of all shards have each, most frequent first."""
         return self._asker.first(lambda part: part.facet(attribute, limit))
 
+    def unknown_labels(self, conditions: Sequence[Condition]) -> list[tuple[str, str]]:
+        """Field and value of each word that conditions name and no asset of any shard has."""
+        return self._asker.first(lambda part: part.unknown_labels(conditions))
+
     def listed(self, published: Published, part: Part) -> list[Place]:
         """Places of a part of the catalogue, in their order."""
         return merged_places(self._asker.each(lambda library: library.listed(published, part)), part)

@@ -98,14 +98,20 @@ def read_statistics(
     """
     return Statistics(
         -(-assets // shards),
-        {label: (number, -(-count // shards)) for label, (number, count) in _labels(reader, conditions).items()},
+        {label: (number, -(-count // shards)) for label, (number, count) in read_labels(reader, conditions).items()},
         {name: (edges, -(-count // shards)) for name, (edges, count) in _percentiles(reader, conditions).items()},
         _phrases(reader, conditions, bound),
     )
 
 
-def _labels(reader: Reader, conditions: Sequence[Condition]) -> dict[tuple[str, str], tuple[int, int]]:
-    named = [(c.field, value) for c in conditions if c.field in LABEL_FIELDS for value in c.values]
+def named_labels(conditions: Sequence[Condition]) -> list[tuple[str, str]]:
+    """Field and value of each word that conditions name."""
+    return [(c.field, value) for c in conditions if c.field in LABEL_FIELDS for value in c.values]
+
+
+def read_labels(reader: Reader, conditions: Sequence[Condition]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Number and count of each label that conditions name and the library has, by field and value."""
+    named = named_labels(conditions)
     if not named:
         return {}
     fields, values = zip(*named, strict=True)
