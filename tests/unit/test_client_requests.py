@@ -18,10 +18,11 @@ from pydantic import ValidationError
 
 import meshseek
 from meshseek.access.keys import make_key
-from meshseek.client import Client, Likeness, QueryType, Relevance, Sort, Target
+from meshseek.client import Client, Likeness, QueryType, Relevance, Sort, Target, Use
 from meshseek.client.questions import PICTURE_BYTES
 from meshseek.errors import ApiError, InputError
 from meshseek.images import MAX_IMAGE_BYTES
+from meshseek.licences import USE_NAMES
 from meshseek.model import LANGUAGES, RELEVANCES
 from meshseek.search.browsing import SORTS
 from meshseek.search.modes import MODES
@@ -312,6 +313,7 @@ def test_the_choices_of_the_client_are_those_of_the_api(sent: list[httpx.Request
     """Its types name them, so that a type checker knows a wrong one; the others are the API's to refuse."""
     assert {*get_args(Sort)} == {*SORTS}
     assert get_args(Relevance) == RELEVANCES
+    assert {*get_args(Use)} == {*USE_NAMES}
     assert get_args(QueryType) == ("auto", *LANGUAGES)
     assert {*get_args(Target)} <= {*MODES.names}
     assert {*get_args(Likeness)} == {name for name in get_args(Target) if MODES.load(name).likeness}

@@ -16,7 +16,7 @@ from meshseek.client.answers import (
     SearchAnswer,
 )
 from meshseek.client.client import Client
-from meshseek.client.questions import Likeness, Part, QueryType, Relevance, SearchOptions, Sort, Target
+from meshseek.client.questions import Likeness, Part, QueryType, Relevance, SearchOptions, Sort, Target, Use
 from meshseek.client.standing import Status
 
 __all__ = [
@@ -40,4 +40,5 @@ __all__ = [
     "Sort",
     "Status",
     "Target",
+    "Use",
 ]

@@ -32,6 +32,7 @@ from meshseek.client.questions import (
     Picture,
     SearchOptions,
     Sort,
+    Use,
     form,
     given,
     part_body,
@@ -217,13 +218,12 @@ class Client:
         """How the service and its library stand."""
         return self.connection.asked(Status, "GET", "/status")
 
-    def attribution(self, asset_ids: Sequence[str], *, use: str | Sequence[str] | None = None) -> Attribution:
+    def attribution(self, asset_ids: Sequence[str], *, use: Use | Sequence[Use] | None = None) -> Attribution:
         """Whom to name for assets.
 
         Args:
             asset_ids: Of the assets.
-            use: What is intended, of ``commercial``, ``modification`` and ``no-credit``: what a licence does not allow
-                is warned of.
+            use: What is intended: what a licence does not allow is warned of.
         """
         body = {"asset_ids": list(asset_ids), **given({"use": use})}
         return self.connection.asked(Attribution, "POST", "/attribution", json=body)
@@ -233,7 +233,7 @@ class Client:
         asset_ids: Sequence[str],
         path: str | os.PathLike[str],
         *,
-        use: str | Sequence[str] | None = None,
+        use: Use | Sequence[Use] | None = None,
         most: int = MOST_FILE_BYTES,
     ) -> Collected:
         """Write a zip of models with their attribution to a file, whole or not at all.

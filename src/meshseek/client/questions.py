@@ -18,6 +18,8 @@ Likeness = Literal["caption", "appearance", "both"]
 """By what assets are alike."""
 Sort = Literal["name", "-name", "faces", "-faces", "size", "-size", "date", "-date"]
 """An order of the library: by name, faces, longest side or first import; with a minus backwards."""
+Use = Literal["commercial", "modification", "changes", "no-credit"]
+"""What somebody wants to do: earn money, pass on changed versions, name nobody."""
 Relevance = Literal["strong", "fair", "weak"]
 """How well a result fits."""
 QueryType = Literal["auto", "english", "chinese"]

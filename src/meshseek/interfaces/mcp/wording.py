@@ -145,7 +145,11 @@ def attribution_text(told: Attribution) -> str:
     """Warnings first, then a line to show for each asset, then what each licence says."""
     lines = [f"Warning: {_cut(warning, _LINE)}" for warning in told.warnings]
     here = [item for item in told.items if item.licence or not item.missing]
-    lines += [f"{item.asset_id}: {_cut(item.missing, _LINE)}" for item in told.items if item.missing]
+    lines += [
+        f"{item.asset_id}: {_cut(item.missing, _LINE)}"
+        for item in told.items
+        if item.missing and f"'{item.asset_id}': {item.missing}" not in told.warnings  # an older API does not warn
+    ]
     if here:
         lines.append("Show or keep beside the work:")
     lines += [f"* {_cut(item.line, _LINE)}" for item in here]

@@ -9,12 +9,12 @@ from copy import copy
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, cast
 
 import httpx
 from pydantic import ValidationError
 
-from meshseek.client import Client
+from meshseek.client import Client, Use
 from meshseek.client.connection import Address
 from meshseek.client.refusals import NOT_UNDERSTOOD, STATUS, TIMEOUT, TOO_LARGE, UNREACHABLE
 from meshseek.errors import ApiError, InputError, MeshseekError, ServiceError
@@ -136,7 +136,7 @@ class ApiClient:
     def attribution(self, asset_ids: Sequence[str], use: str | None) -> Attribution:
         """Whom to name for some assets, and what their licences do not allow."""
         with self._told():
-            return self._client.attribution(asset_ids, use=use)
+            return self._client.attribution(asset_ids, use=cast("Use | None", use))
 
     def collect(self, asset_ids: Sequence[str], use: str | None, file: Path, limit: int) -> None:
         """Write the models of some assets to a zip, with their attribution.
@@ -149,7 +149,7 @@ class ApiClient:
         """
         try:
             with self._told():
-                self._client.collect(asset_ids, file, use=use, most=limit)
+                self._client.collect(asset_ids, file, use=cast("Use | None", use), most=limit)
         except _TooLargeError as error:
             text = f"These models are more than the {limit // 1_000_000} MB of one zip; take fewer at a time."
             raise coded(InputError(text), "zip_too_large") from error
