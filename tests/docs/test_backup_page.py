@@ -56,5 +56,9 @@ def test_backup_restore_and_upgrade(library: ServedLibrary, elsewhere_prefix: st
     assert "everything is there, as it was written, and nothing is outdated" in list(said.values())[-1]
     assert "0 files new" in said["meshseek backup /backups/meshseek --verify"]
     assert {*DONE.findall(upgraded[-1])} == {"0"}
-    found = [run("meshseek search --json chair", environment) for environment in (library.environment, there)]
-    assert json.loads(found[0])["results"] == json.loads(found[1])["results"] != []
+    found, restored = (
+        json.loads(run("meshseek search --json chair", environment))["results"]
+        for environment in (library.environment, there)
+    )
+    paths = dict.fromkeys(("model_path", "thumbnail_path"))
+    assert [each | paths for each in found] == [each | paths for each in restored] != []

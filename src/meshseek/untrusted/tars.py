@@ -36,7 +36,7 @@ _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _RECORD = re.compile(rb"([1-9]\d{0,6}) ([^=\n]+)=")
 _WHOLE = re.compile(rb"\d{1,18}")
 _TIME = re.compile(rb"(\d{1,11})(?:\.(\d*))?")
-_ELSEWHERE = re.compile(r"^/|^[A-Za-z]:|(^|/)\.{0,2}(/|$)|\\|\0")
+_ELSEWHERE = re.compile(r"^/|^[A-Za-z]:|(^|/)\.{0,2}(/|\Z)|\\|\0")
 
 
 class Member(NamedTuple):
