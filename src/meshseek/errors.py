@@ -183,6 +183,10 @@ class DatabaseDownError(DatabaseError):
     general = f"the database cannot be reached; try again in a moment, {LOG}"
 
 
+class DatabaseTakenError(DatabaseDownError):
+    """Another process has the database, for now."""
+
+
 class DatabaseSlowError(DatabaseError):
     """A statement took longer than it may; the next one may be quick."""
 

@@ -89,16 +89,36 @@ def test_assets_are_collected(context: BrowserContext, ui_url: str) -> None:
 def test_words_with_a_minus_are_left_out(context: BrowserContext, ui_url: str) -> None:
     """They become parts that count against; the box holds what is wanted, and other words leave the rest as it is."""
     page = opened(context.new_page(), ui_url)
-    search(page, '-"office chair" t-shirt chair -red')
+    search(page, "t-shirt chair")
+    search(page, 't-shirt chair -"office chair" -red')
     expect(page).to_have_url(f"{ui_url}/?q=t-shirt+chair&q*-0.5=office+chair&q*-0.5=red")
     expect(page.locator(".part.without .what")).to_have_text(["office chair", "red"])
     expect(page).to_have_title("t-shirt chair − office chair − red · Meshseek")
     search(page, "lamp -red")
     expect(page).to_have_url(f"{ui_url}/?q=lamp&q*-0.5=office+chair&q*-0.5=red")
     expect(page.locator("#words").locator("input, textarea")).to_have_value("lamp")
+    search(page, "lamp  -“table lamp” －office")
+    expect(page.locator(".part.without .what")).to_have_text(["office chair", "red", "table lamp", "office"])
+    expect(page.locator("#words").locator("input, textarea")).to_have_value("lamp")
+    opened(page, f"{ui_url}/?q*0=chair&like={BARE_ID}")
+    search(page, "lamp")
+    expect(page).to_have_url(f"{ui_url}/?q=lamp&q*0=chair&like={BARE_ID}")
     opened(page, ui_url)
     search(page, "-red")
     expect(page).to_have_url(f"{ui_url}/?q=-red")
+
+
+def test_an_input_method_has_its_keys(context: BrowserContext, ui_url: str) -> None:
+    """Who types Chinese chooses characters by the arrows and Enter; nothing is asked, and nothing loses the focus."""
+    page = opened(context.new_page(), ui_url)
+    box = page.locator("#words").locator("input, textarea")
+    box.fill("yizi")
+    for key, how in (("ArrowDown", "isComposing: true"), ("Enter", "isComposing: true"), ("Enter", "keyCode: 229")):
+        box.evaluate(f"box => box.dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', {how}, bubbles: true}}))")
+    expect(box).to_be_focused()
+    expect(page).to_have_url(f"{ui_url}/")
+    box.press("Enter")
+    expect(page).to_have_url(f"{ui_url}/?q=yizi")
 
 
 def test_the_panel_stands_beside_what_was_clicked(context: BrowserContext, ui_url: str) -> None:

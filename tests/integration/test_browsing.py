@@ -349,6 +349,7 @@ def test_what_cannot_be_browsed_is_told(wrong: dict[str, Any], message: str) -> 
         ({"category": "chair", "faces": {"min": 100_000}}, None),
         ({"category": {"not": "Chair"}, "faces": {"min": 100_000}}, None),
         ({"category": ["Chair", "chair"]}, None),
+        ({"category": ["lmp", "chair"], "faces": {"min": 100_000}}, None),
     ],
 )
 def test_a_value_that_nothing_has_is_told(both: Both, filters: dict[str, Any], hint: str | None) -> None:

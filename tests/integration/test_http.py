@@ -665,6 +665,7 @@ def test_unknown_routes_methods_and_facets(api: httpx.Client) -> None:
             "category: there is no such parameter; there are: algorithm, filters, sort",
         ),
         ("/assets/cup-0001/similar?topk=1", "topk: there is no such parameter; there are: algorithm, target, top_k"),
+        ("/assets/cup-0001/similar?filters={}", "filters: there is no such parameter; there are: algorithm, target"),
         ("/assets/cup-0001?asset_id=1", "asset_id: there is no such parameter; there are: algorithm"),
         ("/assets/cup-0001/views/0/camera?version=1", "version: there is no such parameter; there are: algorithm, v"),
         ("/status?algorithm=lite", "algorithm: there is no such parameter; nothing is asked in this address"),
@@ -674,6 +675,14 @@ def test_unknown_routes_methods_and_facets(api: httpx.Client) -> None:
 def test_a_parameter_that_a_route_has_not_is_refused(api: httpx.Client, asked: str, words: str) -> None:
     """As a field is that a body may not have: it would have no effect, and nobody would know."""
     assert refused(api.get(asked), 422, "invalid").startswith(f"query.{words}")
+
+
+def test_what_is_wrong_inside_of_a_body_is_told_there(api: httpx.Client) -> None:
+    """Not of the whole body, which is JSON; nor of filters that nobody asks for there."""
+    message = refused(api.post("/search", json={"parts": ["chair"]}), 422, "invalid")
+    assert message.startswith("parts.0: ")
+    message = refused(api.post("/search", json={"parts": [{"text": "chair", "filters": {}}]}), 422, "invalid")
+    assert message.startswith("parts.0.filters: ")
 
 
 def test_what_is_asked_beside_a_body_is_refused(api: httpx.Client) -> None:

@@ -245,10 +245,10 @@ def test_null_is_as_good_as_left_out(given: dict[str, Any]) -> None:
     assert SearchAssets.model_validate(given) == SearchAssets.model_validate({"text": "a"})
 
 
-def test_a_use_is_named_as_what_permits_it() -> None:
-    """In the words of the filter, or in those that other ways of asking have."""
+def test_a_use_may_be_named_as_what_permits_it() -> None:
+    """In the words of the filter, or in those that other ways of asking have; the service knows both."""
     for use in ("modification", "changes"):
-        assert CollectAttribution.model_validate({"asset_ids": ["a"], "use": use}).use == "changes"
+        assert CollectAttribution.model_validate({"asset_ids": ["a"], "use": use}).use == use
 
 
 def test_filters_may_be_a_text_of_json() -> None:

@@ -15,6 +15,12 @@ from meshseek.interfaces.ui.environment import MAGIC, neutral_environment
 from meshseek.interfaces.ui.static import VIEWER, viewer
 
 
+def damaged() -> str:
+    """A module whose pictures are none."""
+    told = {"irradiance": {}, "specular": {"mipmaps": [{"position": 0, "length": 4}]}}
+    return f"var e=`;base64,{base64.b64encode(MAGIC + json.dumps(told).encode() + bytes(5)).decode()}`;"
+
+
 def test_the_light_has_no_colour() -> None:
     """Neither from everywhere nor in reflections; each picture lies where the description says."""
     name, module = neutral_environment() or ("", "")
@@ -34,7 +40,9 @@ def test_the_light_has_no_colour() -> None:
     assert sum(face["length"] for face in faces) == len(pictures)
 
 
-@pytest.mark.parametrize("module", ["var e=`none`;", "var e=`data:;base64,bm8=`;", f"var e=`;base64,{'A' * 4001}`"])
+@pytest.mark.parametrize(
+    "module", ["var e=`none`;", "var e=`data:;base64,bm8=`;", damaged(), f"var e=`;base64,{'A' * 4001}`"]
+)
 def test_a_viewer_with_another_light_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     """A later Gradio may bring something else."""
     folder = tmp_path / "templates" / "frontend" / "assets"

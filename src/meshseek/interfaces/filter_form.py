@@ -58,6 +58,10 @@ def _plain(value: Any) -> Any:
     return value.model_dump(by_alias=True, exclude_none=True) if isinstance(value, BaseModel) else value
 
 
+UNKNOWN: Final = "extra_forbidden"
+"""What pydantic calls something that nobody asks for."""
+
+
 def wrong_filters(errors: Sequence[Mapping[str, Any]]) -> str | None:
     """What is wrong with filters, in one sentence.
 
@@ -68,10 +72,11 @@ def wrong_filters(errors: Sequence[Mapping[str, Any]]) -> str | None:
         None where the first is of something else.
     """
     place = [str(part) for part in errors[0]["loc"]]
-    if "filters" not in place:
+    if "filters" not in place or (place[-1] == "filters" and errors[0]["type"] == UNKNOWN):
         return None
     inside = place[place.index("filters") + 1 :]
-    too_long = any(error["type"] in _TOO_LONG and "filters" in error["loc"] for error in errors)
+    same = errors[0]["loc"][: place.index("filters") + 2]
+    too_long = any(error["type"] in _TOO_LONG and error["loc"][: len(same)] == same for error in errors)
     if not inside:
         most = f"at most {FIELDS} fields; " if too_long else ""
         return f'filters: {most}give a JSON object by field, as in {{"category": "Office", "height": {{"max": 80}}}}'

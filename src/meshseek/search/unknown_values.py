@@ -28,7 +28,9 @@ def hint(library: Library, conditions: Sequence[Condition]) -> str | None:
     """What filters name and no asset has, with what there is, on one line; None where all of it is there."""
     wanted = [each for each in conditions if each.field in LABEL_FIELDS and not each.negated]
     unknown = library.unknown_labels(wanted) if wanted else []
-    return "; ".join(_told(library, *label) for label in unknown[:MOST_UNKNOWN]) or None
+    blamed = [each for each in wanted if all((each.field, value) in unknown for value in each.values)]
+    labels = [(each.field, value) for each in blamed for value in each.values]
+    return "; ".join(_told(library, *label) for label in labels[:MOST_UNKNOWN]) or None
 
 
 def _told(library: Library, field: str, value: str) -> str:

@@ -45,7 +45,6 @@ _PLAIN = {
     ),
 }
 """Our words for what the framework refuses: a part of a file that cannot be had, and a body that is too large."""
-_NO_JSON = {"json_invalid", "model_attributes_type"}
 log = logging.getLogger(__name__)
 
 
@@ -140,7 +139,8 @@ def _wrong(errors: Sequence[Mapping[str, Any]]) -> str:
     """The first thing that is wrong with what was sent, in one sentence."""
     first = errors[0]
     parts = [str(part) for part in first["loc"] if part != "body"]
-    if first["loc"][:1] == ("body",) and first["type"] in _NO_JSON:
+    within = first["loc"][1:] if first["loc"][:1] == ("body",) else None
+    if within == () or (within and first["type"] == "json_invalid" and isinstance(within[0], int)):
         where = f" at character {parts[0]}" if parts else ""
         return f"the body is no JSON object{where}; send one, with the header 'Content-Type: {JSON_TYPE}'"
     place = ".".join(parts)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 
+from meshseek.interfaces.filter_form import UNKNOWN
 from meshseek.interfaces.http.observation import PROBES
+from meshseek.search.filters import shown
 
 
 async def expect_known_parameters(request: Request) -> None:
@@ -28,5 +30,5 @@ async def expect_known_parameters(request: Request) -> None:
     for name in request.query_params:
         if name not in known:
             cure = f"there are: {', '.join(known)}" if known else "nothing is asked in this address"
-            unknown = {"type": "unknown", "loc": ("query", name), "msg": f"there is no such parameter; {cure}"}
+            unknown = {"type": UNKNOWN, "loc": ("query", shown(name)), "msg": f"there is no such parameter; {cure}"}
             raise RequestValidationError([unknown])

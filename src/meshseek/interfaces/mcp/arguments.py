@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from meshseek.client.questions import PICTURE_BYTES
+from meshseek.client.questions import PICTURE_BYTES, Use
 from meshseek.interfaces.filter_form import Filters
-from meshseek.licences import PERMITS, USES, Permission
+from meshseek.licences import PERMITS
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS
 
 MOST_RESULTS = 20
@@ -30,11 +30,6 @@ def _parsed(filters: Any) -> Any:
     except (ValueError, RecursionError):
         return filters
     return {name: value for name, value in given.items() if value is not None} if isinstance(given, dict) else given
-
-
-def _as_permission(use: Any) -> Any:
-    """The permission that a use takes, where it is named by that of the use."""
-    return USES.get(use, use) if isinstance(use, str) else use
 
 
 AssetId = Annotated[str, Field(min_length=1, max_length=_ID, description="An asset's id, as results show it")]
@@ -126,6 +121,4 @@ class CollectAttribution(_Arguments):
     """Assets that are used, and for what."""
 
     asset_ids: list[AssetId] = Field(min_length=1, max_length=MOST_IDS, description="Ids of the assets that are used")
-    use: Annotated[Permission, BeforeValidator(_as_permission)] | None = Field(
-        None, description="What they are used for; what a licence does not allow is then warned of"
-    )
+    use: Use | None = Field(None, description="What they are used for; what a licence does not allow is then warned of")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from meshseek.client import Client
 from meshseek.client.answers import Asset, AssetPage, Listed, SearchAnswer
@@ -117,14 +117,14 @@ class Tools:
         self, answer: SearchAnswer, asked: SearchAssets | SimilarAssets, head: str, wished: Size | None = None
     ) -> Reply:
         shown = answer.results[: asked.top_k]
-        is_cut = bool(shown) and asked.offset + len(shown) >= DEEPEST
+        end = asked.offset + len(shown) if shown else 0
         return self._reply(
             Rows(
                 head=head,
                 assets=shown,
                 order="best first",
                 offset=asked.offset,
-                follows="unknown" if is_cut else "more" if len(answer.results) > len(shown) else "none",
+                follows=_follows(end, has_more=len(answer.results) > len(shown) or end >= DEEPEST),
                 notes=notes_of(answer),
                 why_none=answer.hint or "use other words, or fewer filters",
                 wished=wished,
@@ -150,7 +150,7 @@ class Tools:
                 assets=page.assets,
                 order="by name",
                 offset=asked.offset,
-                follows="none" if page.cursor is None else "more",
+                follows=_follows(asked.offset + len(page.assets), has_more=page.cursor is not None),
                 notes=[] if page.hint else facet_notes(page),
                 why_none=page.hint or "use fewer filters",
             )
@@ -201,6 +201,13 @@ class Tools:
             return str(self.client.download(asset.asset_id, self.models / _file_name(asset.asset_id)).resolve())
         except (MeshseekError, OSError) as error:
             return f"{address} (it could not be saved here: {error})"
+
+
+def _follows(end: int, *, has_more: bool) -> Literal["more", "none", "unknown"]:
+    """Whether more can be asked for; what lies beyond the deepest offset cannot."""
+    if not has_more:
+        return "none"
+    return "more" if end < DEEPEST else "unknown"
 
 
 def _image(asked: SearchAssets) -> bytes | None:

@@ -148,7 +148,7 @@ def attribution_text(told: Attribution) -> str:
     lines += [
         f"{item.asset_id}: {_cut(item.missing, _LINE)}"
         for item in told.items
-        if item.missing and f"'{item.asset_id}': {item.missing}" not in told.warnings  # an older API does not warn
+        if item.missing and f"'{plain(item.asset_id)}': {item.missing}" not in told.warnings  # an older API warns not
     ]
     if here:
         lines.append("Show or keep beside the work:")

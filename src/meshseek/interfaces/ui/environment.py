@@ -31,8 +31,8 @@ def neutral_environment() -> tuple[str, str] | None:
         encoded, end, after = rest.partition(ENDS)
         try:
             grey = _grey(base64.b64decode(encoded))
-        except (LookupError, TypeError, ValueError, OSError):  # of another version; its own light is better than none
-            continue
+        except (AttributeError, LookupError, SyntaxError, TypeError, ValueError, OSError):
+            continue  # of another version; its own light is better than none
         return file.name, f"{before}{mark}{base64.b64encode(grey).decode()}{end}{after}"
     return None
 

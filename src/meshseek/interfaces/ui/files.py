@@ -133,9 +133,9 @@ class FileCache:
 
     def _add(self, unfinished: Path, path: Path) -> None:
         with self._lock:
-            _, before = self._known.pop(path, (0.0, 0))
-            self._known[path] = (time.monotonic(), unfinished.stat().st_size)
             unfinished.replace(path)
+            _, before = self._known.pop(path, (0.0, 0))
+            self._known[path] = (time.monotonic(), path.stat().st_size)
             self._total += self._known[path][1] - before
             while self._total > self._limit and len(self._known) > 1:
                 oldest, (_, freed) = self._known.popitem(last=False)

@@ -38,8 +38,6 @@
     if (!button) return;
     find('#results')?.setAttribute('aria-busy', 'true');
     button.click();
-    clearTimeout(busy.timer);
-    busy.timer = setTimeout(busy, PATIENCE_MS); // what comes at once needs no curtain, which would cost it time
     clearTimeout(press.timer); // Gradio may drop a click that comes just as the one before is answered
     press.timer = setTimeout(() => { if (sent !== wanted) press(); }, 1000);
   };
@@ -71,18 +69,23 @@
     const pairs = fresh(fields()), name = weight === 1 ? kind : `${kind}*${weight}`;
     going([...pairs.filter(isPart), [name, value], ...pairs.filter((pair) => !isPart(pair))]);
   };
-  const AVOIDED = 'q*-0.5', MINUS = /(^|\s)[-−–](?:"([^"]+)"|(\p{L}\S*))/gu;
+  const AVOIDED = 'q*-0.5', MINUS = /(^|\s)[-−–－](?:["“「]([^"”」]+)["”」]|(\p{L}\S*))/gu;
   const say = (text) => { // words with a minus before them are parts of their own, as results should not be like them
     const pairs = fresh(fields()), avoided = [];
-    const rest = (text || '').replace(MINUS, (_, space, phrase, word) => { avoided.push(phrase || word); return space; }).trim();
-    const isWanted = (pair) => isPart(pair) && !pair[0].includes('*-');
+    const rest = (text || '').replace(MINUS, (_, space, phrase, word) => { avoided.push(phrase || word); return space; }).replace(/\s+/g, ' ').trim();
+    const isWanted = (pair) => isPart(pair) && Number(pair[0].split('*')[1] ?? 1) > 0;
     const at = pairs.findIndex((pair) => isWanted(pair) && pair[0].startsWith('q'));
     const said = rest || pairs.some((pair, index) => isWanted(pair) && index !== at) ? rest : (text || '').trim();
     if (said && at >= 0) pairs[at] = [pairs[at][0], said];
     else if (said) pairs.unshift(['q', said]);
     else if (at >= 0) pairs.splice(at, 1);
-    const known = pairs.filter(([name]) => name === AVOIDED).map(([, value]) => value);
+    const known = pairs.filter(([name]) => name.startsWith('q*-')).map(([, value]) => value);
     const more = said === rest ? avoided.filter((word) => !known.includes(word)).map((word) => [AVOIDED, word]) : [];
+    const box = typed();
+    if (box && box.value.trim() !== said) {
+      box.value = said;
+      box.dispatchEvent(new Event('input', {bubbles: true}));
+    }
     going([...pairs.filter(isPart), ...more, ...pairs.filter((pair) => !isPart(pair))]);
   };
   const weigh = (index, weight) => {
@@ -117,7 +120,7 @@
     clearTimeout(again);
     const failed = (isPassing) => {
       tell(words(isPassing ? 'js.away' : 'js.refused'), true);
-      settle();
+      settle(true);
       lost = true;
       if (isPassing) again = setTimeout(ask, AGAIN_MS);
     };
@@ -231,7 +234,8 @@
     (window.requestIdleCallback || setTimeout)(() => VIEWER.forEach((name) => { import(name).catch(() => { /* then later */ }); }));
   };
   const frames = (number, then) => { number ? requestAnimationFrame(() => frames(number - 1, then)) : then(); };
-  const settle = () => {
+  const settle = (failed = false) => {
+    if (sent !== wanted && !failed) return; // something else is asked already
     clearTimeout(busy.timer);
     document.body.classList.remove('searching', 'asking');
     find('#results')?.removeAttribute('aria-busy');
@@ -334,6 +338,7 @@
   }, true);
   const STEPS = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: 0, ArrowUp: 0};
   addEventListener('keydown', (event) => {
+    if (event.isComposing || event.keyCode === 229) return; // that key is the input method's
     const on = event.target, typing = on.matches?.('input, textarea, select, [contenteditable]');
     if (event.key === 'Escape' && new URLSearchParams(location.search).has('asset') && !typing) {
       const id = new URLSearchParams(location.search).get('asset');
@@ -343,14 +348,15 @@
       event.preventDefault();
       typed()?.focus();
     } else if (event.key === 'ArrowDown' && on === typed()) {
+      event.preventDefault();
       find('#results .tile-link')?.focus();
-    } else if (event.key === 'Enter' && on === typed() && !event.isComposing) {
+    } else if (event.key === 'Enter' && on === typed()) {
       event.preventDefault();
       say(on.value);
     } else if (event.key === 'Enter' && on.closest?.('[data-range]')) {
       bound(on.closest('[data-range]'));
     } else if (on.id === 'also' && event.key === 'Enter' && on.value.trim()) {
-      const minus = /^[-−–]\s*(.+)/.exec(on.value.trim());
+      const minus = /^[-−–－]\s*(.+)/.exec(on.value.trim());
       on.blur();
       add('q', minus ? minus[1] : on.value.trim(), minus ? -0.5 : 1);
       on.value = '';
@@ -368,6 +374,8 @@
   const given = () => {
     const basket = {ids: isBasket() ? taken() : [], use: find('#use')?.value || '', anew: lost};
     [sent, lost] = [wanted, false];
+    clearTimeout(busy.timer);
+    busy.timer = setTimeout(busy, PATIENCE_MS); // what comes at once needs no curtain, which would cost it time
     return [location.search, JSON.stringify(basket)];
   };
   window.meshseek = {set, arrived, given};

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from meshseek.interfaces.ui.address import SORTS, Filter, State, figure_of
-from meshseek.interfaces.ui.answers import Answer, Facet, Spread
+from meshseek.interfaces.ui.answers import Answer, Facet, Result, Spread
 from meshseek.interfaces.ui.finding import FACETS, Found
 from meshseek.interfaces.ui.pieces import piece
 from meshseek.interfaces.ui.wording import LABELLED, Wording
@@ -17,6 +18,7 @@ from meshseek.model import NUMBER_FIELDS
 FEW: Final = 8
 """Values of a field that are shown unfolded."""
 MOST_VALUES: Final = 60
+FITTING: Final = ("strong", "fair")
 HIGH: Final = 24.0
 """Of a drawing's bars."""
 
@@ -33,11 +35,11 @@ def summary(state: State, wording: Wording, found: Found) -> Markup:
         given: dict[str, Any] = {"count": wording.count("assets", total), "sorts": sorts}
         return piece("summary", wording, **{**_nothing(), **given})
     has_words = any(part.kind == "q" for part in state.parts)
-    fits = answer.counted if found.facets and not answer.nothing_close else None
+    fits = sum(isinstance(each, Result) and each.relevance in FITTING for each in found.results)
     took = wording("summary.took", number=max(round(answer.took_ms.total), 1)) if answer.took_ms else ""
     given = {
-        "count": wording.count("results", number),
-        "fits": wording("summary.fits", number=f"{fits:,}") if fits is not None and fits < number else "",
+        "count": wording("results.best", number=f"{number:,}") if found.more else wording.count("results", number),
+        "fits": wording.count("summary.fits", fits) if 0 < fits < number and not answer.nothing_close else "",
         "took": took,
         "partial": answer.partial,
         "nothing_close": answer.nothing_close and number,
@@ -91,14 +93,17 @@ def facets(state: State, wording: Wording, found: Found) -> Markup:
 def _words(name: str, known: tuple[Facet, ...], state: State, wording: Wording) -> dict[str, Any]:
     chosen = state.filters.get(name, Filter()).values
     missing = tuple(Facet(value=value, count=0) for value in chosen if value not in {each.value for each in known})
+    shown = (*missing, *known)[:MOST_VALUES]
+    said = Counter(_value(name, each.value, wording) for each in shown)
     values = [
         {
-            "label": _value(name, each.value, wording),
+            "label": label if said[label] == 1 else f"{label} ({each.value})",
             "count": f"{each.count:,}",
             "chosen": each.value in chosen,
             "link": state.without(name, each.value) if each.value in chosen else state.with_value(name, each.value),
         }
-        for each in (*missing, *known)[:MOST_VALUES]
+        for each in shown
+        for label in [_value(name, each.value, wording)]
     ]
     return {"key": name, "name": wording(f"field.{name}"), "choices": values}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from meshseek.errors import DatabaseDownError
+from meshseek.errors import DatabaseDownError, DatabaseTakenError
 from meshseek.files import move_whole
 from meshseek.store.embedded import root_place as place
 from meshseek.store.embedded.account import Account
@@ -201,7 +201,7 @@ def _clear_stale_pid(data: Path) -> None:
     if not users and number and _hides(number) and len(lines) > 4 and answers(Path(lines[4]) / SOCKET_NAME):  # noqa: PLR2004
         users = [number]
     if users:
-        raise DatabaseDownError(f"process {users[0]} already serves {data}: stop it, then try again")
+        raise DatabaseTakenError(f"process {users[0]} already serves {data}: stop it, then try again")
     pid_file.unlink()
 
 

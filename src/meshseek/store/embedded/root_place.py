@@ -27,7 +27,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from meshseek.errors import DatabaseDownError
+from meshseek.errors import DatabaseDownError, DatabaseTakenError
 from meshseek.files import move_whole, write_whole
 from meshseek.store.embedded.locks import FileLock
 
@@ -114,7 +114,7 @@ def claim(home: Path) -> tuple[Path, FileLock]:
         )
     lock = FileLock(folder / "lock")
     if not lock.take():
-        raise DatabaseDownError(f"the database in {folder} is still used by another server: wait for it to stop")
+        raise DatabaseTakenError(f"the database in {folder} is still used by another server: wait for it to stop")
     write_whole(folder / _RECORD, os.fsencode(home))
     write_whole(home / POINTER, os.fsencode(folder))
     return folder, lock

@@ -23,7 +23,7 @@ from typing import Self
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from meshseek.errors import LOG, DatabaseDownError, DatabaseError
+from meshseek.errors import LOG, DatabaseDownError, DatabaseError, DatabaseTakenError
 from meshseek.files import write_whole
 from meshseek.store.embedded.binaries import programs
 from meshseek.store.embedded.cluster import keeper_exists, processes, refuse_strangers
@@ -108,7 +108,7 @@ class EmbeddedServer:
                 raise refusal from error
             except BaseException as error:
                 self.release()
-                if isinstance(error, DatabaseDownError):
+                if isinstance(error, DatabaseDownError) and not isinstance(error, DatabaseTakenError):
                     error.general = _LASTING
                 raise
 
