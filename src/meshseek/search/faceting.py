@@ -50,7 +50,7 @@ def ranked_facets(library: Library, mode: Mode, question: Question, judge: Judgi
     """
     least = query.min_relevance or FITTING
     wanted = RELEVANCES[: 1 + RELEVANCES.index(least)]
-    lots = []
+    lots: list[Lot] = []
     groups = [(query.facets, query.conditions)] if mode.ranks_once else _groups(query.facets, query.conditions)
     for fields, conditions in groups:
         request = replace(query.request(FACETED), conditions=conditions)
