@@ -9,6 +9,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from meshseek.search.browsing import SORTS, Browse, Shelf
 from meshseek.search.faceting import FACETED
 from meshseek.search.filters import conditions
 from meshseek.search.query import Query
+from meshseek.spans import Spent, spent
 from meshseek.store.postgres import Server
 from meshseek.store.read.facets import Facets
 from meshseek.store.read.opening import open_library
@@ -264,6 +266,28 @@ def test_facets_of_a_search_are_those_of_its_first_results(both: Both, target: s
                 agrees(facets, name, counted_by_hand([each for each in both.assets if each.asset_id in ids], name))
                 if name not in filters:
                     assert facets.counted == len(ids)
+
+
+def test_a_search_asks_once_what_is_known_of_its_filters(both: Both) -> None:
+    """However many rankings it makes: of captions, views and words, and for each filtered field without its filter."""
+    asked: list[str] = []
+
+    def note(_: str, about: str) -> AbstractContextManager[object]:
+        asked.append(about)
+        return nullcontext()
+
+    filters = {"tags": ["red", "none has it"], "category": "chair", "faces": {"min": 1}}
+    query = Query(text='"red" chair', filters=filters, facets=["tags", "category", "faces", "licence"])
+    token = spent.set(Spent(tracer=note))
+    try:
+        for _ in range(2):  # another search asks anew: by then other assets may have these numbers
+            asked.clear()
+            both.one.search(query)
+            once = {"labels_named", "percentiles", "count_phrases", "facets_of_lots"}
+            assert Counter(name for name in asked if name in once) == Counter(once)
+            assert asked.count("words") == 1 + 3
+    finally:
+        spent.reset(token)
 
 
 def test_searches_without_facets_count_nothing(both: Both) -> None:

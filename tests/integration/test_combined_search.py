@@ -24,10 +24,11 @@ from meshseek.pipeline.publish import publish
 from meshseek.reporting import SilentReporter
 from meshseek.search.admission import Admission
 from meshseek.search.algorithm import Algorithm
-from meshseek.search.combining import LIKE
+from meshseek.search.combining import LIKE, TELLING
 from meshseek.search.parts import QueryPart
 from meshseek.search.query import Query
 from meshseek.search.service import SearchService
+from meshseek.search.sizes import Size
 from meshseek.store.postgres import Server
 from meshseek.store.read.library import Library
 from meshseek.workspace.tables import asset_row
@@ -168,8 +169,46 @@ def test_an_asset_among_other_parts_passes_their_phrases_or_is_not_found(service
 
     passing = {hit.asset_id for hit in service.search(Query(text='"lamp"', top_k=COUNT), ["toy"]).hits}
     assert {hit.asset_id for hit in answer.hits} <= passing
-    scores = [hit.score for hit in service.search(replace(query, diverse=False), ["toy"]).hits]
-    assert scores == sorted(scores, reverse=True)
+    answer = service.search(replace(query, diverse=False), ["toy"])
+    places = [(RELEVANCES.index(hit.relevance), -hit.score) for hit in answer.hits]
+    assert places == sorted(places)
+
+
+@FEW
+@given(drawn=parts, options=options, size=st.sampled_from([None, Size(width=40), Size(height=90)]))
+def test_what_fits_better_comes_first(
+    service: SearchService, drawn: list[tuple[dict[str, Any], float, bool]], options: dict[str, Any], size: Size | None
+) -> None:
+    """Whatever the parts are: an asset that is one of them too, and for no size and no variety does that change."""
+    query = Query(parts=built(drawn), **options, size=size, top_k=COUNT)
+    answer = found(service, query)
+    fit = [RELEVANCES.index(relevance) for _, _, relevance in answer]
+
+    assert fit == sorted(fit)
+    if not query.is_diverse:
+        assert answer == sorted(answer, key=lambda each: (RELEVANCES.index(each[2]), -each[1], each[0]))
+
+
+def test_what_is_not_wanted_sets_an_asset_back_where_it_counts_enough(service: SearchService) -> None:
+    """By one step, also the asset that everything is to be like, which then is not first; with less weight by none."""
+    unwanted = service.search(Query(asset_id=ASSETS[0]), ["toy"]).hits[0].caption_english
+    alone, less, enough = (
+        found(
+            service,
+            Query(
+                parts=[QueryPart(asset_id=ASSETS[0]), QueryPart(text=unwanted, weight=weight)], top_k=COUNT, exact=True
+            ),
+        )
+        for weight in (0, 0.01 - TELLING, -TELLING)
+    )
+    steps, same, back = (
+        {asset_id: RELEVANCES.index(relevance) for asset_id, _, relevance in each} for each in (alone, less, enough)
+    )
+
+    assert same == steps
+    assert back[ASSETS[0]] == 1
+    assert {back[asset_id] - step for asset_id, step in steps.items()} == {0, 1}
+    assert enough[0][0] != ASSETS[0] == alone[0][0]
 
 
 def test_scores_rest_on_standard_scores(service: SearchService) -> None:

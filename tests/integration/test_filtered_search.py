@@ -15,6 +15,7 @@ from tests.crowd import CLUSTERS, DIM, Crowd, cosines
 
 from meshseek.model import Asset, Condition
 from meshseek.search.filters import conditions
+from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.search.question import Question
@@ -142,7 +143,7 @@ def test_pages_put_together_are_the_list(
     def page(offset: int, limit: int) -> list[str]:
         options: dict[str, Any] = {"filters": filters, "collapsed": collapsed, "diverse": diverse}
         query = Query(text="any", top_k=limit, offset=offset, **options)
-        found = MODES.load("appearance")().search(library, question, query)
+        found = MODES.load("appearance")().search(library, question, query, Judge(library, question))
         return [ranked.asset_id for ranked in found.ranking]
 
     edges = sorted({0, 200, *cuts})

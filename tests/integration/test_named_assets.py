@@ -16,6 +16,7 @@ from meshseek.embedders import EmbedderOptions
 from meshseek.errors import EmbedderError
 from meshseek.model import Asset, Role
 from meshseek.search.algorithm import Algorithm
+from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES
 from meshseek.search.parts import QueryPart
 from meshseek.search.query import Query
@@ -102,7 +103,8 @@ def test_an_id_that_does_not_pass_the_filter_still_says_what_is_wanted(algorithm
         assert (asset.asset_id in found) is there
         (mean,) = algorithm.library.appearances([asset.asset_id]).values()
         question = Question.of(algorithm.library.published(), mean, "english")
-        like = MODES.load("appearance")().search(algorithm.library, question, query)
+        judge = Judge(algorithm.library, question)
+        like = MODES.load("appearance")().search(algorithm.library, question, query, judge)
         assert found == [ranked.asset_id for ranked in like.ranking]
 
 
@@ -166,6 +168,7 @@ def test_collapsed_pages_lose_nothing(
                 library,
                 question,
                 Query(text="any", top_k=end - start, offset=start, collapsed=True, diverse=diverse),
+                Judge(library, question),
             )
             for start, end in pairwise(range(0, 1001, size))
         ]

@@ -21,6 +21,7 @@ from meshseek.model import LANGUAGES, Asset, Hit, Language, PublishedAsset, Rank
 from meshseek.search.algorithm import Algorithm
 from meshseek.search.diversity import DEPTH
 from meshseek.search.fusion import OTHER_PART, Part, fuse
+from meshseek.search.judging import Judge
 from meshseek.search.modes import MODES
 from meshseek.search.query import Query
 from meshseek.search.question import Question
@@ -91,7 +92,8 @@ TRUST = 0.5
 def search(library: Library, target: str, vector: Vector, query: Query, kind: QueryType = "english") -> list[Hit]:
     """Search in one mode, and look up what is found."""
     published = replace(library.published(), trust=TRUST)
-    page = MODES.load(target)().search(library, Question.of(published, vector, kind), query)
+    question = Question.of(published, vector, kind)
+    page = MODES.load(target)().search(library, question, query, Judge(library, question))
     shown = library.shown(published, [ranked.asset_id for ranked in page.ranking])
     return [Hit.of(ranked, shown[ranked.asset_id]) for ranked in page.ranking]
 
@@ -366,7 +368,7 @@ def test_neighbours_that_differ_are_the_same_assets(library: Library, queries: l
         )
         tail = [ranked for ranked in whole if ranked not in head]
         request = asked(top_k=len(head) + len(tail[:50]), exact=True, diverse=True)
-        found = MODES.load(target)().search(library, question, request).ranking
+        found = MODES.load(target)().search(library, question, request, Judge(library, question)).ranking
         assert sorted(ids(found[:DEPTH])) == sorted(ids(head))
         assert found[0] == head[0]
         assert found[DEPTH:] == tail[:50]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -102,6 +104,14 @@ def test_nothing_and_what_is_not_known() -> None:
     assert ids(diversified(ranking, known)) == [0, 2, 1, 3]
 
 
+def test_what_fits_less_waits() -> None:
+    """The fourth differs from all and fits less; it is taken once what stands before it and fits is."""
+    ranking, vectors = ranking_of([1.0, 0.99, 0.98, 0.97, 0.5]), at_right_angles([0, 0, 0, 1, 0])
+    assert ids(diversified(ranking, vectors)) == [0, 3, 1, 2, 4]
+    assert ids(diversified(ranking, vectors, grades=[0, 0, 0, 1, 0])) == [0, 1, 2, 3, 4]
+    assert ids(diversified(ranking, vectors, grades=[0, 1, 1, 1, 0])) == [0, 3, 1, 2, 4]
+
+
 SCORES = st.lists(st.tuples(st.floats(-1, 1, width=16), st.integers(0, 3)), min_size=1, max_size=30)
 
 
@@ -119,3 +129,16 @@ def test_nothing_is_lost_and_the_best_stays_first(assets: list[tuple[float, int]
     for kind in range(4):
         own = [number for number in ids(found) if kinds[number] == kind]
         assert own == sorted(own)
+
+
+@given(SCORES, st.lists(st.integers(0, 2), min_size=30, max_size=30), st.integers(1, 30))
+def test_nothing_comes_before_what_fits_better_and_stood_before_it(
+    assets: list[tuple[float, int]], grades: list[int], count: int
+) -> None:
+    """Whatever is alike, and of however many places; nothing is lost."""
+    ordered, grades = sorted(assets, reverse=True), grades[: len(assets)]
+    ranking = ranking_of([score for score, _ in ordered])
+    places = ids(diversified(ranking, at_right_angles([kind for _, kind in ordered]), count, grades))
+    assert sorted(places) == [*range(len(assets))]
+    for earlier, later in combinations(places, 2):
+        assert earlier < later or grades[earlier] <= grades[later]

@@ -86,8 +86,9 @@ BUILT = {
     "after_unknown": {"asset_id"},
     "label_counts": {"fields", "limit"},
     "facets_passing": {"mask"},
-    "facets_among": {"ids"},
-    "facets": {"fields", "edges"},
+    "facets_of_lots": {"ids", "fields", "edges", "first_ids", "last_ids", "first_fields", "last_fields"},
+    "fields_of_all": {"fields"},
+    "facets": {"edges"},
 }
 """Values that are put together before the query is asked."""
 

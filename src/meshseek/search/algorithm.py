@@ -167,7 +167,7 @@ class Algorithm:
 
         def answer(published: Sequence[Published]) -> _Found:
             asked = ask(query, every, published)
-            page = asked.mode.search(self.library, asked.question, plain)
+            page = asked.mode.search(self.library, asked.question, plain, asked.judge)
             for each, live in zip(others, published[1:], strict=True):  # the first is asked for what is shown
                 each.library.expect_live(live)
             assets = self.library.shown(published[0], page.with_head.ids)

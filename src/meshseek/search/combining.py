@@ -31,6 +31,9 @@ COMBINED = 200
 """Assets of each ranking that are compared with all parts at least, however small the page."""
 LIKE = 0.5
 """What is not wanted takes off what its standard score is above this; with 0 and with 1, a little less was found."""
+TELLING = 0.5
+"""What is not wanted sets back by a whole step only where it counts half as much as all that is wanted, or more: with
+less weight it takes off a little, as it was asked to."""
 LEAST = -30.0
 """Standard scores below it are taken for this, so that none is infinitely bad."""
 UNKNOWN = Scale(0.0, 1.0)
@@ -74,6 +77,7 @@ class Combining(Mode):
     def __init__(self, terms: Sequence[Term]) -> None:
         self.terms = terms
         self._weights = {term.part: term.weight for term in terms}
+        self.fits_first = len(self._weights) > 1
 
     def scale(self, library: Library, question: Question) -> Scale | None:
         """Scores are sums of standard scores with weights."""
@@ -98,6 +102,8 @@ class Combining(Mode):
         here = [asset_id for asset_id in every if any(asset_id in scores for scores in first)]
         fused = [self._fused(asset_id, told) for asset_id in here]
         fused.sort(key=lambda ranked: (not ranked.is_named, -ranked.score, ranked.asset_id))
+        if self.fits_first:
+            fused.sort(key=CombinedJudge(self.terms).grade)
         return fused[: request.limit]
 
     def ranked(self, library: Library, question: Question, request: Request) -> list[Ranked]:
@@ -169,8 +175,12 @@ class CombinedJudge:
 
     def relevance(self, ranked: Ranked) -> Relevance:
         """The mean of what the wanted parts say, as they count; a step less for what is strongly not wanted."""
+        return RELEVANCES[self.grade(ranked)]
+
+    def grade(self, ranked: Ranked) -> int:
+        """The same as a number, 0 where it fits best."""
         if ranked.is_named:
-            return "strong"
+            return 0
         grade, total, unwanted = 0.0, 0.0, 0
         for term, judge in self._judges:
             own = term.own(ranked.parts)
@@ -180,10 +190,10 @@ class CombinedJudge:
             if term.weight > 0:
                 grade += term.weight * RELEVANCES.index(told)
                 total += term.weight
-            elif told == "strong":
+            elif told == "strong" and -term.weight >= TELLING:
                 unwanted = 1
         middle = math.floor(grade / total + 0.5 - 1e-9) if total else 1  # half a step counts as the better one
-        return RELEVANCES[min(middle + unwanted, len(RELEVANCES) - 1)]
+        return min(middle + unwanted, len(RELEVANCES) - 1)
 
     def nothing_close(self, page: Page) -> bool:
         """Whether even the best assets fit weakly."""

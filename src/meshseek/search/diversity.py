@@ -25,7 +25,10 @@ POWER = 4
 
 
 def diversified(
-    ranking: Sequence[Ranked], vectors: Mapping[str, NDArray[np.float32]], count: int = DEPTH
+    ranking: Sequence[Ranked],
+    vectors: Mapping[str, NDArray[np.float32]],
+    count: int = DEPTH,
+    grades: Sequence[int] = (),
 ) -> list[Ranked]:
     """Take from the first fifty, one after the other, what fits best and is least like those taken before.
 
@@ -34,6 +37,8 @@ def diversified(
         vectors: By asset id, unit vectors that tell likeness; an asset without one is like none.
         count: How many places are to be filled; what stands behind them waits in its old order. A larger count fills
             the first places likewise, so pages that are cut from either fit together.
+        grades: How well each of the first fifty fits, 0 the best: none is taken before one that fits better and stands
+            before it in the ranking. None where all fit as well.
     """
     import numpy as np  # noqa: PLC0415  # the command line lists the modes without it
 
@@ -47,11 +52,14 @@ def diversified(
     matrix = np.stack([vectors.get(ranked.asset_id, nothing) for ranked in head])
     alike = np.maximum(matrix @ matrix.T, 0) ** POWER
     behind = scores - PENALTY * alike.astype(np.float64)  # a row for each: what the others are worth after it
+    fits = np.array(grades or [0] * len(head))
+    waits = fits.copy()  # of what was not taken
     worth, order = scores.copy(), [0]
     while len(order) < min(count, len(head)):
-        np.minimum(worth, behind[order[-1]], out=worth)
-        worth[order[-1]] = -np.inf
-        order.append(int(worth.argmax()))
+        last = order[-1]
+        np.minimum(worth, behind[last], out=worth)
+        worth[last], waits[last] = -np.inf, fits.max()
+        order.append(int(np.where(fits <= np.minimum.accumulate(waits), worth, -np.inf).argmax()))
     taken = set(order)
     waiting = [ranked for place, ranked in enumerate(head) if place not in taken]
     return [*(head[place] for place in order), *waiting, *ranking[DEPTH:]]

@@ -10,6 +10,7 @@ from meshseek.errors import QueryError
 from meshseek.model import FILTER_FIELDS, LABEL_FIELDS, RELEVANCES, Condition
 from meshseek.search.filters import shown
 from meshseek.store.read.facets import Counts, Facets
+from meshseek.store.read.listing import Lot
 
 if TYPE_CHECKING:
     from meshseek.search.asking import Judging
@@ -49,21 +50,18 @@ def ranked_facets(library: Library, mode: Mode, question: Question, judge: Judgi
     """
     least = query.min_relevance or FITTING
     wanted = RELEVANCES[: 1 + RELEVANCES.index(least)]
-    by_field: dict[str, Counts] = {}
-    counted = 0
+    lots: list[Lot] = []
     groups = [(query.facets, query.conditions)] if mode.ranks_once else _groups(query.facets, query.conditions)
     for fields, conditions in groups:
-        is_main = conditions == query.conditions
         request = replace(query.request(FACETED), conditions=conditions)
-        ranking = page.counted if is_main else mode.ranked(library, question, request)
+        ranking = mode.ranked(library, question, request) if lots else page.counted
         fitting = [ranked.asset_id for ranked in ranking if judge.relevance(ranked) in wanted]
         if not fitting and query.min_relevance is None:
             fitting = [ranked.asset_id for ranked in ranking]
-        if fields:
-            by_field |= dict.fromkeys(fields, library.counts_among(question.published, fields, fitting))
-        if is_main:
-            counted = len(fitting)
-    return Facets.of(counted, query.facets, by_field)
+        lots.append(Lot(fields, fitting))
+    counts = library.counts_among(question.published, lots)
+    by_field = {name: each for lot, each in zip(lots, counts, strict=True) for name in lot.fields}
+    return Facets.of(len(lots[0].asset_ids), query.facets, by_field)
 
 
 def catalogue_facets(

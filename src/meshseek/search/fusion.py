@@ -41,10 +41,11 @@ class Part:
     scale: Scale | None
     scores: Mapping[str, Ranked]
 
-    def standard(self, asset_id: str) -> float | None:
-        """The standard score of an asset, where it has any."""
-        ranked = self.scores.get(asset_id)
-        return None if ranked is None else (self.scale or UNKNOWN).standard(ranked.score)
+    @property
+    def standards(self) -> dict[str, float]:
+        """The standard score of each asset that has any."""
+        scale = self.scale or UNKNOWN
+        return {asset_id: scale.standard(ranked.score) for asset_id, ranked in self.scores.items()}
 
 
 def fuse(
@@ -59,41 +60,60 @@ def fuse(
         limit: How many are wanted; None for all.
     """
     every = {asset_id for part in parts for asset_id in part.scores} | whole | named
-    sums = {asset_id: _summands(asset_id, parts, whole) for asset_id in every}
-    order = sorted(every, key=lambda asset_id: (asset_id not in named, -sum(sums[asset_id].values()), asset_id))
-    return [_ranked(asset_id, parts, sums[asset_id], is_named=asset_id in named) for asset_id in order[:limit]]
+    standards = [part.standards for part in parts]
+    summands = {asset_id: _summands(asset_id, parts, standards, whole) for asset_id in every}
+    sums = {asset_id: sum(own.values()) for asset_id, own in summands.items()}
+    order = sorted(every, key=lambda asset_id: (asset_id not in named, -sums[asset_id], asset_id))[:limit]
+    return [
+        Ranked(
+            asset_id=asset_id,
+            score=sums[asset_id],
+            viewpoint_id=_viewpoint_id(asset_id, parts),
+            parts=_told(asset_id, parts, standards, summands[asset_id]),
+            is_named=asset_id in named,
+        )
+        for asset_id in order
+    ]
 
 
-def _summands(asset_id: str, parts: Sequence[Part], whole: AbstractSet[str]) -> dict[str, float]:
+def _summands(
+    asset_id: str, parts: Sequence[Part], standards: Sequence[Mapping[str, float]], whole: AbstractSet[str]
+) -> dict[str, float]:
     """What the score of an asset is the sum of: a weighted part, or what stands in for one that it lacks; words."""
-    standards = [part.standard(asset_id) for part in parts]
-    known = [(value, part.weight) for value, part in zip(standards, parts, strict=True) if value is not None]
-    instead = max((OTHER_PART * min(1, weight / DOUBTFUL) * value for value, weight in known), default=None)
-    summands: dict[str, float] = {}
-    for part, standard in zip(parts, standards, strict=True):
-        if standard is not None:
+    summands = {}
+    lacking = []
+    for part, own in zip(parts, standards, strict=True):
+        standard = own.get(asset_id)
+        if standard is None:
+            lacking.append(part)
+        else:
             summands[part.name] = part.weight * standard
-        elif instead is not None:
-            summands[f"{part.name}_instead"] = part.weight * instead
+    if lacking and summands:
+        instead = max(
+            OTHER_PART * min(1, part.weight / DOUBTFUL) * own[asset_id]
+            for part, own in zip(parts, standards, strict=True)
+            if asset_id in own
+        )
+        summands |= {f"{part.name}_instead": part.weight * instead for part in lacking}
     if asset_id in whole:
         summands["words"] = ALL_WORDS
     return summands
 
 
-def _ranked(asset_id: str, parts: Sequence[Part], summands: Mapping[str, float], *, is_named: bool) -> Ranked:
-    """An asset with its score, and what that rests on: of each part the cosine, its standard score and its weight."""
-    told = {name: value for name, value in summands.items() if name not in {part.name for part in parts}}
-    viewpoint_id = None
-    for part in parts:
-        ranked = part.scores.get(asset_id)
-        if ranked is not None:
-            viewpoint_id = viewpoint_id if ranked.viewpoint_id is None else ranked.viewpoint_id
-            standard = (part.scale or UNKNOWN).standard(ranked.score)
-            told |= {part.name: ranked.score, f"{part.name}_standard": standard, f"{part.name}_weight": part.weight}
-    return Ranked(
-        asset_id=asset_id,
-        score=sum(summands.values()),
-        viewpoint_id=viewpoint_id,
-        parts=told,
-        is_named=is_named,
-    )
+def _told(
+    asset_id: str, parts: Sequence[Part], standards: Sequence[Mapping[str, float]], summands: Mapping[str, float]
+) -> dict[str, float]:
+    """What a score rests on: of each part the cosine, its standard score and its weight, and all other summands."""
+    told = dict(summands)
+    for part, own in zip(parts, standards, strict=True):
+        if asset_id in own:
+            told[part.name] = part.scores[asset_id].score
+            told[f"{part.name}_standard"] = own[asset_id]
+            told[f"{part.name}_weight"] = part.weight
+    return told
+
+
+def _viewpoint_id(asset_id: str, parts: Sequence[Part]) -> int | None:
+    """The view that matched best, from the first part that says."""
+    own = (part.scores[asset_id].viewpoint_id for part in parts if asset_id in part.scores)
+    return next((viewpoint_id for viewpoint_id in own if viewpoint_id is not None), None)

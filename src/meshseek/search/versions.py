@@ -9,6 +9,7 @@ from typing import TypeVar
 from meshseek.errors import DatabaseDownError, DatabaseError, MeshseekError, NotFoundError
 from meshseek.store.read.library import Library, VersionChangedError
 from meshseek.store.read.published import Published
+from meshseek.store.read.statistics import learning
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ def of_one_version(libraries: Mapping[str, Library], ask: Callable[[Sequence[Pub
     while True:
         try:
             with ExitStack() as answering:
+                answering.enter_context(learning())
                 for library in libraries.values():
                     answering.enter_context(library.answering())
                 return ask(published)

@@ -834,8 +834,16 @@ FROM spaces LEFT JOIN LATERAL (
 WHERE hashtextextended(asset_id, 0) & %(mask)s::bigint = 0 {passing};
 
 -- facets_among --
--- Those that are counted: some that are named.
-WHERE asset_id = ANY(%(ids)s::text[]);
+-- Those that are counted: some that are named, as one of several lots.
+WHERE asset_id = ANY(lots.ids);
+
+-- fields_of_all --
+-- What is counted of them.
+%(fields)s::text[];
+
+-- fields_of_lot --
+-- What is counted of one of several lots.
+lots.fields;
 
 -- facets --
 -- How many assets are counted (the row without a field), how many have each value of some fields, and into which classes
@@ -849,16 +857,29 @@ WITH passing AS MATERIALIZED (
     SELECT labels.field, labels.value, NULL, NULL, held.assets
     FROM (SELECT number, count(*) AS assets FROM passing, unnest(passing.labels) AS number GROUP BY number) AS held
     JOIN labels USING (number)
-    WHERE labels.field = ANY(%(fields)s::text[])
+    WHERE labels.field = ANY({fields})
     UNION ALL
     SELECT figures.field, NULL, min(figures.value), max(figures.value), count(*)
     FROM passing CROSS JOIN LATERAL (
         VALUES ('faces', faces), ('width', width), ('depth', depth), ('height', height)
     ) AS figures (field, value)
-    WHERE figures.field = ANY(%(fields)s::text[]) AND figures.value IS NOT NULL
+    WHERE figures.field = ANY({fields}) AND figures.value IS NOT NULL
     GROUP BY figures.field, width_bucket(figures.value::double precision, %(edges)s::double precision[])
 )
 SELECT content, counts.* FROM spaces CROSS JOIN counts;
+
+-- facets_of_lots --
+-- The same of several lots of assets, of each for fields of its own; each list holds those of all lots.
+SELECT lots.lot, told.*
+FROM (
+    SELECT lot, (%(ids)s::text[])[first_id:last_id] AS ids, (%(fields)s::text[])[first_field:last_field] AS fields
+    FROM unnest(
+        %(first_ids)s::integer[], %(last_ids)s::integer[], %(first_fields)s::integer[], %(last_fields)s::integer[]
+    ) WITH ORDINALITY AS places (first_id, last_id, first_field, last_field, lot)
+    OFFSET 0  -- so that each list is cut out once
+) AS lots CROSS JOIN LATERAL (
+    {facets}
+) AS told;
 
 -- schema_version --
 -- The number of the live version's tables.

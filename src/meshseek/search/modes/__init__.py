@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from meshseek.errors import QueryError
-from meshseek.model import Ranked
+from meshseek.model import RELEVANCES, Ranked
 from meshseek.plugins import Family
 from meshseek.rerankers import MAX_CANDIDATES
 from meshseek.search import diversity
@@ -21,6 +21,7 @@ from meshseek.search.sizes import SIZED, preferred
 from meshseek.store.read.published import QueryType
 
 if TYPE_CHECKING:
+    from meshseek.search.asking import Judging
     from meshseek.search.query import Query
     from meshseek.search.question import Question
     from meshseek.store.read.background import Scale
@@ -80,6 +81,9 @@ class Mode(ABC):
     ranks_once: ClassVar[bool] = False
     """Whether a ranking is so much work that none is made only to count what it holds."""
 
+    fits_first: bool = False
+    """Whether what fits better stands first in a ranking, whatever the scores; then nothing changes that."""
+
     @abstractmethod
     def rank(self, library: Library, question: Question, request: Request) -> list[Ranked]:
         """The first ``request.limit`` of the ranking: distinct assets, best first."""
@@ -105,7 +109,7 @@ class Mode(ABC):
         scale = self.scale(library, question)
         return None if scale is None else scale.deviation
 
-    def search(self, library: Library, question: Question, query: Query) -> Page:
+    def search(self, library: Library, question: Question, query: Query, judge: Judging) -> Page:
         """One page of the ranking. The pages of a query never overlap, and leave nothing out.
 
         A deeper ranking looks wider, so it may order the first assets otherwise: it only adds to the quicker ones. For
@@ -124,7 +128,7 @@ class Mode(ABC):
             counted = counted or [each for each in ranking if each.asset_id not in query.left_out]
             more = list({each.asset_id: each for each in ranking if each.asset_id not in seen}.values())
             if not page:
-                more = self._reordered(library, question, query, more)
+                more = self._reordered(library, question, query, judge, more)
             seen.update(each.asset_id for each in more)
             if query.collapsed:
                 more, copies = collapse(more, library.appearances([each.asset_id for each in more]))
@@ -139,18 +143,29 @@ class Mode(ABC):
         """The same as :meth:`rank`, behind the asset that the query names by its id, if it passes."""
         return _with_first(question.first, self.rank(library, question, request))
 
-    def _reordered(self, library: Library, question: Question, query: Query, ranking: Sequence[Ranked]) -> list[Ranked]:
+    def _reordered(
+        self, library: Library, question: Question, query: Query, judge: Judging, ranking: Sequence[Ranked]
+    ) -> list[Ranked]:
         """A ranking whose first assets changed places for the sake of a size, or of variety."""
         if query.size is not None:
             sizes = library.sizes([ranked.asset_id for ranked in ranking[:SIZED]])
             ranking = preferred(ranking, sizes, query.size, self.deviation(library, question))
+            if self.fits_first:
+                ranking = sorted(ranking, key=lambda ranked: self._grade(judge, ranked))
         if query.is_diverse:
-            head = [ranked.asset_id for ranked in ranking[: diversity.DEPTH]]
+            head = ranking[: diversity.DEPTH]
+            grades = [self._grade(judge, ranked) for ranked in head]
+            vectors = library.likeness([ranked.asset_id for ranked in head])
             judged = 0 if query.rerank is None else MAX_CANDIDATES
             needed = max(query.offset + query.top_k, TIERS[0], judged)
             count = diversity.DEPTH if query.collapsed else needed
-            ranking = diversity.diversified(ranking, library.likeness(head), count)
+            ranking = diversity.diversified(ranking, vectors, count, grades)
         return list(ranking)
+
+    def _grade(self, judge: Judging, ranked: Ranked) -> int:
+        """How well an asset fits, as far as nothing that fits less comes before it for its size or for variety."""
+        relevance = judge.relevance(ranked)
+        return RELEVANCES.index(relevance) if self.fits_first else int(relevance == RELEVANCES[-1])
 
 
 def _with_first(first: Ranked | None, ranking: list[Ranked]) -> list[Ranked]:

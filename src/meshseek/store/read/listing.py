@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from psycopg import sql
@@ -14,12 +15,13 @@ from meshseek.store.queries import Statement, query
 from meshseek.store.read.conditions import Shape, shape_of, values_of, where
 from meshseek.store.read.facets import EDGES, MOST_VALUES, Counts
 from meshseek.store.read.published import VersionChangedError
+from meshseek.store.read.reader import AS_IT_IS
 from meshseek.store.read.statements import MOST_KEPT
 from meshseek.store.read.statistics import COUNTING, read_statistics
 
 if TYPE_CHECKING:
     from meshseek.store.read.published import Published
-    from meshseek.store.read.reader import Reader
+    from meshseek.store.read.reader import Reader, Session
 
 Key = str | float | None
 """What an asset is sorted by; None where it has nothing of the kind."""
@@ -64,6 +66,13 @@ class Part:
     conditions: tuple[Condition, ...] = ()
     after: Place | None = None
     """Where the part begins: behind this place, whether there is still an asset there or not."""
+
+
+class Lot(NamedTuple):
+    """Some assets, and what is to be counted among them."""
+
+    fields: Sequence[str]
+    asset_ids: Sequence[str]
 
 
 class Listing:
@@ -122,14 +131,21 @@ class Listing:
         text = _statement("facets_passing", shape_of(conditions))
         return Counts.of(self._counted(published, text, values, conditions))
 
-    def counts_among(self, published: Published, fields: Sequence[str], asset_ids: Sequence[str]) -> Counts:
-        """What is counted among some assets.
+    def counts_among(self, published: Published, lots: Sequence[Lot]) -> list[Counts]:
+        """What is counted among some assets, of each lot.
 
         Raises:
             VersionChangedError: What is published is no longer live.
         """
-        values = {"fields": list(fields), "edges": list(EDGES), "ids": list(asset_ids)}
-        return Counts.of(self._counted(published, _statement("facets_among"), values))
+        if not lots:
+            return []
+        values = {
+            **_slices("id", [lot.asset_ids for lot in lots]),
+            **_slices("field", [lot.fields for lot in lots]),
+            "edges": list(EDGES),
+        }
+        rows = self._of_version(published, _statement("facets_of_lots"), values, AS_IT_IS)
+        return [Counts.of(row for row in rows if row["lot"] == number) for number in range(1, len(lots) + 1)]
 
     def _listed(self, published: Published, part: Part, *, known: bool) -> list[Place]:
         form = (part.by, part.descending, known, part.after is not None)
@@ -148,7 +164,12 @@ class Listing:
     ) -> list[dict[str, Any]]:
         """The rows of a query of the version, at least one."""
         statistics = read_statistics(self._reader, published.assets, conditions, 1)
-        rows = self._reader.rows(text, {**values, **values_of(conditions, statistics)}, COUNTING)
+        return self._of_version(published, text, {**values, **values_of(conditions, statistics)}, COUNTING)
+
+    def _of_version(
+        self, published: Published, text: Statement, values: Mapping[str, Any], session: Session
+    ) -> list[dict[str, Any]]:
+        rows = self._reader.rows(text, values, session)
         if not rows or rows[0]["content"] != published.content:
             self._reader.differs()
             raise VersionChangedError
@@ -196,8 +217,21 @@ def _statement(name: str, shape: Shape = ()) -> Statement:
         )
     if name == "label_counts":
         return Statement.of(query("label_counts"))
-    among = query("facets_among") if name == "facets_among" else query("facets_passing", passing=_also_passing(shape))
-    return Statement.of(query("facets", among=among))
+    if name == "facets_of_lots":
+        facets = query("facets", among=query("facets_among"), fields=query("fields_of_lot"))
+        return Statement.of(query("facets_of_lots", facets=facets))
+    among = query("facets_passing", passing=_also_passing(shape))
+    return Statement.of(query("facets", among=among, fields=query("fields_of_all")))
+
+
+def _slices(kind: str, lists: Sequence[Sequence[str]]) -> dict[str, list[int] | list[str]]:
+    """Several lists as one, and where each of them begins and ends in it, as PostgreSQL counts."""
+    ends = list(accumulate(len(each) for each in lists))
+    return {
+        f"{kind}s": [each for own in lists for each in own],
+        f"first_{kind}s": [end - len(own) + 1 for end, own in zip(ends, lists, strict=True)],
+        f"last_{kind}s": ends,
+    }
 
 
 def _also_passing(shape: Shape) -> sql.Composable:

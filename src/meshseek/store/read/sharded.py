@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from meshseek.model import Condition, PublishedAsset, Ranked
     from meshseek.store.read.background import Background
     from meshseek.store.read.facets import Counts
-    from meshseek.store.read.listing import Part, Place
+    from meshseek.store.read.listing import Lot, Part, Place
     from meshseek.store.read.published import Published, QueryKind, Target, Tuning
 
 
@@ -241,10 +241,16 @@ class ShardedLibrary(Library):
         """What is counted among the assets that pass."""
         return merged_counts(self._asker.each(lambda part: part.counts(published, fields, conditions, share)))
 
-    def counts_among(self, published: Published, fields: Sequence[str], asset_ids: Sequence[str]) -> Counts:
-        """What is counted among some assets."""
-        told = self._asker.of(asset_ids, lambda part, ids: part.counts_among(published, fields, ids))
-        return merged_counts(told)
+    def counts_among(self, published: Published, lots: Sequence[Lot]) -> list[Counts]:
+        """What is counted among some assets, of each lot."""
+
+        def count(part: Library, ids: list[str]) -> list[Counts]:
+            here = {*ids}
+            own = [lot._replace(asset_ids=[each for each in lot.asset_ids if each in here]) for lot in lots]
+            return part.counts_among(published, own)
+
+        told = self._asker.of(list(dict.fromkeys(each for lot in lots for each in lot.asset_ids)), count)
+        return [merged_counts([counts[place] for counts in told]) for place in range(len(lots))]
 
     def caption_vectors(self, asset_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The caption vectors of assets, shape ``(dim,)`` each, of those that have any."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -20,6 +22,10 @@ WORDS = "words"
 """Field of a condition on the words of an asset: they hold the condition's one value as a phrase. Never negated."""
 COUNTING = Session(UNTUNED.ef, "force_custom_plan")
 """Counting may take as long as a search, so it is one: what is quick does not wait behind it."""
+
+
+Label = tuple[str, str]
+"""Its field and its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Statistics:
     """
 
     assets: int
-    labels: Mapping[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    labels: Mapping[Label, tuple[int, int]] = field(default_factory=dict)
     percentiles: Mapping[str, tuple[Sequence[float], int]] = field(default_factory=dict)
     phrases: Phrases | None = None
 
@@ -83,6 +89,34 @@ def _between(edges: Sequence[float], minimum: float | None, maximum: float | Non
     return len(steps) / (len(edges) - 1)
 
 
+@dataclass(slots=True)
+class _Learnt:
+    """What was read of a database already."""
+
+    labels: dict[Label, tuple[int, int] | None] = field(default_factory=dict)
+    """None for one that the library has not."""
+    percentiles: dict[str, tuple[Sequence[float], int]] | None = None
+    phrases: dict[tuple[tuple[str, ...], int], Phrases] = field(default_factory=dict)
+    """By what is asked for, and up to which number it was counted."""
+
+
+_learnt: ContextVar[dict[Reader, _Learnt] | None] = ContextVar("learnt", default=None)
+"""For the answer that this thread works on; threads that ask several shards for it share it."""
+
+
+@contextmanager
+def learning() -> Iterator[None]:
+    """Within it, nothing that is known of conditions is read twice: one answer may rank by them many times.
+
+    It is for what is read from one version: another one may number its labels differently.
+    """
+    token = _learnt.set({})
+    try:
+        yield
+    finally:
+        _learnt.reset(token)
+
+
 def read_statistics(
     reader: Reader, assets: int, conditions: Sequence[Condition], bound: int, shards: int = 1
 ) -> Statistics:
@@ -96,40 +130,56 @@ def read_statistics(
         shards: The reader sees one of so many parts of the library, which are alike; all but phrases is known of the
             whole, and what is told is of the part.
     """
+    learnt = _learnt_of(reader)
+    labels, percentiles = read_labels(reader, conditions), _percentiles(reader, conditions, learnt)
     return Statistics(
         -(-assets // shards),
-        {label: (number, -(-count // shards)) for label, (number, count) in read_labels(reader, conditions).items()},
-        {name: (edges, -(-count // shards)) for name, (edges, count) in _percentiles(reader, conditions).items()},
-        _phrases(reader, conditions, bound),
+        {label: (number, -(-count // shards)) for label, (number, count) in labels.items()},
+        {name: (edges, -(-count // shards)) for name, (edges, count) in percentiles.items()},
+        _phrases(reader, conditions, bound, learnt),
     )
 
 
-def named_labels(conditions: Sequence[Condition]) -> list[tuple[str, str]]:
+def named_labels(conditions: Sequence[Condition]) -> list[Label]:
     """Field and value of each word that conditions name."""
     return [(c.field, value) for c in conditions if c.field in LABEL_FIELDS for value in c.values]
 
 
-def read_labels(reader: Reader, conditions: Sequence[Condition]) -> dict[tuple[str, str], tuple[int, int]]:
+def read_labels(reader: Reader, conditions: Sequence[Condition]) -> dict[Label, tuple[int, int]]:
     """Number and count of each label that conditions name and the library has, by field and value."""
-    named = named_labels(conditions)
-    if not named:
-        return {}
-    fields, values = zip(*named, strict=True)
-    rows = reader.rows(query("labels_named"), {"fields": list(fields), "values": list(values)})
-    return {(row["field"], row["value"]): (row["number"], row["assets"]) for row in rows}
+    learnt, named = _learnt_of(reader), {*named_labels(conditions)}
+    unknown = sorted(named - learnt.labels.keys())
+    if unknown:
+        fields, values = zip(*unknown, strict=True)
+        rows = reader.rows(query("labels_named"), {"fields": list(fields), "values": list(values)})
+        learnt.labels |= dict.fromkeys(unknown)
+        learnt.labels |= {(row["field"], row["value"]): (row["number"], row["assets"]) for row in rows}
+    return {label: known for label in named if (known := learnt.labels[label]) is not None}
 
 
-def _percentiles(reader: Reader, conditions: Sequence[Condition]) -> dict[str, tuple[Sequence[float], int]]:
+def _learnt_of(reader: Reader) -> _Learnt:
+    answer = _learnt.get()
+    return _Learnt() if answer is None else answer.setdefault(reader, _Learnt())
+
+
+def _percentiles(
+    reader: Reader, conditions: Sequence[Condition], learnt: _Learnt
+) -> dict[str, tuple[Sequence[float], int]]:
     if not any(condition.field in NUMBER_FIELDS for condition in conditions):
         return {}
-    return {row["field"]: (row["edges"], row["assets"]) for row in reader.rows(query("percentiles"), {})}
+    if learnt.percentiles is None:
+        rows = reader.rows(query("percentiles"), {})
+        learnt.percentiles = {row["field"]: (row["edges"], row["assets"]) for row in rows}
+    return learnt.percentiles
 
 
-def _phrases(reader: Reader, conditions: Sequence[Condition], bound: int) -> Phrases | None:
-    phrases = list(dict.fromkeys(condition.values[0] for condition in conditions if condition.field == WORDS))
+def _phrases(reader: Reader, conditions: Sequence[Condition], bound: int, learnt: _Learnt) -> Phrases | None:
+    phrases = tuple(dict.fromkeys(condition.values[0] for condition in conditions if condition.field == WORDS))
     if not phrases:
         return None
-    latin, pairs = [without_han(phrase) for phrase in phrases], [bigrams(phrase) for phrase in phrases]
-    values = {"latin": latin, "pairs": pairs, "bound": bound}
-    (row,) = reader.rows(query("count_phrases"), values, COUNTING)
-    return Phrases(row["phrases"], row["assets"])
+    if (phrases, bound) not in learnt.phrases:
+        latin, pairs = [without_han(phrase) for phrase in phrases], [bigrams(phrase) for phrase in phrases]
+        values = {"latin": latin, "pairs": pairs, "bound": bound}
+        (row,) = reader.rows(query("count_phrases"), values, COUNTING)
+        learnt.phrases[phrases, bound] = Phrases(row["phrases"], row["assets"])
+    return learnt.phrases[phrases, bound]
