@@ -28,7 +28,7 @@
   const remember = (store, name, value) => { try { store.setItem(name, JSON.stringify(value)); } catch { /* as above */ } };
 
   /* Asking the server */
-  let again = 0, from = location.search, wanted = 0, sent = 0, lost = false;
+  let again = 0, from = location.search, wanted = 0, sent = 0, answered = 0, lost = false;
   const ask = () => {
     wanted += 1;
     press();
@@ -118,15 +118,17 @@
     const address = String(given[0]?.url || given[0]);
     if (!address.includes(EVENT)) return fetched(...given);
     clearTimeout(again);
+    const question = sent;
     const failed = (isPassing) => {
       tell(words(isPassing ? 'js.away' : 'js.refused'), true);
-      settle(true);
+      settle();
       lost = true;
       if (isPassing) again = setTimeout(ask, AGAIN_MS);
     };
     try {
       const answer = await fetched(...given);
-      clearTimeout(busy.timer);
+      answered = question;
+      if (answered === wanted) clearTimeout(busy.timer);
       if (answer.ok) tell('');
       else if (answer.status !== 401) failed(answer.status >= 500);
       return answer;
@@ -234,13 +236,13 @@
     (window.requestIdleCallback || setTimeout)(() => VIEWER.forEach((name) => { import(name).catch(() => { /* then later */ }); }));
   };
   const frames = (number, then) => { number ? requestAnimationFrame(() => frames(number - 1, then)) : then(); };
-  const settle = (failed = false) => {
-    if (sent !== wanted && !failed) return; // something else is asked already
+  const settle = () => {
     clearTimeout(busy.timer);
     document.body.classList.remove('searching', 'asking');
     find('#results')?.removeAttribute('aria-busy');
   };
   const arrived = () => frames(2, () => { // Gradio draws what came in the next one
+    if (answered !== wanted) return; // something else is asked already
     const moved = from !== location.search;
     from = location.search;
     settle();
