@@ -100,7 +100,7 @@ def main() -> None:
 
 
 def opened(browser: Browser, url: str) -> Iterator[dict[str, Any]]:
-    """A first visit, and one with what the browser has kept of it; until the words can be typed and tiles are seen."""
+    """A first visit, and another one after a look; until the words can be typed and tiles are seen."""
     for name, is_first in (("usable, first visit", True), ("usable, again", False)):
         took = []
         for _ in range(TIMES):
@@ -109,6 +109,7 @@ def opened(browser: Browser, url: str) -> Iterator[dict[str, Any]]:
                 page = context.new_page()
                 page.goto(url)
                 milliseconds = page.evaluate(COMPLETE, "")
+                page.wait_for_timeout(LOOK_MS)
             took.append(milliseconds)
             context.close()
         yield _row(name, took, "usable")

@@ -3,7 +3,7 @@
 (() => {
   const {SAID, COOKIE, DENSE, MOST_TAKEN, PICTURE_BYTES, EVENT, UPLOAD, VIEWER} = __GIVEN__;
   const BASKET = 'meshseek-basket', PAST = 'meshseek-past';
-  const MOST_PAST = 20, AGAIN_MS = 2000, PATIENCE_MS = 150;
+  const MOST_PAST = 20, AGAIN_MS = 2000, PATIENCE_MS = 150, WARM_MS = 1000;
   const PICTURES = /^image\/(png|jpe?g|webp|gif|bmp|tiff)$/;
   const find = (selector, inside = document) => inside.querySelector(selector);
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
@@ -233,7 +233,8 @@
   /* The 3D view is fetched when the first results stand, so that the first model need not wait for it. */
   const warm = () => {
     if (navigator.connection?.saveData) return;
-    (window.requestIdleCallback || setTimeout)(() => VIEWER.forEach((name) => { import(name).catch(() => { /* then later */ }); }));
+    const fetchAll = () => VIEWER.forEach((name) => { import(name).catch(() => { /* then later */ }); });
+    setTimeout(() => (window.requestIdleCallback || setTimeout)(fetchAll), WARM_MS);
   };
   const frames = (number, then) => { number ? requestAnimationFrame(() => frames(number - 1, then)) : then(); };
   const settle = () => {
