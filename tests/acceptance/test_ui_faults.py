@@ -60,9 +60,9 @@ def test_older_api_is_shown_all_the_same(browser: Browser, api_url: str, tmp_pat
 
     port = free_port()
     with (
-        visiting(browser) as context,
         forwarding(port, api_url, older),
         serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
+        visiting(browser) as context,  # it leaves first: a page fetches its viewer when nobody waits for it
     ):
         page = opened(context.new_page(), url)
         expect(page.locator("#summary .examples")).to_be_visible()
@@ -158,9 +158,9 @@ def test_two_algorithms_stand_side_by_side(browser: Browser, api_url: str, tmp_p
 
     port = free_port()
     with (
-        visiting(browser) as context,
         forwarding(port, api_url, two),
         serving_page(f"http://127.0.0.1:{port}", tmp_path / "log") as url,
+        visiting(browser) as context,  # it leaves first: a page fetches its viewer when nobody waits for it
     ):
         page = opened(context.new_page(), f"{url}/?q=chair")
         page.get_by_role("button", name="Options").click()
