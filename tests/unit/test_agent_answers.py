@@ -233,6 +233,25 @@ def test_the_service_chooses_the_algorithm() -> None:
 
 
 @pytest.mark.parametrize(
+    ("offset", "said"), [(0, "more with offset 20"), (980, "no page goes further"), (990, "no page goes further")]
+)
+def test_a_list_offers_no_page_that_is_refused(offset: int, said: str) -> None:
+    """In a library of more than a thousand assets."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/health":
+            return httpx.Response(200, json={"algorithms": {"lite": "ready"}})
+        given = request.url.params
+        number = int(given["limit"])
+        assets = [{"asset_id": f"{given.get('cursor')}-{each}", "attributes": {}} for each in range(number)]
+        return httpx.Response(200, json={"assets": assets, "cursor": "next", "total": 5000})
+
+    tools = Tools(Client("http://api.test", transport=httpx.MockTransport(handler)), REACH)
+    reply = tools.search_assets(SearchAssets.model_validate({"top_k": 20, "offset": offset}))
+    assert f"; {said}." in reply.text
+
+
+@pytest.mark.parametrize(
     "given",
     [
         {"text": "a", "like": None, "filters": None, "size": "", "top_k": None},
