@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.browsing import PATIENCE, opened, results, search, seen_in_3d, visiting
 from tests.sample_library import BARE_ID
 
-from meshseek.interfaces.ui.environment import neutral_environment
+from meshseek.interfaces.ui.viewer import neutral_environment
 
 COLOURED = 0.02
 """Share of a picture that a coloured model takes at least."""

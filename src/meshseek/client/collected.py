@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-TABLE: Final = "attribution.csv"
+from meshseek.collecting.notes import TABLE
+
 MISSING_HEADER: Final = "X-Missing-Models"
 UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """What Python says of a zip that is damaged, cut, encrypted or packed in a way of its own."""

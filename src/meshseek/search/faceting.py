@@ -50,11 +50,13 @@ def ranked_facets(library: Library, mode: Mode, question: Question, judge: Judgi
     """
     least = query.min_relevance or FITTING
     wanted = RELEVANCES[: 1 + RELEVANCES.index(least)]
+    left_out = query.left_out
     lots: list[Lot] = []
     groups = [(query.facets, query.conditions)] if mode.ranks_once else _groups(query.facets, query.conditions)
     for fields, conditions in groups:
         request = replace(query.request(FACETED), conditions=conditions)
         ranking = mode.ranked(library, question, request) if lots else page.counted
+        ranking = [ranked for ranked in ranking if ranked.asset_id not in left_out]
         fitting = [ranked.asset_id for ranked in ranking if judge.relevance(ranked) in wanted]
         if not fitting and query.min_relevance is None:
             fitting = [ranked.asset_id for ranked in ranking]

@@ -29,14 +29,18 @@ def hint(library: Library, conditions: Sequence[Condition]) -> str | None:
     wanted = [each for each in conditions if each.field in LABEL_FIELDS and not each.negated]
     unknown = library.unknown_labels(wanted) if wanted else []
     blamed = [each for each in wanted if all((each.field, value) in unknown for value in each.values)]
-    labels = [(each.field, value) for each in blamed for value in each.values]
-    return "; ".join(_told(library, *label) for label in labels[:MOST_UNKNOWN]) or None
+    told = [line for each in blamed[:MOST_UNKNOWN] for line in _lines(library, each.field, each.values[:MOST_UNKNOWN])]
+    return "; ".join(told[:MOST_UNKNOWN]) or None
 
 
-def _told(library: Library, field: str, value: str) -> str:
+def _lines(library: Library, field: str, values: Sequence[str]) -> list[str]:
     known = [name for name, _ in library.facet(field, MOST_COMPARED)]
     if not known:
-        return f"no asset here has any {field}: leave this filter out"
+        return [f"no asset here has any {field}: leave this filter out"]
+    return [_line(field, value, known) for value in values]
+
+
+def _line(field: str, value: str, known: Sequence[str]) -> str:
     named = list(dict.fromkeys([*near(value, known), *known]))
     more = " and more" if len(named) > MOST_NAMED else ""
     called = _CALLED.get(field, f"the {field}")

@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from meshseek.access.keys import Caller, Scope
 from meshseek.access.ring import KeyRing
 from meshseek.bootstrap import Meshseek
+from meshseek.client.collected import MISSING_HEADER
 from meshseek.interfaces.http.gate import Access, Gate, missing
 from meshseek.interfaces.http.hosts import Hosts
 from meshseek.interfaces.http.rates import Rates
@@ -83,7 +84,7 @@ def add_access(app: FastAPI, meshseek: Meshseek) -> None:
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-Request-ID"],
-            expose_headers=["Retry-After", "X-Missing-Models", "X-Request-ID"],
+            expose_headers=["Retry-After", MISSING_HEADER, "X-Request-ID"],
         )
     app.add_middleware(Hosts, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
 

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from meshseek.client.collected import MISSING_HEADER
 from meshseek.collecting.credits import credits_of
 from meshseek.collecting.notes import notes
 from meshseek.collecting.zips import ZipParts
@@ -24,7 +25,6 @@ from meshseek.untrusted.files import open_inside
 
 ZIP = "application/zip"
 NAME = "meshseek-assets.zip"
-MISSING_HEADER = "X-Missing-Models"
 PART_BYTES: Final = 1 << 18
 """Read and sent at a time."""
 MOST_SECONDS: Final = 3600.0

@@ -10,13 +10,14 @@ from fastapi import APIRouter, Depends, Response
 from starlette.concurrency import run_in_threadpool
 
 from meshseek.bootstrap import Meshseek
+from meshseek.client.collected import MISSING_HEADER
 from meshseek.collecting.cautions import unknown_of, warnings_of
 from meshseek.collecting.credits import credits_of
 from meshseek.collecting.notes import markdown
 from meshseek.errors import NotFoundError
 from meshseek.interfaces.http.access import key_scheme
 from meshseek.interfaces.http.baskets import AttributionAnswer, Basket, CreditItem
-from meshseek.interfaces.http.collected import MISSING_HEADER, ZIP, CollectedZip
+from meshseek.interfaces.http.collected import ZIP, CollectedZip
 from meshseek.interfaces.http.found_models import find_models
 from meshseek.interfaces.http.routes import BINARY, Application, ModelHost, refused
 from meshseek.interfaces.http.subjects import Subject

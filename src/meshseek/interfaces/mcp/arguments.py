@@ -12,13 +12,12 @@ from meshseek.client.questions import PICTURE_BYTES, Use
 from meshseek.interfaces.filter_form import Filters
 from meshseek.licences import PERMITS
 from meshseek.model import LABEL_FIELDS, NUMBER_FIELDS
+from meshseek.search.modes import MAX_DEPTH
 
 MOST_RESULTS = 20
 """Of one answer: more are no help to an agent, and cost it tokens."""
 MOST_IDS = 100
 BASE64_CHARACTERS = PICTURE_BYTES * 4 // 3 + 4
-DEEPEST = 1_000
-"""Result that pages reach to."""
 _ID = 1_000
 _WORDS = 10_000
 
@@ -36,7 +35,7 @@ AssetId = Annotated[str, Field(min_length=1, max_length=_ID, description="An ass
 TopK = Annotated[int, Field(ge=1, le=MOST_RESULTS, description=f"How many results, 1 to {MOST_RESULTS}")]
 
 Offset = Annotated[
-    int, Field(ge=0, lt=DEEPEST, description="First result, to go on after a page: 10 for the second ten")
+    int, Field(ge=0, lt=MAX_DEPTH, description="First result, to go on after a page: 10 for the second ten")
 ]
 _Filters = Annotated[Filters, BeforeValidator(_parsed)]
 Where = Annotated[

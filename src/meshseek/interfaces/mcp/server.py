@@ -25,6 +25,7 @@ from mcp.types import (
 from pydantic import BaseModel, ValidationError
 
 from meshseek import __version__
+from meshseek.client.refusals import UNAUTHORIZED
 from meshseek.errors import ApiError, MeshseekError
 from meshseek.interfaces.filter_form import wrong_filters
 from meshseek.interfaces.mcp.arguments import (
@@ -48,7 +49,6 @@ INSTRUCTIONS: Final = (
     "that a 3D program imports at once, at true size (1 unit = 1 m, Y up). Before work is published, call "
     "collect_attribution with the ids that were used."
 )
-_NO_KEY: Final = "unauthorized"
 _KEY: Final = "name MESHSEEK_API_KEY with one under 'env' in the agent's configuration"
 _SHEET = "A JPEG contact sheet comes with it: tile N is result N at its best view."
 
@@ -175,7 +175,7 @@ def _refused(message: str) -> CallToolResult:
 
 def _with_cure(error: MeshseekError) -> str:
     """What is wrong, with what helps an agent that started this program: it sends no headers of its own."""
-    if isinstance(error, ApiError) and error.code == _NO_KEY:
+    if isinstance(error, ApiError) and error.code == UNAUTHORIZED:
         return f"{str(error).partition(';')[0]}; {_KEY}"
     return str(error)
 

@@ -20,7 +20,6 @@ from meshseek.files import make_folder
 from meshseek.images import MAX_IMAGE_BYTES, read_image
 from meshseek.interfaces.filter_form import plain_filters
 from meshseek.interfaces.mcp.arguments import (
-    DEEPEST,
     CollectAttribution,
     GetAsset,
     SearchAssets,
@@ -38,6 +37,7 @@ from meshseek.interfaces.mcp.wording import (
     results_text,
     shortened,
 )
+from meshseek.search.modes import MAX_DEPTH
 from meshseek.search.sizes import Size
 
 READERS: Final = 4
@@ -106,7 +106,7 @@ class Tools:
 
     def _options(self, asked: SearchAssets | SimilarAssets) -> SearchOptions:
         """What both searches have in common. One result more than is shown tells whether any follow."""
-        is_last = asked.offset + asked.top_k >= DEEPEST
+        is_last = asked.offset + asked.top_k >= MAX_DEPTH
         options: SearchOptions = {"top_k": asked.top_k + (not is_last), "offset": asked.offset}
         options["filters"] = plain_filters(asked.filters)
         if algorithm := self.client.health().otherwise:
@@ -124,7 +124,7 @@ class Tools:
                 assets=shown,
                 order="best first",
                 offset=asked.offset,
-                follows=_follows(end, has_more=len(answer.results) > len(shown) or end >= DEEPEST),
+                follows=_follows(end, has_more=len(answer.results) > len(shown) or end >= MAX_DEPTH),
                 notes=notes_of(answer),
                 why_none=answer.hint or "use other words, or fewer filters",
                 wished=wished,
@@ -207,7 +207,7 @@ def _follows(end: int, *, has_more: bool) -> Literal["more", "none", "unknown"]:
     """Whether more can be asked for; what lies beyond the deepest offset cannot."""
     if not has_more:
         return "none"
-    return "more" if end < DEEPEST else "unknown"
+    return "more" if end < MAX_DEPTH else "unknown"
 
 
 def _image(asked: SearchAssets) -> bytes | None:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from meshseek.client.answers import Asset, AssetPage, Attribution, Listed, Result, SearchAnswer, Spread
+from meshseek.collecting.credits import GONE
 from meshseek.search.sizes import Size
 from meshseek.sizes import CM, sides_in_cm, size_of
 from meshseek.untrusted.text import plain
@@ -145,11 +146,8 @@ def attribution_text(told: Attribution) -> str:
     """Warnings first, then a line to show for each asset, then what each licence says."""
     lines = [f"Warning: {_cut(warning, _LINE)}" for warning in told.warnings]
     here = [item for item in told.items if item.licence or not item.missing]
-    lines += [
-        f"{item.asset_id}: {_cut(item.missing, _LINE)}"
-        for item in told.items
-        if item.missing and f"'{plain(item.asset_id)}': {item.missing}" not in told.warnings  # an older API warns not
-    ]
+    missing = [item for item in told.items if item.missing and item.missing != GONE]  # of that is warned
+    lines += [f"{item.asset_id}: {_cut(item.missing, _LINE)}" for item in missing]
     if here:
         lines.append("Show or keep beside the work:")
     lines += [f"* {_cut(item.line, _LINE)}" for item in here]

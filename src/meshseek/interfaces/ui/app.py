@@ -20,7 +20,6 @@ from meshseek.interfaces.ui.blocks import build
 from meshseek.interfaces.ui.client import ApiClient
 from meshseek.interfaces.ui.door import LEAD_BACK, Door
 from meshseek.interfaces.ui.downloads import GLB, add_downloads
-from meshseek.interfaces.ui.environment import neutral_environment
 from meshseek.interfaces.ui.events import Events
 from meshseek.interfaces.ui.files import FileCache
 from meshseek.interfaces.ui.first import First
@@ -31,6 +30,7 @@ from meshseek.interfaces.ui.routes import FILE, Routes
 from meshseek.interfaces.ui.static import script, style
 from meshseek.interfaces.ui.theme import theme
 from meshseek.interfaces.ui.uploads import PICTURE_BYTES, UPLOAD, Uploads
+from meshseek.interfaces.ui.viewer import neutral_environment
 from meshseek.interfaces.ui.visitors import Rooms
 
 STYLE = Path(__file__).with_name("style.css")

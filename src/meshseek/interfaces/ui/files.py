@@ -52,7 +52,7 @@ class FileCache:
         self._making = BoundedSemaphore(MADE_AT_ONCE)
         self._makers: dict[Path, tuple[Lock, int]] = {}
         self._ahead = ThreadPoolExecutor(AHEAD_AT_ONCE, "ahead")
-        self._room_ahead = BoundedSemaphore(MOST_AHEAD)
+        self._ahead_left = BoundedSemaphore(MOST_AHEAD)
 
     def file(self, room: str, key: str, name: str, make: Callable[[Path], None]) -> Path:
         """The file of a key, which ``make`` writes; where two threads want the same file, one waits for the other.
@@ -76,11 +76,11 @@ class FileCache:
         Args:
             ask: Raises nothing.
         """
-        if self._room_ahead.acquire(blocking=False):
+        if self._ahead_left.acquire(blocking=False):
             try:
-                self._ahead.submit(ask).add_done_callback(lambda _: self._room_ahead.release())
+                self._ahead.submit(ask).add_done_callback(lambda _: self._ahead_left.release())
             except RuntimeError:  # closed
-                self._room_ahead.release()
+                self._ahead_left.release()
 
     def close(self) -> None:
         """Make nothing ahead any longer."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import gradio
 from markupsafe import Markup
 
 from meshseek.interfaces.ui.basket import MOST_TAKEN
@@ -13,10 +12,9 @@ from meshseek.interfaces.ui.events import EVENT
 from meshseek.interfaces.ui.pieces import piece
 from meshseek.interfaces.ui.tiles_shown import DENSE
 from meshseek.interfaces.ui.uploads import PICTURE_BYTES, UPLOAD
+from meshseek.interfaces.ui.viewer import modules
 from meshseek.interfaces.ui.wording import COOKIE, Wording, catalogue
 
-VIEWER = ("Canvas3D", "lib", "webgpuEngine", "glTFLoader", "pbrMaterialLoadingAdapter", "pbr.vertex", "pbr.fragment")
-"""What Gradio's 3D view loads when the first model is looked at: most of a second's work."""
 IN_BROWSER = "js."
 """Begins the keys of what the browser says by itself."""
 
@@ -34,18 +32,12 @@ def style() -> str:
     return f"<style>{Path(__file__).with_name('page.css').read_text('utf-8')}</style>"
 
 
-def viewer() -> list[str]:
-    """Addresses of that, for browsers to fetch while nobody waits; the names have each version's own endings."""
-    folder = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
-    return sorted(f"/assets/{file.name}" for name in VIEWER for file in folder.glob(f"{name}-*.js"))
-
-
 def script() -> str:
     """What the browser runs before anything else."""
     said = {key: each for key, each in catalogue().items() if key.startswith(IN_BROWSER)}
     source = Path(__file__).with_name("page.js").read_text("utf-8")
     given = {"SAID": said, "COOKIE": COOKIE, "DENSE": DENSE, "MOST_TAKEN": MOST_TAKEN, "PICTURE_BYTES": PICTURE_BYTES}
-    given |= {"EVENT": EVENT, "UPLOAD": UPLOAD, "VIEWER": viewer()}
+    given |= {"EVENT": EVENT, "UPLOAD": UPLOAD, "VIEWER": modules()}
     told = json.dumps(given, ensure_ascii=False).replace("</", "<\\/")
     hidden = "<style>html:lang(zh) .en, html:lang(en) .zh { display: none; }</style>"
     return f"{hidden}<script>{source.replace('__GIVEN__', told)}</script>"

@@ -120,12 +120,13 @@ class Mode(ABC):
         judged = 0 if query.rerank is None else MAX_CANDIDATES
         page: list[Ranked] = []
         counted: list[Ranked] = []
-        seen = query.left_out
+        left_out = query.left_out
+        seen = {*left_out}
         duplicates: dict[str, tuple[str, ...]] = {}
         tiers = SIZED_TIERS if query.size else DIVERSE_TIERS if query.is_diverse else TIERS
         for depth in tiers[1:] if query.collapsed or query.facets else tiers:
             ranking = self.ranked(library, question, query.request(depth))
-            counted = counted or [each for each in ranking if each.asset_id not in query.left_out]
+            counted = counted or [each for each in ranking if each.asset_id not in left_out]
             more = list({each.asset_id: each for each in ranking if each.asset_id not in seen}.values())
             if not page:
                 more = self._reordered(library, question, query, judge, more)

@@ -1,4 +1,4 @@
-"""The light in the 3D view: what Gradio's viewer brings is tinted, which makes white things lilac."""
+"""Gradio's 3D view: what browsers load for it, and the light in it, which is tinted and makes white things lilac."""
 
 from __future__ import annotations
 
@@ -12,10 +12,30 @@ from typing import Any, Final
 import gradio
 from PIL import Image as Pillow
 
-NAME: Final = "defaultEnvironment-*.js"
+ASSETS: Final = ("templates", "frontend", "assets")
+MODULES: Final = (
+    "Canvas3D",
+    "lib",
+    "webgpuEngine",
+    "glTFLoader",
+    "pbrMaterialLoadingAdapter",
+    "pbr.vertex",
+    "pbr.fragment",
+)
+"""What is loaded when the first model is looked at: most of a second's work."""
+LIGHT: Final = "defaultEnvironment-*.js"
 MAGIC: Final = bytes((0x86, 0x16, 0x87, 0x96, 0xF6, 0xD6, 0x96, 0x36))
 """Begins an environment as Babylon.js stores it: then come a description in JSON, a zero byte, and pictures."""
 BEGINS, ENDS = ";base64,", "`"
+
+
+def modules() -> list[str]:
+    """Addresses of that, for browsers to fetch while nobody waits; the names have each version's own endings."""
+    return sorted(f"/assets/{file.name}" for name in MODULES for file in _assets().glob(f"{name}-*.js"))
+
+
+def _assets() -> Path:
+    return Path(gradio.__file__).parent.joinpath(*ASSETS)
 
 
 @cache
@@ -25,8 +45,7 @@ def neutral_environment() -> tuple[str, str] | None:
     Babylon.js, "EnvironmentTextureTools": irradiance is told by the coefficients of spherical harmonics for red, green
     and blue, reflections by pictures in which alpha divides all three colours.
     """
-    folder = Path(gradio.__file__).parent / "templates" / "frontend" / "assets"
-    for file in folder.glob(NAME):
+    for file in _assets().glob(LIGHT):
         before, mark, rest = file.read_text("utf-8").partition(BEGINS)
         encoded, end, after = rest.partition(ENDS)
         try:

@@ -1,4 +1,4 @@
-"""Tests of the light in the 3D view."""
+"""Gradio's 3D view: its light, and what is fetched ahead."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import gradio
 import pytest
 from PIL import Image
 
-from meshseek.interfaces.ui.environment import MAGIC, neutral_environment
-from meshseek.interfaces.ui.static import VIEWER, viewer
+from meshseek.interfaces.ui.viewer import MAGIC, MODULES, modules, neutral_environment
 
 
 def damaged() -> str:
@@ -55,7 +54,7 @@ def test_a_viewer_with_another_light_keeps_it(tmp_path: Path, monkeypatch: pytes
 
 def test_the_installed_gradio_has_the_viewer() -> None:
     """All that is fetched ahead is there."""
-    addresses = viewer()
+    addresses = modules()
 
-    assert len(addresses) >= len(VIEWER)
-    assert all(any(f"/{name}-" in address for address in addresses) for name in VIEWER)
+    assert len(addresses) >= len(MODULES)
+    assert all(any(f"/{name}-" in address for address in addresses) for name in MODULES)
