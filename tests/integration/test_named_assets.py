@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -130,6 +131,20 @@ def test_only_others_are_found(algorithm: Algorithm, crowd: Crowd, beside: list[
     others = [asset_id for asset_id in everything if asset_id != name]
     pages = [found(top_k=10, offset=offset, others_only=True) for offset in range(0, 50, 10)]
     assert [asset_id for page in pages for asset_id in page] == others[:50]
+
+
+def test_only_others_are_counted(algorithm: Algorithm, crowd: Crowd) -> None:
+    """Also where a field is counted without its own filter, by a ranking of its own."""
+    asset = next(asset for asset in crowd.assets if asset.attributes.get("tags") and asset.views)
+    tag = asset.attributes["tags"][0]
+
+    def counted(*, others_only: bool) -> int:
+        query = Query(asset_id=asset.asset_id, target="appearance", filters={"tags": tag}, facets=["tags"])
+        facets = algorithm.search(replace(query, others_only=others_only)).facets
+        assert facets is not None
+        return next(each.count for each in facets.labels["tags"] if each.value == tag)
+
+    assert counted(others_only=True) == counted(others_only=False) - 1
 
 
 def test_an_id_needs_no_model(library: Library, crowd: Crowd) -> None:
